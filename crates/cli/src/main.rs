@@ -1,0 +1,2 @@
+//! The program `mnasnet`.
+fn main() {}
