@@ -1,1 +1,36 @@
 //! Images in: sources, decoding, augmentation, batches.
+//!
+//! The way of a photo: [`open_folder`] lists it with its label; a worker thread of the [`Loader`] reads and decodes it
+//! ([`decode`]), crops, flips and augments it ([`TrainTransform`]) or crops its centre ([`EvalTransform`]); the loader
+//! lays it beside others as bytes in a [`Batch`] of shape `[n, resolution, resolution, 3]`. The engine turns bytes into
+//! floats with [`Preprocessing::scale_shift`] as it loads them.
+//!
+//! Invariants:
+//! - The order of samples is a pure function of (seed, epoch), every augmentation draw one of (seed, epoch, sample
+//!   index). No number of threads changes a byte of a batch.
+//! - An image is data from a stranger: its size is checked before memory is taken, and no file makes this crate panic.
+//! - Nothing is passed over in silence: [`Dataset::notes`] says what was, and why.
+
+#![forbid(unsafe_code)]
+
+mod crop;
+mod decode;
+mod draws;
+mod error;
+mod folder;
+mod image;
+mod loader;
+mod preprocessing;
+mod resize;
+mod transform;
+
+pub use crop::Rect;
+pub use decode::{MAX_PIXELS, decode, read_image};
+pub use draws::epoch_order;
+pub use error::{DataError, DecodeError};
+pub use folder::{Dataset, Sample, Split, find_split, open_folder};
+pub use image::RgbImage;
+pub use loader::{Batch, Epoch, Loader};
+pub use preprocessing::Preprocessing;
+pub use resize::Interpolation;
+pub use transform::{EvalTransform, Policy, TrainTransform};

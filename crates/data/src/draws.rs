@@ -1,0 +1,93 @@
+//! Random numbers as pure functions of (seed, epoch, sample index).
+//!
+//! ChaCha8 is keyed, so each sample of each epoch has a stream of its own and threads need no shared generator. The
+//! numbers are cut from the stream here and not by `rand`'s distributions: those may change between versions, and with
+//! them every run ever recorded.
+
+use rand::rngs::ChaCha8Rng;
+use rand::{Rng, SeedableRng};
+
+/// What a stream is for; part of its key.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Order = 1,
+    Augmentation = 2,
+}
+
+/// A stream of draws.
+pub(crate) struct Draws(ChaCha8Rng);
+
+impl Draws {
+    fn keyed(seed: u64, epoch: u64, index: u64, purpose: Purpose) -> Self {
+        let mut key = [0; 32];
+        for (word, value) in key.chunks_exact_mut(8).zip([seed, epoch, index, purpose as u64]) {
+            word.copy_from_slice(&value.to_le_bytes());
+        }
+        Self(ChaCha8Rng::from_seed(key))
+    }
+
+    /// The augmentation stream of one sample in one epoch.
+    pub(crate) fn for_sample(seed: u64, epoch: u64, index: u32) -> Self {
+        Self::keyed(seed, epoch, u64::from(index), Purpose::Augmentation)
+    }
+
+    /// Uniform in `[0, 1)`, a multiple of 2^-53.
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 * 2f64.powi(-53)
+    }
+
+    /// Uniform in `[low, high)`.
+    pub(crate) fn uniform(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit()
+    }
+
+    /// Uniform in `0..n`, `n` at least 1. The bias is at most `n / 2^64`.
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        ((u128::from(self.0.next_u64()) * n as u128) >> 64) as usize
+    }
+
+    /// True with probability `p`.
+    pub(crate) fn chance(&mut self, p: f64) -> bool {
+        self.unit() < p
+    }
+}
+
+/// The order in which an epoch visits `0..len`: Fisher-Yates on the ChaCha8 stream of `(seed, epoch)`.
+pub fn epoch_order(len: usize, seed: u64, epoch: u64) -> Vec<u32> {
+    let mut draws = Draws::keyed(seed, epoch, 0, Purpose::Order);
+    let mut order: Vec<u32> = (0..len as u32).collect();
+    for i in (1..len).rev() {
+        order.swap(i, draws.below(i + 1));
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_a_permutation_that_seed_and_epoch_change() {
+        let order = epoch_order(1000, 1, 0);
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..1000).collect::<Vec<u32>>());
+        assert_eq!(order, epoch_order(1000, 1, 0));
+        assert_ne!(order, epoch_order(1000, 2, 0));
+        assert_ne!(order, epoch_order(1000, 1, 1));
+        assert_eq!(epoch_order(0, 1, 1), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn draws_are_uniform() {
+        let mut draws = Draws::for_sample(3, 4, 5);
+        let n = 100_000;
+        let mean = (0..n).map(|_| draws.unit()).sum::<f64>() / f64::from(n);
+        assert!((mean - 0.5).abs() < 0.005, "{mean}");
+        let mut counts = [0; 7];
+        (0..n).for_each(|_| counts[draws.below(7)] += 1);
+        let expected = f64::from(n) / 7.0;
+        // Six standard deviations of a binomial count.
+        assert!(counts.iter().all(|&c| (f64::from(c) - expected).abs() < 6.0 * expected.sqrt()), "{counts:?}");
+    }
+}

@@ -1,0 +1,38 @@
+//! The one pixel type of this crate.
+
+/// Eight-bit RGB pixels, rows one behind the other: `pixels[(y * width + x) * 3 + channel]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RgbImage {
+    /// Pixels in a row, at least 1.
+    pub width: usize,
+    /// Rows, at least 1.
+    pub height: usize,
+    /// `height * width * 3` bytes.
+    pub pixels: Vec<u8>,
+}
+
+impl RgbImage {
+    /// A black image.
+    pub fn new(width: usize, height: usize) -> Self {
+        Self { width, height, pixels: vec![0; width * height * 3] }
+    }
+
+    /// Bytes in a row.
+    pub fn stride(&self) -> usize {
+        self.width * 3
+    }
+
+    /// Row `y`.
+    pub fn row(&self, y: usize) -> &[u8] {
+        &self.pixels[y * self.stride()..][..self.stride()]
+    }
+
+    /// Mirrors left and right.
+    pub fn flip_horizontal(&mut self) {
+        let stride = self.stride();
+        for row in self.pixels.chunks_exact_mut(stride) {
+            let (pixels, _) = row.as_chunks_mut::<3>();
+            pixels.reverse();
+        }
+    }
+}
