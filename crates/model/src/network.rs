@@ -17,6 +17,10 @@ pub struct Network {
     pub width: f64,
     /// Number of classes, the length of the logits.
     pub classes: usize,
+    /// Batch norm's epsilon, from the table; may be set before use.
+    pub bn_epsilon: f32,
+    /// Batch norm's momentum m, from the table; a run may set its own: `running = (1 - m) * running + m * batch`.
+    pub bn_momentum: f32,
     /// Nodes in execution order; the last one is the classifier.
     pub nodes: Vec<Node>,
     /// Trainable tensors, in network order; they lie one behind the other in one flat vector.
