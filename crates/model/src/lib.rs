@@ -3,15 +3,27 @@
 //! - [`variant`]: the table of variants and the names they are known by.
 //! - [`network`]: the types a built network consists of. Plain data, read by the engine.
 //! - [`builder`]: from a row of the table to a [`Network`].
+//! - [`shape`]: the shape of every value at a resolution.
+//! - [`names`]: what timm, torchvision and MindSpore call our tensors.
+//! - [`init`]: initial weights, by four schemes.
+//! - [`summary`]: the layer table with parameters, multiply-adds and activation bytes.
 //!
 //! Nothing here computes on images, reads files or prints.
 #![forbid(unsafe_code)]
 
 pub mod builder;
 pub mod error;
+pub mod init;
+pub mod names;
 pub mod network;
+pub mod shape;
+pub mod summary;
 pub mod variant;
 
 pub use error::ModelError;
+pub use init::{Scheme, initialise};
+pub use names::{Dialect, Place};
 pub use network::*;
-pub use variant::Variant;
+pub use shape::Shape;
+pub use summary::Summary;
+pub use variant::{VARIANTS, Variant};

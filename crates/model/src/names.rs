@@ -1,0 +1,190 @@
+//! What other projects call our tensors: name maps as data, and the order in which they list them.
+
+use crate::error::ModelError;
+use crate::network::{Network, Node, Op, Role, Tensor, TensorId};
+
+/// A project's way to name the tensors of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// timm 1.0: our own names.
+    Timm,
+    /// torchvision 0.29: `layers.8.0.layers.0.weight`; the variants without squeeze-excite only.
+    Torchvision,
+    /// MindSpore's scripts: `features.2.conv.0.weight`, `moving_mean`, `gamma`; without squeeze-excite only.
+    MindSpore,
+}
+
+/// Where a tensor lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In [`Network::parameters`].
+    Parameter(TensorId),
+    /// In [`Network::buffers`].
+    Buffer(TensorId),
+}
+
+/// Our module and theirs. `separable` stands for `blocks.0.0` and `inverted` for every later block, where `{stage}` and
+/// `{block}` are our two numbers, `{layer}` is `{stage}` + 7 and `{feature}` counts the blocks from 2 on.
+type ModuleMap = &'static [(&'static str, &'static str)];
+
+const TORCHVISION: ModuleMap = &[
+    ("conv_stem", "layers.0"),
+    ("bn1", "layers.1"),
+    ("separable.conv_dw", "layers.3"),
+    ("separable.bn1", "layers.4"),
+    ("separable.conv_pw", "layers.6"),
+    ("separable.bn2", "layers.7"),
+    ("inverted.conv_pw", "layers.{layer}.{block}.layers.0"),
+    ("inverted.bn1", "layers.{layer}.{block}.layers.1"),
+    ("inverted.conv_dw", "layers.{layer}.{block}.layers.3"),
+    ("inverted.bn2", "layers.{layer}.{block}.layers.4"),
+    ("inverted.conv_pwl", "layers.{layer}.{block}.layers.6"),
+    ("inverted.bn3", "layers.{layer}.{block}.layers.7"),
+    ("conv_head", "layers.14"),
+    ("bn2", "layers.15"),
+    ("classifier", "classifier.1"),
+];
+
+const MINDSPORE: ModuleMap = &[
+    ("conv_stem", "features.0.conv"),
+    ("bn1", "features.0.bn"),
+    ("separable.conv_dw", "features.1.sequence.0"),
+    ("separable.bn1", "features.1.sequence.1"),
+    ("separable.conv_pw", "features.1.sequence.3"),
+    ("separable.bn2", "features.1.sequence.4"),
+    ("inverted.conv_pw", "features.{feature}.conv.0"),
+    ("inverted.bn1", "features.{feature}.conv.1"),
+    ("inverted.conv_dw", "features.{feature}.conv.3"),
+    ("inverted.bn2", "features.{feature}.conv.4"),
+    ("inverted.conv_pwl", "features.{feature}.conv.6"),
+    ("inverted.bn3", "features.{feature}.conv.7"),
+    ("conv_head", "conv1.0"),
+    ("bn2", "conv1.1"),
+    ("classifier", "fc"),
+];
+
+impl Dialect {
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dialect::Timm => "timm",
+            Dialect::Torchvision => "torchvision",
+            Dialect::MindSpore => "MindSpore",
+        }
+    }
+
+    /// The last part of a tensor's name.
+    fn leaf(self, role: Role) -> &'static str {
+        match (self, role) {
+            (_, Role::Weight) => "weight",
+            (_, Role::Bias) => "bias",
+            (Dialect::MindSpore, Role::Gamma) => "gamma",
+            (Dialect::MindSpore, Role::Beta) => "beta",
+            (Dialect::MindSpore, Role::Mean) => "moving_mean",
+            (Dialect::MindSpore, Role::Variance) => "moving_variance",
+            (_, Role::Gamma) => "weight",
+            (_, Role::Beta) => "bias",
+            (_, Role::Mean) => "running_mean",
+            (_, Role::Variance) => "running_var",
+        }
+    }
+
+    /// Their name of our module, `None` where they have no such layer.
+    fn module(self, ours: &str, blocks: &Blocks) -> Option<String> {
+        let map = match self {
+            Dialect::Timm => return Some(ours.into()),
+            Dialect::Torchvision => TORCHVISION,
+            Dialect::MindSpore => MINDSPORE,
+        };
+        let (key, stage, block) = match parse_block(ours) {
+            None => (ours.to_string(), 0, 0),
+            Some((0, 0, part)) => (format!("separable.{part}"), 0, 0),
+            Some((stage, block, part)) => (format!("inverted.{part}"), stage, block),
+        };
+        let (_, theirs) = map.iter().find(|(pattern, _)| *pattern == key)?;
+        let numbers = [
+            ("{layer}", stage + 7),
+            ("{block}", block),
+            ("{feature}", blocks.before(stage) + block + 1),
+        ];
+        Some(numbers.iter().fold(theirs.to_string(), |name, (field, n)| {
+            name.replace(field, &n.to_string())
+        }))
+    }
+}
+
+/// Number of blocks in each stage.
+struct Blocks(Vec<usize>);
+
+impl Blocks {
+    fn before(&self, stage: usize) -> usize {
+        self.0[..stage].iter().sum()
+    }
+}
+
+/// `blocks.3.1.conv_dw` is stage 3, block 1, `conv_dw`.
+fn parse_block(module: &str) -> Option<(usize, usize, &str)> {
+    let mut parts = module.strip_prefix("blocks.")?.splitn(3, '.');
+    let stage = parts.next()?.parse().ok()?;
+    let block = parts.next()?.parse().ok()?;
+    Some((stage, block, parts.next()?))
+}
+
+impl Network {
+    /// The table entry of a tensor.
+    pub fn tensor(&self, place: Place) -> &Tensor {
+        match place {
+            Place::Parameter(id) => &self.parameters[id],
+            Place::Buffer(id) => &self.buffers[id],
+        }
+    }
+
+    /// All tensors under a dialect's names, in the order of its weights-only files: network order, and for batch norm
+    /// scale, shift, mean, variance (PyTorch) or mean, variance, scale, shift (MindSpore).
+    ///
+    /// PyTorch's files also hold a scalar `num_batches_tracked` for each batch norm, which has no meaning here.
+    ///
+    /// # Errors
+    /// A tensor that the dialect's origin does not have, e.g. squeeze-excite in torchvision's names.
+    pub fn names(&self, dialect: Dialect) -> Result<Vec<(String, Place)>, ModelError> {
+        let blocks = Blocks(self.variant.stages.iter().map(|stage| stage.repeats).collect());
+        let places = self.nodes.iter().flat_map(|node| places(node, dialect));
+        places
+            .map(|place| {
+                let tensor = self.tensor(place);
+                let module = tensor.name.rsplit_once('.').map_or("", |(module, _)| module);
+                match dialect.module(module, &blocks) {
+                    Some(theirs) => Ok((format!("{theirs}.{}", dialect.leaf(tensor.role)), place)),
+                    None => Err(ModelError::NoName {
+                        tensor: tensor.name.clone(),
+                        variant: self.variant.name,
+                        dialect: dialect.name(),
+                    }),
+                }
+            })
+            .collect()
+    }
+}
+
+/// The tensors of a node in a dialect's order.
+fn places(node: &Node, dialect: Dialect) -> Vec<Place> {
+    use Place::{Buffer, Parameter};
+    match &node.op {
+        Op::Conv(conv) => {
+            let affine = [Parameter(conv.gamma), Parameter(conv.beta)];
+            let running = [Buffer(conv.mean), Buffer(conv.variance)];
+            let norm = if dialect == Dialect::MindSpore {
+                [running, affine]
+            } else {
+                [affine, running]
+            };
+            let own = [Some(conv.weight), conv.bias].into_iter().flatten().map(Parameter);
+            own.chain(norm.into_iter().flatten()).collect()
+        }
+        Op::SqueezeExcite(se) => [se.reduce_weight, se.reduce_bias, se.expand_weight, se.expand_bias]
+            .map(Parameter)
+            .into(),
+        Op::Linear(linear) => vec![Parameter(linear.weight), Parameter(linear.bias)],
+        Op::Add { .. } | Op::Pool | Op::Dropout { .. } => vec![],
+    }
+}
