@@ -1,1 +1,31 @@
-//! Kernels.
+//! The arithmetic of MNASNet, one folder an operation, for every instruction set that pays.
+//!
+//! A kernel is written once over [`simd::Vector`] and compiled for each instruction set by [`Isa::run`]; beside it stands a
+//! plain reference in float64 that defines it. Activations are channels-last, `[rows, C]` with `rows = N * H * W`, and are
+//! stored *raw*: whoever reads one applies the batch-norm map and ReLU as it loads ([`Source`]), whoever writes one gathers
+//! the per-channel sums that batch norm needs ([`Moments`], [`Sums`]).
+//!
+//! Invariants: kernels never allocate (their memory is a [`Workspace`] made beforehand); results do not depend on the number
+//! of threads (work is cut into chunks by shape alone, partial sums are merged in chunk order); per-channel vectors are padded
+//! to [`padded`] lengths so that whole vectors can be read at their end.
+
+pub mod batch_norm;
+pub mod dense;
+pub mod depthwise;
+mod epilogue;
+mod isa;
+pub mod simd;
+pub mod spatial;
+mod tile;
+mod workspace;
+
+pub use batch_norm::{Moments, Sums};
+pub use epilogue::{Below, Sink};
+pub use isa::{Isa, IsaError};
+pub use tile::{Gradient, Source};
+pub use workspace::{Needs, Workspace};
+
+/// Length of a per-channel vector for `channels`: the next multiple of the widest vector.
+pub const fn padded(channels: usize) -> usize {
+    channels.next_multiple_of(simd::MAX_LANES)
+}

@@ -1,0 +1,224 @@
+//! The backward sweeps.
+//!
+//! A pointwise convolution takes one sweep: each tile's dY is formed once and used for dW and for dX. A windowed one takes
+//! two, as its products run over different rows: [`weight_gradient`] over output pixels, [`input_gradient`] over input pixels.
+
+use super::gather::{self, Window};
+use super::product::{Blocked, accumulate_transposed, multiply};
+use super::{Dense, Input, TILE_ROWS, chunk_rows};
+use crate::epilogue::Mask;
+use crate::isa::Kernel;
+use crate::simd::Vector;
+use crate::{Below, Gradient, Isa, Sink, Sums, Workspace, padded};
+use rayon::prelude::*;
+
+/// Both gradients of a pointwise convolution in one sweep. `dw` is written as `[C_out, C_in, 1, 1]`; `transposed` comes from
+/// [`super::pack_transposed`]; `sums` belong to the unit below, if `sink` names one.
+#[allow(clippy::too_many_arguments)]
+pub fn backward(
+    isa: Isa,
+    workspace: &mut Workspace,
+    conv: &Dense,
+    images: usize,
+    input: Input,
+    gradient: Gradient,
+    transposed: &[f32],
+    sink: Sink,
+    sums: &mut Sums,
+    dw: &mut [f32],
+) {
+    assert!(conv.is_pointwise());
+    let rows = conv.rows_out(images);
+    let step = conv.weight_chunk_rows(rows);
+    input.check(conv, images);
+    gradient.check(rows, conv.c_out);
+    sink.check(rows, conv.c_in);
+    assert!(transposed.len() >= conv.c_out * conv.c_in.next_multiple_of(isa.lanes()));
+    let (weight, below) = (conv.weight_partial(), 2 * padded(conv.c_in));
+    let chunks = rows.div_ceil(step);
+    let (partials, scratch) = workspace.split(chunks * (weight + below));
+    let (weights, sums_partials) = partials.split_at_mut(chunks * weight);
+    let window = Window::transposed(conv);
+    sink.out[..rows * conv.c_in]
+        .par_chunks_mut(step * conv.c_in)
+        .zip(weights.par_chunks_mut(weight))
+        .zip(sums_partials.par_chunks_mut(below))
+        .enumerate()
+        .for_each(|(chunk, ((out, weights), sums))| {
+            let rows = out.len() / conv.c_in;
+            let input_part = InputPart { transposed, accumulate: sink.accumulate, below: sink.below, out, sums };
+            let scratch = &mut scratch.area()[..];
+            let (first, weights) = (chunk * step, Some((input, weights)));
+            // SAFETY: lengths were checked above, `needs` sized the scratch.
+            unsafe {
+                isa.run(Chunk { conv, gradient, window, first, rows, weights, input: Some(input_part), scratch })
+            };
+        });
+    fold_weights(isa, conv, weights, dw);
+    sums.merge(sums_partials, below);
+}
+
+/// The weight gradient `[C_out, C_in, k, k]` of any dense convolution.
+#[allow(clippy::too_many_arguments)]
+pub fn weight_gradient(
+    isa: Isa,
+    workspace: &mut Workspace,
+    conv: &Dense,
+    images: usize,
+    input: Input,
+    gradient: Gradient,
+    dw: &mut [f32],
+) {
+    let rows = conv.rows_out(images);
+    let step = conv.weight_chunk_rows(rows);
+    input.check(conv, images);
+    gradient.check(rows, conv.c_out);
+    let weight = conv.weight_partial();
+    let (partials, scratch) = workspace.split(rows.div_ceil(step) * weight);
+    let window = Window::transposed(conv);
+    partials.par_chunks_mut(weight).enumerate().for_each(|(chunk, weights)| {
+        let first = chunk * step;
+        let rows = step.min(rows - first);
+        let scratch = &mut scratch.area()[..];
+        let weights = Some((input, weights));
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe { isa.run(Chunk { conv, gradient, window, first, rows, weights, input: None, scratch }) };
+    });
+    fold_weights(isa, conv, partials, dw);
+}
+
+/// The input gradient of any dense convolution.
+#[allow(clippy::too_many_arguments)]
+pub fn input_gradient(
+    isa: Isa,
+    workspace: &mut Workspace,
+    conv: &Dense,
+    images: usize,
+    gradient: Gradient,
+    transposed: &[f32],
+    sink: Sink,
+    sums: &mut Sums,
+) {
+    let rows = conv.rows_in(images);
+    let step = chunk_rows(rows);
+    gradient.check(conv.rows_out(images), conv.c_out);
+    sink.check(rows, conv.c_in);
+    assert!(transposed.len() >= conv.kernel * conv.kernel * conv.c_out * conv.c_in.next_multiple_of(isa.lanes()));
+    let below = 2 * padded(conv.c_in);
+    let (partials, scratch) = workspace.split(rows.div_ceil(step) * below);
+    let window = Window::transposed(conv);
+    sink.out[..rows * conv.c_in].par_chunks_mut(step * conv.c_in).zip(partials.par_chunks_mut(below)).enumerate().for_each(
+        |(chunk, (out, sums))| {
+            let rows = out.len() / conv.c_in;
+            let input = InputPart { transposed, accumulate: sink.accumulate, below: sink.below, out, sums };
+            let scratch = &mut scratch.area()[..];
+            let first = chunk * step;
+            // SAFETY: lengths were checked above, `needs` sized the scratch.
+            unsafe { isa.run(Chunk { conv, gradient, window, first, rows, weights: None, input: Some(input), scratch }) };
+        },
+    );
+    sums.merge(partials, below);
+}
+
+struct InputPart<'a> {
+    transposed: &'a [f32],
+    accumulate: bool,
+    below: Option<Below<'a>>,
+    out: &'a mut [f32],
+    sums: &'a mut [f32],
+}
+
+/// A chunk of one of the three sweeps: rows `first .. first + rows`, of the output for weights, of the input for the input
+/// (for a pointwise convolution they are the same).
+struct Chunk<'a> {
+    conv: &'a Dense,
+    gradient: Gradient<'a>,
+    window: Window,
+    first: usize,
+    rows: usize,
+    weights: Option<(Input<'a>, &'a mut [f32])>,
+    input: Option<InputPart<'a>>,
+    scratch: &'a mut [f32],
+}
+
+impl Kernel for Chunk<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let conv = self.conv;
+        let (x_len, dy_len) =
+            (TILE_ROWS * padded(conv.depth()), TILE_ROWS * padded(conv.kernel * conv.kernel * conv.c_out));
+        let (x_tile, rest) = self.scratch.split_at_mut(x_len);
+        let (dy_tile, row) = rest.split_at_mut(dy_len);
+        let row = &mut row[..padded(conv.c_in.max(conv.c_out))];
+        let mut weights = self.weights;
+        let pixels = conv.height_out() * conv.width_out();
+        let mut mask = self.input.as_ref().map(|part| Mask {
+            out: part.out.as_ptr().cast_mut(),
+            first_row: self.first,
+            channels: conv.c_in,
+            accumulate: part.accumulate,
+            below: part.below,
+            partials: part.sums.as_ptr().cast_mut(),
+        });
+        if let Some(mask) = &mut mask {
+            // SAFETY: `sums` has that length.
+            unsafe { mask.begin() };
+        }
+        for at in (0..self.rows).step_by(TILE_ROWS) {
+            let count = TILE_ROWS.min(self.rows - at);
+            let first = self.first + at;
+            // SAFETY: tiles fit the scratch, rows were checked by the callers.
+            unsafe {
+                if weights.is_some() || conv.is_pointwise() {
+                    gather::plain::<V>(&self.gradient, pixels, conv.c_out, first, count, dy_tile.as_mut_ptr(), TILE_ROWS);
+                }
+                if let Some((input, partial)) = &mut weights {
+                    gather::input::<V>(conv, input, first, count, x_tile.as_mut_ptr(), TILE_ROWS, row);
+                    accumulate_transposed::<V>(
+                        Blocked { data: x_tile.as_ptr(), rows: TILE_ROWS },
+                        conv.depth(),
+                        Blocked { data: dy_tile.as_ptr(), rows: TILE_ROWS },
+                        conv.c_out,
+                        count,
+                        partial.as_mut_ptr(),
+                        padded(conv.depth()),
+                        at == 0,
+                    );
+                }
+                if let (Some(part), Some(mask)) = (&self.input, &mut mask) {
+                    if !conv.is_pointwise() {
+                        let to = dy_tile.as_mut_ptr();
+                        gather::windowed::<V>(&self.gradient, &self.window, first, count, to, TILE_ROWS, row);
+                    }
+                    let depth = conv.kernel * conv.kernel * conv.c_out;
+                    let transposed = Blocked { data: part.transposed.as_ptr(), rows: depth };
+                    let dy = Blocked { data: dy_tile.as_ptr(), rows: TILE_ROWS };
+                    multiply::<V, _>(dy, count, depth, transposed, conv.c_in, mask, at);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the chunks' weight gradients up, in order, into `[C_out, C_in, k, k]`.
+fn fold_weights(isa: Isa, conv: &Dense, partials: &[f32], dw: &mut [f32]) {
+    let (depth, taps, lanes) = (conv.depth(), conv.kernel * conv.kernel, isa.lanes());
+    let stride = conv.weight_partial();
+    let rows = padded(depth);
+    dw[..depth * conv.c_out].par_chunks_mut(depth * lanes).enumerate().for_each(|(block, dw)| {
+        let columns = dw.len() / depth;
+        for k in 0..depth {
+            let mut sums = [0.0f32; crate::simd::MAX_LANES];
+            for partial in partials.chunks_exact(stride) {
+                let at = (block * rows + k) * lanes;
+                for (sum, value) in sums.iter_mut().zip(&partial[at..at + lanes]) {
+                    *sum += value;
+                }
+            }
+            let to = (k % conv.c_in) * taps + k / conv.c_in;
+            for (column, &sum) in sums.iter().enumerate().take(columns) {
+                dw[column * depth + to] = sum;
+            }
+        }
+    });
+}

@@ -1,0 +1,98 @@
+//! The forward sweep: gather, multiply, store raw, gather moments.
+
+use super::product::{Blocked, multiply};
+use super::{Dense, Input, TILE_ROWS, chunk_rows, gather};
+use crate::epilogue::{Measure, Store};
+use crate::isa::Kernel;
+use crate::simd::Vector;
+use crate::{Isa, Moments, Workspace, padded};
+use rayon::prelude::*;
+
+impl Input<'_> {
+    pub(super) fn check(&self, conv: &Dense, images: usize) {
+        match self {
+            Self::Values(source) => {
+                source.check(conv.rows_in(images), conv.c_in);
+                assert!(source.gate.is_none_or(|gate| gate.len() >= images * padded(conv.c_in)));
+            }
+            Self::Bytes { pixels, .. } => {
+                assert_eq!(conv.c_in, 3);
+                assert!(pixels.len() >= conv.rows_in(images) * 3);
+            }
+        }
+    }
+}
+
+/// Raw output `[rows_out, C_out]` of `conv` on `images` images; with `moments` also its mean and variance.
+/// `weights` come from [`super::pack`] on the same `isa`.
+#[allow(clippy::too_many_arguments)]
+pub fn forward(
+    isa: Isa,
+    workspace: &mut Workspace,
+    conv: &Dense,
+    images: usize,
+    input: Input,
+    weights: &[f32],
+    out: &mut [f32],
+    moments: Option<&mut Moments>,
+) {
+    let rows = conv.rows_out(images);
+    let step = chunk_rows(rows);
+    input.check(conv, images);
+    assert!(weights.len() >= conv.depth() * conv.c_out.next_multiple_of(isa.lanes()));
+    let partial = 3 * padded(conv.c_out);
+    let (partials, scratch) = workspace.split(rows.div_ceil(step) * partial);
+    let measure = moments.is_some();
+    out[..rows * conv.c_out]
+        .par_chunks_mut(step * conv.c_out)
+        .zip(partials.par_chunks_mut(partial))
+        .enumerate()
+        .for_each(|(chunk, (out, partials))| {
+            let rows = out.len() / conv.c_out;
+            let scratch = &mut scratch.area()[..];
+            let chunk = Chunk { conv, input, weights, first: chunk * step, rows, out, partials, measure, scratch };
+            // SAFETY: lengths were checked above, `needs` sized the scratch.
+            unsafe { isa.run(chunk) };
+        });
+    if let Some(moments) = moments {
+        moments.merge(partials, rows, step);
+    }
+}
+
+struct Chunk<'a> {
+    conv: &'a Dense,
+    input: Input<'a>,
+    weights: &'a [f32],
+    first: usize,
+    rows: usize,
+    out: &'a mut [f32],
+    partials: &'a mut [f32],
+    measure: bool,
+    scratch: &'a mut [f32],
+}
+
+impl Kernel for Chunk<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let (conv, channels) = (self.conv, self.conv.c_out);
+        let (tile, row) = self.scratch.split_at_mut(TILE_ROWS * padded(conv.depth()));
+        let (tile, row) = (tile.as_mut_ptr(), &mut row[..padded(conv.c_in)]);
+        let weights = Blocked { data: self.weights.as_ptr(), rows: conv.depth() };
+        let (out, partials) = (self.out.as_mut_ptr(), self.partials.as_mut_ptr());
+        let mut store = Store { out, channels };
+        let mut measure = Measure { out, channels, partials, first_row: 0 };
+        for at in (0..self.rows).step_by(TILE_ROWS) {
+            let count = TILE_ROWS.min(self.rows - at);
+            // SAFETY: the tile fits the scratch, the rows were checked by `forward`.
+            unsafe {
+                gather::input::<V>(conv, &self.input, self.first + at, count, tile, TILE_ROWS, row);
+                let tile = Blocked { data: tile, rows: TILE_ROWS };
+                if self.measure {
+                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut measure, at);
+                } else {
+                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut store, at);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Gathers tiles: rows of the left factor, from activations or image bytes.
+
+use super::{Dense, Input};
+use crate::simd::Vector;
+use crate::tile::Rows;
+
+/// Rows `first .. first + count` of a pointwise left factor, into a tile of `tile_rows` rows.
+///
+/// # Safety
+/// The rows exist, and the tile has room for the padded channels.
+#[inline(always)]
+pub(super) unsafe fn plain<V: Vector>(
+    from: &impl Rows,
+    pixels: usize,
+    channels: usize,
+    first: usize,
+    count: usize,
+    tile: *mut f32,
+    tile_rows: usize,
+) {
+    let (mut image, mut pixel) = (first / pixels, first % pixels);
+    for r in 0..count {
+        // SAFETY: the caller's promise.
+        unsafe { from.read::<V>(first + r, image, channels, tile.add(r * V::LANES), tile_rows * V::LANES) };
+        pixel += 1;
+        if pixel == pixels {
+            (image, pixel) = (image + 1, 0);
+        }
+    }
+}
+
+/// Which pixels the taps of an output pixel read.
+#[derive(Clone, Copy)]
+pub(super) struct Window {
+    /// Side of the kernel.
+    pub kernel: usize,
+    /// Output height and width: what the tile's rows run over.
+    pub to: (usize, usize),
+    /// Height and width of what is read.
+    pub from: (usize, usize),
+    /// Channels of what is read.
+    pub channels: usize,
+    /// The convolution's stride.
+    pub stride: usize,
+    /// False: output pixel o and tap t read input `o * stride + t - kernel / 2`. True: input pixel i and tap t read output
+    /// `(i + kernel / 2 - t) / stride` where that divides, which is the convolution's transpose.
+    pub transposed: bool,
+}
+
+impl Window {
+    pub(super) fn forward(conv: &Dense) -> Self {
+        Self {
+            kernel: conv.kernel,
+            to: (conv.height_out(), conv.width_out()),
+            from: (conv.height, conv.width),
+            channels: conv.c_in,
+            stride: conv.stride,
+            transposed: false,
+        }
+    }
+
+    pub(super) fn transposed(conv: &Dense) -> Self {
+        Self {
+            kernel: conv.kernel,
+            to: (conv.height, conv.width),
+            from: (conv.height_out(), conv.width_out()),
+            channels: conv.c_out,
+            stride: conv.stride,
+            transposed: true,
+        }
+    }
+
+    fn source(&self, at: usize, tap: usize, size: usize) -> Option<usize> {
+        let pad = self.kernel / 2;
+        if self.transposed {
+            let scaled = (at + pad).checked_sub(tap)?;
+            (scaled.is_multiple_of(self.stride) && scaled / self.stride < size).then(|| scaled / self.stride)
+        } else {
+            (at * self.stride + tap).checked_sub(pad).filter(|&i| i < size)
+        }
+    }
+
+    /// Calls `visit(tile row, tap, source row or none, image)` for `count` rows from `first`.
+    #[inline(always)]
+    fn visit(&self, first: usize, count: usize, mut visit: impl FnMut(usize, usize, Option<usize>, usize)) {
+        let pixels = self.to.0 * self.to.1;
+        for r in 0..count {
+            let (image, pixel) = ((first + r) / pixels, (first + r) % pixels);
+            let (y, x) = (pixel / self.to.1, pixel % self.to.1);
+            for ky in 0..self.kernel {
+                let row = self.source(y, ky, self.from.0);
+                for kx in 0..self.kernel {
+                    let column = self.source(x, kx, self.from.1);
+                    let source = row.zip(column).map(|(row, column)| (image * self.from.0 + row) * self.from.1 + column);
+                    visit(r, ky * self.kernel + kx, source, image);
+                }
+            }
+        }
+    }
+}
+
+/// Address of value (row, column) of a blocked tile, from its start.
+fn position(row: usize, column: usize, tile_rows: usize, lanes: usize) -> usize {
+    ((column / lanes) * tile_rows + row) * lanes + column % lanes
+}
+
+/// Rows of a windowed left factor: value (row, tap * C + c). Values outside the image are zero.
+///
+/// # Safety
+/// As [`plain`]; `row` has room for the padded channels.
+#[inline(always)]
+pub(super) unsafe fn windowed<V: Vector>(
+    from: &impl Rows,
+    window: &Window,
+    first: usize,
+    count: usize,
+    tile: *mut f32,
+    tile_rows: usize,
+    row: &mut [f32],
+) {
+    let (channels, lanes) = (window.channels, V::LANES);
+    let whole = channels.is_multiple_of(lanes);
+    window.visit(first, count, |r, tap, source, image| {
+        // SAFETY: the caller's promise; `whole` makes a tap's channels start at a block.
+        unsafe {
+            match source {
+                Some(source) if whole => {
+                    let to = tile.add(position(r, tap * channels, tile_rows, lanes));
+                    from.read::<V>(source, image, channels, to, tile_rows * lanes);
+                }
+                Some(source) => {
+                    from.read::<V>(source, image, channels, row.as_mut_ptr(), lanes);
+                    for c in 0..channels {
+                        *tile.add(position(r, tap * channels + c, tile_rows, lanes)) = row[c];
+                    }
+                }
+                None => {
+                    for c in 0..channels {
+                        *tile.add(position(r, tap * channels + c, tile_rows, lanes)) = 0.0;
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// The stem's left factor, from image bytes.
+///
+/// # Safety
+/// `pixels` holds the images, and the tile has room.
+#[inline(always)]
+unsafe fn bytes<V: Vector>(
+    (pixels, scale, shift): (&[u8], [f32; 3], [f32; 3]),
+    window: &Window,
+    first: usize,
+    count: usize,
+    tile: *mut f32,
+    tile_rows: usize,
+) {
+    window.visit(first, count, |r, tap, source, _| {
+        for c in 0..3 {
+            let value = source.map_or(0.0, |source| f32::from(pixels[source * 3 + c]) * scale[c] + shift[c]);
+            // SAFETY: the caller's promise.
+            unsafe { *tile.add(position(r, tap * 3 + c, tile_rows, V::LANES)) = value };
+        }
+    });
+}
+
+/// Rows `first ..` of the left factor of `conv`'s forward product.
+///
+/// # Safety
+/// As [`plain`].
+#[inline(always)]
+pub(super) unsafe fn input<V: Vector>(
+    conv: &Dense,
+    input: &Input,
+    first: usize,
+    count: usize,
+    tile: *mut f32,
+    tile_rows: usize,
+    row: &mut [f32],
+) {
+    let window = Window::forward(conv);
+    // SAFETY: the caller's promise.
+    unsafe {
+        match input {
+            Input::Values(source) if conv.is_pointwise() => {
+                plain::<V>(source, conv.height * conv.width, conv.c_in, first, count, tile, tile_rows)
+            }
+            Input::Values(source) => windowed::<V>(source, &window, first, count, tile, tile_rows, row),
+            &Input::Bytes { pixels, scale, shift } => {
+                bytes::<V>((pixels, scale, shift), &window, first, count, tile, tile_rows)
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The forward sweep.
+
+use super::ring::Ring;
+use super::taps::{Run, Tap, Taps, run};
+use super::{Depthwise, band};
+use crate::epilogue::{Epilogue, Measure, Store};
+use crate::isa::Kernel;
+use crate::simd::Vector;
+use crate::{Isa, Moments, Source, Workspace, padded};
+use rayon::prelude::*;
+
+/// Raw output `[rows_out, C]` of `conv` on `images` images; with `moments` also its mean and variance.
+/// `weights` come from [`super::pack`].
+#[allow(clippy::too_many_arguments)]
+pub fn forward(
+    isa: Isa,
+    workspace: &mut Workspace,
+    conv: &Depthwise,
+    images: usize,
+    source: Source,
+    weights: &[f32],
+    out: &mut [f32],
+    moments: Option<&mut Moments>,
+) {
+    conv.check();
+    source.check(conv.rows_in(images), conv.channels);
+    assert!(source.gate.is_none() && weights.len() >= conv.packed_len());
+    let band = band(images, conv.height_out());
+    let step = band * conv.width_out();
+    let rows = conv.rows_out(images);
+    let partial = 3 * padded(conv.channels);
+    let (partials, scratch) = workspace.split(rows / step * partial);
+    let measure = moments.is_some();
+    out[..rows * conv.channels]
+        .par_chunks_mut(step * conv.channels)
+        .zip(partials.par_chunks_mut(partial))
+        .enumerate()
+        .for_each(|(chunk, (out, partials))| {
+            let scratch = &mut scratch.area()[..];
+            // SAFETY: lengths were checked above, `needs` sized the scratch.
+            unsafe { isa.run(Chunk { conv, source, weights, chunk, band, out, partials, measure, scratch }) };
+        });
+    if let Some(moments) = moments {
+        moments.merge(partials, rows, step);
+    }
+}
+
+struct Chunk<'a> {
+    conv: &'a Depthwise,
+    source: Source<'a>,
+    weights: &'a [f32],
+    chunk: usize,
+    band: usize,
+    out: &'a mut [f32],
+    partials: &'a mut [f32],
+    measure: bool,
+    scratch: &'a mut [f32],
+}
+
+impl Kernel for Chunk<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let channels = self.conv.channels;
+        let (out, partials) = (self.out.as_mut_ptr(), self.partials.as_mut_ptr());
+        // SAFETY: `out` and `partials` belong to this chunk.
+        unsafe {
+            if self.measure {
+                self.rows::<V, _>(Measure { out, channels, partials, first_row: 0 });
+            } else {
+                self.rows::<V, _>(Store { out, channels });
+            }
+        }
+    }
+}
+
+impl Chunk<'_> {
+    #[inline(always)]
+    unsafe fn rows<V: Vector, E: Epilogue>(self, mut epilogue: E) {
+        let conv = self.conv;
+        let (kernel, pad, channels) = (conv.kernel, conv.kernel / 2, conv.channels);
+        let bands = conv.height_out() / self.band;
+        let (image, first) = (self.chunk / bands, self.chunk % bands * self.band);
+        assert!(self.scratch.len() >= kernel * conv.ring_row(conv.width));
+        let mut ring = Ring {
+            from: &self.source,
+            image,
+            height: conv.height,
+            width: conv.width,
+            channels,
+            pad,
+            slots: kernel,
+            data: self.scratch.as_mut_ptr(),
+            next: 0,
+        };
+        let top = |y: usize| (y * conv.stride) as isize - pad as isize;
+        // SAFETY: the ring fits the scratch; taps stay inside a padded row, as width_out = (width - 1) / stride + 1.
+        unsafe {
+            ring.begin(top(first));
+            for y in first..first + self.band {
+                ring.fill::<V>(top(y) + kernel as isize - 1);
+                let mut taps = Taps::new();
+                for ky in 0..kernel {
+                    let row = ring.row(top(y) + ky as isize);
+                    for kx in 0..kernel {
+                        taps.push(Tap {
+                            pixels: row.add(kx * padded(channels)),
+                            weights: self.weights.as_ptr().add((ky * kernel + kx) * padded(channels)),
+                        });
+                    }
+                }
+                let out_row = (y - first) * conv.width_out();
+                let line = Run { outputs: conv.width_out(), in_step: conv.stride, out_row, out_step: 1, channels };
+                run::<V, E>(&taps, line, &mut epilogue);
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What happens to results while they are still in registers.
+
+use crate::padded;
+use crate::simd::Vector;
+
+/// Takes finished vectors of an operation.
+pub(crate) trait Epilogue {
+    /// Takes the first `count` of `values`: channels `block * LANES ..` of the rows `row`, `row + step`, …
+    ///
+    /// # Safety
+    /// Rows and channels lie inside the buffers that the epilogue was made with.
+    unsafe fn take<V: Vector, const M: usize>(
+        &mut self,
+        values: [V; M],
+        count: usize,
+        row: usize,
+        step: usize,
+        block: usize,
+    );
+}
+
+/// Stores, nothing else.
+pub(crate) struct Store {
+    pub out: *mut f32,
+    pub channels: usize,
+}
+
+/// Stores, and gathers a chunk's sums for [`crate::Moments`].
+pub(crate) struct Measure {
+    pub out: *mut f32,
+    pub channels: usize,
+    /// Shift, sum, sum of squares: `3 * padded(channels)`.
+    pub partials: *mut f32,
+    /// The row whose values become the shift: the first that is finished.
+    pub first_row: usize,
+}
+
+/// What a gradient sweep knows of the unit below, whose normalised output it differentiates.
+#[derive(Clone, Copy)]
+pub struct Below<'a> {
+    /// Raw output `[rows, C]`.
+    pub raw: &'a [f32],
+    /// Batch norm's factor, padded.
+    pub scale: &'a [f32],
+    /// Batch norm's shift, padded.
+    pub shift: &'a [f32],
+    /// Batch means, padded.
+    pub mean: &'a [f32],
+    /// Whether a ReLU follows: then the gradient is zero where `scale * raw + shift <= 0`.
+    pub relu: bool,
+}
+
+/// Where a gradient sweep leaves the gradient of its input.
+pub struct Sink<'a> {
+    /// `[rows, C]`.
+    pub out: &'a mut [f32],
+    /// Add to what `out` holds (another reader's gradient) before anything else.
+    pub accumulate: bool,
+    /// Masks the gradient and gathers [`crate::Sums`]; without it the gradient is stored as it is.
+    pub below: Option<Below<'a>>,
+}
+
+impl Sink<'_> {
+    pub(crate) fn check(&self, rows: usize, channels: usize) {
+        assert!(self.out.len() >= rows * channels);
+        if let Some(below) = self.below {
+            assert!(below.raw.len() >= rows * channels);
+            for vector in [below.scale, below.shift, below.mean] {
+                assert!(vector.len() >= padded(channels));
+            }
+        }
+    }
+}
+
+/// A chunk of a [`Sink`]: its rows of `out`, all rows of `below`.
+pub(crate) struct Mask<'a> {
+    pub out: *mut f32,
+    /// Row of the whole activation that `out` starts with.
+    pub first_row: usize,
+    pub channels: usize,
+    pub accumulate: bool,
+    pub below: Option<Below<'a>>,
+    /// Sums of dZ and of dZ times centred Y: `2 * padded(channels)`.
+    pub partials: *mut f32,
+}
+
+#[inline(always)]
+unsafe fn read<V: Vector>(from: *const f32, lanes: usize) -> V {
+    // SAFETY: the caller promises `lanes` readable values.
+    unsafe { if lanes == V::LANES { V::load(from) } else { V::load_part(from, lanes) } }
+}
+
+#[inline(always)]
+unsafe fn write<V: Vector>(value: V, to: *mut f32, lanes: usize) {
+    // SAFETY: the caller promises room for `lanes` values.
+    unsafe { if lanes == V::LANES { value.store(to) } else { value.store_part(to, lanes) } }
+}
+
+// SAFETY of the blocks below: the trait's contract; per-channel vectors are padded.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Epilogue for Store {
+    #[inline(always)]
+    unsafe fn take<V: Vector, const M: usize>(
+        &mut self,
+        values: [V; M],
+        count: usize,
+        row: usize,
+        step: usize,
+        block: usize,
+    ) {
+        let lanes = V::LANES.min(self.channels - block * V::LANES);
+        for i in 0..M {
+            if i >= count {
+                break;
+            }
+            unsafe { write(values[i], self.out.add((row + i * step) * self.channels + block * V::LANES), lanes) };
+        }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Epilogue for Measure {
+    #[inline(always)]
+    unsafe fn take<V: Vector, const M: usize>(
+        &mut self,
+        values: [V; M],
+        count: usize,
+        row: usize,
+        step: usize,
+        block: usize,
+    ) {
+        unsafe {
+            let lanes = V::LANES.min(self.channels - block * V::LANES);
+            let stride = padded(self.channels);
+            let shift_at = self.partials.add(block * V::LANES);
+            let (first_at, second_at) = (shift_at.add(stride), shift_at.add(2 * stride));
+            if row == self.first_row {
+                values[0].store(shift_at);
+                V::splat(0.0).store(first_at);
+                V::splat(0.0).store(second_at);
+            }
+            let (shift, mut first, mut second) = (V::load(shift_at), V::load(first_at), V::load(second_at));
+            for i in 0..M {
+                if i >= count {
+                    break;
+                }
+                let value = values[i];
+                write(value, self.out.add((row + i * step) * self.channels + block * V::LANES), lanes);
+                let centred = value.sub(shift);
+                first = first.add(centred);
+                second = centred.mul_add(centred, second);
+            }
+            first.store(first_at);
+            second.store(second_at);
+        }
+    }
+}
+
+impl Mask<'_> {
+    /// Sets the sums to zero.
+    ///
+    /// # Safety
+    /// `partials` has room for them.
+    pub(crate) unsafe fn begin(&mut self) {
+        // SAFETY: as promised.
+        unsafe { std::ptr::write_bytes(self.partials, 0, 2 * padded(self.channels)) };
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Epilogue for Mask<'_> {
+    #[inline(always)]
+    unsafe fn take<V: Vector, const M: usize>(
+        &mut self,
+        values: [V; M],
+        count: usize,
+        row: usize,
+        step: usize,
+        block: usize,
+    ) {
+        unsafe {
+            let at = block * V::LANES;
+            let lanes = V::LANES.min(self.channels - at);
+            let Some(below) = self.below else {
+                for i in 0..M {
+                if i >= count {
+                    break;
+                }
+                let value = values[i];
+                    let to = self.out.add((row + i * step) * self.channels + at);
+                    let dz = if self.accumulate { value.add(read(to, lanes)) } else { value };
+                    write(dz, to, lanes);
+                }
+                return;
+            };
+            let scale = V::load(below.scale.as_ptr().add(at));
+            let shift = V::load(below.shift.as_ptr().add(at));
+            let mean = V::load(below.mean.as_ptr().add(at));
+            let sums_at = self.partials.add(at);
+            let centred_at = sums_at.add(padded(self.channels));
+            let (mut sums, mut centred) = (V::load(sums_at), V::load(centred_at));
+            let raw = below.raw.as_ptr().add(self.first_row * self.channels + at);
+            for i in 0..M {
+                if i >= count {
+                    break;
+                }
+                let value = values[i];
+                let offset = (row + i * step) * self.channels;
+                let to = self.out.add(offset + at);
+                let mut dz = value;
+                if self.accumulate {
+                    dz = dz.add(read(to, lanes));
+                }
+                let y: V = read(raw.add(offset), lanes);
+                if below.relu {
+                    dz = dz.where_positive(y.mul_add(scale, shift));
+                }
+                write(dz, to, lanes);
+                sums = sums.add(dz);
+                centred = dz.mul_add(y.sub(mean), centred);
+            }
+            sums.store(sums_at);
+            centred.store(centred_at);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Which instruction set runs: detected once, or forced by `MNASNET_ISA`.
+
+use crate::simd::{Portable, Vector};
+
+/// An instruction set that kernels are compiled for. A value exists only on a machine that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Portable,
+    /// The portable arithmetic in AVX-512's shape: lets tests cover the wide code paths anywhere.
+    PortableWide,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// Why a forced choice cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IsaError(String);
+
+impl std::fmt::Display for IsaError {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for IsaError {}
+
+/// A piece of work that can run on any instruction set.
+pub(crate) trait Kernel {
+    /// Runs it with vectors of type `V`. Implementations are `#[inline(always)]`, so that they are compiled once for
+    /// each instruction set, inside [`Isa::run`].
+    ///
+    /// # Safety
+    /// The machine has `V`'s instruction set, and the kernel's pointers are valid as its constructor's caller promised.
+    unsafe fn run<V: Vector>(self);
+}
+
+impl Isa {
+    /// The environment variable that forces a choice: `portable`, `avx2` or `avx512`.
+    pub const VARIABLE: &'static str = "MNASNET_ISA";
+
+    /// The best instruction set of this machine, or the one that [`Isa::VARIABLE`] names.
+    pub fn detect() -> Result<Self, IsaError> {
+        let all = Self::available();
+        match std::env::var(Self::VARIABLE) {
+            Err(_) => Ok(*all.last().expect("portable is always there")),
+            Ok(name) => all.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| {
+                let names: Vec<_> = all.iter().map(|isa| isa.name()).collect();
+                IsaError(format!("{}={name}: this machine has {}", Self::VARIABLE, names.join(", ")))
+            }),
+        }
+    }
+
+    /// Every instruction set of this machine, slowest first.
+    pub fn available() -> Vec<Self> {
+        #[allow(unused_mut)]
+        let mut all = vec![Kind::PortableWide, Kind::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                all.push(Kind::Avx2);
+            }
+            if is_x86_feature_detected!("avx512f") {
+                all.push(Kind::Avx512);
+            }
+        }
+        all.into_iter().map(Isa).collect()
+    }
+
+    /// Its name, as [`Isa::VARIABLE`] takes it.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Portable => "portable",
+            Kind::PortableWide => "portable-wide",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "avx512",
+        }
+    }
+
+    /// Float32 values in one vector.
+    pub fn lanes(self) -> usize {
+        match self.0 {
+            Kind::Portable => Portable::<8>::LANES,
+            Kind::PortableWide => Portable::<16>::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => crate::simd::Avx2::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => crate::simd::Avx512::LANES,
+        }
+    }
+
+    /// Runs a kernel on this instruction set.
+    ///
+    /// # Safety
+    /// The kernel's pointers are valid for what it reads and writes.
+    pub(crate) unsafe fn run<K: Kernel>(self, kernel: K) {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2<K: Kernel>(kernel: K) {
+            // SAFETY: the features are enabled here; the rest is the caller's promise.
+            unsafe { kernel.run::<crate::simd::Avx2>() }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn avx512<K: Kernel>(kernel: K) {
+            // SAFETY: as above.
+            unsafe { kernel.run::<crate::simd::Avx512>() }
+        }
+        // SAFETY: a value of this type exists only where its instruction set was detected.
+        unsafe {
+            match self.0 {
+                Kind::Portable => kernel.run::<Portable<8>>(),
+                Kind::PortableWide => kernel.run::<Portable<16>>(),
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx2 => avx2(kernel),
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx512 => avx512(kernel),
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Sweeps over whole images that are no convolution: means, the gradients that flow back from them, sums of two activations.
+
+use crate::epilogue::{Epilogue, Mask};
+use crate::isa::Kernel;
+use crate::simd::Vector;
+use crate::tile::Rows;
+use crate::{Isa, Needs, Sink, Source, Sums, Workspace, padded};
+use rayon::prelude::*;
+
+/// Memory for any sweep of this module.
+pub fn needs(images: usize, channels: usize) -> Needs {
+    Needs { partials: images * 2 * padded(channels), scratch: 2 * padded(channels) }
+}
+
+/// Mean of `source` over the `pixels` of each image: `[N, C]`.
+pub fn mean(
+    isa: Isa,
+    workspace: &mut Workspace,
+    source: Source,
+    images: usize,
+    pixels: usize,
+    channels: usize,
+    out: &mut [f32],
+) {
+    reduce(isa, workspace, None, source, (images, pixels, channels), 1.0 / pixels as f32, out);
+}
+
+/// Sum of `other * source` over the pixels of each image: `[N, C]`. `other` is `[rows, C]`.
+#[allow(clippy::too_many_arguments)]
+pub fn dot(
+    isa: Isa,
+    workspace: &mut Workspace,
+    other: &[f32],
+    source: Source,
+    images: usize,
+    pixels: usize,
+    channels: usize,
+    out: &mut [f32],
+) {
+    assert!(other.len() >= images * pixels * channels);
+    reduce(isa, workspace, Some(other), source, (images, pixels, channels), 1.0, out);
+}
+
+fn reduce(
+    isa: Isa,
+    workspace: &mut Workspace,
+    other: Option<&[f32]>,
+    source: Source,
+    (images, pixels, channels): (usize, usize, usize),
+    factor: f32,
+    out: &mut [f32],
+) {
+    source.check(images * pixels, channels);
+    let (_, scratch) = workspace.split(0);
+    out[..images * channels].par_chunks_mut(channels).enumerate().for_each(|(image, out)| {
+        let scratch = &mut scratch.area()[..2 * padded(channels)];
+        // SAFETY: lengths were checked, the scratch has two rows.
+        unsafe { isa.run(Reduce { other, source, image, pixels, channels, factor, out, scratch }) };
+    });
+}
+
+struct Reduce<'a> {
+    other: Option<&'a [f32]>,
+    source: Source<'a>,
+    image: usize,
+    pixels: usize,
+    channels: usize,
+    factor: f32,
+    out: &'a mut [f32],
+    scratch: &'a mut [f32],
+}
+
+impl Kernel for Reduce<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let channels = self.channels;
+        let (sums, row) = self.scratch.split_at_mut(padded(channels));
+        sums.fill(0.0);
+        for pixel in 0..self.pixels {
+            let at = self.image * self.pixels + pixel;
+            // SAFETY: the row exists; both scratch rows are padded.
+            unsafe {
+                self.source.read::<V>(at, self.image, channels, row.as_mut_ptr(), V::LANES);
+                for b in 0..channels.div_ceil(V::LANES) {
+                    let c = b * V::LANES;
+                    let mut x = V::load(row.as_ptr().add(c));
+                    if let Some(other) = self.other {
+                        let other = other.as_ptr().add(at * channels + c);
+                        let lanes = V::LANES.min(channels - c);
+                        x = x.mul(if lanes == V::LANES { V::load(other) } else { V::load_part(other, lanes) });
+                    }
+                    x.add(V::load(sums.as_ptr().add(c))).store(sums.as_mut_ptr().add(c));
+                }
+            }
+        }
+        for (out, sum) in self.out.iter_mut().zip(sums) {
+            *out = *sum * self.factor;
+        }
+    }
+}
+
+/// Gradient of a value that is read through its mean, and perhaps through a gate:
+/// `dX = mean_gradient / pixels (+ out * gate)`, masked and summed as `sink` says.
+///
+/// `mean_gradient` is `[N, C]`; with a `gate` `[N, padded(C)]`, `sink.out` holds the gradient of the gated value.
+#[allow(clippy::too_many_arguments)]
+pub fn spread(
+    isa: Isa,
+    workspace: &mut Workspace,
+    mean_gradient: &[f32],
+    gate: Option<&[f32]>,
+    images: usize,
+    pixels: usize,
+    channels: usize,
+    sink: Sink,
+    sums: &mut Sums,
+) {
+    sink.check(images * pixels, channels);
+    assert!(mean_gradient.len() >= images * channels);
+    assert!(gate.is_none_or(|gate| gate.len() >= images * padded(channels)));
+    let partial = 2 * padded(channels);
+    let (partials, scratch) = workspace.split(images * partial);
+    sink.out[..images * pixels * channels]
+        .par_chunks_mut(pixels * channels)
+        .zip(partials.par_chunks_mut(partial))
+        .enumerate()
+        .for_each(|(image, (out, partials))| {
+            let scratch = &mut scratch.area()[..padded(channels)];
+            for (slot, &gradient) in scratch.iter_mut().zip(&mean_gradient[image * channels..][..channels]) {
+                *slot = gradient / pixels as f32;
+            }
+            let gate = gate.map(|gate| &gate[image * padded(channels)..]);
+            let out = out.as_mut_ptr();
+            let first_row = image * pixels;
+            let (accumulate, below, partials) = (sink.accumulate, sink.below, partials.as_mut_ptr());
+            let mask = Mask { out, first_row, channels, accumulate, below, partials };
+            // SAFETY: lengths were checked.
+            unsafe { isa.run(Spread { gradient: scratch, gate, pixels, mask }) };
+        });
+    sums.merge(partials, partial);
+}
+
+struct Spread<'a> {
+    gradient: &'a [f32],
+    gate: Option<&'a [f32]>,
+    pixels: usize,
+    mask: Mask<'a>,
+}
+
+impl Kernel for Spread<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let mut mask = self.mask;
+        let channels = mask.channels;
+        // SAFETY: rows and channels lie inside the chunk.
+        unsafe {
+            mask.begin();
+            for pixel in 0..self.pixels {
+                for b in 0..channels.div_ceil(V::LANES) {
+                    let c = b * V::LANES;
+                    let mut dx = V::load(self.gradient.as_ptr().add(c));
+                    if let Some(gate) = self.gate {
+                        let from = mask.out.add(pixel * channels + c);
+                        let lanes = V::LANES.min(channels - c);
+                        let gated = if lanes == V::LANES { V::load(from) } else { V::load_part(from, lanes) };
+                        dx = gated.mul_add(V::load(gate.as_ptr().add(c)), dx);
+                    }
+                    mask.take::<V, 1>([dx], 1, pixel, 1, b);
+                }
+            }
+        }
+    }
+}
+
+/// `out = a + b`, `[rows, C]`.
+pub fn add(isa: Isa, workspace: &mut Workspace, a: Source, b: Source, rows: usize, channels: usize, out: &mut [f32]) {
+    /// Rows in a chunk.
+    const ROWS: usize = 512;
+    a.check(rows, channels);
+    b.check(rows, channels);
+    assert!(a.gate.is_none() && b.gate.is_none());
+    let (_, scratch) = workspace.split(0);
+    out[..rows * channels].par_chunks_mut(ROWS * channels).enumerate().for_each(|(chunk, out)| {
+        let scratch = &mut scratch.area()[..2 * padded(channels)];
+        // SAFETY: lengths were checked, the scratch has two rows.
+        unsafe { isa.run(Add { a, b, first: chunk * ROWS, channels, out, scratch }) };
+    });
+}
+
+struct Add<'a> {
+    a: Source<'a>,
+    b: Source<'a>,
+    first: usize,
+    channels: usize,
+    out: &'a mut [f32],
+    scratch: &'a mut [f32],
+}
+
+impl Kernel for Add<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let channels = self.channels;
+        let (left, right) = self.scratch.split_at_mut(padded(channels));
+        for (row, out) in self.out.chunks_exact_mut(channels).enumerate() {
+            // SAFETY: the rows exist; both scratch rows are padded.
+            unsafe {
+                self.a.read::<V>(self.first + row, 0, channels, left.as_mut_ptr(), V::LANES);
+                self.b.read::<V>(self.first + row, 0, channels, right.as_mut_ptr(), V::LANES);
+            }
+            for ((out, left), right) in out.iter_mut().zip(left.iter()).zip(right.iter()) {
+                *out = left + right;
+            }
+        }
+    }
+}
+

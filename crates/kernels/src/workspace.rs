@@ -1,0 +1,59 @@
+//! Memory that kernels work in, taken once.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How much memory an operation needs, in float32 values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Partial sums of all chunks together.
+    pub partials: usize,
+    /// Tiles of one worker.
+    pub scratch: usize,
+}
+
+impl Needs {
+    /// What suffices for either of two operations that run one after the other.
+    pub fn max(self, other: Self) -> Self {
+        Self { partials: self.partials.max(other.partials), scratch: self.scratch.max(other.scratch) }
+    }
+}
+
+/// Partial sums of the chunks of one operation, and a scratch area for each worker thread.
+pub struct Workspace {
+    partials: Vec<f32>,
+    scratch: Scratch,
+}
+
+/// Scratch areas, one for each worker of the thread pool.
+pub(crate) struct Scratch(Vec<Mutex<Vec<f32>>>);
+
+impl Workspace {
+    /// Takes the memory for operations that need at most `needs`, run by `threads` workers.
+    pub fn new(needs: Needs, threads: usize) -> Self {
+        let area = || Mutex::new(vec![0.0; needs.scratch]);
+        Self {
+            partials: vec![0.0; needs.partials],
+            scratch: Scratch((0..threads.max(1)).map(|_| area()).collect()),
+        }
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let scratch = |area: &Mutex<Vec<f32>>| area.lock().unwrap_or_else(PoisonError::into_inner).len();
+        4 * (self.partials.len() + self.scratch.0.iter().map(scratch).sum::<usize>())
+    }
+
+    /// `partials` values for partial sums, and the scratch areas.
+    pub(crate) fn split(&mut self, partials: usize) -> (&mut [f32], &Scratch) {
+        (&mut self.partials[..partials], &self.scratch)
+    }
+}
+
+impl Scratch {
+    /// The calling worker's area. Never waits when there are as many areas as workers, as kernels do not nest.
+    pub(crate) fn area(&self) -> MutexGuard<'_, Vec<f32>> {
+        let worker = rayon::current_thread_index().unwrap_or(0);
+        // A poisoned area holds stale numbers, which kernels overwrite anyway.
+        self.0[worker % self.0.len()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,167 @@
+//! Every convolution sweep on every instruction set of this machine against the reference, over shapes with odd channel
+//! counts, edges, batch 1, strides and the sizes that MNASNet has.
+
+mod support;
+
+use mnasnet_kernels::dense::{self, Dense, Input};
+use mnasnet_kernels::depthwise::{self, Depthwise};
+use mnasnet_kernels::{Isa, Moments, Sink, Sums, Workspace};
+use support::*;
+
+const TOLERANCE: f64 = 3e-6;
+
+fn on_every_isa(test: impl Fn(Isa)) {
+    Isa::available().into_iter().for_each(test);
+}
+
+fn check_dense(conv: Dense, images: usize, relu: bool, accumulate: bool) {
+    let what = format!("{conv:?} x {images}");
+    let random = &mut Random::new(conv.c_in as u64 * 1000 + conv.c_out as u64);
+    let (rows_in, rows_out) = (conv.rows_in(images), conv.rows_out(images));
+    let input = Activation::new(random, rows_in, conv.c_in, relu);
+    let weight = random.values(conv.depth() * conv.c_out);
+    let output = OutputGradient::new(random, rows_out, conv.c_out);
+    let before = random.values(rows_in * conv.c_in);
+    let y = dense::reference::forward(&conv, images, &input.values(), &wide(&weight));
+    let (mean, variance) = moments(&y, conv.c_out);
+    let dy = output.values(conv.c_out);
+    let (mut dx, dw) = dense::reference::backward(&conv, images, &input.values(), &wide(&weight), &dy);
+    if accumulate {
+        dx.iter_mut().zip(&before).for_each(|(dx, &before)| *dx += f64::from(before));
+    }
+    let (dz, sums, centred) = input.sink(&dx);
+    on_every_isa(|isa| {
+        let what = format!("{} {what}", isa.name());
+        let mut workspace = Workspace::new(conv.needs(images, true), 2);
+        let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
+        let mut out = vec![f32::NAN; rows_out * conv.c_out];
+        dense::pack(isa, &conv, &weight, &mut packed);
+        let mut seen = Moments::new(conv.c_out);
+        let values = Input::Values(input.source());
+        dense::forward(isa, &mut workspace, &conv, images, values, &packed, &mut out, Some(&mut seen));
+        close(&format!("{what} y"), &out, &y, TOLERANCE);
+        close(&format!("{what} mean"), &narrow(&seen.mean), &mean, TOLERANCE);
+        close(&format!("{what} variance"), &narrow(&seen.variance), &variance, TOLERANCE);
+        let mut plain = vec![f32::NAN; rows_out * conv.c_out];
+        dense::forward(isa, &mut workspace, &conv, images, values, &packed, &mut plain, None);
+        assert_eq!(out, plain, "{what}: measuring changes nothing");
+
+        dense::pack_transposed(isa, &conv, &weight, &mut packed);
+        let mut out = if accumulate { before.clone() } else { vec![f32::NAN; before.len()] };
+        let mut seen = Sums::new(conv.c_in);
+        let mut seen_dw = vec![f32::NAN; dw.len()];
+        let sink = Sink { out: &mut out, accumulate, below: Some(input.below()) };
+        if conv.kernel == 1 && conv.stride == 1 {
+            let gradient = output.gradient();
+            dense::backward(
+                isa, &mut workspace, &conv, images, values, gradient, &packed, sink, &mut seen, &mut seen_dw,
+            );
+        } else {
+            dense::weight_gradient(isa, &mut workspace, &conv, images, values, output.gradient(), &mut seen_dw);
+            dense::input_gradient(
+                isa, &mut workspace, &conv, images, output.gradient(), &packed, sink, &mut seen,
+            );
+        }
+        close(&format!("{what} dz"), &out, &dz, TOLERANCE);
+        close(&format!("{what} dw"), &seen_dw, &dw, TOLERANCE);
+        close(&format!("{what} sum dz"), &narrow(&seen.dz), &sums, TOLERANCE);
+        close(&format!("{what} sum dz centred"), &narrow(&seen.dz_centred), &centred, TOLERANCE);
+    });
+}
+
+#[test]
+fn dense_sweeps_equal_the_reference() {
+    for c_in in [1, 3, 8, 16, 17, 24, 40, 72] {
+        for c_out in [1, 5, 8, 16, 24, 33, 40, 80] {
+            let conv = Dense { kernel: 1, stride: 1, c_in, c_out, height: 5, width: 7 };
+            check_dense(conv, 3, c_in % 2 == 0, c_out % 2 == 0);
+        }
+    }
+    for (c_in, c_out, size, images) in [(16, 48, 28, 2), (1152, 320, 7, 1), (96, 576, 14, 1), (320, 1280, 7, 2), (7, 9, 1, 1)] {
+        check_dense(Dense { kernel: 1, stride: 1, c_in, c_out, height: size, width: size }, images, true, false);
+    }
+    for (kernel, stride, c_in, c_out, height, width) in
+        [(3, 2, 3, 32, 17, 14), (3, 1, 32, 16, 9, 11), (3, 1, 5, 7, 4, 3), (5, 2, 8, 3, 6, 7), (1, 2, 16, 8, 5, 5), (3, 2, 24, 40, 3, 2)]
+    {
+        check_dense(Dense { kernel, stride, c_in, c_out, height, width }, 2, true, stride == 1);
+    }
+}
+
+#[test]
+fn the_stem_reads_bytes_as_it_reads_values() {
+    let conv = Dense { kernel: 3, stride: 2, c_in: 3, c_out: 32, height: 15, width: 22 };
+    let (images, random) = (2, &mut Random::new(5));
+    let pixels: Vec<u8> = (0..conv.rows_in(images) * 3).map(|_| ((random.value() + 1.0) * 127.9) as u8).collect();
+    let (scale, shift) = ([0.02, 0.03, 0.01], [-2.0, -1.5, 0.3]);
+    let values: Vec<f32> =
+        pixels.iter().enumerate().map(|(i, &p)| f32::from(p) * scale[i % 3] + shift[i % 3]).collect();
+    let weight = random.values(conv.depth() * conv.c_out);
+    let (one, zero) = (vec![1.0; 16], vec![0.0; 16]);
+    on_every_isa(|isa| {
+        let mut workspace = Workspace::new(conv.needs(images, true), 2);
+        let mut packed = vec![0.0; dense::packed_len(&conv)];
+        dense::pack(isa, &conv, &weight, &mut packed);
+        let mut run = |input: Input| {
+            let mut out = vec![0.0; conv.rows_out(images) * conv.c_out];
+            dense::forward(isa, &mut workspace, &conv, images, input, &packed, &mut out, None);
+            out
+        };
+        let source = mnasnet_kernels::Source { raw: &values, scale: &one, shift: &zero, relu: false, gate: None };
+        assert_eq!(run(Input::Bytes { pixels: &pixels, scale, shift }), run(Input::Values(source)), "{}", isa.name());
+    });
+}
+
+fn check_depthwise(conv: Depthwise, images: usize, relu: bool) {
+    let random = &mut Random::new(conv.channels as u64 * 31 + conv.width as u64);
+    let (rows_in, rows_out) = (conv.rows_in(images), conv.rows_out(images));
+    let input = Activation::new(random, rows_in, conv.channels, relu);
+    let weight = random.values(conv.kernel * conv.kernel * conv.channels);
+    let output = OutputGradient::new(random, rows_out, conv.channels);
+    let y = depthwise::reference::forward(&conv, images, &input.values(), &wide(&weight));
+    let (mean, variance) = moments(&y, conv.channels);
+    let dy = output.values(conv.channels);
+    let (dx, dw) = depthwise::reference::backward(&conv, images, &input.values(), &wide(&weight), &dy);
+    let (dz, sums, centred) = input.sink(&dx);
+    on_every_isa(|isa| {
+        let what = format!("{} {conv:?} x {images}", isa.name());
+        let mut workspace = Workspace::new(conv.needs(images, true), 2);
+        let mut packed = vec![f32::NAN; conv.packed_len()];
+        depthwise::pack(&conv, &weight, &mut packed);
+        let mut out = vec![f32::NAN; rows_out * conv.channels];
+        let mut seen = Moments::new(conv.channels);
+        depthwise::forward(
+            isa, &mut workspace, &conv, images, input.source(), &packed, &mut out, Some(&mut seen),
+        );
+        close(&format!("{what} y"), &out, &y, TOLERANCE);
+        close(&format!("{what} mean"), &narrow(&seen.mean), &mean, TOLERANCE);
+        close(&format!("{what} variance"), &narrow(&seen.variance), &variance, TOLERANCE);
+        let mut out = vec![f32::NAN; rows_in * conv.channels];
+        let mut seen = Sums::new(conv.channels);
+        let mut seen_dw = vec![f32::NAN; dw.len()];
+        let sink = Sink { out: &mut out, accumulate: false, below: Some(input.below()) };
+        let (source, gradient) = (input.source(), output.gradient());
+        depthwise::backward(
+            isa, &mut workspace, &conv, images, source, gradient, &packed, sink, &mut seen, &mut seen_dw,
+        );
+        close(&format!("{what} dz"), &out, &dz, TOLERANCE);
+        close(&format!("{what} dw"), &seen_dw, &dw, TOLERANCE);
+        close(&format!("{what} sum dz"), &narrow(&seen.dz), &sums, TOLERANCE);
+        close(&format!("{what} sum dz centred"), &narrow(&seen.dz_centred), &centred, TOLERANCE);
+    });
+}
+
+#[test]
+fn depthwise_sweeps_equal_the_reference() {
+    for kernel in [1, 3, 5, 7] {
+        for stride in [1, 2, 3] {
+            for (channels, height, width) in [(1, 1, 1), (8, 3, 2), (5, 7, 9), (24, 14, 13), (40, 6, 17), (33, 8, 8)] {
+                check_depthwise(Depthwise { kernel, stride, channels, height, width }, 2, channels != 24);
+            }
+        }
+    }
+    for (kernel, stride, channels, size, images) in
+        [(3, 2, 48, 56, 1), (5, 2, 72, 28, 2), (5, 1, 480, 14, 1), (5, 1, 1152, 7, 1), (3, 1, 32, 56, 1)]
+    {
+        check_depthwise(Depthwise { kernel, stride, channels, height: size, width: size }, images, true);
+    }
+}

@@ -1,0 +1,139 @@
+//! Random activations with everything that a sweep knows of them, and a comparison.
+
+use mnasnet_kernels::{Below, Gradient, Source, padded};
+
+/// SplitMix64, to uniform values in [-1, 1).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn value(&mut self) -> f32 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    pub fn values(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.value()).collect()
+    }
+
+    /// A per-channel vector: values around `centre`, rubbish in the padding, which no result may depend on.
+    pub fn channels(&mut self, channels: usize, centre: f32) -> Vec<f32> {
+        (0..padded(channels)).map(|c| if c < channels { centre + self.value() } else { 1e30 }).collect()
+    }
+}
+
+/// A raw activation with batch norm's map.
+pub struct Activation {
+    pub raw: Vec<f32>,
+    pub scale: Vec<f32>,
+    pub shift: Vec<f32>,
+    pub mean: Vec<f32>,
+    pub relu: bool,
+    pub channels: usize,
+}
+
+impl Activation {
+    pub fn new(random: &mut Random, rows: usize, channels: usize, relu: bool) -> Self {
+        Self {
+            raw: random.values(rows * channels),
+            scale: random.channels(channels, 1.5),
+            shift: random.channels(channels, 0.2),
+            mean: random.channels(channels, 0.0),
+            relu,
+            channels,
+        }
+    }
+
+    pub fn source(&self) -> Source<'_> {
+        Source { raw: &self.raw, scale: &self.scale, shift: &self.shift, relu: self.relu, gate: None }
+    }
+
+    pub fn below(&self) -> Below<'_> {
+        Below { raw: &self.raw, scale: &self.scale, shift: &self.shift, mean: &self.mean, relu: self.relu }
+    }
+
+    fn normalised(&self, i: usize) -> f64 {
+        let c = i % self.channels;
+        f64::from(self.raw[i].mul_add(self.scale[c], self.shift[c]))
+    }
+
+    /// The values that readers see, in float64.
+    pub fn values(&self) -> Vec<f64> {
+        let value = |i| if self.relu { self.normalised(i).max(0.0) } else { self.normalised(i) };
+        (0..self.raw.len()).map(value).collect()
+    }
+
+    /// What a sink makes of the gradient `dx` of the values: the masked gradient, and its two sums.
+    pub fn sink(&self, dx: &[f64]) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+        let kept = |i: usize| !self.relu || self.normalised(i) > 0.0;
+        let dz: Vec<f64> = dx.iter().enumerate().map(|(i, &dx)| if kept(i) { dx } else { 0.0 }).collect();
+        let (mut sums, mut centred) = (vec![0.0; self.channels], vec![0.0; self.channels]);
+        for (i, &dz) in dz.iter().enumerate() {
+            let c = i % self.channels;
+            sums[c] += dz;
+            centred[c] += dz * f64::from(self.raw[i] - self.mean[c]);
+        }
+        (dz, sums, centred)
+    }
+}
+
+/// A gradient in the form in which sweeps read it, and its values.
+pub struct OutputGradient {
+    pub dz: Vec<f32>,
+    pub y: Vec<f32>,
+    pub maps: [Vec<f32>; 3],
+}
+
+impl OutputGradient {
+    pub fn new(random: &mut Random, rows: usize, channels: usize) -> Self {
+        Self {
+            dz: random.values(rows * channels),
+            y: random.values(rows * channels),
+            maps: std::array::from_fn(|_| random.channels(channels, 0.0)),
+        }
+    }
+
+    pub fn gradient(&self) -> Gradient<'_> {
+        Gradient { dz: &self.dz, y: &self.y, dz_scale: &self.maps[0], y_scale: &self.maps[1], shift: &self.maps[2] }
+    }
+
+    pub fn values(&self, channels: usize) -> Vec<f64> {
+        let map = |m: usize, i: usize| f64::from(self.maps[m][i % channels]);
+        let value = |i: usize| f64::from(self.dz[i]) * map(0, i) + f64::from(self.y[i]) * map(1, i) + map(2, i);
+        (0..self.dz.len()).map(value).collect()
+    }
+}
+
+pub fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v)).collect()
+}
+
+/// Asserts that every value is within `tolerance` times the largest expected magnitude (float32 sums of n terms err by
+/// about sqrt(n) half-ulps of their size, 6e-8 each); sums of terms of size 1 may cancel, hence the floor.
+pub fn close(what: &str, actual: &[f32], expected: &[f64], tolerance: f64) {
+    assert_eq!(actual.len(), expected.len(), "{what}: length");
+    let size = expected.iter().fold(0.1f64, |m, v| m.max(v.abs()));
+    for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
+        let error = (f64::from(a) - e).abs();
+        assert!(error <= tolerance * size, "{what}[{i}]: {a} instead of {e}, off by {error:e} of {size:e}");
+    }
+}
+
+pub fn narrow(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&v| v as f32).collect()
+}
+
+/// Means and biased variances of the columns.
+pub fn moments(values: &[f64], channels: usize) -> (Vec<f64>, Vec<f64>) {
+    let rows = (values.len() / channels) as f64;
+    let column = |c: usize| values.iter().skip(c).step_by(channels);
+    let mean: Vec<f64> = (0..channels).map(|c| column(c).sum::<f64>() / rows).collect();
+    let variance = (0..channels).map(|c| column(c).map(|v| (v - mean[c]).powi(2)).sum::<f64>() / rows).collect();
+    (mean, variance)
+}
