@@ -1,0 +1,272 @@
+//! Every setting of a training run: one table gives the struct, the TOML keys, the flags and their help.
+//!
+//! Keys that the MindSpore scripts' `config.py` has keep its names.
+
+use crate::schedule::{DecayMode, Schedule};
+use crate::setting::{Kind, Setting, choices, in_range};
+
+choices! {
+    /// Update rule.
+    pub enum Opt {
+        /// RMSProp as TensorFlow and MindSpore have it.
+        RmsProp = "rmsprop",
+        /// Gradient descent with momentum.
+        Sgd = "sgd",
+    }
+}
+
+choices! {
+    /// Which tensors weight decay pulls to zero.
+    pub enum DecayScope {
+        /// Weights of convolutions and dense layers only.
+        Weights = "weights",
+        /// All but batch norm's gamma and beta: MindSpore's rule, which decays biases.
+        Mindspore = "mindspore",
+        /// Every parameter.
+        All = "all",
+    }
+}
+
+choices! {
+    /// Where label smoothing puts its mass e.
+    pub enum SmoothConvention {
+        /// e/K on every class: PyTorch, TensorFlow.
+        Uniform = "uniform",
+        /// e/(K-1) on each other class: MindSpore.
+        Others = "others",
+    }
+}
+
+choices! {
+    /// How fresh weights are drawn.
+    pub enum InitScheme {
+        /// Normal with variance 2 / fan-out, as TensorFlow's MNASNet draws them.
+        Tensorflow = "tensorflow",
+        /// Kaiming normal by fan-out, classifier Kaiming uniform: torchvision's MNASNet.
+        Torchvision = "torchvision",
+        /// Normal(0, 0.01): the published MindSpore results.
+        Mindspore = "mindspore",
+        /// Uniform by fan-in: MindSpore from 2.1 on.
+        MindsporeUniform = "mindspore-uniform",
+    }
+}
+
+choices! {
+    /// Augmentation after crop and flip.
+    pub enum Augment {
+        /// None.
+        None = "none",
+        /// AutoAugment's ImageNet policy.
+        Autoaugment = "autoaugment",
+        /// The same table as MindSpore's scripts carry it out.
+        Mindspore = "mindspore",
+    }
+}
+
+choices! {
+    /// How photos are resized.
+    pub enum Resizing {
+        /// Bilinear, antialiased (Pillow's).
+        Bilinear = "bilinear",
+        /// Bicubic, antialiased (Pillow's).
+        Bicubic = "bicubic",
+        /// MindSpore's fixed-point bilinear without antialiasing.
+        Mindspore = "mindspore",
+    }
+}
+
+choices! {
+    /// Mean and standard deviation that pixels are normalised with.
+    pub enum Norm {
+        /// ImageNet's.
+        Imagenet = "imagenet",
+        /// 127.5 and 127.5.
+        Mindspore = "mindspore",
+    }
+}
+
+/// One row of the table of settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Name in a file; as a flag with `--` before it.
+    pub name: &'static str,
+    /// Heading that it stands under.
+    pub group: &'static str,
+    /// What it does, one sentence.
+    pub help: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+}
+
+macro_rules! settings {
+    ($($group:literal { $($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:expr $(, $range:expr)?;)* })*) => {
+        /// All settings, resolved and in range.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Config { $($($(#[doc = $help])+ pub $name: $type,)*)* }
+
+        /// The table, in order.
+        pub const KEYS: &[Key] = &[$($(
+            Key { name: stringify!($name), group: $group, help: concat!($($help),+), kind: <$type as Setting>::KIND },
+        )*)*];
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self { $($($name: $default,)*)* }
+            }
+        }
+
+        impl Config {
+            /// Sets one key. `None` where there is no such key; the inner error completes "`key` ...".
+            pub(crate) fn set(&mut self, key: &str, value: &toml::Value) -> Option<Result<(), String>> {
+                match key {
+                    $($(stringify!($name) => Some(<$type>::from_toml(value).and_then(|value| {
+                        $(in_range(&value, $range)?;)?
+                        self.$name = value;
+                        Ok(())
+                    })),)*)*
+                    _ => None,
+                }
+            }
+
+            /// The value of each key, in the table's order.
+            fn values(&self) -> Vec<toml::Value> {
+                vec![$($(self.$name.to_toml(),)*)*]
+            }
+        }
+    };
+}
+
+settings! {
+    "Network" {
+        /// Variant: mnasnet-b1, mnasnet-a1, mnasnet-small or mnasnet-mindspore.
+        model: String = "mnasnet-b1".into();
+        /// Width multiplier.
+        width: f64 = 1.0, 0.05..=16.0;
+        /// Number of classes; 0 takes as many as the data has, any other number must be the data's.
+        class_num: usize = 0, 0.0..=1e6;
+        /// Dropout before the classifier, a probability.
+        dropout: f64 = 0.2, 0.0..1.0;
+        /// Initialisation of fresh weights.
+        init_scheme: InitScheme = InitScheme::Torchvision;
+        /// Batch norm's momentum m: running = (1 - m) * running + m * batch.
+        bn_momentum: f64 = 0.1, 0.0..=1.0;
+        /// Batch norm's epsilon.
+        bn_epsilon: f64 = 1e-5, 1e-12..=1.0;
+    }
+    "Data" {
+        /// Folder with train/ and val/, each with one folder a class.
+        data: String = String::new();
+        /// Folder of the validation photos where they are not in data/val.
+        val_data: String = String::new();
+        /// Side of the network's input, pixels.
+        resolution: usize = 224, 16.0..=4096.0;
+        /// Shorter side before the centre crop of evaluation, pixels; 0 means resolution / 0.875.
+        resize: usize = 0, 0.0..=65536.0;
+        /// How photos are resized.
+        interpolation: Resizing = Resizing::Bilinear;
+        /// Normalisation of pixels.
+        normalise: Norm = Norm::Imagenet;
+        /// Augmentation after random crop and flip.
+        policy: Augment = Augment::Autoaugment;
+        /// Images in a training step.
+        batch_size: usize = 64, 1.0..=65536.0;
+        /// Threads that decode and augment; 0 means as many as the machine has.
+        workers: usize = 0, 0.0..=1024.0;
+    }
+    "Optimizer" {
+        /// Update rule.
+        opt: Opt = Opt::RmsProp;
+        /// Momentum.
+        momentum: f64 = 0.9, 0.0..1.0;
+        /// Nesterov's look-ahead (sgd).
+        nesterov: bool = false;
+        /// Decay of the mean square (rmsprop).
+        opt_decay: f64 = 0.9, 0.0..1.0;
+        /// Epsilon inside the root (rmsprop).
+        opt_eps: f64 = 0.001, 1e-30..=1.0;
+        /// Weight decay, as L2 in the gradient.
+        weight_decay: f64 = 1e-5, 0.0..=1.0;
+        /// Which tensors decay.
+        weight_decay_scope: DecayScope = DecayScope::Weights;
+        /// Loss scale of the MindSpore scripts; a power of two changes nothing in float32 and is only recorded.
+        loss_scale: f64 = 1024.0, 1.0..=16777216.0;
+        /// Whether labels are smoothed in training.
+        use_label_smooth: bool = true;
+        /// Mass taken from the label.
+        label_smooth_factor: f64 = 0.1, 0.0..1.0;
+        /// Where that mass goes.
+        label_smooth_convention: SmoothConvention = SmoothConvention::Uniform;
+        /// Whether evaluation's loss is smoothed too, as MindSpore's scripts report it.
+        smooth_eval_loss: bool = false;
+        /// Whether a moving average of the weights is kept and evaluated.
+        ema: bool = false;
+        /// Decay of the moving average; it starts lower, at (1 + step) / (10 + step).
+        ema_decay: f64 = 0.9999, 0.0..1.0;
+    }
+    "Schedule" {
+        /// Epochs of the run.
+        epoch_size: usize = 100, 1.0..=1e6;
+        /// Epochs of linear warm-up from lr_init to lr_max.
+        warmup_epochs: f64 = 5.0, 0.0..=1e6;
+        /// Shape of the decay after the warm-up.
+        lr_decay_mode: DecayMode = DecayMode::Cosine;
+        /// Learning rate at step 0.
+        lr_init: f64 = 0.0001, 0.0..=1e3;
+        /// Learning rate after the warm-up.
+        lr_max: f64 = 0.016, 0.0..=1e3;
+        /// Learning rate at the end.
+        lr_end: f64 = 0.0, 0.0..=1e3;
+        /// Factor of one stair (exponential).
+        lr_decay_rate: f64 = 0.97, 1e-6..=1.0;
+        /// Epochs of one stair (exponential).
+        lr_decay_epochs: f64 = 2.4, 1e-3..=1e6;
+    }
+    "Run" {
+        /// Seed of weights, sample order, augmentation and dropout.
+        seed: u64 = 1;
+        /// Threads of the network's arithmetic; 0 means as many as the machine has. Results do not depend on it.
+        threads: usize = 0, 0.0..=1024.0;
+        /// Whether checkpoints are written; the best and an interrupted run's are in any case.
+        save_checkpoint: bool = true;
+        /// Epochs from one checkpoint to the next.
+        save_checkpoint_epochs: usize = 1, 1.0..=1e6;
+        /// Newest checkpoints that are kept.
+        keep_checkpoint_max: usize = 5, 1.0..=1e6;
+        /// Folder of the checkpoints; a relative one lies in the run's folder.
+        save_checkpoint_path: String = "checkpoints".into();
+        /// Steps from one line of log.txt and metrics.jsonl to the next; 0 writes only one an epoch.
+        log_every: usize = 1, 0.0..=1e9;
+    }
+}
+
+impl Config {
+    /// As TOML, grouped under comments, in the table's order.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        let mut group = "";
+        for (key, value) in KEYS.iter().zip(self.values()) {
+            if key.group != group {
+                let gap = if group.is_empty() { "" } else { "\n" };
+                group = key.group;
+                text += &format!("{gap}# {group}\n");
+            }
+            text += &format!("{} = {value}\n", key.name);
+        }
+        text
+    }
+
+    /// The learning-rate curve where an epoch has `steps_per_epoch` steps.
+    pub fn schedule(&self, steps_per_epoch: usize) -> Schedule {
+        Schedule {
+            mode: self.lr_decay_mode,
+            lr_init: self.lr_init,
+            lr_max: self.lr_max,
+            lr_end: self.lr_end,
+            warmup_epochs: self.warmup_epochs,
+            epochs: self.epoch_size,
+            steps_per_epoch,
+            decay_rate: self.lr_decay_rate,
+            decay_epochs: self.lr_decay_epochs,
+        }
+    }
+}

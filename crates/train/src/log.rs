@@ -1,0 +1,284 @@
+//! What a run writes down: `log.txt` in MindSpore's format, `metrics.jsonl` for machines.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+/// A training step, done.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct StepLog {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Epochs of the run.
+    #[serde(skip)]
+    pub epochs: usize,
+    /// Step in the epoch, from 0.
+    pub step: usize,
+    /// Steps of an epoch.
+    #[serde(skip)]
+    pub steps: usize,
+    /// Steps done in all, this one included.
+    pub global_step: u64,
+    /// Mean loss of the step's images.
+    pub loss: f32,
+    /// Mean of the epoch's losses so far.
+    pub mean_loss: f64,
+    /// Share of the epoch's training images so far that were right.
+    pub train_top1: f64,
+    /// Learning rate used.
+    pub lr: f32,
+    /// Seconds of arithmetic.
+    pub compute_s: f64,
+    /// Seconds of waiting for photos.
+    pub wait_s: f64,
+    /// Images per second, waiting included.
+    pub images_per_s: f64,
+}
+
+/// Figures on the validation photos.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ValidationLog {
+    /// Mean loss.
+    pub loss: f64,
+    /// Share of labels with the largest logit.
+    pub top1: f64,
+    /// Share of labels among the five largest.
+    pub top5: f64,
+    /// Photos.
+    pub images: u64,
+}
+
+/// An epoch, done and validated.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct EpochLog {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Epochs of the run.
+    #[serde(skip)]
+    pub epochs: usize,
+    /// Steps of the epoch.
+    pub steps: usize,
+    /// Steps done in all.
+    pub global_step: u64,
+    /// Mean of the steps' losses.
+    pub train_loss: f64,
+    /// Share of training images that were right, augmented and while learning.
+    pub train_top1: f64,
+    /// Validation of the weights.
+    pub val: ValidationLog,
+    /// Validation of their moving average.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<ValidationLog>,
+    /// Learning rate of the last step.
+    pub lr: f32,
+    /// Training images per second, waiting included.
+    pub images_per_s: f64,
+    /// Seconds of training, validation not included.
+    pub seconds: f64,
+    /// Seconds of them that were arithmetic.
+    pub compute_s: f64,
+    /// Seconds of them that were waiting for photos.
+    pub wait_s: f64,
+    /// Seconds of validation.
+    pub val_s: f64,
+}
+
+impl StepLog {
+    /// MindSpore's line.
+    pub fn line(&self) -> String {
+        let Self {
+            epoch,
+            epochs,
+            step,
+            steps,
+            loss,
+            mean_loss,
+            lr,
+            ..
+        } = self;
+        let time = (self.compute_s + self.wait_s) * 1e3;
+        format!(
+            "epoch: [{epoch:3}/{epochs:3}], step:[{step:5}/{steps:5}], loss:[{loss:5.3}/{mean_loss:5.3}], \
+             time:[{time:5.3}], lr:[{lr:5.3}]"
+        )
+    }
+}
+
+impl EpochLog {
+    /// MindSpore's line, and one with the validation.
+    pub fn lines(&self) -> String {
+        let time = self.seconds * 1e3;
+        let per_step = time / self.steps as f64;
+        let mut text = format!(
+            "epoch time: {time:5.3}, per step time: {per_step:5.3}, avg loss: {:5.3}\n{}",
+            self.train_loss,
+            self.val.line("val", self.epoch, self.epochs)
+        );
+        if let Some(ema) = self.ema {
+            text += &format!("\n{}", ema.line("ema", self.epoch, self.epochs));
+        }
+        text
+    }
+}
+
+impl ValidationLog {
+    fn line(&self, whose: &str, epoch: usize, epochs: usize) -> String {
+        let Self {
+            loss,
+            top1,
+            top5,
+            images,
+        } = self;
+        format!(
+            "epoch: [{epoch:3}/{epochs:3}], {whose}: {{'Loss': {loss:.4}, 'Top_1_Acc': {top1:.4}, 'Top_5_Acc': {top5:.4}}} of {images} images"
+        )
+    }
+}
+
+/// The two files of a run. Lines are on their way to the disk when a call returns.
+#[derive(Debug)]
+pub struct RunLog {
+    text: File,
+    metrics: File,
+}
+
+impl RunLog {
+    /// Opens the files in the run's folder for appending. Metrics after `global_step`, left by a run that was killed after
+    /// its last checkpoint, are dropped: the steps will be done again.
+    pub fn open(folder: &Path, global_step: u64) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let metrics = folder.join("metrics.jsonl");
+        if metrics.exists() {
+            let kept: String = fs::read_to_string(&metrics)?
+                .lines()
+                .filter(|line| is_before(line, global_step))
+                .flat_map(|line| [line, "\n"])
+                .collect();
+            fs::write(&metrics, kept)?;
+        }
+        let append = |path| OpenOptions::new().create(true).append(true).open(path);
+        Ok(Self {
+            text: append(folder.join("log.txt"))?,
+            metrics: append(metrics)?,
+        })
+    }
+
+    /// Writes a line to `log.txt`.
+    pub fn line(&mut self, line: &str) -> io::Result<()> {
+        // One write call a line, so that a reader never sees half of one.
+        self.text.write_all(format!("{line}\n").as_bytes())
+    }
+
+    /// Writes a step to both files.
+    pub fn step(&mut self, step: &StepLog) -> io::Result<()> {
+        self.line(&step.line())?;
+        self.metric("step", step)
+    }
+
+    /// Writes an epoch to both files.
+    pub fn epoch(&mut self, epoch: &EpochLog) -> io::Result<()> {
+        self.line(&epoch.lines())?;
+        self.metric("epoch", epoch)
+    }
+
+    fn metric(&mut self, kind: &str, values: &impl Serialize) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Line<'a, T> {
+            kind: &'a str,
+            #[serde(flatten)]
+            values: &'a T,
+        }
+        let mut line = serde_json::to_string(&Line { kind, values })?;
+        line.push('\n');
+        self.metrics.write_all(line.as_bytes())
+    }
+}
+
+fn is_before(line: &str, global_step: u64) -> bool {
+    let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
+    value.is_some_and(|value| value["global_step"].as_u64().is_some_and(|step| step <= global_step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The line that MindSpore 2.10 printed for the last step of an epoch of three.
+    #[test]
+    fn step_lines_are_mindspores() {
+        let step = StepLog {
+            epoch: 0,
+            epochs: 3,
+            step: 2,
+            steps: 3,
+            global_step: 3,
+            loss: 6.399,
+            mean_loss: 6.754,
+            train_top1: 0.0,
+            lr: 0.0267,
+            compute_s: 11.2,
+            wait_s: 0.099415,
+            images_per_s: 1.0,
+        };
+        let expected = "epoch: [  0/  3], step:[    2/    3], loss:[6.399/6.754], time:[11299.415], lr:[0.027]";
+        assert_eq!(step.line(), expected);
+        let wide = StepLog {
+            epoch: 249,
+            epochs: 250,
+            step: 624,
+            steps: 625,
+            loss: 12.0,
+            lr: 0.00001,
+            ..step
+        };
+        let expected = "epoch: [249/250], step:[  624/  625], loss:[12.000/6.754], time:[11299.415], lr:[0.000]";
+        assert_eq!(wide.line(), expected);
+    }
+
+    #[test]
+    fn epochs_have_their_line_and_validation() {
+        let val = ValidationLog {
+            loss: 1.5,
+            top1: 0.25,
+            top5: 0.75,
+            images: 8,
+        };
+        let epoch = EpochLog {
+            epoch: 1,
+            epochs: 3,
+            steps: 4,
+            global_step: 8,
+            train_loss: 2.0,
+            train_top1: 0.5,
+            val,
+            ema: None,
+            lr: 0.1,
+            images_per_s: 3.0,
+            seconds: 2.0,
+            compute_s: 1.5,
+            wait_s: 0.5,
+            val_s: 0.1,
+        };
+        let expected = "epoch time: 2000.000, per step time: 500.000, avg loss: 2.000\n\
+            epoch: [  1/  3], val: {'Loss': 1.5000, 'Top_1_Acc': 0.2500, 'Top_5_Acc': 0.7500} of 8 images";
+        assert_eq!(epoch.lines(), expected);
+    }
+
+    #[test]
+    fn steps_that_will_be_done_again_leave_the_metrics() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        fs::write(
+            &path,
+            "{\"global_step\":1}\n{\"global_step\":2}\n{\"global_step\":3}\n{\"glob",
+        )
+        .unwrap();
+        RunLog::open(folder.path(), 2).unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "{\"global_step\":1}\n{\"global_step\":2}\n"
+        );
+    }
+}

@@ -1,0 +1,33 @@
+//! Where a run stands: enough to go on exactly there.
+
+use serde::{Deserialize, Serialize};
+
+/// Position and running sums of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Epochs that are done.
+    pub epoch: usize,
+    /// Steps of the current epoch that are done.
+    pub step: usize,
+    /// Steps done in all.
+    pub global_step: u64,
+    /// Best top-1 on the validation photos so far, 0 to 1.
+    pub best_top1: Option<f64>,
+    /// Sums over the current epoch's steps.
+    pub sums: EpochSums,
+}
+
+/// Sums over the steps of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochSums {
+    /// Sum of the steps' mean losses.
+    pub loss: f64,
+    /// Training images whose label had the largest logit.
+    pub correct: u64,
+    /// Training images seen.
+    pub images: u64,
+    /// Seconds of arithmetic.
+    pub compute_s: f64,
+    /// Seconds of waiting for photos.
+    pub wait_s: f64,
+}

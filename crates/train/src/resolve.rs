@@ -1,0 +1,334 @@
+//! From layers of settings to one [`Config`]: defaults, then a recipe or file, then flags.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::config::{Config, KEYS};
+use crate::schedule::DecayMode;
+use crate::setting::nearest;
+
+/// What is wrong with a setting, and where it stands.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// Neither a file nor a recipe.
+    #[error("there is no recipe and no file `{name}`{hint}; recipes: {}", recipe_names())]
+    UnknownRecipe {
+        /// What was asked for.
+        name: String,
+        /// The nearest recipe.
+        hint: String,
+    },
+    /// Not TOML.
+    #[error("{origin}: {message}")]
+    Syntax {
+        /// The file.
+        origin: String,
+        /// The parser's words.
+        message: String,
+    },
+    /// No such key.
+    #[error("{origin}: unknown key `{key}`{hint}")]
+    UnknownKey {
+        /// File or command line.
+        origin: String,
+        /// The key.
+        key: String,
+        /// The nearest key.
+        hint: String,
+    },
+    /// A value that a key cannot have.
+    #[error("{origin}: `{key}` {message}")]
+    Value {
+        /// File or command line.
+        origin: String,
+        /// The key.
+        key: String,
+        /// What is wrong, completing "`key` ...".
+        message: String,
+    },
+}
+
+/// The recipes that the program carries: name and text.
+pub const RECIPES: &[(&str, &str)] = &[
+    ("sample", include_str!("../../../recipes/sample.toml")),
+    ("imagenet", include_str!("../../../recipes/imagenet.toml")),
+    ("mindspore", include_str!("../../../recipes/mindspore.toml")),
+    ("parity", include_str!("../../../recipes/parity.toml")),
+];
+
+fn recipe_names() -> String {
+    RECIPES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// Where flags come from, in messages.
+const COMMAND_LINE: &str = "command line";
+
+/// Collects layers of settings; later ones win.
+#[derive(Clone, Debug, Default)]
+pub struct Resolver {
+    config: Config,
+    origins: BTreeMap<String, String>,
+}
+
+impl Resolver {
+    /// Only the defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a recipe by its bare name, or a file by its path.
+    pub fn recipe_or_file(self, name: &str) -> Result<Self, ConfigError> {
+        let path = Path::new(name);
+        if let Some((recipe, text)) = RECIPES.iter().find(|(recipe, _)| *recipe == name) {
+            return self.toml(text, &format!("recipe {recipe}"));
+        }
+        if !path.exists() && path.components().count() == 1 && path.extension().is_none() {
+            let hint = nearest(name, RECIPES.iter().map(|(recipe, _)| *recipe));
+            return Err(ConfigError::UnknownRecipe {
+                name: name.to_owned(),
+                hint,
+            });
+        }
+        match std::fs::read_to_string(path) {
+            Ok(text) => self.toml(&text, name),
+            Err(source) => Err(ConfigError::Read {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// Adds the keys of a TOML text; `origin` names it in messages.
+    pub fn toml(mut self, text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
+            origin: match error.span() {
+                Some(span) => format!("{origin}, line {}", text[..span.start].lines().count().max(1)),
+                None => origin.to_owned(),
+            },
+            message: error.message().to_owned(),
+        })?;
+        for (key, value) in &table {
+            self.set(key, value, origin)?;
+        }
+        Ok(self)
+    }
+
+    /// Adds one flag.
+    pub fn flag(&mut self, key: &str, text: &str) -> Result<(), ConfigError> {
+        let Some(row) = KEYS.iter().find(|row| row.name == key) else {
+            return Err(unknown_key(key, COMMAND_LINE));
+        };
+        let value = row
+            .kind
+            .read(text)
+            .map_err(|message| value_error(key, COMMAND_LINE, message))?;
+        self.set(key, &value, COMMAND_LINE)
+    }
+
+    fn set(&mut self, key: &str, value: &toml::Value, origin: &str) -> Result<(), ConfigError> {
+        match self.config.set(key, value) {
+            None => Err(unknown_key(key, origin)),
+            Some(Err(message)) => Err(value_error(key, origin, message)),
+            Some(Ok(())) => {
+                self.origins.insert(key.to_owned(), origin.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// The configuration, if its settings go together.
+    pub fn finish(self) -> Result<Config, ConfigError> {
+        let config = &self.config;
+        let refuse = |key: &str, message: String| {
+            let origin = self.origins.get(key).map_or("defaults", String::as_str);
+            Err(value_error(key, origin, message))
+        };
+        if let Err(error) = mnasnet_model::Variant::by_name(&config.model) {
+            return refuse("model", format!("cannot be used: {error}"));
+        }
+        let epochs = config.epoch_size as f64;
+        if config.warmup_epochs > epochs {
+            return refuse(
+                "warmup_epochs",
+                format!("is {}, longer than the run of {epochs}", config.warmup_epochs),
+            );
+        }
+        if config.lr_decay_mode == DecayMode::MindsporeLinear && config.epoch_size <= 5 {
+            return refuse(
+                "epoch_size",
+                format!("must be above 5 for `mindspore-linear`, not {epochs}"),
+            );
+        }
+        if config.resize != 0 && config.resize < config.resolution {
+            return refuse(
+                "resize",
+                format!("is {}, less than the crop of {}", config.resize, config.resolution),
+            );
+        }
+        if config.loss_scale.log2().fract() != 0.0 {
+            return refuse(
+                "loss_scale",
+                format!("must be a power of two, not {}", config.loss_scale),
+            );
+        }
+        Ok(self.config)
+    }
+}
+
+fn unknown_key(key: &str, origin: &str) -> ConfigError {
+    let hint = nearest(key, KEYS.iter().map(|row| row.name));
+    ConfigError::UnknownKey {
+        origin: origin.to_owned(),
+        key: key.to_owned(),
+        hint,
+    }
+}
+
+fn value_error(key: &str, origin: &str, message: String) -> ConfigError {
+    ConfigError::Value {
+        origin: origin.to_owned(),
+        key: key.to_owned(),
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_refused(text: &str, expected: &str) {
+        let error = Resolver::new()
+            .toml(text, "run.toml")
+            .and_then(Resolver::finish)
+            .unwrap_err();
+        assert_eq!(error.to_string(), expected, "{text}");
+    }
+
+    #[test]
+    fn refusals_name_file_key_and_the_nearest_name() {
+        check_refused(
+            "batchsize = 3",
+            "run.toml: unknown key `batchsize` (did you mean `batch_size`?)",
+        );
+        check_refused(
+            "batch_size = 0",
+            "run.toml: `batch_size` must be at least 1 and at most 65536, not 0",
+        );
+        check_refused(
+            "batch_size = \"3\"",
+            "run.toml: `batch_size` takes a whole number, not the string \"3\"",
+        );
+        check_refused(
+            "momentum = 1",
+            "run.toml: `momentum` must be at least 0 and below 1, not 1",
+        );
+        check_refused(
+            "lr_max = nan",
+            "run.toml: `lr_max` takes a finite number, not the float nan",
+        );
+        check_refused("epoch_size = -1", "run.toml: `epoch_size` cannot be -1");
+        check_refused("seed = -1", "run.toml: `seed` cannot be -1");
+        check_refused(
+            "opt = \"adam\"",
+            "run.toml: `opt` cannot be `adam`; it is one of rmsprop, sgd",
+        );
+        check_refused(
+            "weight_decay_scope = \"weight\"",
+            "run.toml: `weight_decay_scope` cannot be `weight` (did you mean `weights`?); it is one of weights, mindspore, all",
+        );
+        check_refused(
+            "warmup_epochs = 9\nepoch_size = 3",
+            "run.toml: `warmup_epochs` is 9, longer than the run of 3",
+        );
+        check_refused(
+            "epoch_size = 3",
+            "defaults: `warmup_epochs` is 5, longer than the run of 3",
+        );
+        check_refused("resize = 200", "run.toml: `resize` is 200, less than the crop of 224");
+        check_refused("loss_scale = 3", "run.toml: `loss_scale` must be a power of two, not 3");
+        check_refused(
+            "warmup_epochs = 1\nlr_decay_mode = \"mindspore-linear\"\nepoch_size = 5",
+            "run.toml: `epoch_size` must be above 5 for `mindspore-linear`, not 5",
+        );
+        let error = Resolver::new()
+            .toml("a = 1\nb = = 2", "run.toml")
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("run.toml, line 2: "), "{error}");
+        let error = Resolver::new().recipe_or_file("minspore").unwrap_err().to_string();
+        assert!(error.contains("(did you mean `mindspore`?)"), "{error}");
+        let error = Resolver::new()
+            .toml("model = \"mnasnet-b2\"", "run.toml")
+            .and_then(Resolver::finish)
+            .unwrap_err();
+        let expected = "run.toml: `model` cannot be used: unknown model \"mnasnet-b2\": did you mean \"mnasnet-b1\"?";
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+
+    #[test]
+    fn flags_win_over_files_over_defaults() {
+        let mut layers = Resolver::new().toml("batch_size = 8\nlr_max = 1", "run.toml").unwrap();
+        layers.flag("batch_size", "16").unwrap();
+        layers.flag("use_label_smooth", "False").unwrap();
+        let config = layers.finish().unwrap();
+        assert_eq!(
+            (config.batch_size, config.lr_max, config.use_label_smooth),
+            (16, 1.0, false)
+        );
+        let mut layers = Resolver::new();
+        let error = layers.flag("seed", "x").unwrap_err().to_string();
+        assert_eq!(error, "command line: `seed` takes a whole number, not `x`");
+    }
+
+    #[test]
+    fn every_recipe_resolves_and_survives_its_own_toml() {
+        for (name, _) in RECIPES {
+            let config = Resolver::new().recipe_or_file(name).and_then(Resolver::finish).unwrap();
+            let again = Resolver::new()
+                .toml(&config.to_toml(), "again")
+                .and_then(Resolver::finish)
+                .unwrap();
+            assert_eq!(config, again, "{name}");
+        }
+    }
+
+    /// The defaults of the MindSpore scripts' `config.py`, value by value.
+    #[test]
+    fn the_mindspore_recipe_is_theirs() {
+        let config = Resolver::new()
+            .recipe_or_file("mindspore")
+            .and_then(Resolver::finish)
+            .unwrap();
+        assert_eq!(
+            (config.class_num, config.batch_size, config.epoch_size),
+            (1000, 256, 250)
+        );
+        assert_eq!(
+            (config.loss_scale, config.momentum, config.weight_decay),
+            (1024.0, 0.9, 1e-5)
+        );
+        assert_eq!(
+            (config.opt.name(), config.opt_eps, config.opt_decay),
+            ("rmsprop", 1e-3, 0.9)
+        );
+        assert_eq!(
+            (config.lr_init, config.lr_max, config.lr_end, config.warmup_epochs),
+            (1e-4, 0.2, 1e-5, 5.0)
+        );
+        assert_eq!(config.lr_decay_mode, DecayMode::MindsporeOther);
+        assert_eq!((config.resolution, config.resize, config.dropout), (224, 255, 0.0));
+        assert_eq!((config.save_checkpoint_epochs, config.keep_checkpoint_max), (1, 5));
+        // The README's log: the rate of the last step of the first seven epochs of 625 steps.
+        let schedule = config.schedule(625);
+        let rates = [1, 2, 3, 4, 5, 6, 7].map(|epoch| format!("{:5.3}", schedule.rate(epoch * 625 - 1)));
+        assert_eq!(rates, ["0.040", "0.080", "0.120", "0.160", "0.200", "0.199", "0.198"]);
+    }
+}

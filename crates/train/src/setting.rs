@@ -1,0 +1,237 @@
+//! What one setting can hold, and how it is read from TOML or from a command line.
+
+use std::ops::{Bound, RangeBounds};
+
+/// What a setting takes, for help texts and for reading a flag's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Flag,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// Any text.
+    Text,
+    /// One of these names.
+    Choice(&'static [&'static str]),
+}
+
+impl Kind {
+    /// Reads a flag's text as the TOML value that a file would hold.
+    pub fn read(self, text: &str) -> Result<toml::Value, String> {
+        match self {
+            Kind::Flag => match text.to_ascii_lowercase().as_str() {
+                "true" => Ok(toml::Value::Boolean(true)),
+                "false" => Ok(toml::Value::Boolean(false)),
+                _ => Err(format!("takes true or false, not `{text}`")),
+            },
+            Kind::Integer => text
+                .parse()
+                .map(toml::Value::Integer)
+                .map_err(|_| format!("takes a whole number, not `{text}`")),
+            Kind::Number => text
+                .parse()
+                .map(toml::Value::Float)
+                .map_err(|_| format!("takes a number, not `{text}`")),
+            Kind::Text | Kind::Choice(_) => Ok(toml::Value::String(text.to_owned())),
+        }
+    }
+}
+
+/// A type that a setting can have.
+pub trait Setting: Sized {
+    /// What it takes.
+    const KIND: Kind;
+    /// From a TOML value; the error completes the sentence "`key` ...".
+    fn from_toml(value: &toml::Value) -> Result<Self, String>;
+    /// To a TOML value.
+    fn to_toml(&self) -> toml::Value;
+    /// The value as a number where it has a range.
+    fn number(&self) -> f64 {
+        f64::NAN
+    }
+}
+
+fn wrong_type(wanted: &str, value: &toml::Value) -> String {
+    format!("takes {wanted}, not the {} {value}", value.type_str())
+}
+
+impl Setting for bool {
+    const KIND: Kind = Kind::Flag;
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        value.as_bool().ok_or_else(|| wrong_type("true or false", value))
+    }
+    fn to_toml(&self) -> toml::Value {
+        toml::Value::Boolean(*self)
+    }
+}
+
+impl Setting for String {
+    const KIND: Kind = Kind::Text;
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        value
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| wrong_type("a text in quotes", value))
+    }
+    fn to_toml(&self) -> toml::Value {
+        toml::Value::String(self.clone())
+    }
+}
+
+impl Setting for f64 {
+    const KIND: Kind = Kind::Number;
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        let number = value
+            .as_float()
+            .or_else(|| value.as_integer().map(|integer| integer as f64));
+        match number {
+            Some(number) if number.is_finite() => Ok(number),
+            _ => Err(wrong_type("a finite number", value)),
+        }
+    }
+    fn to_toml(&self) -> toml::Value {
+        toml::Value::Float(*self)
+    }
+    fn number(&self) -> f64 {
+        *self
+    }
+}
+
+/// Whole numbers from 0 on; a TOML integer has 63 bits for them.
+macro_rules! whole_number {
+    ($($integer:ty),*) => {$(
+        impl Setting for $integer {
+            const KIND: Kind = Kind::Integer;
+            fn from_toml(value: &toml::Value) -> Result<Self, String> {
+                let integer = value.as_integer().ok_or_else(|| wrong_type("a whole number", value))?;
+                integer.try_into().map_err(|_| format!("cannot be {integer}"))
+            }
+            fn to_toml(&self) -> toml::Value {
+                toml::Value::Integer(i64::try_from(*self).unwrap_or(i64::MAX))
+            }
+            fn number(&self) -> f64 {
+                *self as f64
+            }
+        }
+    )*};
+}
+whole_number!(u64, usize);
+
+/// Whether `value` lies in `range`; the error completes the sentence "`key` ...".
+pub fn in_range(value: &impl Setting, range: impl RangeBounds<f64>) -> Result<(), String> {
+    if range.contains(&value.number()) {
+        return Ok(());
+    }
+    let low = match range.start_bound() {
+        Bound::Included(low) => format!("at least {low}"),
+        Bound::Excluded(low) => format!("above {low}"),
+        Bound::Unbounded => String::new(),
+    };
+    let high = match range.end_bound() {
+        Bound::Included(high) => format!("at most {high}"),
+        Bound::Excluded(high) => format!("below {high}"),
+        Bound::Unbounded => String::new(),
+    };
+    let joint = if low.is_empty() || high.is_empty() { "" } else { " and " };
+    Err(format!("must be {low}{joint}{high}, not {}", value.number()))
+}
+
+/// The name most like `wanted`, as " (did you mean `name`?)", or nothing where none is like it.
+pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let wanted = wanted.to_ascii_lowercase().replace('-', "_");
+    let likeness = |name: &str| {
+        let name = name.replace('-', "_");
+        let part = wanted.len() > 2 && (name.contains(&wanted) || wanted.contains(&name));
+        strsim::jaro_winkler(&wanted, &name).max(if part { 0.9 } else { 0.0 })
+    };
+    let best = names
+        .into_iter()
+        .map(|name| (likeness(name), name))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match best {
+        Some((likeness, name)) if likeness > 0.75 => format!(" (did you mean `{name}`?)"),
+        _ => String::new(),
+    }
+}
+
+/// An enum with a name for each value, readable as a [`Setting`].
+macro_rules! choices {
+    ($(#[$attribute:meta])* pub enum $name:ident { $($(#[$value_attribute:meta])* $value:ident = $text:literal,)* }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$value_attribute])* $value,)* }
+
+        impl $name {
+            /// Every name, in order.
+            pub const NAMES: &'static [&'static str] = &[$($text),*];
+
+            /// The name of this value.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$value => $text),* }
+            }
+        }
+
+        impl $crate::setting::Setting for $name {
+            const KIND: $crate::setting::Kind = $crate::setting::Kind::Choice(Self::NAMES);
+            fn from_toml(value: &toml::Value) -> Result<Self, String> {
+                match value.as_str() {
+                    $(Some($text) => Ok(Self::$value),)*
+                    _ => Err($crate::setting::unknown_choice(value, Self::NAMES)),
+                }
+            }
+            fn to_toml(&self) -> toml::Value {
+                toml::Value::String(self.name().to_owned())
+            }
+        }
+    };
+}
+pub(crate) use choices;
+
+pub(crate) fn unknown_choice(value: &toml::Value, names: &[&str]) -> String {
+    let given = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let hint = nearest(&given, names.iter().copied());
+    format!("cannot be `{given}`{hint}; it is one of {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_offered_only_when_near() {
+        let names = [
+            "linear",
+            "cosine",
+            "mindspore-linear",
+            "mindspore-other",
+            "lr_max",
+            "batch_size",
+        ];
+        for (wanted, expected) in [
+            ("liner", " (did you mean `linear`?)"),
+            ("other", " (did you mean `mindspore-other`?)"),
+            ("Cosine", " (did you mean `cosine`?)"),
+            ("batchsize", " (did you mean `batch_size`?)"),
+            ("batch-size", " (did you mean `batch_size`?)"),
+            ("zzz", ""),
+        ] {
+            assert_eq!(nearest(wanted, names), expected, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn values_are_read_or_refused() {
+        assert_eq!(f64::from_toml(&toml::Value::Integer(3)), Ok(3.0));
+        assert_eq!(usize::from_toml(&toml::Value::Integer(-3)), Err("cannot be -3".into()));
+        assert_eq!(bool::from_toml(&Kind::Flag.read("False").unwrap()), Ok(false));
+        assert!(f64::from_toml(&Kind::Number.read("nan").unwrap()).is_err());
+        assert!(Kind::Integer.read("3.5").is_err());
+        assert_eq!(
+            in_range(&1.0, 0.0..1.0),
+            Err("must be at least 0 and below 1, not 1".into())
+        );
+        assert_eq!(in_range(&0.5, 0.0..1.0), Ok(()));
+    }
+}

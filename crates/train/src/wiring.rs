@@ -1,0 +1,171 @@
+//! From settings to the types of the other crates.
+
+use mnasnet_data::{Interpolation, Policy, Preprocessing, TrainTransform};
+use mnasnet_engine::{Loss, Normalise, Rule, Smoothing};
+use mnasnet_model::{ModelError, Network, Role, Tensor, Variant};
+
+use crate::config::{Augment, Config, DecayScope, Norm, Opt, Resizing, SmoothConvention};
+use crate::weights_file::Record;
+
+/// The network of a configuration for `classes` classes.
+pub fn network(config: &Config, classes: usize) -> Result<Network, ModelError> {
+    let variant = Variant::by_name(&config.model)?;
+    let mut network = Network::build(variant, config.width, classes, Some(config.dropout as f32))?;
+    network.bn_epsilon = config.bn_epsilon as f32;
+    network.bn_momentum = config.bn_momentum as f32;
+    Ok(network)
+}
+
+/// The network that a file of weights belongs to, for inference.
+pub fn recorded_network(record: &Record) -> Result<Network, ModelError> {
+    let mut network = Network::build(
+        Variant::by_name(&record.model)?,
+        record.width,
+        record.classes.len(),
+        Some(0.0),
+    )?;
+    network.bn_epsilon = record.bn_epsilon;
+    Ok(network)
+}
+
+/// The loss of training.
+pub fn train_loss(config: &Config) -> Loss {
+    let smoothing = if config.use_label_smooth {
+        config.label_smooth_factor as f32
+    } else {
+        0.0
+    };
+    Loss {
+        smoothing,
+        convention: convention(config),
+    }
+}
+
+/// The loss that evaluation reports. MindSpore's smooths it by the factor alone, whatever `use_label_smooth` says.
+pub fn eval_loss(config: &Config) -> Loss {
+    let smoothing = if config.smooth_eval_loss {
+        config.label_smooth_factor as f32
+    } else {
+        0.0
+    };
+    Loss {
+        smoothing,
+        convention: convention(config),
+    }
+}
+
+fn convention(config: &Config) -> Smoothing {
+    match config.label_smooth_convention {
+        SmoothConvention::Uniform => Smoothing::Uniform,
+        SmoothConvention::Others => Smoothing::Others,
+    }
+}
+
+/// The update rule.
+pub fn rule(config: &Config) -> Rule {
+    let momentum = config.momentum as f32;
+    match config.opt {
+        Opt::RmsProp => Rule::RmsProp {
+            decay: config.opt_decay as f32,
+            momentum,
+            epsilon: config.opt_eps as f32,
+        },
+        Opt::Sgd => Rule::Sgd {
+            momentum,
+            nesterov: config.nesterov,
+        },
+    }
+}
+
+/// Whether weight decay applies to a tensor.
+pub fn decays(scope: DecayScope, tensor: &Tensor) -> bool {
+    match scope {
+        DecayScope::Weights => tensor.role == Role::Weight,
+        DecayScope::Mindspore => !matches!(tensor.role, Role::Gamma | Role::Beta),
+        DecayScope::All => true,
+    }
+}
+
+/// What lies between a photo and the network.
+pub fn preprocessing(config: &Config) -> Preprocessing {
+    let mut preprocessing = match config.normalise {
+        Norm::Imagenet => Preprocessing::imagenet(config.resolution),
+        Norm::Mindspore => Preprocessing::mindspore(config.resolution),
+    };
+    preprocessing.interpolation = interpolation(config);
+    preprocessing.resize = match config.resize {
+        0 => (config.resolution as f64 / 0.875).round() as usize,
+        resize => resize,
+    };
+    preprocessing
+}
+
+/// Crop, flip and policy of training.
+pub fn train_transform(config: &Config) -> TrainTransform {
+    let policy = match config.policy {
+        Augment::None => Policy::None,
+        Augment::Autoaugment => Policy::AutoAugment,
+        Augment::Mindspore => Policy::MindSpore,
+    };
+    TrainTransform {
+        interpolation: interpolation(config),
+        policy,
+        ..TrainTransform::new(config.resolution)
+    }
+}
+
+fn interpolation(config: &Config) -> Interpolation {
+    match config.interpolation {
+        Resizing::Bilinear => Interpolation::Bilinear,
+        Resizing::Bicubic => Interpolation::Bicubic,
+        Resizing::Mindspore => Interpolation::MindSpore,
+    }
+}
+
+/// Normalisation in the engine's form.
+pub fn normalise(preprocessing: &Preprocessing) -> Normalise {
+    let (scale, shift) = preprocessing.scale_shift();
+    Normalise { scale, shift }
+}
+
+/// As many threads as asked for; 0 means as many as the machine has.
+pub fn thread_count(asked: usize) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        asked => asked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decay_scopes() {
+        let config = Config {
+            model: "mnasnet-mindspore".into(),
+            ..Config::default()
+        };
+        let network = network(&config, 10).unwrap();
+        let count = |scope| network.parameters.iter().filter(|tensor| decays(scope, tensor)).count();
+        // 52 convolutions and a dense layer with weights; one convolution and the dense layer have biases; 52 batch norms.
+        let counts = [DecayScope::Weights, DecayScope::Mindspore, DecayScope::All].map(count);
+        assert_eq!(counts, [53, 55, 159]);
+    }
+
+    #[test]
+    fn preprocessing_presets() {
+        let config = Config {
+            resolution: 128,
+            ..Config::default()
+        };
+        let preprocessing = preprocessing(&config);
+        assert_eq!((preprocessing.resolution, preprocessing.resize), (128, 146));
+        // (255 - 127.5) / 127.5 is 1, (0 - 127.5) / 127.5 is -1.
+        let normalise = normalise(&Preprocessing::mindspore(224));
+        for channel in 0..3 {
+            let at = |byte: f32| normalise.scale[channel] * byte + normalise.shift[channel];
+            assert!((at(255.0) - 1.0).abs() < 1e-6 && (at(0.0) + 1.0).abs() < 1e-6);
+        }
+    }
+}
