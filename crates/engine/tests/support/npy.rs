@@ -37,12 +37,15 @@ impl Element for i32 {
     }
 }
 
-/// Opens a fixture, e.g. `b_train/labels.npy`.
-fn open(name: &str) -> BufReader<File> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+/// Path of a fixture, e.g. `b_train/labels.npy`.
+pub fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
-        .join(name);
-    BufReader::new(File::open(path).unwrap_or_else(|error| panic!("{name}: {error}")))
+        .join(name)
+}
+
+fn open(name: &str) -> BufReader<File> {
+    BufReader::new(File::open(fixture(name)).unwrap_or_else(|error| panic!("{name}: {error}")))
 }
 
 /// A fixture that is JSON.
