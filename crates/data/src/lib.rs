@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod augment;
 mod crop;
 mod decode;
 mod draws;
@@ -24,6 +25,7 @@ mod preprocessing;
 mod resize;
 mod transform;
 
+pub use augment::Policy;
 pub use crop::Rect;
 pub use decode::{MAX_PIXELS, decode, read_image};
 pub use draws::epoch_order;
@@ -33,4 +35,4 @@ pub use image::RgbImage;
 pub use loader::{Batch, Epoch, Loader};
 pub use preprocessing::Preprocessing;
 pub use resize::Interpolation;
-pub use transform::{EvalTransform, Policy, TrainTransform};
+pub use transform::{EvalTransform, TrainTransform};
