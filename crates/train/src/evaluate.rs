@@ -1,0 +1,98 @@
+//! Top-1, top-5 and loss over every image of a set.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mnasnet_data::{Batch, Dataset, Loader, Preprocessing};
+use mnasnet_engine::{Loss, Pixels, Predictor};
+use mnasnet_model::{Network, Weights};
+
+use crate::score::Score;
+use crate::train::TrainError;
+use crate::wiring;
+
+/// A set of photos, and what it takes to run a network over it; reused from epoch to epoch.
+pub struct Evaluator {
+    dataset: Arc<Dataset>,
+    preprocessing: Preprocessing,
+    predictor: Predictor,
+    loss: Loss,
+    batch_size: usize,
+    workers: usize,
+}
+
+/// What came out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Counts and loss.
+    pub score: Score,
+    /// Time of the whole.
+    pub total: Duration,
+    /// Time of it that was waiting for photos.
+    pub wait: Duration,
+}
+
+impl Evaluator {
+    /// Plans inference of `network` over `dataset`, whose labels are the network's classes.
+    pub fn new(
+        network: &Network,
+        dataset: Arc<Dataset>,
+        preprocessing: Preprocessing,
+        loss: Loss,
+        batch_size: usize,
+        workers: usize,
+    ) -> Result<Self, TrainError> {
+        let batch_size = batch_size.min(dataset.samples.len()).max(1);
+        let predictor = Predictor::new(network, batch_size, preprocessing.resolution)?;
+        Ok(Self {
+            dataset,
+            preprocessing,
+            predictor,
+            loss,
+            batch_size,
+            workers: wiring::thread_count(workers),
+        })
+    }
+
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.dataset.samples.len()
+    }
+
+    /// Runs over every image. `progress` is called with the score so far after each batch. `None` if `stop` was set.
+    pub fn run(
+        &mut self,
+        weights: &Weights,
+        stop: &AtomicBool,
+        mut progress: impl FnMut(&Score),
+    ) -> Result<Option<Evaluation>, TrainError> {
+        let start = Instant::now();
+        let mut wait = Duration::ZERO;
+        let mut score = Score::default();
+        let mut batch = Batch::default();
+        let normalise = wiring::normalise(&self.preprocessing);
+        let transform = self.preprocessing.eval_transform();
+        let mut loader = Loader::eval(self.dataset.clone(), transform, self.batch_size, self.workers)?;
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let asked = Instant::now();
+            let more = loader.read_into(&mut batch)?;
+            wait += asked.elapsed();
+            if !more {
+                break;
+            }
+            let pixels = Pixels::U8(&batch.pixels, normalise);
+            let logits = self.predictor.logits(weights, pixels, batch.labels.len())?;
+            score.add(logits, &batch.labels, self.loss);
+            progress(&score);
+        }
+        Ok(Some(Evaluation {
+            score,
+            total: start.elapsed(),
+            wait,
+        }))
+    }
+}

@@ -1,0 +1,237 @@
+//! A training run: what it needs, what it tells, how it ends.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use mnasnet_data::{DataError, Dataset, Split, find_split, open_folder};
+use mnasnet_engine::EngineError;
+use mnasnet_model::{ModelError, Network};
+
+use crate::checkpoint;
+use crate::config::Config;
+use crate::log::{EpochLog, StepLog};
+use crate::run::Run;
+use crate::score::Score;
+use crate::weights_file::{WeightsError, WeightsFile, replace};
+use crate::wiring;
+
+/// Why a run could not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The photos.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The photos and the settings do not go together.
+    #[error("{0}")]
+    Mismatch(String),
+    /// The network cannot be built.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The network cannot be run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A file of weights.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The run's folder holds a run already.
+    #[error(
+        "{folder} holds a run already; go on with it by `--resume {folder}`, or choose another folder by `--out`",
+        folder = folder.display()
+    )]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A log cannot be written.
+    #[error("cannot write the logs in {folder}: {source}", folder = folder.display())]
+    Log {
+        /// The run's folder.
+        folder: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// The thread pool could not be started.
+    #[error("cannot start {threads} threads: {reason}")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// Cause.
+        reason: String,
+    },
+    /// The loss is no longer a number.
+    #[error(
+        "training diverged: the loss is {loss} in epoch {epoch}, step {step}; the last checkpoint is kept, \
+         try a lower lr_max (it was {lr_max})"
+    )]
+    Diverged {
+        /// The loss.
+        loss: f32,
+        /// Epoch, from 0.
+        epoch: usize,
+        /// Step, from 0.
+        step: usize,
+        /// The setting.
+        lr_max: f64,
+    },
+}
+
+/// Where the weights come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Drawn.
+    Fresh,
+    /// From a file of weights, everything else fresh.
+    Init(PathBuf),
+    /// From a checkpoint file, exactly where it stopped.
+    Resume(PathBuf),
+}
+
+/// What a run tells while it goes on. The library never prints; whoever calls it may.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// One of the stages before training, in MindSpore's words, e.g. `model init`.
+    Stage(&'a str),
+    /// Something that the user should know, e.g. files that were passed over.
+    Note(&'a str),
+    /// Training starts.
+    Started {
+        /// The network.
+        network: &'a Network,
+        /// Training images.
+        train_images: usize,
+        /// Validation images.
+        val_images: usize,
+        /// Epochs of the run.
+        epochs: usize,
+        /// Steps of an epoch.
+        steps_per_epoch: usize,
+        /// Steps done already.
+        done: u64,
+        /// Bytes of the engine's plan.
+        planned_bytes: usize,
+    },
+    /// A step is done.
+    Step(&'a StepLog),
+    /// Validation goes on.
+    Validating {
+        /// So far.
+        score: &'a Score,
+        /// Images in all.
+        images: usize,
+    },
+    /// An epoch is done and validated.
+    Epoch(&'a EpochLog),
+    /// A file of weights is on disk.
+    Saved(&'a Path),
+}
+
+/// Receives [`Event`]s in order.
+pub trait Observer: Send {
+    /// Called on the training thread: be brief.
+    fn event(&mut self, event: Event);
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// All epochs are done.
+    Finished {
+        /// Best top-1 on the validation photos, 0 to 1.
+        best_top1: Option<f64>,
+        /// The weights that reached it.
+        best: PathBuf,
+    },
+    /// Stopped on request, and saved.
+    Interrupted {
+        /// The checkpoint to go on from.
+        checkpoint: PathBuf,
+    },
+}
+
+/// The photos of a run; validation has the training set's classes.
+#[derive(Clone, Debug)]
+pub struct Photos {
+    /// What is learnt from.
+    pub train: Arc<Dataset>,
+    /// What is judged on.
+    pub val: Arc<Dataset>,
+}
+
+impl Photos {
+    /// Lists the photos of a configuration.
+    pub fn open(config: &Config) -> Result<Self, TrainError> {
+        if config.data.is_empty() {
+            return Err(TrainError::Mismatch("no photos given: say `--data DIR`".into()));
+        }
+        let train_folder = find_split(Path::new(&config.data), Split::Train)?;
+        let val_root = if config.val_data.is_empty() {
+            &config.data
+        } else {
+            &config.val_data
+        };
+        let val_folder = find_split(Path::new(val_root), Split::Val)?;
+        if train_folder == val_folder {
+            return Err(TrainError::Mismatch(format!(
+                "{} has no photos kept apart for validation; make train/ and val/ in it, or say `--val_data DIR`",
+                train_folder.display()
+            )));
+        }
+        let train = open_folder(&train_folder)?;
+        let mut val = open_folder(&val_folder)?;
+        val.relabel(&train.classes, &val_folder)?;
+        let (classes, images) = (train.classes.len(), train.samples.len());
+        if config.class_num != 0 && config.class_num != classes {
+            return Err(TrainError::Mismatch(format!(
+                "class_num is {}, but {} has {classes} classes",
+                config.class_num,
+                train_folder.display()
+            )));
+        }
+        if config.batch_size > images {
+            return Err(TrainError::Mismatch(format!(
+                "{} has {images} images, fewer than one batch of {}; choose a smaller batch_size",
+                train_folder.display(),
+                config.batch_size
+            )));
+        }
+        Ok(Self {
+            train: Arc::new(train),
+            val: Arc::new(val),
+        })
+    }
+}
+
+/// Trains as `config` says and leaves everything in the folder `out`: `config.toml`, `log.txt`, `metrics.jsonl` and the
+/// checkpoints. `stop` asks for an end after the current step.
+pub fn train(
+    config: &Config,
+    out: &Path,
+    start: &Start,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let folder = out.join(&config.save_checkpoint_path);
+    let resumed = match start {
+        Start::Resume(path) => Some(WeightsFile::open(path)?),
+        _ if out.join("log.txt").exists() || !checkpoint::list(&folder)?.is_empty() => {
+            return Err(TrainError::Occupied { folder: out.to_owned() });
+        }
+        _ => None,
+    };
+    let photos = Photos::open(config)?;
+    for note in photos.train.notes.iter().chain(&photos.val.notes) {
+        observer.event(Event::Note(note));
+    }
+    replace(&out.join("config.toml"), config.to_toml().as_bytes())?;
+    let threads = wiring::thread_count(config.threads);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| TrainError::Threads {
+            threads,
+            reason: error.to_string(),
+        })?;
+    // The kernels take the pool that they are called in.
+    pool.install(|| Run::new(config, out, photos, start, resumed, observer)?.go(stop))
+}

@@ -1,0 +1,182 @@
+//! Files of weights: what is written comes back, and nothing else is believed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mnasnet_data::Preprocessing;
+use mnasnet_model::{Network, Scheme, Variant, Weights, initialise};
+use mnasnet_train::progress::Progress;
+use mnasnet_train::weights_file::{Contents, Record, WeightsFile, write};
+
+fn network(model: &str, classes: usize) -> Network {
+    Network::build(Variant::by_name(model).unwrap(), 0.25, classes, None).unwrap()
+}
+
+fn record(network: &Network) -> Record {
+    Record {
+        format: Record::FORMAT,
+        program: "test".into(),
+        model: network.variant.name.into(),
+        width: network.width,
+        bn_epsilon: network.bn_epsilon,
+        classes: (0..network.classes)
+            .map(|class| format!("class {class} \"ü\""))
+            .collect(),
+        preprocessing: Preprocessing::imagenet(64),
+        config: "seed = 1\n".into(),
+        progress: Progress {
+            epoch: 3,
+            step: 2,
+            global_step: 17,
+            best_top1: Some(1.0 / 3.0),
+            ..Progress::default()
+        },
+    }
+}
+
+fn write_file(folder: &Path, network: &Network) -> (PathBuf, Weights, Vec<f32>) {
+    let weights = initialise(network, Scheme::Tensorflow, 7);
+    let average = initialise(network, Scheme::Tensorflow, 8);
+    let moment: Vec<f32> = (0..weights.parameters.len()).map(|i| i as f32).collect();
+    let path = folder.join("new/a.safetensors");
+    let slots = vec![("moment", moment.as_slice())];
+    let contents = Contents {
+        record: &record(network),
+        weights: &weights,
+        ema: Some(&average),
+        slots,
+    };
+    write(&path, network, &contents).unwrap();
+    (path, weights, moment)
+}
+
+#[test]
+fn what_is_written_comes_back_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = network("mnasnet-small", 3);
+    let (path, weights, moment) = write_file(folder.path(), &network);
+    let file = WeightsFile::open(&path).unwrap();
+    assert_eq!(file.record(), Some(&record(&network)));
+    assert_eq!(file.weights(&network, "").unwrap(), weights);
+    assert_eq!(
+        file.weights(&network, "ema.").unwrap(),
+        initialise(&network, Scheme::Tensorflow, 8)
+    );
+    assert_eq!(file.slot(&network, "moment").unwrap(), moment);
+    let first = fs::read(&path).unwrap();
+    write_file(folder.path(), &network);
+    assert_eq!(fs::read(&path).unwrap(), first, "equal contents, equal bytes");
+    let left: Vec<_> = fs::read_dir(path.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["a.safetensors"], "no temporary file stays");
+}
+
+#[test]
+fn damaged_files_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = network("mnasnet-small", 3);
+    let (path, ..) = write_file(folder.path(), &network);
+    let whole = fs::read(&path).unwrap();
+    let check = |bytes: &[u8], expected: &str| {
+        fs::write(&path, bytes).unwrap();
+        let error = WeightsFile::open(&path).unwrap_err().to_string();
+        let start = format!("{} is not a whole safetensors file: ", path.display());
+        assert!(error.starts_with(&start) && error.contains(expected), "{error}");
+    };
+    check(b"", "it has only 0 bytes");
+    check(&whole[..7], "it has only 7 bytes");
+    check(&whole[..1000], "its header is cut");
+    check(&whole[..whole.len() - 1], "");
+    check(&[whole.as_slice(), b"x"].concat(), "");
+    check(&[0xff; 64], "its header has an impossible length");
+    check(b"\x89PNG\r\n\x1a\n and so on", "its header has an impossible length");
+    check(b"\x02\0\0\0\0\0\0\0[]", "");
+    let mut scrambled = whole.clone();
+    scrambled[8..40].fill(b'{');
+    check(&scrambled, "");
+    let missing = WeightsFile::open(&folder.path().join("none")).unwrap_err().to_string();
+    assert!(missing.starts_with("cannot read "), "{missing}");
+}
+
+#[test]
+fn every_wrong_tensor_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, ..) = write_file(folder.path(), &network("mnasnet-small", 3));
+    let file = WeightsFile::open(&path).unwrap();
+    let error = file.weights(&network("mnasnet-small", 4), "").unwrap_err().to_string();
+    let expected = "does not fit mnasnet-small (width 0.25, 4 classes): \
+        classifier.weight has shape [3, 1280], not [4, 1280]; classifier.bias has shape [3], not [4]";
+    assert!(error.ends_with(expected), "{error}");
+    let error = file.weights(&network("mnasnet-b1", 3), "").unwrap_err().to_string();
+    assert!(error.contains(" is missing; ") && error.contains("; and "), "{error}");
+    let error = file
+        .slot(&network("mnasnet-small", 3), "accum")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("opt.accum.conv_stem.weight is missing"), "{error}");
+}
+
+#[test]
+fn records_of_other_versions_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = network("mnasnet-small", 3);
+    let path = folder.path().join("a.safetensors");
+    let newer = Record {
+        format: 99,
+        ..record(&network)
+    };
+    let weights = initialise(&network, Scheme::Tensorflow, 1);
+    write(
+        &path,
+        &network,
+        &Contents {
+            record: &newer,
+            weights: &weights,
+            ema: None,
+            slots: vec![],
+        },
+    )
+    .unwrap();
+    let error = WeightsFile::open(&path).unwrap_err().to_string();
+    assert!(
+        error.ends_with("has record version 99; this program reads version 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn another_classifier_starts_fresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, weights, _) = write_file(folder.path(), &network("mnasnet-small", 3));
+    let file = WeightsFile::open(&path).unwrap();
+
+    let five = network("mnasnet-small", 5);
+    let fresh = initialise(&five, Scheme::Tensorflow, 99);
+    let mut taken = fresh.clone();
+    assert!(!file.initialise(&five, &mut taken, false).unwrap());
+    let backbone = five
+        .parameters
+        .iter()
+        .find(|tensor| tensor.name == "classifier.weight")
+        .unwrap()
+        .offset;
+    assert_eq!(taken.parameters[..backbone], weights.parameters[..backbone]);
+    assert_eq!(taken.parameters[backbone..], fresh.parameters[backbone..]);
+    assert_eq!(taken.buffers, weights.buffers);
+
+    let three = network("mnasnet-small", 3);
+    let mut taken = initialise(&three, Scheme::Tensorflow, 99);
+    assert!(file.initialise(&three, &mut taken, false).unwrap());
+    assert_eq!(taken, weights);
+    assert!(
+        !file.initialise(&three, &mut taken, true).unwrap(),
+        "asked for a fresh classifier"
+    );
+    let b1 = network("mnasnet-b1", 3);
+    assert!(
+        file.initialise(&b1, &mut initialise(&b1, Scheme::Tensorflow, 1), false)
+            .is_err()
+    );
+}
