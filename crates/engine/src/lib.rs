@@ -1,10 +1,25 @@
-//! Runs a [`mnasnet_model::Network`]: plans its memory, forward and backward sweeps, losses, optimizers.
+//! Runs a [`mnasnet_model::Network`]: plans its memory, sweeps forward and backward, losses, optimizers.
+//!
+//! A [`Plan`](plan::Plan) says, for one batch size and resolution, which values are stored where in one arena and how each is
+//! read. [`Trainer`] and [`Predictor`] execute it with the kernels. There is no tape and no graph at run time: the network is
+//! the list of nodes, forward runs down the list, backward up.
 #![forbid(unsafe_code)]
 
+mod backward;
+mod dropout;
+mod forward;
 pub mod loss;
+mod memory;
+mod norm;
 pub mod optimizer;
-pub mod session;
+pub mod plan;
+mod predictor;
+mod squeeze_excite;
+mod state;
+mod trainer;
 
-pub use loss::{Loss, Smoothing};
+pub use loss::{Loss, Score, Smoothing};
 pub use optimizer::{Optimizer, Rule};
-pub use session::{EngineError, Normalise, Pixels, Predictor, StepReport, Trainer};
+pub use predictor::Predictor;
+pub use state::{EngineError, Normalise, Pixels};
+pub use trainer::{StepReport, Trainer};

@@ -1,0 +1,180 @@
+//! The backward sweep: up the list of nodes.
+//!
+//! A gradient of a value is stored masked by the value's ReLU, as dZ, together with the two sums that batch norm's gradient
+//! needs; the sweep that computes it last does both. A value that is a shortcut has two readers: its sum's gradient, which
+//! lies in the same place, and the reader that adds to it.
+
+use crate::dropout;
+use crate::plan::{Geometry, Value};
+use crate::squeeze_excite::Gate;
+use crate::state::{Parts, Pixels, State, tensor_mut};
+use mnasnet_kernels::{Below, Gradient, Sink, Sums, dense, depthwise, spatial};
+use mnasnet_model::{Op, ValueId};
+use std::ops::Range;
+
+/// Computes all gradients from the logits' gradient, which stands where the plan puts it.
+pub(crate) fn backward(
+    state: &mut State,
+    parameters: &[f32],
+    pixels: Pixels,
+    images: usize,
+    dropout_seed: u64,
+    sums: &mut [Sums],
+    gradients: &mut [f32],
+) {
+    for i in (0..state.network.nodes.len()).rev() {
+        match &state.network.nodes[i].op {
+            Op::Conv(_) => {
+                normalise(state, i, images, &sums[i], gradients);
+                convolve(state, i, pixels, images, sums, gradients);
+            }
+            Op::Linear(linear) => {
+                let (bias, width) = (linear.bias, linear.c_out);
+                let logits = state.plan.gradients[i + 1].clone();
+                let column_sum = |c: usize| {
+                    let column = state.arena[logits.clone()][..images * width].iter().skip(c).step_by(width);
+                    column.map(|&g| f64::from(g)).sum::<f64>() as f32
+                };
+                let bias = tensor_mut(&state.network.parameters, gradients, bias);
+                bias.iter_mut().enumerate().for_each(|(c, slot)| *slot = column_sum(c));
+                convolve(state, i, pixels, images, sums, gradients);
+            }
+            Op::Dropout { rate } => {
+                let (rate, place) = (*rate, state.plan.gradients[i + 1].clone());
+                let width = state.plan.shapes[i + 1].channels;
+                dropout::apply(&mut state.arena[place][..images * width], rate, dropout_seed);
+            }
+            Op::Pool => spread(state, i, None, images, sums),
+            Op::SqueezeExcite(_) => {
+                let mut gate = std::mem::take(&mut state.gates[i]);
+                excite(state, i, &mut gate, parameters, images, gradients);
+                spread(state, i, Some(&gate), images, sums);
+                state.gates[i] = gate;
+            }
+            // The sum's gradient is, in place, its main branch's and, once its reader has added its own, the shortcut's.
+            Op::Add { .. } => {}
+        }
+    }
+}
+
+/// Gradients of gamma and beta, and the map from dZ to dY.
+fn normalise(state: &mut State, i: usize, images: usize, sums: &Sums, gradients: &mut [f32]) {
+    let network = &state.network;
+    let Op::Conv(conv) = &network.nodes[i].op else { return };
+    let (gamma, beta) = (network.parameters[conv.gamma].range(), network.parameters[conv.beta].range());
+    let [dgamma, dbeta] = gradients.get_disjoint_mut([gamma, beta]).expect("tensors do not overlap");
+    let shape = state.plan.shapes[i + 1];
+    state.norms[i].set_gradient(sums, images * shape.height * shape.width, dgamma, dbeta);
+}
+
+impl<'a> Parts<'a> {
+    /// What the sweep that finishes `value`'s gradient needs to know of the unit below: its node and `Below`. `raw` are
+    /// that unit's raw values.
+    fn below(&self, value: ValueId, raw: &'a [f32]) -> Option<Below<'a>> {
+        let (node, relu) = self.plan.normalised_by(value, self.network)?;
+        Some(self.norms[node].below(raw, relu))
+    }
+
+    /// Where the raw values of the unit below `value` lie, if they are not the value's own stored values.
+    fn main_branch(&self, value: ValueId) -> Range<usize> {
+        match self.plan.values[value] {
+            Value::Sum { main, .. } => self.plan.results[main].clone(),
+            _ => 0..0,
+        }
+    }
+}
+
+/// One node's product: gradients of its weights and, unless it reads the image, of its input.
+fn convolve(state: &mut State, i: usize, pixels: Pixels, images: usize, sums: &mut [Sums], gradients: &mut [f32]) {
+    let (parts, arena, workspace) = state.parts();
+    let (plan, network, isa) = (parts.plan, parts.network, parts.isa);
+    let value = network.nodes[i].input;
+    let (weight, is_conv) = match &network.nodes[i].op {
+        Op::Conv(conv) => (conv.weight, true),
+        Op::Linear(linear) => (linear.weight, false),
+        _ => return,
+    };
+    let dw = tensor_mut(&network.parameters, gradients, weight);
+    let input_gradient = if plan.values[value] == Value::Image { 0..0 } else { plan.gradients[value].clone() };
+    let [dz, y, raw, main, out] = arena
+        .get_disjoint_mut([
+            plan.gradients[i + 1].clone(),
+            plan.results[i].clone(),
+            parts.place(value).unwrap_or(0..0),
+            parts.main_branch(value),
+            input_gradient,
+        ])
+        .expect("the plan keeps what a backward sweep touches apart");
+    let gradient = if is_conv {
+        parts.norms[i].gradient(dz, y)
+    } else {
+        Gradient { dz, y, dz_scale: parts.ones, y_scale: parts.zeros, shift: parts.zeros }
+    };
+    let below = parts.below(value, if main.is_empty() { raw } else { main });
+    let sink = Sink { out, accumulate: plan.shortcuts[value], below };
+    let mut none = Sums::new(0);
+    let sums = match plan.normalised_by(value, network) {
+        Some((node, _)) => &mut sums[node],
+        None => &mut none,
+    };
+    match plan.geometry[i] {
+        Geometry::Dense(conv) => {
+            let input = parts.input(value, pixels, raw);
+            if plan.values[value] == Value::Image {
+                dense::weight_gradient(isa, workspace, &conv, images, input, gradient, dw);
+            } else if conv.kernel == 1 && conv.stride == 1 {
+                let weights = parts.transposed_weights(i);
+                dense::backward(isa, workspace, &conv, images, input, gradient, weights, sink, sums, dw);
+            } else {
+                dense::weight_gradient(isa, workspace, &conv, images, input, gradient, dw);
+                let weights = parts.transposed_weights(i);
+                dense::input_gradient(isa, workspace, &conv, images, gradient, weights, sink, sums);
+            }
+        }
+        Geometry::Depthwise(conv) => {
+            let (source, weights) = (parts.source(value, raw), parts.forward_weights(i));
+            depthwise::backward(isa, workspace, &conv, images, source, gradient, weights, sink, sums, dw);
+        }
+        Geometry::None => {}
+    }
+}
+
+/// Squeeze-excite's own gradients: of its layers and of the means. The gradient of the gated value stays where it is.
+fn excite(state: &mut State, i: usize, gate: &mut Gate, parameters: &[f32], images: usize, gradients: &mut [f32]) {
+    let (parts, arena, workspace) = state.parts();
+    let node = &parts.network.nodes[i];
+    let Op::SqueezeExcite(se) = &node.op else { return };
+    let shape = parts.plan.shapes[node.input];
+    let places = [parts.plan.gradients[i + 1].clone(), parts.place(node.input).unwrap_or(0..0)];
+    let [gated, raw] = arena.get_disjoint_mut(places).expect("results and gradients lie apart");
+    let source = parts.source(node.input, raw);
+    let (pixels, out) = (shape.height * shape.width, &mut gate.gate_gradient);
+    spatial::dot(parts.isa, workspace, gated, source, images, pixels, shape.channels, out);
+    gate.backward(se, &parts.network.parameters, parameters, gradients, images);
+}
+
+/// The gradient that flows back through means: of pooling, or of squeeze-excite, where it joins the gated value's.
+fn spread(state: &mut State, i: usize, gate: Option<&Gate>, images: usize, sums: &mut [Sums]) {
+    let (parts, arena, workspace) = state.parts();
+    let (plan, value) = (parts.plan, parts.network.nodes[i].input);
+    let shape = plan.shapes[value];
+    let features = if gate.is_some() { 0..0 } else { plan.gradients[i + 1].clone() };
+    let places = [
+        features,
+        parts.place(value).unwrap_or(0..0),
+        parts.main_branch(value),
+        plan.gradients[value].clone(),
+    ];
+    let [features, raw, main, out] = arena.get_disjoint_mut(places).expect("results and gradients lie apart");
+    let below = parts.below(value, if main.is_empty() { raw } else { main });
+    let sink = Sink { out, accumulate: plan.shortcuts[value] && gate.is_none(), below };
+    let mean_gradient = gate.map_or(&*features, |gate| &gate.squeezed_gradient);
+    let mut none = Sums::new(0);
+    let sums = match plan.normalised_by(value, parts.network) {
+        Some((node, _)) => &mut sums[node],
+        None => &mut none,
+    };
+    let gate = gate.map(|gate| &gate.gate[..]);
+    let (pixels, channels) = (shape.height * shape.width, shape.channels);
+    spatial::spread(parts.isa, workspace, mean_gradient, gate, images, pixels, channels, sink, sums);
+}

@@ -1,0 +1,147 @@
+//! The forward sweep: down the list of nodes.
+
+use crate::dropout;
+use crate::norm::update_running;
+use crate::plan::{Geometry, Value};
+use crate::squeeze_excite::Gate;
+use crate::state::{Pixels, State, tensor, tensor_mut};
+
+use mnasnet_kernels::{Moments, dense, depthwise, spatial};
+use mnasnet_model::{Op, Weights};
+
+/// What training adds to a forward sweep.
+pub(crate) struct Training<'a> {
+    /// Batch norm's moments, one for each node.
+    pub moments: &'a mut [Moments],
+    /// Running statistics, to be moved.
+    pub buffers: &'a mut [f32],
+    /// Names the dropout mask.
+    pub dropout_seed: u64,
+}
+
+/// Computes the logits of `images` images; they are left where the plan puts the last node's result. Weights are packed.
+/// Without `training`, the norms hold the running statistics' maps.
+pub(crate) fn forward(
+    state: &mut State,
+    parameters: &[f32],
+    pixels: Pixels,
+    images: usize,
+    mut training: Option<Training>,
+) {
+    for i in 0..state.network.nodes.len() {
+        convolve(state, i, pixels, images, training.as_mut().map(|training| &mut training.moments[i]));
+        if let Some(training) = &mut training {
+            normalise(state, i, images, parameters, &training.moments[i], training.buffers);
+        }
+        combine(state, i, parameters, images, training.as_ref().map(|training| training.dropout_seed));
+    }
+}
+
+/// Convolutions and the classifier's product.
+fn convolve(state: &mut State, i: usize, pixels: Pixels, images: usize, moments: Option<&mut Moments>) {
+    let (parts, arena, workspace) = state.parts();
+    let input = parts.network.nodes[i].input;
+    let (geometry, isa, weights) = (parts.plan.geometry[i], parts.isa, parts.forward_weights(i));
+    if geometry == Geometry::None {
+        return;
+    }
+    let out = parts.plan.results[i].clone();
+    let [raw, out] = arena
+        .get_disjoint_mut([parts.place(input).unwrap_or(0..0), out])
+        .expect("the plan keeps a node's input and result apart");
+    let is_conv = matches!(parts.plan.values[i + 1], Value::Normalised(_));
+    let moments = if is_conv { moments } else { None };
+    match geometry {
+        Geometry::Dense(conv) => {
+            let input = parts.input(input, pixels, raw);
+            dense::forward(isa, workspace, &conv, images, input, weights, out, moments);
+        }
+        Geometry::Depthwise(conv) => {
+            let source = parts.source(input, raw);
+            depthwise::forward(isa, workspace, &conv, images, source, weights, out, moments);
+        }
+        Geometry::None => {}
+    }
+}
+
+/// Batch norm's map from the batch, and the running statistics.
+fn normalise(state: &mut State, i: usize, images: usize, parameters: &[f32], moments: &Moments, buffers: &mut [f32]) {
+    let network = &state.network;
+    let Op::Conv(conv) = &network.nodes[i].op else { return };
+    let parameter = |id| tensor(&network.parameters, parameters, id);
+    state.norms[i].set_batch(moments, parameter(conv.gamma), parameter(conv.beta), network.bn_epsilon);
+    let (mean, variance) = (network.buffers[conv.mean].range(), network.buffers[conv.variance].range());
+    let [mean, variance] = buffers.get_disjoint_mut([mean, variance]).expect("tensors do not overlap");
+    let rows = images * state.plan.shapes[i + 1].height * state.plan.shapes[i + 1].width;
+    update_running(moments, rows, conv.bias.map(parameter), network.bn_momentum, mean, variance);
+}
+
+/// Everything that is no product.
+fn combine(state: &mut State, i: usize, parameters: &[f32], images: usize, dropout_seed: Option<u64>) {
+    let mut gate = Gate::default();
+    if matches!(state.network.nodes[i].op, Op::SqueezeExcite(_)) {
+        std::mem::swap(&mut gate, &mut state.gates[i]);
+    }
+    let (parts, arena, workspace) = state.parts();
+    let node = &parts.network.nodes[i];
+    let shape = parts.plan.shapes[node.input];
+    let (pixels, channels) = (shape.height * shape.width, shape.channels);
+    let (isa, out) = (parts.isa, parts.plan.results[i].clone());
+    let place = |value| parts.place(value).unwrap_or(0..0);
+    let apart = "the plan keeps a node's inputs and result apart";
+    match &node.op {
+        Op::Conv(_) => {}
+        Op::SqueezeExcite(se) => {
+            let source = parts.source(node.input, &arena[place(node.input)]);
+            spatial::mean(isa, workspace, source, images, pixels, channels, &mut gate.squeezed);
+            gate.forward(se, &parts.network.parameters, parameters, images);
+        }
+        Op::Add { shortcut } => {
+            let [main, other, out] = arena.get_disjoint_mut([place(node.input), place(*shortcut), out]).expect(apart);
+            let (a, b) = (parts.source(*shortcut, other), parts.source(node.input, main));
+            spatial::add(isa, workspace, a, b, images * pixels, channels, out);
+        }
+        Op::Pool => {
+            let [raw, out] = arena.get_disjoint_mut([place(node.input), out]).expect(apart);
+            spatial::mean(isa, workspace, parts.source(node.input, raw), images, pixels, channels, out);
+        }
+        Op::Dropout { rate } => {
+            if let Some(seed) = dropout_seed {
+                dropout::apply(&mut arena[place(node.input)][..images * channels], *rate, seed);
+            }
+        }
+        Op::Linear(linear) => {
+            let bias = tensor(&parts.network.parameters, parameters, linear.bias);
+            for row in arena[out][..images * linear.c_out].chunks_exact_mut(linear.c_out) {
+                row.iter_mut().zip(bias).for_each(|(logit, bias)| *logit += bias);
+            }
+        }
+    }
+    if matches!(state.network.nodes[i].op, Op::SqueezeExcite(_)) {
+        std::mem::swap(&mut gate, &mut state.gates[i]);
+    }
+}
+
+/// Sets the norms to the running statistics' maps.
+pub(crate) fn use_running(state: &mut State, weights: &Weights) {
+    let network = &state.network;
+    for (i, node) in network.nodes.iter().enumerate() {
+        let Op::Conv(conv) = &node.op else { continue };
+        let parameter = |id| tensor(&network.parameters, &weights.parameters, id);
+        let buffer = |id| tensor(&network.buffers, &weights.buffers, id);
+        let (gamma, beta) = (parameter(conv.gamma), parameter(conv.beta));
+        let statistics = (buffer(conv.mean), buffer(conv.variance));
+        state.norms[i].set_running(statistics, conv.bias.map(parameter), gamma, beta, network.bn_epsilon);
+    }
+}
+
+/// Zeroes the gradients that no sweep writes: of biases in front of batch norm, which it cancels.
+pub(crate) fn zero_redundant(state: &State, gradients: &mut [f32]) {
+    for node in &state.network.nodes {
+        if let Op::Conv(conv) = &node.op
+            && let Some(bias) = conv.bias
+        {
+            tensor_mut(&state.network.parameters, gradients, bias).fill(0.0);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Squeeze-excite's two small dense layers, forward and backward, on `[N, C]` means.
+
+use crate::state::{tensor, tensor_mut};
+use mnasnet_kernels::padded;
+use mnasnet_model::{SqueezeExcite, Tensor};
+use rayon::prelude::*;
+
+/// The values of one squeeze-excite for a batch.
+#[derive(Default)]
+pub(crate) struct Gate {
+    /// Channel means `[N, C]`.
+    pub squeezed: Vec<f32>,
+    /// After the first layer and its ReLU `[N, reduced]`.
+    reduced: Vec<f32>,
+    /// The factors `[N, padded(C)]`.
+    pub gate: Vec<f32>,
+    /// Gradient of the factors, then of what the sigmoid takes `[N, C]`.
+    pub gate_gradient: Vec<f32>,
+    reduced_gradient: Vec<f32>,
+    /// Gradient of the means `[N, C]`.
+    pub squeezed_gradient: Vec<f32>,
+}
+
+impl Gate {
+    pub fn new(se: &SqueezeExcite, batch: usize) -> Self {
+        let room = |width: usize| vec![0.0; batch * width];
+        Self {
+            squeezed: room(se.channels),
+            reduced: room(se.reduced),
+            gate: room(padded(se.channels)),
+            gate_gradient: room(se.channels),
+            reduced_gradient: room(se.reduced),
+            squeezed_gradient: room(se.channels),
+        }
+    }
+
+    /// From means to factors.
+    pub fn forward(&mut self, se: &SqueezeExcite, table: &[Tensor], parameters: &[f32], images: usize) {
+        let (channels, reduced) = (se.channels, se.reduced);
+        let [w1, b1] = [se.reduce_weight, se.reduce_bias].map(|id| tensor(table, parameters, id));
+        let [w2, b2] = [se.expand_weight, se.expand_bias].map(|id| tensor(table, parameters, id));
+        self.reduced
+            .par_chunks_mut(reduced)
+            .zip(self.gate.par_chunks_mut(padded(channels)))
+            .zip(self.squeezed.par_chunks(channels))
+            .take(images)
+            .for_each(|((hidden, gate), mean)| {
+                for (j, hidden) in hidden.iter_mut().enumerate() {
+                    let sum = dot(&w1[j * channels..][..channels], mean) + b1[j];
+                    *hidden = if sum < 0.0 { 0.0 } else { sum };
+                }
+                for (c, gate) in gate.iter_mut().enumerate().take(channels) {
+                    *gate = 1.0 / (1.0 + (-(dot(&w2[c * reduced..][..reduced], hidden) + b2[c])).exp());
+                }
+            });
+    }
+
+    /// From the gradient of the factors (in `gate_gradient`) to those of the layers and of the means.
+    pub fn backward(
+        &mut self,
+        se: &SqueezeExcite,
+        table: &[Tensor],
+        parameters: &[f32],
+        gradients: &mut [f32],
+        images: usize,
+    ) {
+        let (channels, reduced) = (se.channels, se.reduced);
+        let [w1, w2] = [se.reduce_weight, se.expand_weight].map(|id| tensor(table, parameters, id));
+        self.gate_gradient
+            .par_chunks_mut(channels)
+            .zip(self.reduced_gradient.par_chunks_mut(reduced))
+            .zip(self.squeezed_gradient.par_chunks_mut(channels))
+            .zip(self.gate.par_chunks(padded(channels)))
+            .zip(self.reduced.par_chunks(reduced))
+            .take(images)
+            .for_each(|((((excited, hidden), mean), gate), activated)| {
+                for (gradient, gate) in excited.iter_mut().zip(gate) {
+                    *gradient *= gate * (1.0 - gate);
+                }
+                hidden.fill(0.0);
+                for (c, &gradient) in excited.iter().enumerate() {
+                    add_scaled(hidden, gradient, &w2[c * reduced..][..reduced]);
+                }
+                for (gradient, &value) in hidden.iter_mut().zip(activated) {
+                    *gradient = if value > 0.0 { *gradient } else { 0.0 };
+                }
+                mean.fill(0.0);
+                for (j, &gradient) in hidden.iter().enumerate() {
+                    add_scaled(mean, gradient, &w1[j * channels..][..channels]);
+                }
+            });
+        let layers = [
+            (se.expand_weight, se.expand_bias, &self.gate_gradient, channels, &self.reduced, reduced),
+            (se.reduce_weight, se.reduce_bias, &self.reduced_gradient, reduced, &self.squeezed, channels),
+        ];
+        for (weight, bias, output_gradient, outputs, input, inputs) in layers {
+            let column = |o: usize| output_gradient.iter().skip(o).step_by(outputs).take(images);
+            tensor_mut(table, gradients, weight).par_chunks_mut(inputs).enumerate().for_each(|(o, row)| {
+                row.fill(0.0);
+                for (&gradient, input) in column(o).zip(input.chunks_exact(inputs)) {
+                    add_scaled(row, gradient, input);
+                }
+            });
+            for (o, gradient) in tensor_mut(table, gradients, bias).iter_mut().enumerate() {
+                *gradient = column(o).sum();
+            }
+        }
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn add_scaled(to: &mut [f32], factor: f32, from: &[f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += factor * from;
+    }
+}

@@ -1,0 +1,247 @@
+//! What trainer and predictor have in common: the plan, its memory, packed weights and batch norm's maps.
+
+use crate::norm::Norm;
+use crate::plan::{Geometry, Plan, Value};
+use crate::squeeze_excite::Gate;
+use mnasnet_kernels::dense::{self, Input};
+use mnasnet_kernels::{Isa, Source, Workspace, depthwise, padded};
+use mnasnet_model::{Network, Op, Tensor, TensorId, ValueId, Weights};
+use std::ops::Range;
+
+/// What can be wrong with a call.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The network cannot run at this size, or the plan would need too much memory.
+    #[error("{0}")]
+    Plan(String),
+    /// A slice has the wrong length, or a label is out of range.
+    #[error("{0}")]
+    Input(String),
+    /// The forced instruction set is not there.
+    #[error(transparent)]
+    Isa(#[from] mnasnet_kernels::IsaError),
+}
+
+/// `x = scale[c] * value + shift[c]`, applied as pixels are loaded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Normalise {
+    /// Factor for each channel.
+    pub scale: [f32; 3],
+    /// Added after it.
+    pub shift: [f32; 3],
+}
+
+/// Images `[N, R, R, 3]`, channels last.
+#[derive(Clone, Copy, Debug)]
+pub enum Pixels<'a> {
+    /// Bytes, normalised on load.
+    U8(&'a [u8], Normalise),
+    /// Values that are normalised already.
+    F32(&'a [f32]),
+}
+
+/// One convolution's weights, laid out for the kernels.
+#[derive(Default)]
+struct Packed {
+    forward: Vec<f32>,
+    transposed: Vec<f32>,
+}
+
+/// The memory of a plan and what fills it.
+pub(crate) struct State {
+    pub network: Network,
+    pub plan: Plan,
+    pub isa: Isa,
+    pub workspace: Workspace,
+    /// Results and gradients, where the plan put them.
+    pub arena: Vec<f32>,
+    /// One for each node; empty where it is no convolution.
+    pub norms: Vec<Norm>,
+    /// One for each node; empty where it is no squeeze-excite.
+    pub gates: Vec<Gate>,
+    packed: Vec<Packed>,
+    ones: Vec<f32>,
+    zeros: Vec<f32>,
+}
+
+impl State {
+    pub fn new(network: &Network, batch: usize, resolution: usize, training: bool) -> Result<Self, EngineError> {
+        let isa = Isa::detect()?;
+        let plan = Plan::new(network, batch, resolution, training)?;
+        // Asks before it takes: a plan that does not fit ends in a sentence, not in an abort.
+        Vec::<f32>::new().try_reserve_exact(plan.arena + plan.needs.partials).map_err(|_| {
+            EngineError::Plan(format!(
+                "no memory for a batch of {batch} images of {resolution} x {resolution} pixels, {:.1} GiB: lower the \
+                 batch size or the resolution",
+                (plan.arena + plan.needs.partials) as f64 / (1u64 << 28) as f64
+            ))
+        })?;
+        let channels = |node: &Op| match node {
+            Op::Conv(conv) => conv.c_out,
+            _ => 0,
+        };
+        let packed = |geometry: &Geometry| match geometry {
+            Geometry::Dense(dense) => {
+                let room = || vec![0.0; dense::packed_len(dense)];
+                Packed { forward: room(), transposed: if training { room() } else { Vec::new() } }
+            }
+            Geometry::Depthwise(conv) => Packed { forward: vec![0.0; conv.packed_len()], transposed: Vec::new() },
+            Geometry::None => Packed::default(),
+        };
+        let gate = |node: &Op| match node {
+            Op::SqueezeExcite(se) => Gate::new(se, batch),
+            _ => Gate::default(),
+        };
+        let widest = plan.shapes.iter().map(|shape| padded(shape.channels)).max().unwrap_or(0);
+        Ok(Self {
+            isa,
+            workspace: Workspace::new(plan.needs, rayon::current_num_threads()),
+            arena: vec![0.0; plan.arena],
+            norms: network.nodes.iter().map(|node| Norm::new(channels(&node.op))).collect(),
+            gates: network.nodes.iter().map(|node| gate(&node.op)).collect(),
+            packed: plan.geometry.iter().map(packed).collect(),
+            ones: vec![1.0; widest],
+            zeros: vec![0.0; widest],
+            network: network.clone(),
+            plan,
+        })
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let packed: usize = self.packed.iter().map(|packed| packed.forward.len() + packed.transposed.len()).sum();
+        4 * (self.arena.len() + packed) + self.workspace.bytes()
+    }
+
+    /// Lays the weights out for the kernels; also for the backward sweeps if `training`.
+    pub fn pack(&mut self, parameters: &[f32], training: bool) {
+        for (i, node) in self.network.nodes.iter().enumerate() {
+            let packed = &mut self.packed[i];
+            let weight = match &node.op {
+                Op::Conv(conv) => conv.weight,
+                Op::Linear(linear) => linear.weight,
+                _ => continue,
+            };
+            let weight = &parameters[self.network.parameters[weight].range()];
+            match &self.plan.geometry[i] {
+                Geometry::Dense(dense) => {
+                    dense::pack(self.isa, dense, weight, &mut packed.forward);
+                    let reads_image = self.plan.values[node.input] == Value::Image;
+                    if training && !reads_image {
+                        dense::pack_transposed(self.isa, dense, weight, &mut packed.transposed);
+                    }
+                }
+                Geometry::Depthwise(conv) => depthwise::pack(conv, weight, &mut packed.forward),
+                Geometry::None => {}
+            }
+        }
+    }
+
+    /// Everything but the arena and the workspace, to read from while those are written.
+    pub fn parts(&mut self) -> (Parts<'_>, &mut Vec<f32>, &mut Workspace) {
+        let parts = Parts {
+            network: &self.network,
+            plan: &self.plan,
+            isa: self.isa,
+            norms: &self.norms,
+            gates: &self.gates,
+            packed: &self.packed,
+            ones: &self.ones,
+            zeros: &self.zeros,
+        };
+        (parts, &mut self.arena, &mut self.workspace)
+    }
+}
+
+/// The read-only side of a [`State`] while a sweep runs.
+pub(crate) struct Parts<'a> {
+    pub network: &'a Network,
+    pub plan: &'a Plan,
+    pub isa: Isa,
+    pub norms: &'a [Norm],
+    pub gates: &'a [Gate],
+    packed: &'a [Packed],
+    pub ones: &'a [f32],
+    pub zeros: &'a [f32],
+}
+
+impl<'a> Parts<'a> {
+    /// Packed weights of a node.
+    pub fn forward_weights(&self, node: usize) -> &'a [f32] {
+        &self.packed[node].forward
+    }
+
+    /// Packed weights of a node for its input's gradient.
+    pub fn transposed_weights(&self, node: usize) -> &'a [f32] {
+        &self.packed[node].transposed
+    }
+
+    /// Where the stored values behind `value` lie; none for the image.
+    pub fn place(&self, value: ValueId) -> Option<Range<usize>> {
+        match self.plan.values[value] {
+            Value::Image => None,
+            Value::Normalised(node) | Value::Gated(node, _) | Value::Features(node) | Value::Logits(node) => {
+                Some(self.plan.results[node].clone())
+            }
+            Value::Sum { node, .. } => Some(self.plan.results[node].clone()),
+        }
+    }
+
+    /// How `value`, whose stored values are `raw`, is read.
+    pub fn source(&self, value: ValueId, raw: &'a [f32]) -> Source<'a> {
+        let gated = |node: usize, gate: Option<&'a [f32]>| {
+            let relu = matches!(&self.network.nodes[node].op, Op::Conv(conv) if conv.relu);
+            self.norms[node].source(raw, relu, gate)
+        };
+        match self.plan.values[value] {
+            Value::Normalised(node) => gated(node, None),
+            Value::Gated(node, gate) => gated(node, Some(&self.gates[gate].gate)),
+            _ => Source { raw, scale: self.ones, shift: self.zeros, relu: false, gate: None },
+        }
+    }
+
+    /// How a dense convolution reads `value`: from `pixels` if it is the image, else from its stored values `raw`.
+    pub fn input(&self, value: ValueId, pixels: Pixels<'a>, raw: &'a [f32]) -> Input<'a> {
+        match (self.plan.values[value], pixels) {
+            (Value::Image, Pixels::U8(pixels, Normalise { scale, shift })) => Input::Bytes { pixels, scale, shift },
+            (Value::Image, Pixels::F32(values)) => Input::Values(self.source(value, values)),
+            _ => Input::Values(self.source(value, raw)),
+        }
+    }
+}
+
+/// A tensor's values in a flat vector.
+pub(crate) fn tensor<'a>(table: &[Tensor], flat: &'a [f32], id: TensorId) -> &'a [f32] {
+    &flat[table[id].range()]
+}
+
+/// The same, to write.
+pub(crate) fn tensor_mut<'a>(table: &[Tensor], flat: &'a mut [f32], id: TensorId) -> &'a mut [f32] {
+    &mut flat[table[id].range()]
+}
+
+/// Checks that `weights` belong to `network`.
+pub(crate) fn check_weights(network: &Network, weights: &Weights) -> Result<(), EngineError> {
+    let length = |tensors: &[Tensor]| tensors.last().map_or(0, |tensor| tensor.range().end);
+    if weights.parameters.len() != length(&network.parameters) || weights.buffers.len() != length(&network.buffers) {
+        return Err(EngineError::Input("the weights are not this network's: their lengths differ".into()));
+    }
+    Ok(())
+}
+
+/// Checks that `pixels` holds `count` images, no more than planned.
+pub(crate) fn check_pixels(plan: &Plan, pixels: Pixels, count: usize) -> Result<(), EngineError> {
+    let expected = count * plan.resolution * plan.resolution * 3;
+    let length = match pixels {
+        Pixels::U8(pixels, _) => pixels.len(),
+        Pixels::F32(values) => values.len(),
+    };
+    if count == 0 || count > plan.batch || length != expected {
+        return Err(EngineError::Input(format!(
+            "{length} pixel values for {count} images: the plan takes 1 to {} images of {r} x {r} x 3",
+            plan.batch,
+            r = plan.resolution
+        )));
+    }
+    Ok(())
+}

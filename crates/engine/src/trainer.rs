@@ -1,0 +1,97 @@
+//! Forward, loss and backward for one batch.
+
+use crate::loss::Loss;
+use crate::state::{EngineError, Pixels, State, check_pixels, check_weights};
+use crate::{backward, forward};
+use mnasnet_kernels::{Moments, Sums};
+use mnasnet_model::{Network, Op, Weights};
+
+/// What a training step saw.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    /// Mean loss of the batch.
+    pub loss: f32,
+    /// Images whose largest logit was the label's.
+    pub correct: usize,
+}
+
+/// Training steps at one batch size and resolution; all memory is taken when it is made.
+pub struct Trainer {
+    state: State,
+    moments: Vec<Moments>,
+    sums: Vec<Sums>,
+    gradients: Vec<f32>,
+}
+
+impl Trainer {
+    /// Plans training of `network` with `batch` images of `resolution` x `resolution`. Scratch memory is taken for the
+    /// workers of the current rayon pool, in which [`Trainer::step`] should be called too.
+    ///
+    /// # Errors
+    /// A size that cannot be planned or has no room in memory; a forced instruction set that the machine lacks.
+    pub fn new(network: &Network, batch: usize, resolution: usize) -> Result<Self, EngineError> {
+        let channels = |op: &Op| match op {
+            Op::Conv(conv) => conv.c_out,
+            _ => 0,
+        };
+        Ok(Self {
+            state: State::new(network, batch, resolution, true)?,
+            moments: network.nodes.iter().map(|node| Moments::new(channels(&node.op))).collect(),
+            sums: network.nodes.iter().map(|node| Sums::new(channels(&node.op))).collect(),
+            gradients: vec![0.0; network.parameters.last().map_or(0, |tensor| tensor.range().end)],
+        })
+    }
+
+    /// One forward and backward sweep over exactly the planned number of images: leaves the gradients in
+    /// [`Trainer::gradients`] and moves the running statistics in `weights.buffers`; the parameters stay.
+    /// `dropout_seed` names the dropout mask, which is a pure function of it.
+    ///
+    /// # Errors
+    /// Pixels, labels or weights that do not fit.
+    pub fn step(
+        &mut self,
+        weights: &mut Weights,
+        pixels: Pixels,
+        labels: &[u32],
+        loss: Loss,
+        dropout_seed: u64,
+    ) -> Result<StepReport, EngineError> {
+        let Self { state, moments, sums, gradients } = self;
+        let (images, classes) = (state.plan.batch, state.network.classes);
+        check_weights(&state.network, weights)?;
+        check_pixels(&state.plan, pixels, labels.len())?;
+        if labels.len() != images {
+            let given = labels.len();
+            return Err(EngineError::Input(format!("{given} images, but the training plan takes {images}")));
+        }
+        if let Some(label) = labels.iter().find(|&&label| label as usize >= classes) {
+            return Err(EngineError::Input(format!("label {label} does not exist: there are {classes} classes")));
+        }
+        let Weights { parameters, buffers } = weights;
+        state.pack(parameters, true);
+        let training = forward::Training { moments, buffers, dropout_seed };
+        forward::forward(state, parameters, pixels, images, Some(training));
+        let last = state.network.nodes.len() - 1;
+        let places = [state.plan.results[last].clone(), state.plan.gradients[last + 1].clone()];
+        let [logits, dlogits] = state.arena.get_disjoint_mut(places).expect("results and gradients lie apart");
+        let score = loss.evaluate(logits, labels, Some(dlogits));
+        backward::backward(state, parameters, pixels, images, dropout_seed, sums, gradients);
+        forward::zero_redundant(state, gradients);
+        Ok(StepReport { loss: score.loss as f32, correct: score.correct })
+    }
+
+    /// d loss / d parameters of the last step, laid out as the parameters.
+    pub fn gradients(&self) -> &[f32] {
+        &self.gradients
+    }
+
+    /// Logits `[batch, classes]` of the last step.
+    pub fn logits(&self) -> &[f32] {
+        &self.state.arena[self.state.plan.results[self.state.network.nodes.len() - 1].clone()]
+    }
+
+    /// Bytes that the plan holds.
+    pub fn planned_bytes(&self) -> usize {
+        self.state.bytes() + 4 * self.gradients.len()
+    }
+}
