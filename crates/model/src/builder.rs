@@ -4,7 +4,7 @@ use crate::error::ModelError;
 use crate::network::{Conv, ConvKind, Linear, Network, Node, Op, Role, SqueezeExcite, Tensor, TensorId, ValueId};
 use crate::variant::{Stage, Variant};
 
-/// Largest width multiplier: 160 million parameters, far above anything published (1.4).
+/// Largest width multiplier: 166 million parameters in B1, far above anything published (1.4).
 pub const MAX_WIDTH: f64 = 8.0;
 
 /// Most classes; with the head's 1280 features that is 5 GB of classifier, the largest part of such a network.

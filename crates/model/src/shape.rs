@@ -5,7 +5,8 @@ use crate::network::{Conv, Network, Op};
 use serde::Serialize;
 use std::fmt;
 
-/// Largest image side: the largest activation of B1 at width 8 then has 17 billion values, so no count overflows 64 bits.
+/// Largest image side: the largest activation, A1's at width 8, then has 52 billion values, so no count
+/// overflows 64 bits.
 pub const MAX_RESOLUTION: usize = 16_384;
 
 /// One image's worth of a value, channels last.
