@@ -102,10 +102,12 @@ mod tests {
             assert!((0.74..1.345).contains(&aspect), "{rect:?}");
             areas.push((rect.width * rect.height) as f64 / (500.0 * 375.0));
         }
-        // The quantiles of NumPy's replay of the same rule (rejections make large areas rarer than uniform).
+        // 200,000 draws of the same rule in NumPy: quartiles 0.2506, 0.4213, 0.5927 (large areas rarely fit).
         areas.sort_by(f64::total_cmp);
         assert!((0.079..0.082).contains(&areas[0]), "{}", areas[0]);
-        assert!((areas[10_000] - 0.509).abs() < 0.015, "{}", areas[10_000]);
+        for (at, expected) in [(5_000, 0.2506), (10_000, 0.4213), (15_000, 0.5927)] {
+            assert!((areas[at] - expected).abs() < 0.012, "{} instead of {expected}", areas[at]);
+        }
     }
 
     #[test]

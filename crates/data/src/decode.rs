@@ -27,7 +27,7 @@ pub const MAX_FILE_BYTES: u64 = 256 << 20;
 /// # Errors
 /// [`DecodeError`], never a panic.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
-    let mut image = RgbImage { width: 0, height: 0, pixels: Vec::new() };
+    let mut image = RgbImage::default();
     decode_into(bytes, &mut image)?;
     Ok(image)
 }

@@ -1,11 +1,11 @@
 //! The one pixel type of this crate.
 
 /// Eight-bit RGB pixels, rows one behind the other: `pixels[(y * width + x) * 3 + channel]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RgbImage {
-    /// Pixels in a row, at least 1.
+    /// Pixels in a row.
     pub width: usize,
-    /// Rows, at least 1.
+    /// Rows.
     pub height: usize,
     /// `height * width * 3` bytes.
     pub pixels: Vec<u8>,

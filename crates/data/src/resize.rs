@@ -68,3 +68,6 @@ impl Resizer {
         }
     }
 }
+
+#[cfg(test)]
+mod golden;

@@ -1,0 +1,101 @@
+//! Images are data from strangers: whatever the bytes, an image or an error, never a panic, never much memory.
+
+use std::path::Path;
+
+use mnasnet_data::{DecodeError, MAX_PIXELS, decode};
+use proptest::prelude::*;
+
+fn file(path: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// Real images to damage: JPEG baseline, grey, CMYK; PNG grey, palette, alpha.
+fn images() -> Vec<Vec<u8>> {
+    [
+        "../../data/sample/val/watch/image_0001.jpg",
+        "tests/fixtures/mindspore/gray_401x300.jpg",
+        "tests/fixtures/mindspore/cmyk_401x300.jpg",
+        "tests/fixtures/pillow/progressive.jpg",
+        "tests/fixtures/pillow/in.png",
+        "tests/fixtures/pillow/kind_l1.png",
+        "tests/fixtures/pillow/kind_p_alpha.png",
+        "tests/fixtures/pillow/kind_rgba.png",
+    ]
+    .map(file)
+    .to_vec()
+}
+
+/// An image that says it is whole is whole.
+fn check(bytes: &[u8]) {
+    if let Ok(image) = decode(bytes) {
+        assert!(image.width > 0 && image.height > 0 && image.width * image.height <= MAX_PIXELS);
+        assert_eq!(image.pixels.len(), image.width * image.height * 3);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_bytes(mut bytes in prop::collection::vec(any::<u8>(), 0..2000), magic in 0..3) {
+        let magic: &[u8] = [&b""[..], &[0xff, 0xd8, 0xff], b"\x89PNG\r\n\x1a\n"][magic as usize];
+        bytes.splice(0..0, magic.iter().copied());
+        check(&bytes);
+    }
+
+    #[test]
+    fn damaged_images(
+        which in 0usize..8,
+        changes in prop::collection::vec((0.0..1.0f64, any::<u8>()), 1..12),
+        // Half of the changes hit the headers, where they do most.
+        early in any::<bool>(),
+        keep in prop_oneof![3 => Just(1.0), 1 => 0.0..1.0f64],
+    ) {
+        let mut bytes = images().swap_remove(which);
+        let reach = if early { bytes.len().min(700) } else { bytes.len() };
+        for (at, value) in changes {
+            bytes[(at * reach as f64) as usize] = value;
+        }
+        bytes.truncate((bytes.len() as f64 * keep) as usize);
+        check(&bytes);
+    }
+}
+
+#[test]
+fn undamaged_images_decode() {
+    images().iter().for_each(|bytes| assert!(decode(bytes).is_ok()));
+}
+
+#[test]
+fn an_image_cut_short_is_an_error() {
+    for bytes in images() {
+        assert!(matches!(decode(&bytes[..bytes.len() * 2 / 3]), Err(DecodeError::Corrupt { .. })));
+    }
+}
+
+#[test]
+fn a_small_file_cannot_claim_a_large_image() {
+    let mut jpeg = file("tests/fixtures/mindspore/gray_401x300.jpg");
+    let sof = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    jpeg[sof + 5..sof + 9].copy_from_slice(&[0x7f, 0xff, 0x0b, 0xff]);
+    assert_eq!(
+        decode(&jpeg).unwrap_err().to_string(),
+        "broken JPEG: 15108 bytes cannot hold the 3071x32767 pixels of the header"
+    );
+    jpeg[sof + 5..sof + 9].copy_from_slice(&[0xff; 4]);
+    assert_eq!(decode(&jpeg), Err(DecodeError::TooLarge { width: 65535, height: 65535, limit: MAX_PIXELS }));
+}
+
+#[test]
+fn other_formats_are_named() {
+    let cases: [(&[u8], &str); 5] = [
+        (b"", "the file is empty"),
+        (b"GIF89a....", "unsupported format GIF; JPEG and PNG are read"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "unsupported format WebP; JPEG and PNG are read"),
+        (b"BM..", "unsupported format BMP; JPEG and PNG are read"),
+        (b"hello", "not an image: begins with the bytes [68, 65, 6c, 6c, 6f]; JPEG and PNG are read"),
+    ];
+    for (bytes, expected) in cases {
+        assert_eq!(decode(bytes).unwrap_err().to_string(), expected);
+    }
+}
