@@ -224,14 +224,16 @@ pub fn train(
         observer.event(Event::Note(note));
     }
     replace(&out.join("config.toml"), config.to_toml().as_bytes())?;
-    let threads = wiring::thread_count(config.threads);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|error| TrainError::Threads {
-            threads,
-            reason: error.to_string(),
-        })?;
-    // The kernels take the pool that they are called in.
-    pool.install(|| Run::new(config, out, photos, start, resumed, observer)?.go(stop))
+    thread_pool(config.threads)?.install(|| Run::new(config, out, photos, start, resumed, observer)?.go(stop))
+}
+
+/// The threads of the network's arithmetic: the kernels use the pool that they are called in. 0 means as many as the
+/// machine has.
+pub fn thread_pool(threads: usize) -> Result<rayon::ThreadPool, TrainError> {
+    let threads = wiring::thread_count(threads);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| TrainError::Threads {
+        threads,
+        reason: error.to_string(),
+    })
 }

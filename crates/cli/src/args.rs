@@ -1,0 +1,196 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::settings::SettingFlags;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0    done
+  1    anything that is not below
+  2    the command line or the configuration
+  3    the photos
+  4    a file of weights or a checkpoint
+  5    training diverged
+  130  interrupted, and saved
+
+Environment:
+  MNASNET_ISA  forces the instruction set of the kernels: portable, avx2 or avx512 (for tests and comparisons)";
+
+/// Trains, evaluates and runs MNASNet image classifiers.
+#[derive(Debug, Parser)]
+#[command(name = "mnasnet", version, after_help = AFTER_HELP, infer_long_args = false)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train on a folder of photos; without arguments, on the sample photos
+    Train(TrainArgs),
+    /// Top-1, top-5 and loss of weights over every photo of a set
+    Eval(EvalArgs),
+    /// The five most likely classes of photos
+    Predict(PredictArgs),
+    /// The layers of a network, with parameters and multiply-adds
+    Info(InfoArgs),
+    /// Speed of training, inference or data loading on this machine
+    Bench(BenchArgs),
+}
+
+/// `mnasnet train`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct TrainArgs {
+    /// A recipe (sample, imagenet, mindspore, parity) or a TOML file of settings; flags win over it
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
+    pub config: Option<String>,
+    /// Folder of the run [default: the next free runs/MODEL-N]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on exactly where a run stopped: its folder or a checkpoint [default: --out, or the newest of runs/]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "", conflicts_with = "init")]
+    pub resume: Option<PathBuf>,
+    /// Start from these weights alone; the classifier starts fresh where the classes differ
+    #[arg(long, value_name = "WEIGHTS")]
+    pub init: Option<PathBuf>,
+    /// Print the resolved settings as TOML and end
+    #[arg(long)]
+    pub print_config: bool,
+    /// Print the result as JSON; everything else goes to standard error
+    #[arg(long)]
+    pub json: bool,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: SettingFlags,
+}
+
+/// `mnasnet eval`.
+#[derive(Debug, clap::Args)]
+pub struct EvalArgs {
+    /// Folder of photos: one with val/, or one with class folders
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// File of weights that `mnasnet train` wrote
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// Evaluate the moving average that a checkpoint holds, instead of the weights
+    #[arg(long)]
+    pub ema: bool,
+    /// Photos at a time
+    #[arg(long, alias = "batch_size", value_name = "N", default_value_t = 64, value_parser = positive())]
+    pub batch_size: u64,
+    /// Threads that decode; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub workers: u64,
+    /// Threads of arithmetic; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub threads: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mnasnet predict`.
+#[derive(Debug, clap::Args)]
+pub struct PredictArgs {
+    /// File of weights that `mnasnet train` wrote
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// Photos, or folders of them
+    #[arg(required = true, value_name = "IMAGE|DIR")]
+    pub images: Vec<PathBuf>,
+    /// Threads of arithmetic; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub threads: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mnasnet info`.
+#[derive(Debug, clap::Args)]
+pub struct InfoArgs {
+    /// Variant: mnasnet-b1, mnasnet-a1, mnasnet-small or mnasnet-mindspore
+    #[arg(long, value_name = "NAME", default_value = "mnasnet-b1")]
+    pub model: String,
+    /// Width multiplier
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub width: f64,
+    /// Side of the image, pixels
+    #[arg(long, value_name = "N", default_value_t = 224)]
+    pub resolution: usize,
+    /// Number of classes
+    #[arg(long, alias = "class_num", value_name = "N", default_value_t = 1000)]
+    pub classes: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `mnasnet bench` times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Subject {
+    /// Training steps on random pixels: forward, backward, update
+    Train,
+    /// Inference on random pixels
+    Infer,
+    /// Decoding and augmentation of a folder of photos
+    Data,
+}
+
+/// `mnasnet bench`.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    /// What to time
+    pub subject: Subject,
+    /// Variant: mnasnet-b1, mnasnet-a1, mnasnet-small or mnasnet-mindspore
+    #[arg(long, value_name = "NAME", default_value = "mnasnet-b1")]
+    pub model: String,
+    /// Width multiplier
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub width: f64,
+    /// Number of classes
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub classes: usize,
+    /// Images in a step
+    #[arg(long, alias = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 32, value_parser = positive())]
+    pub batch: u64,
+    /// Side of the images, pixels
+    #[arg(long, value_name = "N", default_value_t = 224)]
+    pub resolution: usize,
+    /// Threads of arithmetic, or of decoding for `data`; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub threads: u64,
+    /// Precision of storage and arithmetic; only f32 so far
+    #[arg(long, value_name = "NAME", default_value = "f32")]
+    pub precision: String,
+    /// Steps to time; without it, as many as fit into --seconds
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub steps: Option<u64>,
+    /// Time for it, in seconds
+    #[arg(long, value_name = "X", default_value_t = 5.0)]
+    pub seconds: f64,
+    /// Folder of photos for `data` [default: data/sample]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Augmentation for `data`: none, autoaugment or mindspore
+    #[arg(long, value_name = "NAME", default_value = "none")]
+    pub policy: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn positive() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=65536)
+}
+
+fn threads() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(0..=1024)
+}

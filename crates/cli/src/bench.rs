@@ -1,0 +1,248 @@
+//! `mnasnet bench`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mnasnet_data::{Batch, Epoch, Loader, Split, find_split, open_folder};
+use mnasnet_engine::{Loss, Optimizer, Pixels, Predictor, Rule, Smoothing, Trainer};
+use mnasnet_model::{Network, Role, Scheme, Variant, initialise};
+use mnasnet_train::config::Config;
+use mnasnet_train::resolve::Resolver;
+use mnasnet_train::train::thread_pool;
+use mnasnet_train::wiring;
+use serde::Serialize;
+
+use crate::args::{BenchArgs, Subject};
+use crate::failure::{Exit, Failure};
+use crate::stdout::{print, print_json};
+
+/// Steps before the clock counts: caches, page faults, clock rates.
+const WARM_UP: usize = 2;
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    bench: &'static str,
+    model: &'a str,
+    width: f64,
+    classes: usize,
+    batch: usize,
+    resolution: usize,
+    threads: usize,
+    precision: &'a str,
+    steps: usize,
+    /// Images per second at the median step.
+    images_per_s: f64,
+    /// Median.
+    ms_per_step: f64,
+    ms_per_step_min: f64,
+    peak_rss_mib: Option<f64>,
+    planned_mib: Option<f64>,
+}
+
+/// Times steps and prints a report.
+pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
+    if args.precision != "f32" {
+        return Err(Failure::Usage(format!(
+            "precision `{}` is not supported; only f32 is, so far",
+            args.precision
+        )));
+    }
+    if !(args.seconds.is_finite() && args.seconds > 0.0) {
+        return Err(Failure::Usage(format!(
+            "--seconds must be above 0, not {}",
+            args.seconds
+        )));
+    }
+    let (mut times, planned) = match args.subject {
+        Subject::Train => thread_pool(args.threads as usize)?.install(|| train(args))?,
+        Subject::Infer => thread_pool(args.threads as usize)?.install(|| infer(args))?,
+        Subject::Data => (data(args)?, None),
+    };
+    times.sort_by(f64::total_cmp);
+    let (Some(&fastest), Some(&median)) = (times.first(), times.get(times.len() / 2)) else {
+        return Err(Failure::Usage("no step was timed".into()));
+    };
+    let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
+    let report = Report {
+        bench: match args.subject {
+            Subject::Train => "train",
+            Subject::Infer => "infer",
+            Subject::Data => "data",
+        },
+        model: &args.model,
+        width: args.width,
+        classes: args.classes,
+        batch: args.batch as usize,
+        resolution: args.resolution,
+        threads: wiring::thread_count(args.threads as usize),
+        precision: &args.precision,
+        steps: times.len(),
+        images_per_s: args.batch as f64 / median,
+        ms_per_step: median * 1e3,
+        ms_per_step_min: fastest * 1e3,
+        peak_rss_mib: peak_rss_mib(),
+        planned_mib: planned.map(mib),
+    };
+    if args.json {
+        print_json(&report)?;
+    } else {
+        let Report {
+            bench,
+            batch,
+            resolution,
+            threads,
+            steps,
+            images_per_s,
+            ms_per_step,
+            ms_per_step_min,
+            ..
+        } = report;
+        let memory = report
+            .peak_rss_mib
+            .map_or("unknown".to_owned(), |mib| format!("{mib:.0} MiB"));
+        print(&format!(
+            "{bench} {} x {}, batch {batch}, {resolution}x{resolution}, {threads} threads, {}: {images_per_s:.1} images/s \
+             ({ms_per_step:.1} ms a step in the median of {steps}, {ms_per_step_min:.1} at best), peak memory {memory}",
+            args.model, args.width, args.precision
+        ))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// Seconds of each step after the warm-up, until the steps or the time are used up.
+fn timed<E>(args: &BenchArgs, mut step: impl FnMut() -> Result<(), E>) -> Result<Vec<f64>, E> {
+    for _ in 0..WARM_UP {
+        step()?;
+    }
+    let mut times = Vec::new();
+    let start = Instant::now();
+    loop {
+        let before = Instant::now();
+        step()?;
+        times.push(before.elapsed().as_secs_f64());
+        let done = match args.steps {
+            Some(steps) => times.len() as u64 >= steps,
+            None => start.elapsed().as_secs_f64() >= args.seconds,
+        };
+        if done {
+            return Ok(times);
+        }
+    }
+}
+
+fn train(args: &BenchArgs) -> Result<(Vec<f64>, Option<usize>), Failure> {
+    let network = network(args)?;
+    let batch = args.batch as usize;
+    let mut trainer = Trainer::new(&network, batch, args.resolution)?;
+    let mut weights = initialise(&network, Scheme::default(), 1);
+    let rule = Rule::RmsProp {
+        decay: 0.9,
+        momentum: 0.9,
+        epsilon: 1e-3,
+    };
+    let mut optimizer = Optimizer::new(rule, &network, 1e-5, |tensor| tensor.role == Role::Weight);
+    let loss = Loss {
+        smoothing: 0.1,
+        convention: Smoothing::Uniform,
+    };
+    let pixels = random_bytes(batch * args.resolution * args.resolution * 3);
+    let labels: Vec<u32> = (0..batch).map(|image| (image * 7919 % args.classes) as u32).collect();
+    let normalise = wiring::normalise(&wiring::preprocessing(&Config::default()));
+    let mut seed = 0;
+    let times = timed(args, || {
+        seed += 1;
+        trainer.step(&mut weights, Pixels::U8(&pixels, normalise), &labels, loss, seed)?;
+        // A rate so small that random labels cannot make the weights blow up.
+        optimizer.step(&mut weights.parameters, trainer.gradients(), 1e-6);
+        Ok::<(), Failure>(())
+    })?;
+    Ok((times, Some(trainer.planned_bytes())))
+}
+
+fn infer(args: &BenchArgs) -> Result<(Vec<f64>, Option<usize>), Failure> {
+    let network = network(args)?;
+    let batch = args.batch as usize;
+    let mut predictor = Predictor::new(&network, batch, args.resolution)?;
+    let weights = initialise(&network, Scheme::default(), 1);
+    let pixels = random_bytes(batch * args.resolution * args.resolution * 3);
+    let normalise = wiring::normalise(&wiring::preprocessing(&Config::default()));
+    let times = timed(args, || {
+        predictor.logits(&weights, Pixels::U8(&pixels, normalise), batch)?;
+        Ok::<(), Failure>(())
+    })?;
+    Ok((times, Some(predictor.planned_bytes())))
+}
+
+/// Batches as the training loop gets them, but nothing is trained: the loader is the only work.
+fn data(args: &BenchArgs) -> Result<Vec<f64>, Failure> {
+    let root = args.data.as_deref().unwrap_or(Path::new("data/sample"));
+    let dataset = Arc::new(open_folder(&find_split(root, Split::Train)?)?);
+    let batch_size = args.batch as usize;
+    if dataset.samples.len() < batch_size {
+        let images = dataset.samples.len();
+        return Err(Failure::Photos(format!(
+            "{} has {images} images, fewer than one batch",
+            root.display()
+        )));
+    }
+    let mut layers = Resolver::new();
+    layers.flag("policy", &args.policy)?;
+    layers.flag("resolution", &args.resolution.to_string())?;
+    let transform = wiring::train_transform(&layers.finish()?);
+    let workers = wiring::thread_count(args.threads as usize);
+    let mut number = 0;
+    let mut loader: Option<Loader> = None;
+    let mut batch = Batch::default();
+    timed(args, || {
+        loop {
+            if let Some(loader) = &mut loader
+                && loader.read_into(&mut batch)?
+            {
+                return Ok(());
+            }
+            let epoch = Epoch {
+                seed: 1,
+                number,
+                first_batch: 0,
+            };
+            loader = Some(Loader::train(
+                dataset.clone(),
+                transform.clone(),
+                epoch,
+                batch_size,
+                workers,
+            )?);
+            number += 1;
+        }
+    })
+}
+
+fn network(args: &BenchArgs) -> Result<Network, Failure> {
+    Ok(Network::build(
+        Variant::by_name(&args.model)?,
+        args.width,
+        args.classes,
+        None,
+    )?)
+}
+
+/// Bytes of noise (xorshift64).
+fn random_bytes(count: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// The most memory that the process has held, from Linux; `None` elsewhere.
+fn peak_rss_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024.0)
+}

@@ -1,0 +1,98 @@
+//! `mnasnet eval`.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use mnasnet_data::{Split, find_split, open_folder};
+use mnasnet_train::evaluate::Evaluator;
+use mnasnet_train::resolve::Resolver;
+use mnasnet_train::train::thread_pool;
+use mnasnet_train::weights_file::WeightsFile;
+use mnasnet_train::wiring;
+use serde::Serialize;
+
+use crate::args::EvalArgs;
+use crate::failure::{Exit, Failure};
+use crate::report::Counter;
+use crate::stdout::{print, print_json};
+
+#[derive(Serialize)]
+struct Report {
+    loss: f64,
+    top1: f64,
+    top5: f64,
+    correct1: u64,
+    correct5: u64,
+    images: u64,
+    images_per_s: f64,
+}
+
+/// Evaluates weights on a set.
+pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
+    let file = WeightsFile::open(&args.weights)?;
+    let record = file.require_record()?;
+    let network = wiring::recorded_network(record)?;
+    if args.ema && !file.has_ema() {
+        return Err(Failure::Usage(format!(
+            "{} holds no moving average; leave out --ema",
+            args.weights.display()
+        )));
+    }
+    let weights = file.weights(&network, if args.ema { "ema." } else { "" })?;
+    let config = Resolver::new()
+        .toml(&record.config, &format!("settings in {}", args.weights.display()))?
+        .finish()?;
+
+    let folder = find_split(&args.data, Split::Val)?;
+    let mut dataset = open_folder(&folder)?;
+    dataset.relabel(&record.classes, &folder)?;
+    for note in &dataset.notes {
+        eprintln!("note: {note}");
+    }
+    let (loss, batch) = (wiring::eval_loss(&config), args.batch_size as usize);
+    let evaluation = thread_pool(args.threads as usize)?.install(|| {
+        let preprocessing = record.preprocessing.clone();
+        let workers = args.workers as usize;
+        let mut evaluator = Evaluator::new(&network, Arc::new(dataset), preprocessing, loss, batch, workers)?;
+        let counter = Counter::new("eval", evaluator.images());
+        evaluator.run(&weights, &AtomicBool::new(false), |score| counter.set(score.images))
+    })?;
+    let Some(evaluation) = evaluation else {
+        return Ok(Exit::Interrupted);
+    };
+
+    let score = evaluation.score;
+    let images_per_s = score.images as f64 / evaluation.total.as_secs_f64();
+    let report = Report {
+        loss: score.loss(),
+        top1: score.top1(),
+        top5: score.top5(),
+        correct1: score.correct1,
+        correct5: score.correct5,
+        images: score.images,
+        images_per_s,
+    };
+    if args.json {
+        print_json(&report)?;
+    } else {
+        let (total, wait) = (evaluation.total.as_secs_f64(), evaluation.wait.as_secs_f64());
+        let Report {
+            loss,
+            top1,
+            top5,
+            correct1,
+            correct5,
+            images,
+            ..
+        } = report;
+        print(&format!(
+            "{images} images in {total:.1} s ({images_per_s:.1} images/s, {wait:.1} s of it waiting for photos); \
+             top-1 right {correct1}, top-5 right {correct5}"
+        ))?;
+        let path = args.weights.display();
+        print(&format!(
+            "result: {{'Loss': {loss:?}, 'Top_1_Acc': {top1:?}, 'Top_5_Acc': {top5:?}}} ckpt= {path}"
+        ))?;
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,91 @@
+//! How the program ends: exit codes, and which error has which.
+
+use std::io;
+use std::process::ExitCode;
+
+use mnasnet_data::DataError;
+use mnasnet_engine::EngineError;
+use mnasnet_model::ModelError;
+use mnasnet_train::resolve::ConfigError;
+use mnasnet_train::train::TrainError;
+use mnasnet_train::weights_file::WeightsError;
+
+/// Exit codes; a contract for scripts, told in `--help`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Success = 0,
+    /// Anything else.
+    Other = 1,
+    /// The command line or the configuration.
+    Usage = 2,
+    /// The photos.
+    Data = 3,
+    /// A file of weights.
+    Weights = 4,
+    /// Training diverged.
+    Diverged = 5,
+    /// Stopped on request, and saved; as a shell reports Ctrl-C.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// What was asked cannot be done.
+    #[error("{0}")]
+    Usage(String),
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A model that cannot be built.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Photos.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Photos that are missing or do not fit.
+    #[error("{0}")]
+    Photos(String),
+    /// A file of weights.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The network cannot run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Training or evaluation.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// Standard output was closed.
+    #[error("nobody reads the output any more")]
+    BrokenPipe,
+    /// The operating system refused.
+    #[error("cannot {0}: {1}")]
+    Io(&'static str, io::Error),
+}
+
+impl Failure {
+    /// The exit code of this failure.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Failure::Usage(_) | Failure::Config(_) | Failure::Model(_) => Exit::Usage,
+            Failure::Data(_) | Failure::Photos(_) => Exit::Data,
+            Failure::Weights(_) => Exit::Weights,
+            Failure::Engine(_) | Failure::Io(..) => Exit::Other,
+            Failure::BrokenPipe => Exit::Success,
+            Failure::Train(error) => match error {
+                TrainError::Data(_) | TrainError::Mismatch(_) => Exit::Data,
+                TrainError::Weights(_) => Exit::Weights,
+                TrainError::Model(_) | TrainError::Occupied { .. } => Exit::Usage,
+                TrainError::Diverged { .. } => Exit::Diverged,
+                TrainError::Engine(_) | TrainError::Log { .. } | TrainError::Threads { .. } => Exit::Other,
+            },
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `mnasnet info`.
+
+use std::fmt::Write;
+
+use mnasnet_model::{Network, Summary, Variant};
+
+use crate::args::InfoArgs;
+use crate::failure::{Exit, Failure};
+use crate::stdout::{print, print_json};
+
+/// Prints the layer table.
+pub fn run(args: &InfoArgs) -> Result<Exit, Failure> {
+    let network = Network::build(Variant::by_name(&args.model)?, args.width, args.classes, None)?;
+    let summary = Summary::new(&network, args.resolution)?;
+    if args.json {
+        print_json(&summary)?;
+    } else {
+        print(&table(&summary))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn table(summary: &Summary) -> String {
+    let mut text = String::new();
+    let mut line = |cells: [&str; 7]| {
+        let [name, op, kernel, output, parameters, multiply_adds, bytes] = cells;
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{name:<24} {op:<15} {kernel:>7} {output:>14} {parameters:>12} {multiply_adds:>14} {bytes:>14}"
+        );
+    };
+    line([
+        "layer",
+        "operation",
+        "kernel",
+        "output HxWxC",
+        "parameters",
+        "multiply-adds",
+        "output bytes",
+    ]);
+    for row in &summary.layers {
+        let kernel = match (row.kernel, row.stride) {
+            (Some(kernel), Some(1)) => format!("{kernel}x{kernel}"),
+            (Some(kernel), Some(stride)) => format!("{kernel}x{kernel}/{stride}"),
+            _ => String::new(),
+        };
+        let shape = &row.output;
+        let output = format!("{}x{}x{}", shape.height, shape.width, shape.channels);
+        line([
+            &row.name,
+            row.op,
+            &kernel,
+            &output,
+            &grouped(row.parameters),
+            &grouped(row.multiply_adds),
+            &grouped(row.activation_bytes),
+        ]);
+    }
+    let Summary {
+        variant,
+        origin,
+        width,
+        classes,
+        resolution,
+        ..
+    } = summary;
+    text += &format!(
+        "\n{variant} at width {width}, {classes} classes, {resolution}x{resolution} pixels (as {origin})\n\
+         {} parameters, {} running statistics, {} multiply-adds an image, {:.1} MiB of activations an image",
+        grouped(summary.parameters),
+        grouped(summary.buffers),
+        grouped(summary.multiply_adds),
+        summary.activation_bytes as f64 / f64::from(1 << 20)
+    );
+    text
+}
+
+/// Digits in groups of three: `4,383,312`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    let (head, tail) = digits.split_at(first);
+    let groups = tail
+        .as_bytes()
+        .chunks(3)
+        .map(|group| String::from_utf8_lossy(group).into_owned());
+    let head = (!head.is_empty()).then(|| head.to_owned());
+    head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_three() {
+        for (number, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (4_383_312, "4,383,312"),
+            (12_345, "12,345"),
+        ] {
+            assert_eq!(grouped(number), expected);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Every setting as a flag, made from the one table of settings.
+
+use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
+use mnasnet_train::config::KEYS;
+use mnasnet_train::resolve::{ConfigError, Resolver};
+use mnasnet_train::setting::Kind;
+
+/// The settings given as flags, as name and text; their meaning is the resolver's business.
+#[derive(Clone, Debug, Default)]
+pub struct SettingFlags(Vec<(&'static str, String)>);
+
+impl SettingFlags {
+    /// Lays the flags over what came before.
+    pub fn apply(&self, mut layers: Resolver) -> Result<Resolver, ConfigError> {
+        for (key, text) in &self.0 {
+            layers.flag(key, text)?;
+        }
+        Ok(layers)
+    }
+
+    /// Whether a setting was given.
+    pub fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|(name, _)| *name == key)
+    }
+}
+
+impl Args for SettingFlags {
+    fn augment_args(command: Command) -> Command {
+        KEYS.iter().fold(command, |command, key| {
+            let help = match key.kind {
+                Kind::Choice(names) => format!("{} [{}]", key.help.trim().trim_end_matches('.'), names.join(", ")),
+                _ => key.help.trim().trim_end_matches('.').to_owned(),
+            };
+            let value = match key.kind {
+                Kind::Flag => "true|false",
+                Kind::Integer => "N",
+                Kind::Number => "X",
+                Kind::Text => "TEXT",
+                Kind::Choice(_) => "NAME",
+            };
+            let mut arg = Arg::new(key.name)
+                .long(key.name)
+                .help(help)
+                .value_name(value)
+                .allow_hyphen_values(true);
+            if key.name.contains('_') {
+                arg = arg.alias(key.name.replace('_', "-"));
+            }
+            if key.kind == Kind::Flag {
+                arg = arg
+                    .num_args(0..=1)
+                    .default_missing_value("true")
+                    .allow_hyphen_values(false);
+            }
+            command.arg(arg.help_heading(key.group))
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let given = |name| matches.get_one::<String>(name).cloned();
+        Ok(Self(
+            KEYS.iter()
+                .filter_map(|key| Some((key.name, given(key.name)?)))
+                .collect(),
+        ))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

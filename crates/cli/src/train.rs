@@ -1,0 +1,225 @@
+//! `mnasnet train`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mnasnet_train::checkpoint;
+use mnasnet_train::config::Config;
+use mnasnet_train::resolve::Resolver;
+use mnasnet_train::train::{Outcome, Start, train};
+use mnasnet_train::weights_file::{WeightsError, WeightsFile};
+use serde::Serialize;
+
+use crate::args::TrainArgs;
+use crate::failure::{Exit, Failure};
+use crate::report::Reporter;
+use crate::stdout::{print, print_json};
+
+/// Where runs without `--out` go.
+const RUNS: &str = "runs";
+/// The photos that ship with the project.
+const SAMPLE: &str = "data/sample";
+
+#[derive(Serialize)]
+struct Report<'a> {
+    finished: bool,
+    out: &'a Path,
+    weights: &'a Path,
+    best_top1: Option<f64>,
+    images_per_s: Option<f64>,
+}
+
+/// Trains.
+pub fn run(args: &TrainArgs) -> Result<Exit, Failure> {
+    let Job { config, out, start } = if args.resume.is_some() {
+        resumed(args)?
+    } else {
+        fresh(args)?
+    };
+    if args.print_config {
+        print(config.to_toml().trim_end())?;
+        return Ok(Exit::Success);
+    }
+    if config.data == SAMPLE && !Path::new(SAMPLE).exists() {
+        return Err(Failure::Photos(format!(
+            "no photos given, and no sample photos at {SAMPLE}: run in the project's folder, or say `--data DIR`"
+        )));
+    }
+    let stop = stop_on_request()?;
+    let mut reporter = Reporter::new(args.json);
+    let outcome = train(&config, &out, &start, &stop, &mut reporter)?;
+    let (images, seconds) = reporter.speed;
+    let images_per_s = (seconds > 0.0).then(|| images / seconds);
+    match &outcome {
+        Outcome::Finished { best_top1, best } => {
+            if args.json {
+                print_json(&Report {
+                    finished: true,
+                    out: &out,
+                    weights: best,
+                    best_top1: *best_top1,
+                    images_per_s,
+                })?;
+            } else {
+                print(&farewell(&config, best, *best_top1))?;
+            }
+            Ok(Exit::Success)
+        }
+        Outcome::Interrupted { checkpoint } => {
+            if args.json {
+                let report = Report {
+                    finished: false,
+                    out: &out,
+                    weights: checkpoint,
+                    best_top1: None,
+                    images_per_s,
+                };
+                print_json(&report)?;
+            }
+            eprintln!("interrupted; saved {}", checkpoint.display());
+            eprintln!("go on with: mnasnet train --resume {}", out.display());
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+struct Job {
+    config: Config,
+    out: PathBuf,
+    start: Start,
+}
+
+/// Settings from a recipe, a file or the defaults; the sample photos where nothing else is asked for.
+fn fresh(args: &TrainArgs) -> Result<Job, Failure> {
+    let layers = match &args.config {
+        Some(name) => Resolver::new().recipe_or_file(name)?,
+        None if args.settings.has("data") => Resolver::new(),
+        None => Resolver::new().recipe_or_file("sample")?,
+    };
+    let config = args.settings.apply(layers)?.finish()?;
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| next_run(Path::new(RUNS), &config.model));
+    let start = args.init.clone().map_or(Start::Fresh, Start::Init);
+    Ok(Job { config, out, start })
+}
+
+/// Settings from the checkpoint.
+fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
+    let given = args.resume.clone().filter(|path| !path.as_os_str().is_empty());
+    let place = match given.or_else(|| args.out.clone()) {
+        Some(place) => place,
+        None => newest_run(Path::new(RUNS))?,
+    };
+    let file = checkpoint::newest(&place, &checkpoint_folder(&place)?)?;
+    let layers = {
+        let weights = WeightsFile::open(&file)?;
+        Resolver::new().toml(
+            &weights.require_record()?.config,
+            &format!("settings in {}", file.display()),
+        )?
+    };
+    let config = args.settings.apply(layers)?.finish()?;
+    let is_run = |folder: &&Path| folder.join("config.toml").is_file();
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => file
+            .ancestors()
+            .skip(1)
+            .find(is_run)
+            .map(Path::to_owned)
+            .ok_or_else(|| {
+                Failure::Usage(format!(
+                    "cannot tell which run {} belongs to: say `--out DIR`",
+                    file.display()
+                ))
+            })?,
+    };
+    Ok(Job {
+        config,
+        out,
+        start: Start::Resume(file),
+    })
+}
+
+/// Folder of the checkpoints of the run in `place`, as its settings have it.
+fn checkpoint_folder(place: &Path) -> Result<String, Failure> {
+    let settings = place.join("config.toml");
+    if !settings.is_file() {
+        return Ok(Config::default().save_checkpoint_path);
+    }
+    Ok(Resolver::new()
+        .recipe_or_file(&settings.to_string_lossy())?
+        .finish()?
+        .save_checkpoint_path)
+}
+
+/// The first of `runs/MODEL-1`, `runs/MODEL-2`, ... that is not there.
+fn next_run(runs: &Path, model: &str) -> PathBuf {
+    let name = |number: usize| runs.join(format!("{model}-{number}"));
+    (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
+}
+
+/// The run that was written to last.
+fn newest_run(runs: &Path) -> Result<PathBuf, Failure> {
+    let none = || Failure::Weights(WeightsError::NoCheckpoint { path: runs.to_owned() });
+    let entries = fs::read_dir(runs).map_err(|_| none())?;
+    let written = |entry: fs::DirEntry| {
+        Some((
+            entry.path().join("log.txt").metadata().ok()?.modified().ok()?,
+            entry.path(),
+        ))
+    };
+    entries
+        .filter_map(|entry| entry.ok().and_then(written))
+        .max()
+        .map(|(_, path)| path)
+        .ok_or_else(none)
+}
+
+/// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once.
+fn stop_on_request() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    let handler = move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(Exit::Interrupted as i32);
+        }
+        eprintln!("stopping after this step and saving (Ctrl-C again: stop at once)");
+    };
+    ctrlc::set_handler(handler).map_err(|error| Failure::Usage(format!("cannot handle Ctrl-C: {error}")))?;
+    Ok(stop)
+}
+
+fn farewell(config: &Config, best: &Path, best_top1: Option<f64>) -> String {
+    let (data, best) = (&config.data, best.display());
+    let top1 = best_top1.map_or("unknown".to_owned(), |top1| format!("{:.1} %", top1 * 100.0));
+    format!(
+        "best top-1 {top1}: {best}\n\n\
+         Try next:\n  \
+         mnasnet eval --data {data} --weights {best}\n  \
+         mnasnet predict --weights {best} YOUR_PHOTO.jpg\n  \
+         mnasnet train --data YOUR_PHOTOS --init {best} --resolution {} --lr_max {}",
+        config.resolution,
+        config.lr_max / 10.0
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_numbered() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(next_run(folder.path(), "m"), folder.path().join("m-1"));
+        fs::create_dir(folder.path().join("m-1")).unwrap();
+        assert_eq!(next_run(folder.path(), "m"), folder.path().join("m-2"));
+        assert!(newest_run(folder.path()).is_err());
+        fs::write(folder.path().join("m-1/log.txt"), "x").unwrap();
+        assert_eq!(newest_run(folder.path()).unwrap(), folder.path().join("m-1"));
+    }
+}
