@@ -163,12 +163,12 @@ fn train(args: &BenchArgs) -> Result<(Vec<f64>, Option<usize>), Failure> {
 fn infer(args: &BenchArgs) -> Result<(Vec<f64>, Option<usize>), Failure> {
     let network = network(args)?;
     let batch = args.batch as usize;
-    let mut predictor = Predictor::new(&network, batch, args.resolution)?;
     let weights = initialise(&network, Scheme::default(), 1);
+    let mut predictor = Predictor::new(&network, &weights, batch, args.resolution)?;
     let pixels = random_bytes(batch * args.resolution * args.resolution * 3);
     let normalise = wiring::normalise(&wiring::preprocessing(&Config::default()));
     let times = timed(args, || {
-        predictor.logits(&weights, Pixels::U8(&pixels, normalise), batch)?;
+        predictor.logits(Pixels::U8(&pixels, normalise), batch)?;
         Ok::<(), Failure>(())
     })?;
     Ok((times, Some(predictor.planned_bytes())))

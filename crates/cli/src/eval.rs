@@ -53,7 +53,15 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     let evaluation = thread_pool(args.threads as usize)?.install(|| {
         let preprocessing = record.preprocessing.clone();
         let workers = args.workers as usize;
-        let mut evaluator = Evaluator::new(&network, Arc::new(dataset), preprocessing, loss, batch, workers)?;
+        let mut evaluator = Evaluator::new(
+            &network,
+            &weights,
+            Arc::new(dataset),
+            preprocessing,
+            loss,
+            batch,
+            workers,
+        )?;
         let counter = Counter::new("eval", evaluator.images());
         evaluator.run(&weights, &AtomicBool::new(false), |score| counter.set(score.images))
     })?;

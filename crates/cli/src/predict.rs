@@ -44,6 +44,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let mut predictor = pool.install(|| {
         Predictor::new(
             &network,
+            &weights,
             BATCH.min(photos.len()).max(1),
             record.preprocessing.resolution,
         )
@@ -67,7 +68,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
         if read.is_empty() {
             continue;
         }
-        let logits = pool.install(|| predictor.logits(&weights, Pixels::U8(&pixels, normalise), read.len()))?;
+        let logits = pool.install(|| predictor.logits(Pixels::U8(&pixels, normalise), read.len()))?;
         for (image, logits) in read.into_iter().zip(logits.chunks_exact(network.classes)) {
             let prediction = Prediction {
                 image,

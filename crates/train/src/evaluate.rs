@@ -34,9 +34,11 @@ pub struct Evaluation {
 }
 
 impl Evaluator {
-    /// Plans inference of `network` over `dataset`, whose labels are the network's classes.
+    /// Plans inference of `network` over `dataset`, whose labels are the network's classes. `weights` are any of that
+    /// network; each run brings its own.
     pub fn new(
         network: &Network,
+        weights: &Weights,
         dataset: Arc<Dataset>,
         preprocessing: Preprocessing,
         loss: Loss,
@@ -44,7 +46,7 @@ impl Evaluator {
         workers: usize,
     ) -> Result<Self, TrainError> {
         let batch_size = batch_size.min(dataset.samples.len()).max(1);
-        let predictor = Predictor::new(network, batch_size, preprocessing.resolution)?;
+        let predictor = Predictor::new(network, weights, batch_size, preprocessing.resolution)?;
         Ok(Self {
             dataset,
             preprocessing,
@@ -71,6 +73,7 @@ impl Evaluator {
         let mut wait = Duration::ZERO;
         let mut score = Score::default();
         let mut batch = Batch::default();
+        self.predictor.set_weights(weights)?;
         let normalise = wiring::normalise(&self.preprocessing);
         let transform = self.preprocessing.eval_transform();
         let mut loader = Loader::eval(self.dataset.clone(), transform, self.batch_size, self.workers)?;
@@ -85,7 +88,7 @@ impl Evaluator {
                 break;
             }
             let pixels = Pixels::U8(&batch.pixels, normalise);
-            let logits = self.predictor.logits(weights, pixels, batch.labels.len())?;
+            let logits = self.predictor.logits(pixels, batch.labels.len())?;
             score.add(logits, &batch.labels, self.loss);
             progress(&score);
         }

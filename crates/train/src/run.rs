@@ -80,7 +80,15 @@ impl<'a> Run<'a> {
         let preprocessing = wiring::preprocessing(config);
         let steps = train.samples.len() / config.batch_size;
         let (val_loss, batch) = (wiring::eval_loss(config), config.batch_size);
-        let evaluator = Evaluator::new(&network, val, preprocessing.clone(), val_loss, batch, config.workers)?;
+        let evaluator = Evaluator::new(
+            &network,
+            &weights,
+            val,
+            preprocessing.clone(),
+            val_loss,
+            batch,
+            config.workers,
+        )?;
 
         stage("lr init", observer)?;
         let schedule = config.schedule(steps);
