@@ -31,17 +31,26 @@ pub(crate) enum Op {
     /// 0 is smoothed, 1 the photo.
     Sharpness { factor: f64 },
     /// 0 is black, 1 the photo.
-    #[cfg_attr(not(test), expect(dead_code, reason = "in no policy yet; checked against golden images"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "in no policy yet; checked against golden images")
+    )]
     Brightness { factor: f64 },
     /// Counter-clockwise about the centre, degrees.
     Rotate { degrees: f64 },
     /// Rows move by `tangent` pixels for each row below the origin (Pillow: the top, MindSpore: the middle).
     ShearX { tangent: f64 },
     /// Columns likewise.
-    #[cfg_attr(not(test), expect(dead_code, reason = "in no policy yet; checked against golden images"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "in no policy yet; checked against golden images")
+    )]
     ShearY { tangent: f64 },
     /// Moves right and down, pixels.
-    #[cfg_attr(not(test), expect(dead_code, reason = "in no policy yet; checked against golden images"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "in no policy yet; checked against golden images")
+    )]
     Translate { right: f64, down: f64 },
 }
 

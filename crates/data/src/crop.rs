@@ -38,7 +38,12 @@ pub(crate) fn random_resized_crop(
             let (crop_width, crop_height) = (crop_width as usize, crop_height as usize);
             let x = draws.below(width - crop_width + 1);
             let y = draws.below(height - crop_height + 1);
-            return Rect { x, y, width: crop_width, height: crop_height };
+            return Rect {
+                x,
+                y,
+                width: crop_width,
+                height: crop_height,
+            };
         }
     }
     let within = |side: f64, limit: usize| (side.round() as usize).clamp(1, limit);
@@ -49,7 +54,12 @@ pub(crate) fn random_resized_crop(
     };
     // Half of the rest before, a half pixel rounded up.
     let before = |rest: usize| rest.div_ceil(2);
-    Rect { x: before(width - crop_width), y: before(height - crop_height), width: crop_width, height: crop_height }
+    Rect {
+        x: before(width - crop_width),
+        y: before(height - crop_height),
+        width: crop_width,
+        height: crop_height,
+    }
 }
 
 /// Whose rule places a centre crop; they differ by one pixel.
@@ -106,16 +116,44 @@ mod tests {
         areas.sort_by(f64::total_cmp);
         assert!((0.079..0.082).contains(&areas[0]), "{}", areas[0]);
         for (at, expected) in [(5_000, 0.2506), (10_000, 0.4213), (15_000, 0.5927)] {
-            assert!((areas[at] - expected).abs() < 0.012, "{} instead of {expected}", areas[at]);
+            assert!(
+                (areas[at] - expected).abs() < 0.012,
+                "{} instead of {expected}",
+                areas[at]
+            );
         }
     }
 
     #[test]
     fn what_never_fits_falls_back_to_the_centre() {
         let crop = |size| random_resized_crop(size, (1.0, 1.0), ASPECT, &mut Draws::for_sample(1, 1, 1));
-        assert_eq!(crop((100, 1000)), Rect { x: 0, y: 434, width: 100, height: 133 });
-        assert_eq!(crop((1001, 300)), Rect { x: 301, y: 0, width: 400, height: 300 });
-        assert_eq!(crop((5000, 1)), Rect { x: 2500, y: 0, width: 1, height: 1 });
+        assert_eq!(
+            crop((100, 1000)),
+            Rect {
+                x: 0,
+                y: 434,
+                width: 100,
+                height: 133
+            }
+        );
+        assert_eq!(
+            crop((1001, 300)),
+            Rect {
+                x: 301,
+                y: 0,
+                width: 400,
+                height: 300
+            }
+        );
+        assert_eq!(
+            crop((5000, 1)),
+            Rect {
+                x: 2500,
+                y: 0,
+                width: 1,
+                height: 1
+            }
+        );
     }
 
     #[test]

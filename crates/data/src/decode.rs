@@ -52,19 +52,28 @@ pub(crate) fn decode_into(bytes: &[u8], image: &mut RgbImage) -> Result<(), Deco
 pub fn read_image(path: &Path) -> Result<RgbImage, DataError> {
     let mut bytes = Vec::new();
     read_file(path, &mut bytes)?;
-    decode(&bytes).map_err(|source| DataError::Image { path: path.to_path_buf(), source })
+    decode(&bytes).map_err(|source| DataError::Image {
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 /// Replaces `bytes` by a file's content.
 pub(crate) fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<(), DataError> {
-    let refused = |source| DataError::Io { path: path.to_path_buf(), source };
+    let refused = |source| DataError::Io {
+        path: path.to_path_buf(),
+        source,
+    };
     bytes.clear();
     let file = File::open(path).map_err(refused)?;
     // One byte over the limit tells "too long" from "just fits", whatever the file system says of the length.
     file.take(MAX_FILE_BYTES + 1).read_to_end(bytes).map_err(refused)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let source = DecodeError::TooManyBytes { limit: MAX_FILE_BYTES };
-        return Err(DataError::Image { path: path.to_path_buf(), source });
+        return Err(DataError::Image {
+            path: path.to_path_buf(),
+            source,
+        });
     }
     Ok(())
 }
@@ -81,17 +90,28 @@ struct Claim {
 impl Claim {
     /// Sizes `image` for the claim, if it can be true of a file of `bytes` bytes.
     fn accept(&self, bytes: usize, image: &mut RgbImage) -> Result<(), DecodeError> {
-        let &Self { format, width, height, pixels_per_byte } = self;
+        let &Self {
+            format,
+            width,
+            height,
+            pixels_per_byte,
+        } = self;
         let corrupt = |reason| Err(DecodeError::Corrupt { format, reason });
         if width == 0 || height == 0 {
             return corrupt(format!("the header says {width}x{height} pixels"));
         }
         let pixels = width.saturating_mul(height);
         if pixels > MAX_PIXELS {
-            return Err(DecodeError::TooLarge { width, height, limit: MAX_PIXELS });
+            return Err(DecodeError::TooLarge {
+                width,
+                height,
+                limit: MAX_PIXELS,
+            });
         }
         if pixels > bytes.saturating_mul(pixels_per_byte) {
-            return corrupt(format!("{bytes} bytes cannot hold the {width}x{height} pixels of the header"));
+            return corrupt(format!(
+                "{bytes} bytes cannot hold the {width}x{height} pixels of the header"
+            ));
         }
         (image.width, image.height) = (width, height);
         image.pixels.resize(pixels * 3, 0);
@@ -116,6 +136,8 @@ fn known_format(bytes: &[u8]) -> Option<&'static str> {
         (4, b"JXL ", "JPEG XL"),
         (0, b"qoif", "QOI"),
     ];
-    let found = MAGIC.iter().find(|(at, magic, _)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
+    let found = MAGIC
+        .iter()
+        .find(|(at, magic, _)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
     found.map(|&(_, _, name)| name)
 }

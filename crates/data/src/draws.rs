@@ -88,6 +88,11 @@ mod tests {
         (0..n).for_each(|_| counts[draws.below(7)] += 1);
         let expected = f64::from(n) / 7.0;
         // Six standard deviations of a binomial count.
-        assert!(counts.iter().all(|&c| (f64::from(c) - expected).abs() < 6.0 * expected.sqrt()), "{counts:?}");
+        assert!(
+            counts
+                .iter()
+                .all(|&c| (f64::from(c) - expected).abs() < 6.0 * expected.sqrt()),
+            "{counts:?}"
+        );
     }
 }

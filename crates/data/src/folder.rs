@@ -56,11 +56,14 @@ impl Dataset {
     pub fn relabel(&mut self, classes: &[String], root: &Path) -> Result<(), DataError> {
         let mut labels = Vec::with_capacity(self.classes.len());
         for class in &self.classes {
-            let label = classes.iter().position(|known| known == class).ok_or_else(|| DataError::UnknownClass {
-                path: root.to_path_buf(),
-                class: class.clone(),
-                known: classes.len(),
-            })?;
+            let label = classes
+                .iter()
+                .position(|known| known == class)
+                .ok_or_else(|| DataError::UnknownClass {
+                    path: root.to_path_buf(),
+                    class: class.clone(),
+                    known: classes.len(),
+                })?;
             labels.push(label as u32);
         }
         for sample in &mut self.samples {
@@ -118,7 +121,10 @@ pub fn open_folder(dir: &Path) -> Result<Dataset, DataError> {
         });
     }
     if u32::try_from(dataset.samples.len()).is_err() {
-        return Err(DataError::Settings(format!("{} photos are more than 2^32 - 1", dataset.samples.len())));
+        return Err(DataError::Settings(format!(
+            "{} photos are more than 2^32 - 1",
+            dataset.samples.len()
+        )));
     }
     Ok(dataset)
 }
@@ -132,7 +138,9 @@ pub fn find_split(root: &Path, split: Split) -> Result<PathBuf, DataError> {
     let entries = list(root)?;
     // A class may be called "train" too: a split has folders inside.
     let is_split = |name: &str| {
-        let found = entries.iter().find(|entry| entry.kind == Kind::Folder && entry.name == name);
+        let found = entries
+            .iter()
+            .find(|entry| entry.kind == Kind::Folder && entry.name == name);
         found.is_some_and(|entry| list(&entry.path).is_ok_and(|inside| inside.iter().any(Entry::is_visible_folder)))
     };
     if let Some(name) = split.folder_names().iter().find(|name| is_split(name)) {
@@ -142,7 +150,11 @@ pub fn find_split(root: &Path, split: Split) -> Result<PathBuf, DataError> {
         Split::Train => Split::Val,
         Split::Val => Split::Train,
     };
-    let folders: Vec<&str> = entries.iter().filter(|e| e.is_visible_folder()).map(|e| e.name.as_str()).collect();
+    let folders: Vec<&str> = entries
+        .iter()
+        .filter(|e| e.is_visible_folder())
+        .map(|e| e.name.as_str())
+        .collect();
     let has_other = other.folder_names().iter().any(|name| is_split(name));
     if !folders.is_empty() && !has_other {
         return Ok(root.to_path_buf());
@@ -153,14 +165,21 @@ pub fn find_split(root: &Path, split: Split) -> Result<PathBuf, DataError> {
             [] => format!("no folders among {} entries", entries.len()),
             _ => format!("found only {}", enumerate(&folders)),
         },
-        expected: format!("a folder {} with one folder for each class inside", split.folder_names().join(" or ")),
+        expected: format!(
+            "a folder {} with one folder for each class inside",
+            split.folder_names().join(" or ")
+        ),
     })
 }
 
 /// `a, b, c and 7 more`.
 fn enumerate(names: &[&str]) -> String {
     let shown = names[..names.len().min(3)].join(", ");
-    if names.len() > 3 { format!("{shown} and {} more", names.len() - 3) } else { shown }
+    if names.len() > 3 {
+        format!("{shown} and {} more", names.len() - 3)
+    } else {
+        shown
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -194,14 +213,19 @@ impl Entry {
 
 /// A folder's entries in byte order of their names. Links are followed.
 fn list(dir: &Path) -> Result<Vec<Entry>, DataError> {
-    let refused = |source| DataError::Io { path: dir.to_path_buf(), source };
+    let refused = |source| DataError::Io {
+        path: dir.to_path_buf(),
+        source,
+    };
     let mut entries = Vec::new();
     for entry in fs::read_dir(dir).map_err(refused)? {
         let entry = entry.map_err(refused)?;
         // The listing tells the kind at no cost, except of a link.
         let mut kind = entry.file_type().map_err(refused)?;
         let path = entry.path();
-        if kind.is_symlink() && let Ok(target) = fs::metadata(&path) {
+        if kind.is_symlink()
+            && let Ok(target) = fs::metadata(&path)
+        {
             kind = target.file_type();
         }
         let kind = match kind {
@@ -209,7 +233,14 @@ fn list(dir: &Path) -> Result<Vec<Entry>, DataError> {
             kind if kind.is_file() => Kind::File,
             _ => Kind::Special,
         };
-        entries.push((entry.file_name(), Entry { name: entry.file_name().to_string_lossy().into_owned(), path, kind }));
+        entries.push((
+            entry.file_name(),
+            Entry {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                path,
+                kind,
+            },
+        ));
     }
     entries.sort_by(|(a, _), (b, _)| a.as_encoded_bytes().cmp(b.as_encoded_bytes()));
     Ok(entries.into_iter().map(|(_, entry)| entry).collect())
@@ -254,6 +285,10 @@ impl PassedOver {
         let note = |(tally, what): (&Tally, &str)| {
             format!("passed over {} {what}, e.g. {}", tally.count, tally.example.display())
         };
-        kinds.into_iter().filter(|(tally, _)| tally.count > 0).map(note).collect()
+        kinds
+            .into_iter()
+            .filter(|(tally, _)| tally.count > 0)
+            .map(note)
+            .collect()
     }
 }

@@ -14,7 +14,11 @@ pub struct RgbImage {
 impl RgbImage {
     /// A black image.
     pub fn new(width: usize, height: usize) -> Self {
-        Self { width, height, pixels: vec![0; width * height * 3] }
+        Self {
+            width,
+            height,
+            pixels: vec![0; width * height * 3],
+        }
     }
 
     /// Bytes in a row.

@@ -23,6 +23,7 @@ mod image;
 mod loader;
 mod preprocessing;
 mod resize;
+mod throughput;
 mod transform;
 
 pub use augment::Policy;
@@ -35,4 +36,5 @@ pub use image::RgbImage;
 pub use loader::{Batch, Epoch, Loader};
 pub use preprocessing::Preprocessing;
 pub use resize::Interpolation;
+pub use throughput::Throughput;
 pub use transform::{EvalTransform, TrainTransform};

@@ -80,7 +80,11 @@ struct Pass {
 }
 
 enum Transform {
-    Train { transform: TrainTransform, seed: u64, epoch: u64 },
+    Train {
+        transform: TrainTransform,
+        seed: u64,
+        epoch: u64,
+    },
     Eval(EvalTransform),
 }
 
@@ -128,17 +132,33 @@ impl Loader {
         check(batch, workers, transform.resolution)?;
         let (area, aspect) = (transform.area, transform.aspect);
         if !(0.0 < area.0 && area.0 <= area.1 && area.1 <= 1.0 && 0.0 < aspect.0 && aspect.0 <= aspect.1) {
-            return Err(DataError::Settings(format!("area {area:?} must lie in 0..1, aspect {aspect:?} above 0")));
+            return Err(DataError::Settings(format!(
+                "area {area:?} must lie in 0..1, aspect {aspect:?} above 0"
+            )));
         }
         let photos = dataset.samples.len();
         if photos < batch {
-            return Err(DataError::Settings(format!("{photos} photos do not fill a batch of {batch}")));
+            return Err(DataError::Settings(format!(
+                "{photos} photos do not fill a batch of {batch}"
+            )));
         }
         let mut order = epoch_order(photos, epoch.seed, epoch.number);
         order.truncate(photos / batch * batch);
         order.drain(..order.len().min(epoch.first_batch.saturating_mul(batch)));
-        let transform = Transform::Train { transform, seed: epoch.seed, epoch: epoch.number };
-        Self::start(Pass { dataset, transform, order }, batch, workers)
+        let transform = Transform::Train {
+            transform,
+            seed: epoch.seed,
+            epoch: epoch.number,
+        };
+        Self::start(
+            Pass {
+                dataset,
+                transform,
+                order,
+            },
+            batch,
+            workers,
+        )
     }
 
     /// Every photo in order, with `workers` threads; the last batch may be shorter.
@@ -153,7 +173,15 @@ impl Loader {
     ) -> Result<Self, DataError> {
         check(batch, workers, transform.resolution.min(transform.resize))?;
         let order = (0..dataset.samples.len() as u32).collect();
-        Self::start(Pass { dataset, transform: Transform::Eval(transform), order }, batch, workers)
+        Self::start(
+            Pass {
+                dataset,
+                transform: Transform::Eval(transform),
+                order,
+            },
+            batch,
+            workers,
+        )
     }
 
     fn start(pass: Pass, batch: usize, workers: usize) -> Result<Self, DataError> {
@@ -167,14 +195,27 @@ impl Loader {
             spare: Vec::new(),
             closed: false,
         };
-        let shared = Shared { pass, queue: Mutex::new(queue), room: Condvar::new(), filled: Condvar::new() };
-        let mut loader =
-            Self { shared: Arc::new(shared), workers: Vec::new(), batch, position: 0, spent: Vec::new() };
+        let shared = Shared {
+            pass,
+            queue: Mutex::new(queue),
+            room: Condvar::new(),
+            filled: Condvar::new(),
+        };
+        let mut loader = Self {
+            shared: Arc::new(shared),
+            workers: Vec::new(),
+            batch,
+            position: 0,
+            spent: Vec::new(),
+        };
         for i in 0..workers {
             let shared = Arc::clone(&loader.shared);
-            let thread = std::thread::Builder::new().name(format!("loader-{i}")).spawn(move || shared.work());
+            let thread = std::thread::Builder::new()
+                .name(format!("loader-{i}"))
+                .spawn(move || shared.work());
             // Dropping the loader ends those that have started.
-            let thread = thread.map_err(|e| DataError::Settings(format!("thread {i} of {workers} did not start: {e}")))?;
+            let thread =
+                thread.map_err(|e| DataError::Settings(format!("thread {i} of {workers} did not start: {e}")))?;
             loader.workers.push(thread);
         }
         Ok(loader)
@@ -261,12 +302,16 @@ impl Shared {
         let mut queue = self.lock();
         queue.spare.append(spent);
         // The first slot that is not ready decides: a failure ends the pass, whatever is behind it.
-        let waiting = |queue: &mut Queue| match queue.slots.iter().take(n).find(|slot| !matches!(slot, Slot::Ready(_))) {
+        let waiting = |queue: &mut Queue| match queue.slots.iter().take(n).find(|slot| !matches!(slot, Slot::Ready(_)))
+        {
             Some(Slot::Failed(_)) => false,
             Some(_) => true,
             None => queue.slots.len() < n,
         };
-        queue = self.filled.wait_while(queue, waiting).unwrap_or_else(PoisonError::into_inner);
+        queue = self
+            .filled
+            .wait_while(queue, waiting)
+            .unwrap_or_else(PoisonError::into_inner);
         let n = n.min(queue.slots.len());
         queue.head += n;
         let slots = queue.slots.drain(..n).collect();
@@ -283,7 +328,10 @@ impl Shared {
         };
         loop {
             let queue = self.lock();
-            let mut queue = self.room.wait_while(queue, full).unwrap_or_else(PoisonError::into_inner);
+            let mut queue = self
+                .room
+                .wait_while(queue, full)
+                .unwrap_or_else(PoisonError::into_inner);
             if queue.closed || queue.next == self.pass.order.len() {
                 return;
             }
@@ -294,7 +342,11 @@ impl Shared {
             drop(queue);
 
             let index = self.pass.order[position];
-            let mut ticket = Ticket { shared: self, position, result: None };
+            let mut ticket = Ticket {
+                shared: self,
+                position,
+                result: None,
+            };
             ticket.result = Some(worker.prepare(&self.pass, index, image));
         }
     }
@@ -310,11 +362,17 @@ struct Ticket<'a> {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let pass = &self.shared.pass;
-        let died = || DataError::WorkerDied { path: pass.path(pass.order[self.position]) };
+        let died = || DataError::WorkerDied {
+            path: pass.path(pass.order[self.position]),
+        };
         let result = self.result.take().unwrap_or_else(|| Err(died()));
         let mut queue = self.shared.lock();
         // The consumer passes a slot in work by only if an earlier one failed.
-        if let Some(slot) = self.position.checked_sub(queue.head).and_then(|i| queue.slots.get_mut(i)) {
+        if let Some(slot) = self
+            .position
+            .checked_sub(queue.head)
+            .and_then(|i| queue.slots.get_mut(i))
+        {
             *slot = result.map_or_else(Slot::Failed, Slot::Ready);
         }
         drop(queue);
@@ -341,8 +399,10 @@ impl Worker {
         let start = Instant::now();
         let path = &pass.dataset.samples[index as usize].path;
         read_file(path, &mut self.bytes)?;
-        decode_into(&self.bytes, &mut self.photo)
-            .map_err(|source| DataError::Image { path: path.clone(), source })?;
+        decode_into(&self.bytes, &mut self.photo).map_err(|source| DataError::Image {
+            path: path.clone(),
+            source,
+        })?;
         let decoded = Instant::now();
         let fresh = |resolution| RgbImage::new(resolution, resolution);
         let image = match &pass.transform {
@@ -358,12 +418,20 @@ impl Worker {
                 image
             }
         };
-        Ok(Prepared { image, decode_time: decoded - start, transform_time: decoded.elapsed() })
+        Ok(Prepared {
+            image,
+            decode_time: decoded - start,
+            transform_time: decoded.elapsed(),
+        })
     }
 }
 
 fn check(batch: usize, workers: usize, side: usize) -> Result<(), DataError> {
-    let zero = [(batch, "batch size"), (workers, "number of workers"), (side, "image size")];
+    let zero = [
+        (batch, "batch size"),
+        (workers, "number of workers"),
+        (side, "image size"),
+    ];
     match zero.iter().find(|(value, _)| *value == 0) {
         Some((_, what)) => Err(DataError::Settings(format!("the {what} must be at least 1"))),
         None => Ok(()),

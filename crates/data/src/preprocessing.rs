@@ -52,6 +52,10 @@ impl Preprocessing {
 
     /// The part that works on bytes.
     pub fn eval_transform(&self) -> EvalTransform {
-        EvalTransform { resolution: self.resolution, resize: self.resize, interpolation: self.interpolation }
+        EvalTransform {
+            resolution: self.resolution,
+            resize: self.resize,
+            interpolation: self.interpolation,
+        }
     }
 }

@@ -48,7 +48,15 @@ impl Resizer {
         (width, height): (usize, usize),
         out: &mut [u8],
     ) {
-        let target = Target { full: (width, height), window: Rect { x: 0, y: 0, width, height } };
+        let target = Target {
+            full: (width, height),
+            window: Rect {
+                x: 0,
+                y: 0,
+                width,
+                height,
+            },
+        };
         self.resize(interpolation, image, crop, target, out);
     }
 

@@ -50,18 +50,17 @@ impl TrainTransform {
     /// Transforms the photo that is sample `index` of its data set: `resolution x resolution`.
     pub fn apply(&self, photo: &RgbImage, seed: u64, epoch: u64, index: u32) -> RgbImage {
         let mut result = RgbImage::new(self.resolution, self.resolution);
-        self.apply_into(photo, &mut Draws::for_sample(seed, epoch, index), &mut Resizer::default(), &mut result);
+        self.apply_into(
+            photo,
+            &mut Draws::for_sample(seed, epoch, index),
+            &mut Resizer::default(),
+            &mut result,
+        );
         result
     }
 
     /// [`Self::apply`] into an image of `resolution x resolution`.
-    pub(crate) fn apply_into(
-        &self,
-        photo: &RgbImage,
-        draws: &mut Draws,
-        resizer: &mut Resizer,
-        result: &mut RgbImage,
-    ) {
+    pub(crate) fn apply_into(&self, photo: &RgbImage, draws: &mut Draws, resizer: &mut Resizer, result: &mut RgbImage) {
         let crop = random_resized_crop((photo.width, photo.height), self.area, self.aspect, draws);
         let size = (self.resolution, self.resolution);
         resizer.crop_resize(self.interpolation, photo, crop, size, &mut result.pixels);
@@ -90,11 +89,23 @@ impl EvalTransform {
         // On each axis: where the window begins on the resized photo, where that lies in the result, how long it is.
         let axis = |side: usize| {
             let offset = rule.offset(side, self.resolution);
-            (offset.max(0) as usize, (-offset).max(0) as usize, side.min(self.resolution))
+            (
+                offset.max(0) as usize,
+                (-offset).max(0) as usize,
+                side.min(self.resolution),
+            )
         };
         let ((x, left, width), (y, top, height)) = (axis(full.0), axis(full.1));
-        let crop = Rect { x: 0, y: 0, width: photo.width, height: photo.height };
-        let target = Target { full, window: Rect { x, y, width, height } };
+        let crop = Rect {
+            x: 0,
+            y: 0,
+            width: photo.width,
+            height: photo.height,
+        };
+        let target = Target {
+            full,
+            window: Rect { x, y, width, height },
+        };
         if (width, height) == (self.resolution, self.resolution) {
             resizer.resize(self.interpolation, photo, crop, target, &mut result.pixels);
             return;
@@ -103,7 +114,13 @@ impl EvalTransform {
         resizer.resize(self.interpolation, photo, crop, target, &mut window.pixels);
         let stride = result.stride();
         result.pixels.fill(0);
-        for (row, out) in result.pixels.chunks_exact_mut(stride).skip(top).take(height).enumerate() {
+        for (row, out) in result
+            .pixels
+            .chunks_exact_mut(stride)
+            .skip(top)
+            .take(height)
+            .enumerate()
+        {
             out[left * 3..][..width * 3].copy_from_slice(window.row(row));
         }
     }

@@ -35,14 +35,31 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 fn transform() -> TrainTransform {
-    TrainTransform { policy: Policy::AutoAugment, ..TrainTransform::new(48) }
+    TrainTransform {
+        policy: Policy::AutoAugment,
+        ..TrainTransform::new(48)
+    }
 }
 
-const EPOCH: Epoch = Epoch { seed: 7, number: 3, first_batch: 0 };
+const EPOCH: Epoch = Epoch {
+    seed: 7,
+    number: 3,
+    first_batch: 0,
+};
 
 /// Without the times, which no seed decides.
 fn contents(loader: Loader) -> Vec<(Vec<u8>, Vec<u32>, Vec<u32>)> {
-    loader.map(|batch| batch.unwrap()).map(|Batch { pixels, labels, indices, .. }| (pixels, labels, indices)).collect()
+    loader
+        .map(|batch| batch.unwrap())
+        .map(
+            |Batch {
+                 pixels,
+                 labels,
+                 indices,
+                 ..
+             }| (pixels, labels, indices),
+        )
+        .collect()
 }
 
 #[test]
@@ -51,7 +68,10 @@ fn batches_do_not_depend_on_the_number_of_workers() {
     let train = |workers| contents(Loader::train(dataset.clone(), transform(), EPOCH, 8, workers).unwrap());
     let expected = train(1);
     assert_eq!(expected.len(), 6, "50 photos fill six batches of 8");
-    let seen: BTreeSet<u32> = expected.iter().flat_map(|(_, _, indices)| indices.iter().copied()).collect();
+    let seen: BTreeSet<u32> = expected
+        .iter()
+        .flat_map(|(_, _, indices)| indices.iter().copied())
+        .collect();
     assert_eq!(seen.len(), 48, "each photo once");
     for workers in [2, 7, 64] {
         assert!(train(workers) == expected, "{workers} workers");
@@ -61,12 +81,20 @@ fn batches_do_not_depend_on_the_number_of_workers() {
 #[test]
 fn a_batch_holds_what_the_transform_makes() {
     let dataset = few(2);
-    let batch = Loader::train(dataset.clone(), transform(), EPOCH, 4, 2).unwrap().next().unwrap().unwrap();
+    let batch = Loader::train(dataset.clone(), transform(), EPOCH, 4, 2)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
     for (i, (pixels, &index)) in batch.pixels.chunks_exact(48 * 48 * 3).zip(&batch.indices).enumerate() {
         let sample = &dataset.samples[index as usize];
         assert_eq!(batch.labels[i], sample.label);
         let photo = read_image(&sample.path).unwrap();
-        assert!(pixels == transform().apply(&photo, EPOCH.seed, EPOCH.number, index).pixels, "{}", sample.path.display());
+        assert!(
+            pixels == transform().apply(&photo, EPOCH.seed, EPOCH.number, index).pixels,
+            "{}",
+            sample.path.display()
+        );
     }
     assert!(batch.decode_time > Duration::ZERO && batch.transform_time > Duration::ZERO);
 }
@@ -76,8 +104,19 @@ fn epochs_differ_and_resume_goes_on_in_the_middle() {
     let dataset = few(4);
     let train = |epoch| contents(Loader::train(dataset.clone(), transform(), epoch, 8, 2).unwrap());
     let whole = train(EPOCH);
-    assert!(train(Epoch { first_batch: 2, ..EPOCH }) == whole[2..]);
-    assert!(train(Epoch { first_batch: 99, ..EPOCH }).is_empty());
+    assert!(
+        train(Epoch {
+            first_batch: 2,
+            ..EPOCH
+        }) == whole[2..]
+    );
+    assert!(
+        train(Epoch {
+            first_batch: 99,
+            ..EPOCH
+        })
+        .is_empty()
+    );
     assert!(train(Epoch { number: 4, ..EPOCH })[0].2 != whole[0].2);
     assert!(train(Epoch { seed: 8, ..EPOCH })[0].2 != whole[0].2);
 }
@@ -85,11 +124,18 @@ fn epochs_differ_and_resume_goes_on_in_the_middle() {
 #[test]
 fn evaluation_sees_every_photo_in_order() {
     let dataset = few(3);
-    let transform = EvalTransform { resolution: 32, resize: 36, interpolation: Interpolation::Bilinear };
+    let transform = EvalTransform {
+        resolution: 32,
+        resize: 36,
+        interpolation: Interpolation::Bilinear,
+    };
     let loader = Loader::eval(dataset.clone(), transform.clone(), 8, 3).unwrap();
     assert_eq!(loader.len(), 4);
     let batches = contents(loader);
-    assert_eq!(batches.iter().map(|(_, labels, _)| labels.len()).collect::<Vec<_>>(), [8, 8, 8, 6]);
+    assert_eq!(
+        batches.iter().map(|(_, labels, _)| labels.len()).collect::<Vec<_>>(),
+        [8, 8, 8, 6]
+    );
     let indices: Vec<u32> = batches.iter().flat_map(|(_, _, indices)| indices.clone()).collect();
     assert_eq!(indices, (0..30).collect::<Vec<u32>>());
     let last = read_image(&dataset.samples[29].path).unwrap();
@@ -136,14 +182,29 @@ fn a_broken_photo_is_named_and_ends_the_pass() {
     fs::write(dir.join("b/2.jpg"), &bytes[..bytes.len() / 2]).unwrap();
     fs::write(dir.join("b/3.jpg"), b"hello").unwrap();
     let dataset = Arc::new(open_folder(&dir).unwrap());
-    let transform = EvalTransform { resolution: 32, resize: 36, interpolation: Interpolation::Bilinear };
+    let transform = EvalTransform {
+        resolution: 32,
+        resize: 36,
+        interpolation: Interpolation::Bilinear,
+    };
     for workers in [1, 4] {
         let mut loader = Loader::eval(dataset.clone(), transform.clone(), 4, workers).unwrap();
         assert!(loader.next().unwrap().is_ok() && loader.len() == 2);
-        let error = loader.next().unwrap().err().or_else(|| loader.next().unwrap().err()).unwrap();
+        let error = loader
+            .next()
+            .unwrap()
+            .err()
+            .or_else(|| loader.next().unwrap().err())
+            .unwrap();
         let message = error.to_string();
-        assert!(matches!(&error, DataError::Image { path, .. } if path.ends_with("b/2.jpg")), "{message}");
-        assert!(message.contains("broken JPEG") && message.contains("repair the file or remove it"), "{message}");
+        assert!(
+            matches!(&error, DataError::Image { path, .. } if path.ends_with("b/2.jpg")),
+            "{message}"
+        );
+        assert!(
+            message.contains("broken JPEG") && message.contains("repair the file or remove it"),
+            "{message}"
+        );
         assert!(loader.next().is_none());
     }
 }
@@ -156,7 +217,10 @@ fn impossible_settings_are_refused() {
     assert!(message(Loader::train(dataset.clone(), transform(), EPOCH, 0, 1)).contains("batch size"));
     assert!(message(Loader::train(dataset.clone(), transform(), EPOCH, 1, 0)).contains("workers"));
     assert!(message(Loader::train(dataset.clone(), TrainTransform::new(0), EPOCH, 1, 1)).contains("image size"));
-    let area = TrainTransform { area: (0.5, 0.1), ..transform() };
+    let area = TrainTransform {
+        area: (0.5, 0.1),
+        ..transform()
+    };
     assert!(message(Loader::train(dataset, area, EPOCH, 1, 1)).contains("area"));
 }
 
@@ -166,14 +230,33 @@ fn folders_are_classes_and_nothing_is_passed_over_in_silence() {
     for class in ["b", "A", "a", ".hidden", "empty"] {
         fs::create_dir(dir.join(class)).unwrap();
     }
-    for file in ["b/2.JPG", "b/10.jpeg", "b/1.Png", "A/x.jpg", "a/x.jpg", "a/notes.txt", "README", ".hidden/x.jpg"] {
+    for file in [
+        "b/2.JPG",
+        "b/10.jpeg",
+        "b/1.Png",
+        "A/x.jpg",
+        "a/x.jpg",
+        "a/notes.txt",
+        "README",
+        ".hidden/x.jpg",
+    ] {
         fs::write(dir.join(file), b"").unwrap();
     }
     fs::create_dir(dir.join("a/inner")).unwrap();
     let dataset = open_folder(&dir).unwrap();
     assert_eq!(dataset.classes, ["A", "a", "b"]);
-    let listed: Vec<_> = dataset.samples.iter().map(|s| (s.path.strip_prefix(&dir).unwrap(), s.label)).collect();
-    let expected = [("A/x.jpg", 0), ("a/x.jpg", 1), ("b/1.Png", 2), ("b/10.jpeg", 2), ("b/2.JPG", 2)];
+    let listed: Vec<_> = dataset
+        .samples
+        .iter()
+        .map(|s| (s.path.strip_prefix(&dir).unwrap(), s.label))
+        .collect();
+    let expected = [
+        ("A/x.jpg", 0),
+        ("a/x.jpg", 1),
+        ("b/1.Png", 2),
+        ("b/10.jpeg", 2),
+        ("b/2.JPG", 2),
+    ];
     assert_eq!(listed, expected.map(|(path, label)| (Path::new(path), label)));
     let noted = |text: &str, example: &str| dataset.notes.iter().any(|n| n.contains(text) && n.ends_with(example));
     for (text, example) in [
@@ -192,15 +275,31 @@ fn folders_are_classes_and_nothing_is_passed_over_in_silence() {
 fn splits_are_found_or_what_is_there_is_told() {
     let dir = scratch("splits");
     let message = |split| find_split(&dir, split).unwrap_err().to_string();
-    assert!(message(Split::Train).contains("no folders"), "{}", message(Split::Train));
+    assert!(
+        message(Split::Train).contains("no folders"),
+        "{}",
+        message(Split::Train)
+    );
     fs::create_dir_all(dir.join("train/cat")).unwrap();
     assert_eq!(find_split(&dir, Split::Train).unwrap(), dir.join("train"));
     assert!(message(Split::Val).contains("found only train") && message(Split::Val).contains("val or validation"));
     fs::create_dir_all(dir.join("validation/cat")).unwrap();
     assert_eq!(find_split(&dir, Split::Val).unwrap(), dir.join("validation"));
-    assert_eq!(find_split(&dir.join("train"), Split::Val).unwrap(), dir.join("train"), "a folder of classes itself");
-    assert!(open_folder(&dir.join("train")).unwrap_err().to_string().contains("without a photo"));
-    assert!(matches!(find_split(&dir.join("none"), Split::Val), Err(DataError::Io { .. })));
+    assert_eq!(
+        find_split(&dir.join("train"), Split::Val).unwrap(),
+        dir.join("train"),
+        "a folder of classes itself"
+    );
+    assert!(
+        open_folder(&dir.join("train"))
+            .unwrap_err()
+            .to_string()
+            .contains("without a photo")
+    );
+    assert!(matches!(
+        find_split(&dir.join("none"), Split::Val),
+        Err(DataError::Io { .. })
+    ));
 }
 
 #[test]
@@ -209,7 +308,9 @@ fn labels_follow_the_classes_of_the_weights() {
     let known: Vec<String> = ["zebra", "watch", "sunflower"].map(String::from).to_vec();
     let error = dataset.relabel(&known, Path::new("DIR")).unwrap_err().to_string();
     assert!(error.contains("airplanes") && error.contains("3 known"), "{error}");
-    dataset.samples.retain(|sample| dataset.classes[sample.label as usize] == "watch");
+    dataset
+        .samples
+        .retain(|sample| dataset.classes[sample.label as usize] == "watch");
     dataset.classes = vec!["watch".into()];
     dataset.samples.iter_mut().for_each(|sample| sample.label = 0);
     dataset.relabel(&known, Path::new("DIR")).unwrap();

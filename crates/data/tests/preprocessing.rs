@@ -11,25 +11,45 @@ fn differing(a: &RgbImage, b: &RgbImage, tolerance: u8) -> (f64, u8) {
     assert_eq!((a.width, a.height), (b.width, b.height));
     let differences = || a.pixels.iter().zip(&b.pixels).map(|(a, b)| a.abs_diff(*b));
     let count = differences().filter(|&d| d > tolerance).count();
-    (100.0 * count as f64 / a.pixels.len() as f64, differences().max().unwrap_or(0))
+    (
+        100.0 * count as f64 / a.pixels.len() as f64,
+        differences().max().unwrap_or(0),
+    )
 }
 
 #[test]
 fn evaluation_agrees_with_pillow_within_one_level() {
-    for (interpolation, name) in [(Interpolation::Bilinear, "bilinear"), (Interpolation::Bicubic, "bicubic")] {
-        let transform = EvalTransform { resolution: 64, resize: 73, interpolation };
+    for (interpolation, name) in [
+        (Interpolation::Bilinear, "bilinear"),
+        (Interpolation::Bicubic, "bicubic"),
+    ] {
+        let transform = EvalTransform {
+            resolution: 64,
+            resize: 73,
+            interpolation,
+        };
         let result = transform.apply(&fixture("pillow/photo.png"));
         let (percent, greatest) = differing(&result, &fixture(&format!("pillow/{name}_eval.png")), 1);
-        assert!(percent <= 0.1, "{name}: {percent} % differ by more than 1, at most by {greatest}");
+        assert!(
+            percent <= 0.1,
+            "{name}: {percent} % differ by more than 1, at most by {greatest}"
+        );
     }
 }
 
 #[test]
 fn evaluation_is_mindspores() {
     // Colour: zune-jpeg interpolates subsampled chroma less smoothly than libjpeg, so start from the decoded pixels.
-    let cases = [("photo_401x300_decoded.png", 0), ("gray_401x300_decoded.png", 0), ("gray_401x300.jpg", 1)];
+    let cases = [
+        ("photo_401x300_decoded.png", 0),
+        ("gray_401x300_decoded.png", 0),
+        ("gray_401x300.jpg", 1),
+    ];
     for (photo, tolerance) in cases {
-        let expected = format!("mindspore/{}_401x300_resize255_crop224.png", photo.split('_').next().unwrap());
+        let expected = format!(
+            "mindspore/{}_401x300_resize255_crop224.png",
+            photo.split('_').next().unwrap()
+        );
         let transform = Preprocessing::mindspore(224).eval_transform();
         let result = transform.apply(&fixture(&format!("mindspore/{photo}")));
         assert_eq!(differing(&result, &fixture(&expected), tolerance).0, 0.0, "{photo}");
@@ -41,8 +61,15 @@ fn jpegs_decode_as_libjpeg_does() {
     // (photo, levels, percent that may differ by more): rounding of the inverse DCT, and of chroma interpolation.
     for (photo, levels, percent) in [("gray", 1, 0.0), ("photo", 3, 2.0), ("cmyk", 3, 1.0)] {
         let decoded = fixture(&format!("mindspore/{photo}_401x300.jpg"));
-        let (more, greatest) = differing(&decoded, &fixture(&format!("mindspore/{photo}_401x300_decoded.png")), levels);
-        assert!(more <= percent, "{photo}: {more} % differ by more than {levels}, at most by {greatest}");
+        let (more, greatest) = differing(
+            &decoded,
+            &fixture(&format!("mindspore/{photo}_401x300_decoded.png")),
+            levels,
+        );
+        assert!(
+            more <= percent,
+            "{photo}: {more} % differ by more than {levels}, at most by {greatest}"
+        );
     }
 }
 
@@ -57,7 +84,12 @@ fn pngs_of_every_kind_decode_as_pillow_does() {
 #[test]
 fn a_photo_smaller_than_the_crop_is_padded_with_black() {
     let photo = fixture("mindspore/in_rgb.png");
-    let result = EvalTransform { resolution: 112, resize: 96, interpolation: Interpolation::MindSpore }.apply(&photo);
+    let result = EvalTransform {
+        resolution: 112,
+        resize: 96,
+        interpolation: Interpolation::MindSpore,
+    }
+    .apply(&photo);
     // MindSpore's is 100 wide: its columns are ours from 6 on.
     let expected = fixture("mindspore/centercrop_112_pads.png");
     assert_eq!((expected.width, expected.height), (100, 112));
@@ -71,8 +103,17 @@ fn a_thin_strip_costs_no_more_than_its_window() {
     // Resized to a shorter side of 256 it would have four billion pixels.
     let mut strip = RgbImage::new(60_000, 1);
     strip.pixels.fill(100);
-    for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::MindSpore] {
-        let result = EvalTransform { resolution: 224, resize: 256, interpolation }.apply(&strip);
+    for interpolation in [
+        Interpolation::Bilinear,
+        Interpolation::Bicubic,
+        Interpolation::MindSpore,
+    ] {
+        let result = EvalTransform {
+            resolution: 224,
+            resize: 256,
+            interpolation,
+        }
+        .apply(&strip);
         assert!(result.pixels.iter().all(|&v| v == 100), "{interpolation:?}");
     }
 }
@@ -86,13 +127,23 @@ fn normalisation_is_a_scale_and_a_shift() {
     }
     let (scale, shift) = Preprocessing::imagenet(224).scale_shift();
     assert!((scale[0] * 255.0 + shift[0] - (1.0 - 0.485) / 0.229).abs() < 1e-5);
-    assert_eq!((Preprocessing::imagenet(224).resize, Preprocessing::mindspore(224).resize), (256, 255));
+    assert_eq!(
+        (
+            Preprocessing::imagenet(224).resize,
+            Preprocessing::mindspore(224).resize
+        ),
+        (256, 255)
+    );
 }
 
 #[test]
 fn preprocessing_survives_its_record() {
     for preprocessing in [Preprocessing::imagenet(160), Preprocessing::mindspore(224)] {
         let text = serde_json::to_string(&preprocessing).unwrap();
-        assert_eq!(serde_json::from_str::<Preprocessing>(&text).unwrap(), preprocessing, "{text}");
+        assert_eq!(
+            serde_json::from_str::<Preprocessing>(&text).unwrap(),
+            preprocessing,
+            "{text}"
+        );
     }
 }

@@ -14,8 +14,18 @@ fn check(origin: &str, apply: fn(&mut RgbImage, Op), rows: &[(&str, Op, &str)]) 
         let mut image = fixture(origin, input);
         apply(&mut image, op);
         let expected_image = fixture(origin, expected);
-        let differing = image.pixels.iter().zip(&expected_image.pixels).filter(|(a, b)| a != b).count();
-        assert_eq!(differing, 0, "{origin} {expected}: {op:?} differs in {differing} of {} values", image.pixels.len());
+        let differing = image
+            .pixels
+            .iter()
+            .zip(&expected_image.pixels)
+            .filter(|(a, b)| a != b)
+            .count();
+        assert_eq!(
+            differing,
+            0,
+            "{origin} {expected}: {op:?} differs in {differing} of {} values",
+            image.pixels.len()
+        );
     }
 }
 
@@ -94,9 +104,30 @@ fn mindspore_operations() {
             ("in_rgb", Op::ShearX { tangent: tangent(0.15) }, "in_rgb"),
             ("in_rgb", Op::ShearX { tangent: tangent(10.0) }, "shear_x_10.0deg"),
             ("in_rgb", Op::ShearY { tangent: tangent(10.0) }, "shear_y_10deg"),
-            ("in_rgb", Op::Translate { right: 0.2 * 128.0, down: 0.0 }, "translate_x_0.2"),
-            ("in_rgb", Op::Translate { right: -0.2 * 128.0, down: 0.0 }, "translate_x_m0.2"),
-            ("in_rgb", Op::Translate { right: 0.0, down: 0.2 * 96.0 }, "translate_y_0.2"),
+            (
+                "in_rgb",
+                Op::Translate {
+                    right: 0.2 * 128.0,
+                    down: 0.0,
+                },
+                "translate_x_0.2",
+            ),
+            (
+                "in_rgb",
+                Op::Translate {
+                    right: -0.2 * 128.0,
+                    down: 0.0,
+                },
+                "translate_x_m0.2",
+            ),
+            (
+                "in_rgb",
+                Op::Translate {
+                    right: 0.0,
+                    down: 0.2 * 96.0,
+                },
+                "translate_y_0.2",
+            ),
             ("in_rgb", Op::Color { factor: 0.1 }, "color_0.1"),
             ("in_rgb", Op::Color { factor: 0.46 }, "color_0.46"),
             ("in_rgb", Op::Color { factor: 0.82 }, "color_0.82"),

@@ -24,7 +24,10 @@ pub(super) fn apply(image: &mut RgbImage, op: Op) {
             }
         }
         Op::Brightness { factor } => {
-            image.pixels.iter_mut().for_each(|v| *v = saturate(f32::from(*v) * factor as f32));
+            image
+                .pixels
+                .iter_mut()
+                .for_each(|v| *v = saturate(f32::from(*v) * factor as f32));
         }
         Op::Rotate { degrees } => transform(image, rotation(width, height, degrees)),
         Op::ShearX { tangent } => transform(image, affine(width, height, (tangent, 0.0), (0.0, 0.0))),
@@ -93,7 +96,10 @@ fn contrast(image: &mut RgbImage, factor: f32) {
     let (pixels, _) = image.pixels.as_chunks::<3>();
     let sum: u64 = pixels.iter().map(|&pixel| u64::from(grey(pixel))).sum();
     let mean = (sum as f64 / pixels.len() as f64).round_ties_even() as u8;
-    image.pixels.iter_mut().for_each(|v| *v = add_weighted(mean, 1.0 - factor, *v, factor));
+    image
+        .pixels
+        .iter_mut()
+        .for_each(|v| *v = add_weighted(mean, 1.0 - factor, *v, factor));
 }
 
 /// The middle of the grid of pixel centres.
@@ -107,7 +113,10 @@ type Forward = [[f64; 3]; 2];
 fn rotation(width: usize, height: usize, degrees: f64) -> Forward {
     let (cx, cy) = centre(width, height);
     let (sin, cos) = degrees.to_radians().sin_cos();
-    [[cos, sin, (1.0 - cos) * cx - sin * cy], [-sin, cos, sin * cx + (1.0 - cos) * cy]]
+    [
+        [cos, sin, (1.0 - cos) * cx - sin * cy],
+        [-sin, cos, sin * cx + (1.0 - cos) * cy],
+    ]
 }
 
 /// Shear (as tangents) about the middle, then translation (pixels); single precision as the original.
@@ -132,7 +141,18 @@ fn transform(image: &mut RgbImage, [[a, b, c], [d, e, f]]: Forward) {
     let (c, f) = (-a * c - b * f, -d * c - e * f);
     let fixed = |v: f64| (v * 1024.0).round_ties_even() as i64;
     let half = 512;
-    let columns = (0..image.width).map(|x| (fixed(a * x as f64), fixed(d * x as f64))).collect();
-    let rows = (0..image.height).map(|y| (fixed(b * y as f64 + c) + half, fixed(e * y as f64 + f) + half)).collect();
-    warp(image, &InverseMap { bits: 10, columns, rows });
+    let columns = (0..image.width)
+        .map(|x| (fixed(a * x as f64), fixed(d * x as f64)))
+        .collect();
+    let rows = (0..image.height)
+        .map(|y| (fixed(b * y as f64 + c) + half, fixed(e * y as f64 + f) + half))
+        .collect();
+    warp(
+        image,
+        &InverseMap {
+            bits: 10,
+            columns,
+            rows,
+        },
+    );
 }

@@ -16,7 +16,11 @@ pub(super) fn apply(image: &mut RgbImage, op: Op) {
         Op::Contrast { factor } => contrast(image, factor),
         Op::Sharpness { factor } => {
             let smooth = pixel::smooth(image);
-            image.pixels.iter_mut().zip(&smooth.pixels).for_each(|(v, &s)| *v = blend(s, *v, factor as f32));
+            image
+                .pixels
+                .iter_mut()
+                .zip(&smooth.pixels)
+                .for_each(|(v, &s)| *v = blend(s, *v, factor as f32));
         }
         Op::Brightness { factor } => image.pixels.iter_mut().for_each(|v| *v = blend(0, *v, factor as f32)),
         Op::Rotate { degrees } => transform(image, rotation(image.width, image.height, degrees)),
@@ -79,7 +83,10 @@ fn contrast(image: &mut RgbImage, factor: f64) {
     let (pixels, _) = image.pixels.as_chunks::<3>();
     let sum: u64 = pixels.iter().map(|&pixel| u64::from(grey(pixel))).sum();
     let mean = (sum as f64 / pixels.len() as f64 + 0.5) as u8;
-    image.pixels.iter_mut().for_each(|v| *v = blend(mean, *v, factor as f32));
+    image
+        .pixels
+        .iter_mut()
+        .for_each(|v| *v = blend(mean, *v, factor as f32));
 }
 
 /// `Image.rotate` about the middle of the image: the inverse map, its sines rounded to 15 digits.
@@ -97,6 +104,15 @@ fn transform(image: &mut RgbImage, [a, b, c, d, e, f]: [f64; 6]) {
     let start = (fixed(c + 0.5 * a + 0.5 * b), fixed(f + 0.5 * d + 0.5 * e));
     let (a, b, d, e) = (fixed(a), fixed(b), fixed(d), fixed(e));
     let columns = (0..image.width as i64).map(|x| (a * x, d * x)).collect();
-    let rows = (0..image.height as i64).map(|y| (start.0 + b * y, start.1 + e * y)).collect();
-    warp(image, &InverseMap { bits: 16, columns, rows });
+    let rows = (0..image.height as i64)
+        .map(|y| (start.0 + b * y, start.1 + e * y))
+        .collect();
+    warp(
+        image,
+        &InverseMap {
+            bits: 16,
+            columns,
+            rows,
+        },
+    );
 }

@@ -46,7 +46,10 @@ pub(super) fn posterize(image: &mut RgbImage, bits: u32) {
 
 /// Inverts values in `low..=high`.
 pub(super) fn solarize(image: &mut RgbImage, low: u8, high: u8) {
-    image.pixels.iter_mut().for_each(|v| *v = if (low..=high).contains(v) { 255 - *v } else { *v });
+    image
+        .pixels
+        .iter_mut()
+        .for_each(|v| *v = if (low..=high).contains(v) { 255 - *v } else { *v });
 }
 
 /// The 3x3 mean with a weight of 5 in the middle, rounded (thirteenths have no ties); the border stays as it is.

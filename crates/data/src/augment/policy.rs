@@ -65,7 +65,11 @@ struct Step {
 }
 
 const fn step(name: Name, probability: f64, level: u8) -> Step {
-    Step { name, probability, level }
+    Step {
+        name,
+        probability,
+        level,
+    }
 }
 
 /// One of these pairs is drawn for each image. Operations without a strength have level 0 here.
@@ -100,7 +104,11 @@ const IMAGENET: [[Step; 2]; 25] = [
 /// `torch.linspace(start, end, 10)[level]`: single precision, from the nearer end.
 fn linspace(start: f32, end: f32, level: u8) -> f64 {
     let step = (end - start) / 9.0;
-    let value = if level < 5 { start + step * f32::from(level) } else { end - step * f32::from(9 - level) };
+    let value = if level < 5 {
+        start + step * f32::from(level)
+    } else {
+        end - step * f32::from(9 - level)
+    };
     f64::from(value)
 }
 
@@ -109,16 +117,25 @@ fn torchvision(name: Name, level: u8, draws: &mut Draws) -> Op {
     let sign = if draws.chance(0.5) { 1.0 } else { -1.0 };
     let factor = 1.0 + sign * linspace(0.0, 0.9, level);
     match name {
-        Posterize => Op::Posterize { bits: 8 - (f32::from(level) / (9.0 / 4.0)).round_ties_even() as u32 },
-        Solarize => Op::Solarize { low: linspace(255.0, 0.0, level).ceil() as u8, high: 255 },
+        Posterize => Op::Posterize {
+            bits: 8 - (f32::from(level) / (9.0 / 4.0)).round_ties_even() as u32,
+        },
+        Solarize => Op::Solarize {
+            low: linspace(255.0, 0.0, level).ceil() as u8,
+            high: 255,
+        },
         Invert => Op::Invert,
         AutoContrast => Op::AutoContrast,
         Equalize => Op::Equalize,
         Color => Op::Color { factor },
         Contrast => Op::Contrast { factor },
         Sharpness => Op::Sharpness { factor },
-        Rotate => Op::Rotate { degrees: sign * linspace(0.0, 30.0, level) },
-        ShearX => Op::ShearX { tangent: sign * linspace(0.0, 0.3, level) },
+        Rotate => Op::Rotate {
+            degrees: sign * linspace(0.0, 30.0, level),
+        },
+        ShearX => Op::ShearX {
+            tangent: sign * linspace(0.0, 0.3, level),
+        },
     }
 }
 
@@ -128,11 +145,16 @@ fn seed(name: Name, level: u8, draws: &mut Draws) -> Op {
     let sign = if draws.chance(0.5) { 1.0 } else { -1.0 };
     let factor = 0.18 * strength + 0.1;
     match name {
-        Posterize => Op::Posterize { bits: 4 - (0.4 * strength) as u32 },
+        Posterize => Op::Posterize {
+            bits: 4 - (0.4 * strength) as u32,
+        },
         Solarize => {
             let bound = 256 - (25.6 * strength) as usize;
             let [a, b] = [0; 2].map(|_| draws.below(bound + 1).min(255) as u8);
-            Op::Solarize { low: a.min(b), high: a.max(b) }
+            Op::Solarize {
+                low: a.min(b),
+                high: a.max(b),
+            }
         }
         Invert => Op::Invert,
         AutoContrast => Op::AutoContrast,
@@ -140,8 +162,12 @@ fn seed(name: Name, level: u8, draws: &mut Draws) -> Op {
         Color => Op::Color { factor },
         Contrast => Op::Contrast { factor },
         Sharpness => Op::Sharpness { factor },
-        Rotate => Op::Rotate { degrees: sign * (3.0 * strength).floor() },
-        ShearX => Op::ShearX { tangent: sign * (0.03 * strength).to_radians().tan() },
+        Rotate => Op::Rotate {
+            degrees: sign * (3.0 * strength).floor(),
+        },
+        ShearX => Op::ShearX {
+            tangent: sign * (0.03 * strength).to_radians().tan(),
+        },
     }
 }
 
@@ -174,16 +200,23 @@ mod tests {
             let seen = ops(torchvision, Rotate, level);
             assert_eq!(seen.len(), 2);
             for op in seen {
-                assert!(matches!(op, Op::Rotate { degrees: d } if (d.abs() - degrees).abs() < 1e-5), "{op:?}");
+                assert!(
+                    matches!(op, Op::Rotate { degrees: d } if (d.abs() - degrees).abs() < 1e-5),
+                    "{op:?}"
+                );
             }
         }
         assert_eq!(ops(torchvision, Color, 0), [Op::Color { factor: 1.0 }]);
-        assert!(ops(torchvision, Contrast, 8).iter().all(
-            |op| matches!(op, Op::Contrast { factor } if ((factor - 1.0).abs() - 0.8).abs() < 1e-6)
-        ));
-        assert!(ops(torchvision, ShearX, 5).iter().all(
-            |op| matches!(op, Op::ShearX { tangent } if (tangent.abs() - 0.3 * 5.0 / 9.0).abs() < 1e-6)
-        ));
+        assert!(
+            ops(torchvision, Contrast, 8)
+                .iter()
+                .all(|op| matches!(op, Op::Contrast { factor } if ((factor - 1.0).abs() - 0.8).abs() < 1e-6))
+        );
+        assert!(
+            ops(torchvision, ShearX, 5)
+                .iter()
+                .all(|op| matches!(op, Op::ShearX { tangent } if (tangent.abs() - 0.3 * 5.0 / 9.0).abs() < 1e-6))
+        );
     }
 
     #[test]
@@ -201,7 +234,11 @@ mod tests {
         }
         for (level, degrees) in [(3, 9.0), (8, 24.0), (9, 27.0)] {
             let seen = ops(seed, Rotate, level);
-            assert!(seen.len() == 2 && seen.contains(&Op::Rotate { degrees }) && seen.contains(&Op::Rotate { degrees: -degrees }));
+            assert!(
+                seen.len() == 2
+                    && seen.contains(&Op::Rotate { degrees })
+                    && seen.contains(&Op::Rotate { degrees: -degrees })
+            );
         }
         for (level, expected) in [(0, 0.1), (2, 0.46), (4, 0.82), (8, 1.54)] {
             assert!(matches!(ops(seed, Color, level)[..], [Op::Color { factor }] if (factor - expected).abs() < 1e-12));
@@ -211,7 +248,11 @@ mod tests {
     #[test]
     fn a_policy_is_a_pure_function_of_its_draws_and_changes_most_images() {
         let mut photo = RgbImage::new(40, 30);
-        photo.pixels.iter_mut().enumerate().for_each(|(i, v)| *v = (i * 7 % 201 + 20) as u8);
+        photo
+            .pixels
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, v)| *v = (i * 7 % 201 + 20) as u8);
         for policy in [Policy::AutoAugment, Policy::MindSpore] {
             let augmented = |index| {
                 let mut image = photo.clone();

@@ -23,7 +23,11 @@ pub(super) fn warp(image: &mut RgbImage, map: &InverseMap) {
         for (pixel, &(column_x, column_y)) in row.iter_mut().zip(&map.columns) {
             let (x, y) = ((row_x + column_x) >> map.bits, (row_y + column_y) >> map.bits);
             let inside = (0..width).contains(&x) && (0..height).contains(&y);
-            *pixel = if inside { source[(y * width + x) as usize] } else { [0; 3] };
+            *pixel = if inside {
+                source[(y * width + x) as usize]
+            } else {
+                [0; 3]
+            };
         }
     }
 }

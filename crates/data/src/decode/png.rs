@@ -11,7 +11,10 @@ use crate::{DecodeError, RgbImage};
 const PIXELS_PER_BYTE: usize = 8 * 1032;
 
 pub(super) fn decode(bytes: &[u8], image: &mut RgbImage) -> Result<(), DecodeError> {
-    let corrupt = |error: DecodingError| DecodeError::Corrupt { format: "PNG", reason: error.to_string() };
+    let corrupt = |error: DecodingError| DecodeError::Corrupt {
+        format: "PNG",
+        reason: error.to_string(),
+    };
     let mut options = DecodeOptions::default();
     options.set_ignore_text_chunk(true);
     options.set_ignore_iccp_chunk(true);
@@ -21,7 +24,13 @@ pub(super) fn decode(bytes: &[u8], image: &mut RgbImage) -> Result<(), DecodeErr
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let header = decoder.read_header_info().map_err(corrupt)?;
     let (width, height) = (header.width as usize, header.height as usize);
-    Claim { format: "PNG", width, height, pixels_per_byte: PIXELS_PER_BYTE }.accept(bytes.len(), image)?;
+    Claim {
+        format: "PNG",
+        width,
+        height,
+        pixels_per_byte: PIXELS_PER_BYTE,
+    }
+    .accept(bytes.len(), image)?;
 
     let mut reader = decoder.read_info().map_err(corrupt)?;
     let (color, _) = reader.output_color_type();

@@ -42,8 +42,18 @@ fn taps(input: usize, output: usize, range: std::ops::Range<usize>, edge: Edge) 
 }
 
 pub(super) fn resize(image: &RgbImage, crop: Rect, Target { full, window }: Target, out: &mut [u8]) {
-    let columns = taps(crop.width, full.0, window.x..window.x + window.width, Edge::DropFraction);
-    let rows = taps(crop.height, full.1, window.y..window.y + window.height, Edge::KeepFraction);
+    let columns = taps(
+        crop.width,
+        full.0,
+        window.x..window.x + window.width,
+        Edge::DropFraction,
+    );
+    let rows = taps(
+        crop.height,
+        full.1,
+        window.y..window.y + window.height,
+        Edge::KeepFraction,
+    );
     let stride = window.width * 3;
 
     // Two source rows, resized horizontally and shifted for the second product; a row is used for several results.
@@ -52,7 +62,8 @@ pub(super) fn resize(image: &RgbImage, crop: Rect, Target { full, window }: Targ
         for wanted in taps.index {
             if cache.iter().all(|(row, _)| *row != wanted) {
                 // Rows come in rising order: the smaller one is done with.
-                let stale = usize::from(cache[0].0 != usize::MAX && (cache[1].0 == usize::MAX || cache[1].0 < cache[0].0));
+                let stale =
+                    usize::from(cache[0].0 != usize::MAX && (cache[1].0 == usize::MAX || cache[1].0 < cache[0].0));
                 cache[stale].0 = wanted;
                 let source = &image.row(crop.y + wanted)[crop.x * 3..][..crop.width * 3];
                 resize_row(source, &columns, &mut cache[stale].1);

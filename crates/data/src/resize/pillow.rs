@@ -16,10 +16,16 @@ pub(super) struct Filter {
 }
 
 /// The triangle.
-pub(super) const BILINEAR: Filter = Filter { kind: FilterType::Bilinear, reach: 1.0 };
+pub(super) const BILINEAR: Filter = Filter {
+    kind: FilterType::Bilinear,
+    reach: 1.0,
+};
 
 /// Pillow's cubic has a = -0.5, which the library calls Catmull-Rom.
-pub(super) const BICUBIC: Filter = Filter { kind: FilterType::CatmullRom, reach: 2.0 };
+pub(super) const BICUBIC: Filter = Filter {
+    kind: FilterType::CatmullRom,
+    reach: 2.0,
+};
 
 /// The library's resizer with its buffers.
 #[derive(Default)]
@@ -40,7 +46,10 @@ impl Span {
     fn new(window: usize, window_length: usize, full: usize, crop: usize) -> Self {
         let scale = crop as f64 / full as f64;
         let start = window as f64 * scale;
-        Self { start, length: (window_length as f64 * scale).min(crop as f64 - start) }
+        Self {
+            start,
+            length: (window_length as f64 * scale).min(crop as f64 - start),
+        }
     }
 }
 
@@ -68,7 +77,9 @@ impl Pillow {
         let [x, y, width, height] = [crop.x, crop.y + first, crop.width, end - first].map(|n| n as u32);
         let source = TypedCroppedImage::from_ref(&source, x, y, width, height).expect(FITS);
 
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter.kind)).use_alpha(false);
+        let options = ResizeOptions::new()
+            .resize_alg(ResizeAlg::Convolution(filter.kind))
+            .use_alpha(false);
         self.rows.resize((end - first) * window.width * 3, 0);
         let mut rows = TypedImage::<U8x3>::from_buffer(window.width as u32, height, &mut self.rows).expect(FITS);
         let rows_only = options.crop(across.start, 0.0, across.length, f64::from(height));
@@ -76,6 +87,8 @@ impl Pillow {
 
         let mut result = TypedImage::<U8x3>::from_buffer(window.width as u32, window.height as u32, out).expect(FITS);
         let columns_only = options.crop(0.0, down.start - first as f64, window.width as f64, down.length);
-        self.resizer.resize_typed(&rows, &mut result, &columns_only).expect(FITS);
+        self.resizer
+            .resize_typed(&rows, &mut result, &columns_only)
+            .expect(FITS);
     }
 }
