@@ -5,13 +5,16 @@ use crate::simd::Vector;
 
 /// Takes finished vectors of an operation.
 pub(crate) trait Epilogue {
-    /// Takes the first `count` of `values`: channels `block * LANES ..` of the rows `row`, `row + step`, …
+    /// Takes `count` vectors, one behind the other: channels `block * LANES ..` of the rows `row`, `row + step`, …
+    ///
+    /// They come through memory, which costs a store and a load in the first-level cache, because passing an array of
+    /// vectors makes the compiler keep the sums of the inner loops in memory.
     ///
     /// # Safety
     /// Rows and channels lie inside the buffers that the epilogue was made with.
-    unsafe fn take<V: Vector, const M: usize>(
+    unsafe fn take<V: Vector>(
         &mut self,
-        values: [V; M],
+        values: *const f32,
         count: usize,
         row: usize,
         step: usize,
@@ -100,20 +103,17 @@ unsafe fn write<V: Vector>(value: V, to: *mut f32, lanes: usize) {
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Epilogue for Store {
     #[inline(always)]
-    unsafe fn take<V: Vector, const M: usize>(
+    unsafe fn take<V: Vector>(
         &mut self,
-        values: [V; M],
+        values: *const f32,
         count: usize,
         row: usize,
         step: usize,
         block: usize,
     ) {
         let lanes = V::LANES.min(self.channels - block * V::LANES);
-        for i in 0..M {
-            if i >= count {
-                break;
-            }
-            unsafe { write(values[i], self.out.add((row + i * step) * self.channels + block * V::LANES), lanes) };
+        for i in 0..count {
+            unsafe { write(V::load(values.add(i * V::LANES)), self.out.add((row + i * step) * self.channels + block * V::LANES), lanes) };
         }
     }
 }
@@ -121,9 +121,9 @@ impl Epilogue for Store {
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Epilogue for Measure {
     #[inline(always)]
-    unsafe fn take<V: Vector, const M: usize>(
+    unsafe fn take<V: Vector>(
         &mut self,
-        values: [V; M],
+        values: *const f32,
         count: usize,
         row: usize,
         step: usize,
@@ -135,16 +135,13 @@ impl Epilogue for Measure {
             let shift_at = self.partials.add(block * V::LANES);
             let (first_at, second_at) = (shift_at.add(stride), shift_at.add(2 * stride));
             if row == self.first_row {
-                values[0].store(shift_at);
+                V::load(values).store(shift_at);
                 V::splat(0.0).store(first_at);
                 V::splat(0.0).store(second_at);
             }
             let (shift, mut first, mut second) = (V::load(shift_at), V::load(first_at), V::load(second_at));
-            for i in 0..M {
-                if i >= count {
-                    break;
-                }
-                let value = values[i];
+            for i in 0..count {
+                let value = V::load(values.add(i * V::LANES));
                 write(value, self.out.add((row + i * step) * self.channels + block * V::LANES), lanes);
                 let centred = value.sub(shift);
                 first = first.add(centred);
@@ -170,9 +167,9 @@ impl Mask<'_> {
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Epilogue for Mask<'_> {
     #[inline(always)]
-    unsafe fn take<V: Vector, const M: usize>(
+    unsafe fn take<V: Vector>(
         &mut self,
-        values: [V; M],
+        values: *const f32,
         count: usize,
         row: usize,
         step: usize,
@@ -182,11 +179,8 @@ impl Epilogue for Mask<'_> {
             let at = block * V::LANES;
             let lanes = V::LANES.min(self.channels - at);
             let Some(below) = self.below else {
-                for i in 0..M {
-                if i >= count {
-                    break;
-                }
-                let value = values[i];
+                for i in 0..count {
+                let value = V::load(values.add(i * V::LANES));
                     let to = self.out.add((row + i * step) * self.channels + at);
                     let dz = if self.accumulate { value.add(read(to, lanes)) } else { value };
                     write(dz, to, lanes);
@@ -200,11 +194,8 @@ impl Epilogue for Mask<'_> {
             let centred_at = sums_at.add(padded(self.channels));
             let (mut sums, mut centred) = (V::load(sums_at), V::load(centred_at));
             let raw = below.raw.as_ptr().add(self.first_row * self.channels + at);
-            for i in 0..M {
-                if i >= count {
-                    break;
-                }
-                let value = values[i];
+            for i in 0..count {
+                let value = V::load(values.add(i * V::LANES));
                 let offset = (row + i * step) * self.channels;
                 let to = self.out.add(offset + at);
                 let mut dz = value;

@@ -2,7 +2,7 @@
 
 use crate::epilogue::{Epilogue, Mask};
 use crate::isa::Kernel;
-use crate::simd::Vector;
+use crate::simd::{MAX_LANES, Vector};
 use crate::tile::Rows;
 use crate::{Isa, Needs, Sink, Source, Sums, Workspace, padded};
 use rayon::prelude::*;
@@ -152,6 +152,7 @@ impl Kernel for Spread<'_> {
     unsafe fn run<V: Vector>(self) {
         let mut mask = self.mask;
         let channels = mask.channels;
+        let mut result = [0.0f32; MAX_LANES];
         // SAFETY: rows and channels lie inside the chunk.
         unsafe {
             mask.begin();
@@ -165,7 +166,8 @@ impl Kernel for Spread<'_> {
                         let gated = if lanes == V::LANES { V::load(from) } else { V::load_part(from, lanes) };
                         dx = gated.mul_add(V::load(gate.as_ptr().add(c)), dx);
                     }
-                    mask.take::<V, 1>([dx], 1, pixel, 1, b);
+                    dx.store(result.as_mut_ptr());
+                    mask.take::<V>(result.as_ptr(), 1, pixel, 1, b);
                 }
             }
         }

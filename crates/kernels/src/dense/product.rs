@@ -1,7 +1,7 @@
 //! The two matrix products, on blocked tiles: [`multiply`] and [`accumulate_transposed`].
 
 use crate::epilogue::Epilogue;
-use crate::simd::Vector;
+use crate::simd::{MAX_LANES, Vector};
 
 /// A blocked matrix: vector `b` of row `r` stands at `data + (b * rows + r) * LANES`.
 #[derive(Clone, Copy)]
@@ -10,10 +10,21 @@ pub(super) struct Blocked {
     pub rows: usize,
 }
 
+/// Vectors of columns that one pass of the register tiles takes: the sums, a row of the right factor and one value of the
+/// left must fit the registers with one to spare, or the compiler shuffles and spills. 16 registers hold 6 x 2 sums
+/// (4 x 3 would need all 16), 32 hold 8 x 3.
+fn panel_width<V: Vector>(left: usize) -> usize {
+    match left {
+        1 => 1,
+        2 | 4 => 2,
+        _ if V::REGISTERS >= 32 => 3,
+        _ => 2,
+    }
+}
+
 /// `A x B` for the first `rows` rows of A, `depth` columns of A, `columns` columns of B; results go to the epilogue.
 ///
-/// Register tiles are as tall as the register file allows for 3, 2 or 1 vectors of columns; A may be read past `rows`, up to
-/// a multiple of [`super::CHUNK_UNIT`], whose results are dropped.
+/// A may be read past `rows`, up to a multiple of [`super::CHUNK_UNIT`]; those results are dropped.
 ///
 /// # Safety
 /// A holds `rows` rounded up so, B `depth` rows, and the epilogue accepts rows `first_row ..` and the columns.
@@ -30,31 +41,18 @@ pub(super) unsafe fn multiply<V: Vector, E: Epilogue>(
     let blocks = columns.div_ceil(V::LANES);
     let mut block = 0;
     while block < blocks {
-        let left = blocks - block;
-        let wide = if left == 1 {
-            1
-        } else if left == 2 || left == 4 {
-            2
-        } else {
-            3
-        };
-        // SAFETY: the caller's promise; block + wide <= blocks.
+        let width = panel_width::<V>(blocks - block);
+        // SAFETY: the caller's promise; block + width <= blocks.
         unsafe {
-            if V::REGISTERS >= 32 {
-                match wide {
-                    1 => panel::<V, E, 24, 1>(a, rows, depth, b, block, epilogue, first_row),
-                    2 => panel::<V, E, 12, 2>(a, rows, depth, b, block, epilogue, first_row),
-                    _ => panel::<V, E, 8, 3>(a, rows, depth, b, block, epilogue, first_row),
-                }
-            } else {
-                match wide {
-                    1 => panel::<V, E, 12, 1>(a, rows, depth, b, block, epilogue, first_row),
-                    2 => panel::<V, E, 6, 2>(a, rows, depth, b, block, epilogue, first_row),
-                    _ => panel::<V, E, 4, 3>(a, rows, depth, b, block, epilogue, first_row),
-                }
+            match (V::REGISTERS >= 32, width) {
+                (true, 1) => panel::<V, E, 24, 1>(a, rows, depth, b, block, epilogue, first_row),
+                (true, 2) => panel::<V, E, 12, 2>(a, rows, depth, b, block, epilogue, first_row),
+                (true, _) => panel::<V, E, 8, 3>(a, rows, depth, b, block, epilogue, first_row),
+                (false, 1) => panel::<V, E, 12, 1>(a, rows, depth, b, block, epilogue, first_row),
+                (false, _) => panel::<V, E, 6, 2>(a, rows, depth, b, block, epilogue, first_row),
             }
         }
-        block += wide;
+        block += width;
     }
 }
 
@@ -69,6 +67,7 @@ unsafe fn panel<V: Vector, E: Epilogue, const M: usize, const N: usize>(
     first_row: usize,
 ) {
     let lanes = V::LANES;
+    let mut results = [[[0.0f32; MAX_LANES]; M]; N];
     let mut row = 0;
     while row < rows {
         // SAFETY: reads stay inside A's and B's blocks as the caller promised.
@@ -96,7 +95,12 @@ unsafe fn panel<V: Vector, E: Epilogue, const M: usize, const N: usize>(
                 left -= run;
             }
             for n in 0..N {
-                epilogue.take::<V, M>(sums[n], M.min(rows - row), first_row + row, 1, block + n);
+                for m in 0..M {
+                    sums[n][m].store(results[n].as_mut_ptr().cast::<f32>().add(m * lanes));
+                }
+            }
+            for n in 0..N {
+                epilogue.take::<V>(results[n].as_ptr().cast(), M.min(rows - row), first_row + row, 1, block + n);
             }
         }
         row += M;
@@ -109,6 +113,7 @@ unsafe fn panel<V: Vector, E: Epilogue, const M: usize, const N: usize>(
 /// # Safety
 /// A and B hold `rows` rows; A's blocks and C's rows exist up to the columns padded to [`crate::simd::MAX_LANES`].
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 pub(super) unsafe fn accumulate_transposed<V: Vector>(
     a: Blocked,
     a_columns: usize,
@@ -122,31 +127,18 @@ pub(super) unsafe fn accumulate_transposed<V: Vector>(
     let blocks = b_columns.div_ceil(V::LANES);
     let mut block = 0;
     while block < blocks {
-        let left = blocks - block;
-        let wide = if left == 1 {
-            1
-        } else if left == 2 || left == 4 {
-            2
-        } else {
-            3
-        };
-        // SAFETY: the caller's promise; block + wide <= blocks.
+        let width = panel_width::<V>(blocks - block);
+        // SAFETY: the caller's promise; block + width <= blocks.
         unsafe {
-            if V::REGISTERS >= 32 {
-                match wide {
-                    1 => strip::<V, 16, 1>(a, a_columns, b, rows, block, c, c_rows, fresh),
-                    2 => strip::<V, 8, 2>(a, a_columns, b, rows, block, c, c_rows, fresh),
-                    _ => strip::<V, 8, 3>(a, a_columns, b, rows, block, c, c_rows, fresh),
-                }
-            } else {
-                match wide {
-                    1 => strip::<V, 8, 1>(a, a_columns, b, rows, block, c, c_rows, fresh),
-                    2 => strip::<V, 4, 2>(a, a_columns, b, rows, block, c, c_rows, fresh),
-                    _ => strip::<V, 4, 3>(a, a_columns, b, rows, block, c, c_rows, fresh),
-                }
+            match (V::REGISTERS >= 32, width) {
+                (true, 1) => strip::<V, 16, 1>(a, a_columns, b, rows, block, c, c_rows, fresh),
+                (true, 2) => strip::<V, 8, 2>(a, a_columns, b, rows, block, c, c_rows, fresh),
+                (true, _) => strip::<V, 8, 3>(a, a_columns, b, rows, block, c, c_rows, fresh),
+                (false, 1) => strip::<V, 8, 1>(a, a_columns, b, rows, block, c, c_rows, fresh),
+                (false, _) => strip::<V, 4, 2>(a, a_columns, b, rows, block, c, c_rows, fresh),
             }
         }
-        block += wide;
+        block += width;
     }
 }
 

@@ -3,7 +3,7 @@
 use super::MAX_KERNEL;
 use crate::epilogue::Epilogue;
 use crate::padded;
-use crate::simd::Vector;
+use crate::simd::{MAX_LANES, Vector};
 
 /// One tap: where its pixel of the first output stands, and its weights.
 #[derive(Clone, Copy)]
@@ -93,7 +93,11 @@ unsafe fn group<V: Vector, E: Epilogue, const TAPS: usize, const M: usize>(
                     sums[m] = V::load(from.add(m * pixel)).mul_add(weight, sums[m]);
                 }
             }
-            epilogue.take::<V, M>(sums, M, run.out_row + done * run.out_step, run.out_step, block);
+            let mut results = [[0.0f32; MAX_LANES]; M];
+            for m in 0..M {
+                sums[m].store(results.as_mut_ptr().cast::<f32>().add(m * V::LANES));
+            }
+            epilogue.take::<V>(results.as_ptr().cast(), M, run.out_row + done * run.out_step, run.out_step, block);
         }
     }
     M
