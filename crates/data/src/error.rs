@@ -75,7 +75,7 @@ pub enum DecodeError {
         /// Pixels.
         limit: usize,
     },
-    /// More bytes than [`crate::decode::MAX_FILE_BYTES`].
+    /// More bytes than [`crate::MAX_FILE_BYTES`].
     #[error("the file has more than {limit} bytes, the limit")]
     TooManyBytes {
         /// Bytes.

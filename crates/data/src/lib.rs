@@ -28,7 +28,7 @@ mod transform;
 
 pub use augment::Policy;
 pub use crop::Rect;
-pub use decode::{MAX_PIXELS, decode, read_image};
+pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode, read_image};
 pub use draws::epoch_order;
 pub use error::{DataError, DecodeError};
 pub use folder::{Dataset, Sample, Split, find_split, open_folder};

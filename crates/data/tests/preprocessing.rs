@@ -82,6 +82,19 @@ fn pngs_of_every_kind_decode_as_pillow_does() {
 }
 
 #[test]
+fn centre_crops_are_mindspores() {
+    for resolution in [77, 80] {
+        let transform = EvalTransform {
+            resolution,
+            resize: 96,
+            interpolation: Interpolation::MindSpore,
+        };
+        let expected = fixture(&format!("mindspore/centercrop_{resolution}.png"));
+        assert_eq!(transform.apply(&fixture("mindspore/in_rgb.png")), expected);
+    }
+}
+
+#[test]
 fn a_photo_smaller_than_the_crop_is_padded_with_black() {
     let photo = fixture("mindspore/in_rgb.png");
     let result = EvalTransform {

@@ -90,6 +90,7 @@ fn mindspore_operations() {
             ("in_rgb", Op::Posterize { bits: 3 }, "posterize_bits3"),
             ("in_rgb", Op::Posterize { bits: 4 }, "posterize_bits4"),
             ("in_rgb", Op::Solarize { low: 0, high: 128 }, "solarize_0_128"),
+            ("in_rgb", Op::Solarize { low: 0, high: 255 }, "solarize_0_255"),
             ("in_rgb", Op::Solarize { low: 40, high: 200 }, "solarize_40_200"),
             ("in_rgb", Op::Solarize { low: 100, high: 100 }, "solarize_100_100"),
             ("in_rgb", Op::Solarize { low: 77, high: 77 }, "random_solarize_77_77"),
@@ -101,7 +102,7 @@ fn mindspore_operations() {
             ("in_rgb", Op::Rotate { degrees: -30.0 }, "rotate_m30"),
             ("in_224", Op::Rotate { degrees: 27.0 }, "rotate_27_224"),
             // At the policy's one level shear does nothing, in its original as here.
-            ("in_rgb", Op::ShearX { tangent: tangent(0.15) }, "in_rgb"),
+            ("in_rgb", Op::ShearX { tangent: tangent(0.15) }, "shear_x_0.15deg"),
             ("in_rgb", Op::ShearX { tangent: tangent(10.0) }, "shear_x_10.0deg"),
             ("in_rgb", Op::ShearY { tangent: tangent(10.0) }, "shear_y_10deg"),
             (
