@@ -79,6 +79,15 @@ mod tests {
     }
 
     #[test]
+    fn streams_are_chacha8_under_the_documented_key() {
+        // From an implementation of ChaCha in Python, key = (seed, epoch, index, purpose) as little-endian words.
+        assert_eq!(epoch_order(12, 7, 3), [6, 7, 0, 1, 3, 8, 10, 9, 4, 11, 2, 5]);
+        let mut draws = Draws::for_sample(7, 3, 5);
+        let expected = [0.5966048036267548, 0.665019226686091, 0.6768067151932011];
+        assert_eq!([(); 3].map(|()| draws.unit()), expected);
+    }
+
+    #[test]
     fn draws_are_uniform() {
         let mut draws = Draws::for_sample(3, 4, 5);
         let n = 100_000;

@@ -1,18 +1,17 @@
 //! Batches, prepared by worker threads while the consumer works.
 //!
-//! A worker takes the next position of the pass, prepares that photo, and puts it into the position's slot; the consumer
-//! takes slots in order, a batch at a time. Workers stop when they are [`window`](Queue::window) positions ahead, so
-//! memory is bounded by two batches, whatever the number of threads, and a slow photo holds up nobody but itself.
+//! The threads are the loader's own and end with it. At most two batches are in memory, and one photo for each thread.
 
-use std::collections::VecDeque;
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+mod queue;
+mod worker;
+
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::decode::{decode_into, read_file};
-use crate::draws::{Draws, epoch_order};
-use crate::resize::Resizer;
+use self::queue::{Shared, Slot};
+use self::worker::{Pass, Transform};
+use crate::draws::epoch_order;
 use crate::{DataError, Dataset, EvalTransform, RgbImage, TrainTransform};
 
 /// Photos side by side, ready for the network.
@@ -59,62 +58,6 @@ pub struct Loader {
     position: usize,
     /// Pixel buffers on their way back to the workers.
     spent: Vec<RgbImage>,
-}
-
-/// What the threads of a loader share.
-struct Shared {
-    pass: Pass,
-    queue: Mutex<Queue>,
-    /// Told when positions become free to take, or the loader closes.
-    room: Condvar,
-    /// Told when a slot is filled.
-    filled: Condvar,
-}
-
-/// What is to be done; does not change.
-struct Pass {
-    dataset: Arc<Dataset>,
-    transform: Transform,
-    /// The samples' indices in the order of the pass.
-    order: Vec<u32>,
-}
-
-enum Transform {
-    Train {
-        transform: TrainTransform,
-        seed: u64,
-        epoch: u64,
-    },
-    Eval(EvalTransform),
-}
-
-/// Who does what; changes under the lock.
-struct Queue {
-    /// Next position to take.
-    next: usize,
-    /// Position of the first slot: the consumer's.
-    head: usize,
-    /// How far `next` may be ahead of `head`.
-    window: usize,
-    /// Slots of the positions from `head` on.
-    slots: VecDeque<Slot>,
-    /// Buffers to fill.
-    spare: Vec<RgbImage>,
-    closed: bool,
-}
-
-/// What became of one position.
-enum Slot {
-    InWork,
-    Ready(Prepared),
-    Failed(DataError),
-}
-
-/// One photo, prepared.
-struct Prepared {
-    image: RgbImage,
-    decode_time: Duration,
-    transform_time: Duration,
 }
 
 impl Loader {
@@ -186,23 +129,10 @@ impl Loader {
 
     fn start(pass: Pass, batch: usize, workers: usize) -> Result<Self, DataError> {
         let workers = workers.min(pass.order.len());
-        let queue = Queue {
-            next: 0,
-            head: 0,
-            // The batch that the consumer waits for and the one after it; every thread has work at any time.
-            window: (2 * batch).max(batch + workers),
-            slots: VecDeque::new(),
-            spare: Vec::new(),
-            closed: false,
-        };
-        let shared = Shared {
-            pass,
-            queue: Mutex::new(queue),
-            room: Condvar::new(),
-            filled: Condvar::new(),
-        };
+        // The batch that the consumer waits for and the one after it; every thread has work at any time.
+        let shared = Arc::new(Shared::new(pass, (2 * batch).max(batch + workers)));
         let mut loader = Self {
-            shared: Arc::new(shared),
+            shared,
             workers: Vec::new(),
             batch,
             position: 0,
@@ -282,147 +212,6 @@ impl Drop for Loader {
             // A worker that panicked has told so through its slot, if anyone still reads it.
             let _ = worker.join();
         }
-    }
-}
-
-impl Shared {
-    /// The lock. A thread that panics never holds it (photos are prepared outside), so it cannot be poisoned.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// No further position is taken.
-    fn close(&self) {
-        self.lock().closed = true;
-        self.room.notify_all();
-    }
-
-    /// The consumer's side: waits for the first `n` slots, takes them, and returns spent buffers.
-    fn take(&self, n: usize, spent: &mut Vec<RgbImage>) -> Vec<Slot> {
-        let mut queue = self.lock();
-        queue.spare.append(spent);
-        // The first slot that is not ready decides: a failure ends the pass, whatever is behind it.
-        let waiting = |queue: &mut Queue| match queue.slots.iter().take(n).find(|slot| !matches!(slot, Slot::Ready(_)))
-        {
-            Some(Slot::Failed(_)) => false,
-            Some(_) => true,
-            None => queue.slots.len() < n,
-        };
-        queue = self
-            .filled
-            .wait_while(queue, waiting)
-            .unwrap_or_else(PoisonError::into_inner);
-        let n = n.min(queue.slots.len());
-        queue.head += n;
-        let slots = queue.slots.drain(..n).collect();
-        drop(queue);
-        self.room.notify_all();
-        slots
-    }
-
-    /// A worker's life.
-    fn work(&self) {
-        let mut worker = Worker::default();
-        let full = |queue: &mut Queue| {
-            !queue.closed && queue.next < self.pass.order.len() && queue.next >= queue.head + queue.window
-        };
-        loop {
-            let queue = self.lock();
-            let mut queue = self
-                .room
-                .wait_while(queue, full)
-                .unwrap_or_else(PoisonError::into_inner);
-            if queue.closed || queue.next == self.pass.order.len() {
-                return;
-            }
-            let position = queue.next;
-            queue.next += 1;
-            queue.slots.push_back(Slot::InWork);
-            let image = queue.spare.pop();
-            drop(queue);
-
-            let index = self.pass.order[position];
-            let mut ticket = Ticket {
-                shared: self,
-                position,
-                result: None,
-            };
-            ticket.result = Some(worker.prepare(&self.pass, index, image));
-        }
-    }
-}
-
-/// A position in work. Dropped, it fills the slot: also when the worker unwinds, so that nobody waits for ever.
-struct Ticket<'a> {
-    shared: &'a Shared,
-    position: usize,
-    result: Option<Result<Prepared, DataError>>,
-}
-
-impl Drop for Ticket<'_> {
-    fn drop(&mut self) {
-        let pass = &self.shared.pass;
-        let died = || DataError::WorkerDied {
-            path: pass.path(pass.order[self.position]),
-        };
-        let result = self.result.take().unwrap_or_else(|| Err(died()));
-        let mut queue = self.shared.lock();
-        // The consumer passes a slot in work by only if an earlier one failed.
-        if let Some(slot) = self
-            .position
-            .checked_sub(queue.head)
-            .and_then(|i| queue.slots.get_mut(i))
-        {
-            *slot = result.map_or_else(Slot::Failed, Slot::Ready);
-        }
-        drop(queue);
-        self.shared.filled.notify_one();
-    }
-}
-
-impl Pass {
-    fn path(&self, index: u32) -> PathBuf {
-        self.dataset.samples[index as usize].path.clone()
-    }
-}
-
-/// A worker's memory, used from photo to photo.
-#[derive(Default)]
-struct Worker {
-    bytes: Vec<u8>,
-    photo: RgbImage,
-    resizer: Resizer,
-}
-
-impl Worker {
-    fn prepare(&mut self, pass: &Pass, index: u32, image: Option<RgbImage>) -> Result<Prepared, DataError> {
-        let start = Instant::now();
-        let path = &pass.dataset.samples[index as usize].path;
-        read_file(path, &mut self.bytes)?;
-        decode_into(&self.bytes, &mut self.photo).map_err(|source| DataError::Image {
-            path: path.clone(),
-            source,
-        })?;
-        let decoded = Instant::now();
-        let fresh = |resolution| RgbImage::new(resolution, resolution);
-        let image = match &pass.transform {
-            Transform::Train { transform, seed, epoch } => {
-                let mut image = image.unwrap_or_else(|| fresh(transform.resolution));
-                let mut draws = Draws::for_sample(*seed, *epoch, index);
-                transform.apply_into(&self.photo, &mut draws, &mut self.resizer, &mut image);
-                image
-            }
-            Transform::Eval(transform) => {
-                let mut image = image.unwrap_or_else(|| fresh(transform.resolution));
-                transform.apply_into(&self.photo, &mut self.resizer, &mut image);
-                image
-            }
-        };
-        Ok(Prepared {
-            image,
-            decode_time: decoded - start,
-            transform_time: decoded.elapsed(),
-        })
     }
 }
 
