@@ -1,0 +1,55 @@
+//! A training step and a prediction allocate nothing: all memory is taken when the plan is made.
+
+use mnasnet_engine::{Loss, Normalise, Optimizer, Pixels, Predictor, Rule, Smoothing, Trainer};
+use mnasnet_model::init::{Scheme, initialise};
+use mnasnet_model::{Network, Variant};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: passes everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn steps_and_predictions_allocate_nothing() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    for variant in ["mnasnet-a1", "mnasnet-mindspore"] {
+        let network = Network::build(Variant::by_name(variant).unwrap(), 0.5, 10, Some(0.2)).unwrap();
+        let counted = pool.install(|| {
+            let mut weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
+            let mut trainer = Trainer::new(&network, 4, 48).unwrap();
+            let mut predictor = Predictor::new(&network, &weights, 4, 48).unwrap();
+            let rule = Rule::RmsProp { decay: 0.9, momentum: 0.9, epsilon: 1e-3 };
+            let mut optimizer = Optimizer::new(rule, &network, 1e-5, |_| true);
+            let loss = Loss { smoothing: 0.1, convention: Smoothing::Others };
+            let bytes = vec![100; 4 * 48 * 48 * 3];
+            let pixels = Pixels::U8(&bytes, Normalise { scale: [0.01; 3], shift: [-1.0; 3] });
+            let mut round = || {
+                trainer.step(&mut weights, pixels, &[0, 1, 2, 3], loss, 0).unwrap();
+                optimizer.step(&mut weights.parameters, trainer.gradients(), 1e-3);
+                predictor.logits(pixels, 4).unwrap();
+            };
+            round();
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            (0..5).for_each(|_| round());
+            ALLOCATIONS.load(Ordering::Relaxed) - before
+        });
+        assert_eq!(counted, 0, "{variant}: allocations in five rounds");
+    }
+}
