@@ -35,8 +35,8 @@ fn step(network: &Network, weights: &Weights, images: usize, resolution: usize) 
     Step { report, logits: trainer.logits().to_vec(), gradients: trainer.gradients().to_vec(), weights }
 }
 
-/// Along its gradient a tensor's loss rises by the gradient's length. Central differences of a float32 loss, across ReLU
-/// kinks: under a tenth (a wrong term is off by more, and the golden tests are exact).
+/// Along its gradient a tensor's loss rises by the gradient's length. Measured by central differences of a float32 loss
+/// across ReLU kinks: short distances drown in rounding, long ones cross kinks, so one of four has to agree to 4 %.
 fn check_derivatives(variant: &str, width: f64, images: usize, resolution: usize) {
     let network = build(variant, width);
     let weights = initialise(&network, Scheme::by_name("tensorflow").unwrap(), 5);
@@ -49,8 +49,6 @@ fn check_derivatives(variant: &str, width: f64, images: usize, resolution: usize
         if slope < 1e-3 * largest {
             continue; // Below what float32 differences can resolve.
         }
-        let size = length(&weights.parameters[tensor.range()]).max(1.0);
-        let distance = (1e-3 * size).min(2e-3 / slope);
         let loss_at = |distance: f64| {
             let mut moved = weights.clone();
             for i in tensor.range() {
@@ -58,9 +56,10 @@ fn check_derivatives(variant: &str, width: f64, images: usize, resolution: usize
             }
             f64::from(step(&network, &moved, images, resolution).report.loss)
         };
-        let measured = (loss_at(distance) - loss_at(-distance)) / (2.0 * distance);
-        let error = (measured - slope).abs() / slope;
-        assert!(error < 0.1, "{variant} {}: slope {measured} measured, {slope} computed", tensor.name);
+        let measured = |distance: f64| (loss_at(distance) - loss_at(-distance)) / (2.0 * distance);
+        let distances = [1e-3, 3e-4, 3e-3, 1e-4];
+        let agrees = |&distance: &f64| (measured(distance) - slope).abs() < 0.04 * slope;
+        assert!(distances.iter().any(agrees), "{variant} {}: {slope} computed, not measured", tensor.name);
         checked += 1;
     }
     assert!(checked * 2 > network.parameters.len(), "{variant}: only {checked} tensors had a gradient to check");
