@@ -54,8 +54,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Go on exactly where a run stopped: its folder or a checkpoint [default: --out, or the newest of runs/]
-    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "", conflicts_with = "init")]
-    pub resume: Option<PathBuf>,
+    #[arg(long, value_name = "PATH", conflicts_with = "init")]
+    pub resume: Option<Option<PathBuf>>,
     /// Start from these weights alone; the classifier starts fresh where the classes differ
     #[arg(long, value_name = "WEIGHTS")]
     pub init: Option<PathBuf>,

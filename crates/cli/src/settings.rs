@@ -43,6 +43,8 @@ impl Args for SettingFlags {
                 .help(help)
                 .value_name(value)
                 .allow_hyphen_values(true);
+            // The last one wins, so that a script can end in "$@".
+            arg = arg.overrides_with(key.name);
             if key.name.contains('_') {
                 arg = arg.alias(key.name.replace('_', "-"));
             }

@@ -109,7 +109,7 @@ fn fresh(args: &TrainArgs) -> Result<Job, Failure> {
 
 /// Settings from the checkpoint.
 fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
-    let given = args.resume.clone().filter(|path| !path.as_os_str().is_empty());
+    let given = args.resume.clone().flatten();
     let place = match given.or_else(|| args.out.clone()) {
         Some(place) => place,
         None => newest_run(Path::new(RUNS))?,

@@ -1,0 +1,174 @@
+//! eval, predict, info and bench: what they print is the contract for scripts.
+
+use std::fs;
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use crate::{Place, TINY};
+
+const BEST: &str = "run/checkpoints/best.safetensors";
+
+fn keys(value: &serde_json::Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn eval_counts_every_image() {
+    let place = Place::three_classes();
+    let report = place.json(&format!("train {TINY} --out run --json"));
+    assert_eq!(report["finished"], true);
+    let best = place
+        .metrics("run", "epoch")
+        .iter()
+        .map(|epoch| {
+            (
+                epoch["val"]["top1"].as_f64().unwrap(),
+                epoch["val"]["loss"].as_f64().unwrap(),
+            )
+        })
+        .reduce(|a, b| if b.0 > a.0 { b } else { a })
+        .unwrap();
+    assert_eq!(report["best_top1"], best.0);
+
+    for batch in [1, 4, 9, 64] {
+        let eval = place.json(&format!(
+            "eval --data photos --weights {BEST} --batch-size {batch} --json"
+        ));
+        assert_eq!(
+            keys(&eval),
+            ["correct1", "correct5", "images", "images_per_s", "loss", "top1", "top5"]
+        );
+        assert_eq!((eval["images"].as_u64(), eval["correct5"].as_u64()), (Some(9), Some(9)));
+        assert_eq!(eval["top1"].as_f64(), Some(best.0));
+        assert_eq!(eval["correct1"].as_u64().unwrap() as f64 / 9.0, best.0);
+        assert!(
+            (eval["loss"].as_f64().unwrap() - best.1).abs() < 1e-5,
+            "{} {}",
+            eval["loss"],
+            best.1
+        );
+    }
+    // The last line is MindSpore's; a folder of classes alone does too.
+    let stdout = place.done(&format!("eval --data photos/val --weights {BEST}"));
+    let last = stdout.lines().last().unwrap();
+    let expected = format!("'Top_1_Acc': {:?}, 'Top_5_Acc': 1.0}} ckpt= {BEST}", best.0);
+    assert!(
+        last.starts_with("result: {'Loss': ") && last.ends_with(&expected),
+        "{last}"
+    );
+
+    // A class that the weights do not know.
+    fs::create_dir_all(place.path("more/zebra")).unwrap();
+    let photo = fs::read_dir(place.path("photos/val/watch"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    fs::copy(&photo, place.path("more/zebra/a.jpg")).unwrap();
+    let (code, _, stderr) = place.run(&format!("eval --data more --weights {BEST}"));
+    assert_eq!(code, 3);
+    assert!(
+        stderr.contains("class \"zebra\" is not one of the 3 known classes"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn predict_names_the_classes() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out run"));
+    let predictions = place.json(&format!("predict --weights {BEST} photos/val photos/val/watch --json"));
+    let predictions = predictions.as_array().unwrap();
+    assert_eq!(predictions.len(), 12);
+    for prediction in predictions {
+        assert_eq!(keys(prediction), ["image", "top5"]);
+        let guesses = prediction["top5"].as_array().unwrap();
+        let mut classes: Vec<&str> = guesses.iter().map(|guess| guess["class"].as_str().unwrap()).collect();
+        classes.sort_unstable();
+        assert_eq!(classes, ["airplanes", "leopards", "watch"]);
+        let probabilities: Vec<f64> = guesses
+            .iter()
+            .map(|guess| guess["probability"].as_f64().unwrap())
+            .collect();
+        assert!(probabilities.is_sorted_by(|a, b| a >= b));
+        assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+    // A broken photo is told; the others are still done.
+    fs::write(place.path("broken.jpg"), "no photo").unwrap();
+    let photo = predictions[0]["image"].as_str().unwrap();
+    let (code, stdout, stderr) = place.run(&format!("predict --weights {BEST} broken.jpg {photo}"));
+    assert_eq!(code, 3);
+    assert!(stderr.starts_with("error: broken.jpg: not an image"), "{stderr}");
+    assert!(stdout.starts_with(photo) && stdout.contains(" %  "), "{stdout}");
+}
+
+#[test]
+fn info_counts_as_the_origins_do() {
+    let place = Place::new(&[]);
+    for (model, parameters, multiply_adds) in [
+        ("mnasnet-b1", 4_383_312, 314_415_872),
+        ("mnasnet-mindspore", 4_387_440, 365_796_096),
+    ] {
+        let info = place.json(&format!("info --model {model} --json"));
+        assert_eq!(
+            (info["parameters"].as_u64(), info["multiply_adds"].as_u64()),
+            (Some(parameters), Some(multiply_adds))
+        );
+    }
+    let text = place.done("info");
+    assert!(
+        text.contains("4,383,312 parameters") && text.contains("314,415,872 multiply-adds"),
+        "{text}"
+    );
+    // A heading, 52 convolutions, 10 sums, pool, dropout, classifier, a blank line and two of totals.
+    assert_eq!(text.lines().count(), 69);
+}
+
+#[test]
+fn bench_reports_speed_and_memory() {
+    let place = Place::three_classes();
+    let small = "--model mnasnet-small --width 0.35 --resolution 32 --batch 4 --steps 3 --json";
+    for subject in ["train", "infer", "data --data photos"] {
+        let report = place.json(&format!("bench {subject} {small}"));
+        for key in ["images_per_s", "ms_per_step", "ms_per_step_min"] {
+            assert!(report[key].as_f64().unwrap() > 0.0, "{subject} {key}");
+        }
+        assert!(report["ms_per_step_min"].as_f64() <= report["ms_per_step"].as_f64());
+        assert_eq!((report["steps"].as_u64(), report["batch"].as_u64()), (Some(3), Some(4)));
+        assert_eq!(
+            (&report["precision"], &report["model"]),
+            (&"f32".into(), &"mnasnet-small".into())
+        );
+        if cfg!(target_os = "linux") {
+            assert!(report["peak_rss_mib"].as_f64().unwrap() > 1.0);
+        }
+    }
+}
+
+#[test]
+fn printed_settings_resolve_to_themselves() {
+    let place = Place::new(&[]);
+    let first = place.done("train --config mindspore --batch-size 7 --print-config");
+    assert!(
+        first.contains("\nbatch_size = 7\n") && first.contains("\nlr_decay_mode = \"mindspore-other\"\n"),
+        "{first}"
+    );
+    fs::write(place.path("mine.toml"), &first).unwrap();
+    assert_eq!(place.done("train --config mine.toml --print-config"), first);
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("mnasnet"));
+    let mut child = command
+        .args(["info", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""));
+}

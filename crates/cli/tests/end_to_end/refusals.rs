@@ -1,0 +1,161 @@
+//! What cannot be done is refused in one sentence, with the exit code that `--help` promises.
+
+use std::fs;
+
+use crate::{Place, TINY};
+
+fn check(place: &Place, arguments: &str, code: i32, message: &str) {
+    let (found, stdout, stderr) = place.run(arguments);
+    assert_eq!(found, code, "mnasnet {arguments}\n{stdout}\n{stderr}");
+    assert!(stderr.starts_with("error: "), "mnasnet {arguments}\n{stderr}");
+    assert!(stderr.contains(message), "mnasnet {arguments}\n{stderr}");
+}
+
+#[test]
+fn command_line_and_settings() {
+    let place = Place::three_classes();
+    fs::write(place.path("bad.toml"), "batch_sizes = 3\n").unwrap();
+    for (arguments, message) in [
+        ("train --batchsize 3", "--batch"),
+        (
+            "train --batch_size 0",
+            "command line: `batch_size` must be at least 1 and at most 65536, not 0",
+        ),
+        (
+            "train --lr_decay_mode cosin",
+            "`lr_decay_mode` cannot be `cosin` (did you mean `cosine`?); it is one of linear, ",
+        ),
+        ("train --lr_decay_mode other", "(did you mean `mindspore-other`?)"),
+        ("train --opt adam", "`opt` cannot be `adam`; it is one of rmsprop, sgd"),
+        ("train --model mnasnet-b2", "did you mean \"mnasnet-b1\"?"),
+        (
+            "train --config bad.toml",
+            "bad.toml: unknown key `batch_sizes` (did you mean `batch_size`?)",
+        ),
+        ("train --config none.toml", "cannot read the configuration none.toml"),
+        ("train --config imagnet", "(did you mean `imagenet`?)"),
+        ("train --config sample --resume", "cannot be used with"),
+        (
+            "train --warmup_epochs 200",
+            "`warmup_epochs` is 200, longer than the run of ",
+        ),
+        ("info --width 0", "width multiplier 0 is out of range"),
+        ("info --model resnet", "unknown model"),
+        (
+            "bench train --precision bf16",
+            "precision `bf16` is not supported; only f32 is, so far",
+        ),
+        ("bench train --batch 0", "0 is not in 1..=65536"),
+        ("predict --weights x", "required"),
+    ] {
+        check(&place, arguments, 2, message);
+    }
+}
+
+#[test]
+fn photos() {
+    let place = Place::three_classes();
+    let train = |extra: &str| format!("train {TINY} --out run {extra}");
+    fs::create_dir_all(place.path("empty")).unwrap();
+    for (arguments, message) in [
+        (
+            "train".to_owned(),
+            "no photos given, and no sample photos at data/sample",
+        ),
+        (train("--data none"), "cannot read none"),
+        (train("--data empty"), "empty"),
+        (train("--data photos/train"), "has no photos kept apart for validation"),
+        (
+            train("--batch_size 100"),
+            "photos/train has 24 images, fewer than one batch of 100",
+        ),
+        (
+            train("--class_num 1000"),
+            "class_num is 1000, but photos/train has 3 classes",
+        ),
+    ] {
+        check(&place, &arguments, 3, message);
+    }
+    assert!(!place.path("run").exists(), "a refused run leaves nothing");
+    fs::write(place.path("photos/train/watch/a.jpg"), "no photo").unwrap();
+    check(
+        &place,
+        &train("--epoch_size 1"),
+        3,
+        "photos/train/watch/a.jpg: not an image",
+    );
+}
+
+#[test]
+fn weights() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    let best = place.path("run/checkpoints/best.safetensors");
+    let bytes = fs::read(&best).unwrap();
+    fs::write(place.path("cut.safetensors"), &bytes[..bytes.len() - 5]).unwrap();
+    fs::write(place.path("text.safetensors"), "some text that is no file of weights").unwrap();
+    fs::create_dir_all(place.path("empty")).unwrap();
+    let b1 = TINY.replace("mnasnet-small", "mnasnet-b1");
+    for (arguments, message) in [
+        ("eval --data photos --weights none".to_owned(), "cannot read none"),
+        (
+            "eval --data photos --weights cut.safetensors".to_owned(),
+            "cut.safetensors is not a whole safetensors file",
+        ),
+        (
+            "predict --weights text.safetensors photos".to_owned(),
+            "text.safetensors is not a whole safetensors file",
+        ),
+        ("train --resume empty".to_owned(), "no checkpoint in empty"),
+        ("train --resume".to_owned(), "no checkpoint in runs"),
+        (
+            format!("train {b1} --out b1 --init run/checkpoints/best.safetensors"),
+            "does not fit mnasnet-b1",
+        ),
+        (
+            "train --resume run --model mnasnet-b1".to_owned(),
+            "does not fit mnasnet-b1",
+        ),
+        (
+            "train --resume run/checkpoints/best.safetensors --epoch_size 2".to_owned(),
+            "opt.accum.",
+        ),
+    ] {
+        check(&place, &arguments, 4, message);
+    }
+    check(
+        &place,
+        &format!("train {TINY} --out run"),
+        2,
+        "run holds a run already; go on with it by `--resume run`",
+    );
+    check(
+        &place,
+        "eval --data photos --weights run/checkpoints/best.safetensors --ema",
+        2,
+        "holds no moving average",
+    );
+    check(
+        &place,
+        "train --resume run --batch_size 8 --epoch_size 2",
+        3,
+        "the number of images or the batch size has changed",
+    );
+}
+
+#[test]
+fn a_run_that_diverges_keeps_its_last_checkpoint() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    let checkpoint = place.path("run/checkpoints/Mnasnet-rank0-1_6.safetensors");
+    let before = fs::read(&checkpoint).unwrap();
+    // Every step multiplies every parameter by some -1000: float32 ends within a few.
+    let wild = "--epoch_size 9 --warmup_epochs 0 --lr_max 1000 --weight_decay 1 --weight_decay_scope all";
+    check(
+        &place,
+        &format!("train --resume run {wild}"),
+        5,
+        "training diverged: the loss is ",
+    );
+    assert!(fs::read(&checkpoint).unwrap() == before);
+}

@@ -1,0 +1,228 @@
+//! Training runs: what they leave, and that stopping them changes nothing.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use safetensors::SafeTensors;
+
+use crate::{Place, TINY, names};
+
+#[test]
+fn a_run_leaves_settings_logs_and_checkpoints() {
+    let place = Place::three_classes();
+    let stdout = place.done(&format!("train {TINY} --out run --keep_checkpoint_max 2 --ema true"));
+    assert!(
+        stdout.starts_with("model init\nloss init\ndataset init\nlr init\ntraining start.\n"),
+        "{stdout}"
+    );
+    for next in [
+        "mnasnet eval --data photos --weights run/checkpoints/best.safetensors",
+        "mnasnet predict",
+        "--init",
+    ] {
+        assert!(stdout.contains(next), "{next}: {stdout}");
+    }
+    assert_eq!(
+        names(&place.path("run")),
+        ["checkpoints", "config.toml", "log.txt", "metrics.jsonl"]
+    );
+    let kept = [
+        "Mnasnet-rank0-2_6.safetensors",
+        "Mnasnet-rank0-3_6.safetensors",
+        "best.safetensors",
+    ];
+    assert_eq!(names(&place.path("run/checkpoints")), kept);
+
+    let log = fs::read_to_string(place.path("run/log.txt")).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines.len(), 5 + 3 * (6 + 1 + 2));
+    assert!(
+        lines[5].starts_with("epoch: [  0/  3], step:[    0/    6], loss:["),
+        "{}",
+        lines[5]
+    );
+    assert!(lines[5].ends_with("], lr:[0.000]"), "{}", lines[5]);
+    assert!(
+        lines[11].starts_with("epoch time: ") && lines[11].contains(", avg loss: "),
+        "{}",
+        lines[11]
+    );
+
+    let steps = place.metrics("run", "step");
+    let global: Vec<u64> = steps.iter().map(|step| step["global_step"].as_u64().unwrap()).collect();
+    assert_eq!(global, (1..=18).collect::<Vec<_>>());
+    let epochs = place.metrics("run", "epoch");
+    assert_eq!(epochs.len(), 3);
+    for (epoch, steps) in epochs.iter().zip(steps.chunks(6)) {
+        let mean = steps.iter().map(|step| step["loss"].as_f64().unwrap()).sum::<f64>() / 6.0;
+        assert!((epoch["train_loss"].as_f64().unwrap() - mean).abs() < 1e-5);
+        for set in ["val", "ema"] {
+            assert_eq!(epoch[set]["images"], 9);
+            // Three classes: the label is always among the first five.
+            assert_eq!(epoch[set]["top5"], 1.0);
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_run_goes_on_to_the_same_bits() {
+    let place = Place::three_classes();
+    let settings = format!("{TINY} --epoch_size 12 --ema true --policy autoaugment --dropout 0.3");
+    place.done(&format!("train {settings} --out whole"));
+
+    let mut child = spawn(&place, &format!("train {settings} --out broken"));
+    wait_for(&mut child, || {
+        fs::read_to_string(place.path("broken/log.txt")).is_ok_and(|log| log.contains("[  1/ 12], step:[    2/"))
+    });
+    signal(&child, "-INT");
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("go on with: mnasnet train --resume broken"), "{stderr}");
+    assert!(
+        place.metrics("broken", "step").len() < 12 * 6,
+        "the run was over before it was interrupted"
+    );
+
+    place.done("train --resume broken");
+    check_equal_runs(&place, "whole", "broken", 12);
+}
+
+#[test]
+fn a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_bits() {
+    let place = Place::three_classes();
+    let settings = format!("{TINY} --epoch_size 12 --opt rmsprop --lr_max 0.01 --save_checkpoint_epochs 2");
+    place.done(&format!("train {settings} --out whole"));
+
+    let mut child = spawn(&place, &format!("train {settings} --out broken"));
+    wait_for(&mut child, || {
+        fs::read_to_string(place.path("broken/log.txt")).is_ok_and(|log| log.contains("[  4/ 12], step:[    1/"))
+    });
+    signal(&child, "-KILL");
+    assert_eq!(child.wait().unwrap().code(), None);
+
+    // Without a path: the newest checkpoint of the folder given.
+    place.done("train --resume --out broken");
+    check_equal_runs(&place, "whole", "broken", 12);
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out one --threads 1 --workers 1"));
+    place.done(&format!("train {TINY} --out many --threads 3 --workers 4"));
+    let file = "checkpoints/Mnasnet-rank0-3_6.safetensors";
+    assert_eq!(
+        tensors(&place.path("one").join(file)),
+        tensors(&place.path("many").join(file))
+    );
+}
+
+#[test]
+fn seeds_change_the_run() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out one"));
+    place.done(&format!("train {TINY} --out other --seed 4"));
+    let file = "checkpoints/Mnasnet-rank0-3_6.safetensors";
+    assert_ne!(
+        tensors(&place.path("one").join(file)),
+        tensors(&place.path("other").join(file))
+    );
+}
+
+#[test]
+fn weights_start_another_run() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out first"));
+    let other = Place::new(&["bonsai", "ketch"]);
+    let weights = place.path("first/checkpoints/best.safetensors");
+    let stdout = other.done(&format!("train {TINY} --out second --init {}", weights.display()));
+    assert!(
+        stdout.contains("backbone taken over, the classifier starts fresh"),
+        "{stdout}"
+    );
+    // At rate 0, only the running statistics and the classifier differ from the start.
+    other.done(&format!(
+        "train {TINY} --lr_init 0 --lr_max 0 --epoch_size 1 --out still --init {}",
+        weights.display()
+    ));
+    let (before, after) = (
+        tensors(&weights),
+        tensors(&other.path("still/checkpoints/Mnasnet-rank0-1_4.safetensors")),
+    );
+    let of =
+        |tensors: &[(String, Vec<u8>)], name: &str| tensors.iter().find(|tensor| tensor.0 == name).unwrap().1.clone();
+    assert_eq!(of(&before, "conv_stem.weight"), of(&after, "conv_stem.weight"));
+    assert_ne!(
+        of(&before, "classifier.weight").len(),
+        of(&after, "classifier.weight").len()
+    );
+}
+
+/// All tensors of a file, with names.
+fn tensors(path: &Path) -> Vec<(String, Vec<u8>)> {
+    let bytes = fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut tensors: Vec<_> = file
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| (name, view.data().to_vec()))
+        .collect();
+    tensors.sort();
+    assert!(tensors.len() > 100);
+    tensors
+}
+
+/// The last checkpoints are equal to the last byte (optimizer state, average, record), and so are the curves.
+fn check_equal_runs(place: &Place, whole: &str, broken: &str, epochs: usize) {
+    let last = format!("checkpoints/Mnasnet-rank0-{epochs}_6.safetensors");
+    let read = |run: &str| fs::read(place.path(run).join(&last)).unwrap();
+    assert!(read(whole) == read(broken), "the last checkpoints differ");
+    let best = |run: &str| fs::read(place.path(run).join("checkpoints/best.safetensors")).unwrap();
+    assert!(best(whole) == best(broken), "the best weights differ");
+    let curve = |run: &str| {
+        let steps = place.metrics(run, "step");
+        steps
+            .iter()
+            .map(|step| (step["global_step"].as_u64(), step["loss"].as_f64()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(curve(whole), curve(broken));
+    let epochs = |run: &str| {
+        let epochs = place.metrics(run, "epoch");
+        epochs
+            .iter()
+            .map(|epoch| (epoch["train_loss"].as_f64(), epoch["val"].clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(epochs(whole), epochs(broken));
+}
+
+fn spawn(place: &Place, arguments: &str) -> Child {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("mnasnet"));
+    command
+        .args(arguments.split_whitespace())
+        .current_dir(place.folder.path());
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn wait_for(child: &mut Child, reached: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !reached() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
+        assert!(start.elapsed() < Duration::from_secs(60), "the run does not get there");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(
+        Command::new("kill")
+            .args([name, &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
