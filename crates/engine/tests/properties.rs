@@ -36,7 +36,7 @@ fn step(network: &Network, weights: &Weights, images: usize, resolution: usize) 
 }
 
 /// Along its gradient a tensor's loss rises by the gradient's length. Measured by central differences of a float32 loss
-/// across ReLU kinks: short distances drown in rounding, long ones cross kinks, so one of four has to agree to 4 %.
+/// across ReLU kinks: short distances drown in rounding, long ones cross kinks, so one of four has to agree to a tenth.
 fn check_derivatives(variant: &str, width: f64, images: usize, resolution: usize) {
     let network = build(variant, width);
     let weights = initialise(&network, Scheme::by_name("tensorflow").unwrap(), 5);
@@ -58,7 +58,7 @@ fn check_derivatives(variant: &str, width: f64, images: usize, resolution: usize
         };
         let measured = |distance: f64| (loss_at(distance) - loss_at(-distance)) / (2.0 * distance);
         let distances = [1e-3, 3e-4, 3e-3, 1e-4];
-        let agrees = |&distance: &f64| (measured(distance) - slope).abs() < 0.04 * slope;
+        let agrees = |&distance: &f64| (measured(distance) - slope).abs() < 0.1 * slope;
         assert!(distances.iter().any(agrees), "{variant} {}: {slope} computed, not measured", tensor.name);
         checked += 1;
     }
