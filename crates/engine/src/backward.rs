@@ -32,7 +32,10 @@ pub(crate) fn backward(
                 let (bias, width) = (linear.bias, linear.c_out);
                 let logits = state.plan.gradients[i + 1].clone();
                 let column_sum = |c: usize| {
-                    let column = state.arena[logits.clone()][..images * width].iter().skip(c).step_by(width);
+                    let column = state.arena[logits.clone()][..images * width]
+                        .iter()
+                        .skip(c)
+                        .step_by(width);
                     column.map(|&g| f64::from(g)).sum::<f64>() as f32
                 };
                 let bias = tensor_mut(&state.network.parameters, gradients, bias);
@@ -61,8 +64,13 @@ pub(crate) fn backward(
 fn normalise(state: &mut State, i: usize, images: usize, sums: &Sums, gradients: &mut [f32]) {
     let network = &state.network;
     let Op::Conv(conv) = &network.nodes[i].op else { return };
-    let (gamma, beta) = (network.parameters[conv.gamma].range(), network.parameters[conv.beta].range());
-    let [dgamma, dbeta] = gradients.get_disjoint_mut([gamma, beta]).expect("tensors do not overlap");
+    let (gamma, beta) = (
+        network.parameters[conv.gamma].range(),
+        network.parameters[conv.beta].range(),
+    );
+    let [dgamma, dbeta] = gradients
+        .get_disjoint_mut([gamma, beta])
+        .expect("tensors do not overlap");
     let shape = state.plan.shapes[i + 1];
     state.norms[i].set_gradient(sums, images * shape.height * shape.width, dgamma, dbeta);
 }
@@ -95,7 +103,11 @@ fn convolve(state: &mut State, i: usize, pixels: Pixels, images: usize, sums: &m
         _ => return,
     };
     let dw = tensor_mut(&network.parameters, gradients, weight);
-    let input_gradient = if plan.values[value] == Value::Image { 0..0 } else { plan.gradients[value].clone() };
+    let input_gradient = if plan.values[value] == Value::Image {
+        0..0
+    } else {
+        plan.gradients[value].clone()
+    };
     let [dz, y, raw, main, out] = arena
         .get_disjoint_mut([
             plan.gradients[i + 1].clone(),
@@ -108,10 +120,20 @@ fn convolve(state: &mut State, i: usize, pixels: Pixels, images: usize, sums: &m
     let gradient = if is_conv {
         parts.norms[i].gradient(dz, y)
     } else {
-        Gradient { dz, y, dz_scale: parts.ones, y_scale: parts.zeros, shift: parts.zeros }
+        Gradient {
+            dz,
+            y,
+            dz_scale: parts.ones,
+            y_scale: parts.zeros,
+            shift: parts.zeros,
+        }
     };
     let below = parts.below(value, if main.is_empty() { raw } else { main });
-    let sink = Sink { out, accumulate: plan.shortcuts[value], below };
+    let sink = Sink {
+        out,
+        accumulate: plan.shortcuts[value],
+        below,
+    };
     let mut none = Sums::new(0);
     let sums = match plan.normalised_by(value, network) {
         Some((node, _)) => &mut sums[node],
@@ -145,7 +167,10 @@ fn excite(state: &mut State, i: usize, gate: &mut Gate, parameters: &[f32], imag
     let node = &parts.network.nodes[i];
     let Op::SqueezeExcite(se) = &node.op else { return };
     let shape = parts.plan.shapes[node.input];
-    let places = [parts.plan.gradients[i + 1].clone(), parts.place(node.input).unwrap_or(0..0)];
+    let places = [
+        parts.plan.gradients[i + 1].clone(),
+        parts.place(node.input).unwrap_or(0..0),
+    ];
     let [gated, raw] = arena.get_disjoint_mut(places).expect("results and gradients lie apart");
     let source = parts.source(node.input, raw);
     let (pixels, out) = (shape.height * shape.width, &mut gate.gate_gradient);
@@ -158,7 +183,11 @@ fn spread(state: &mut State, i: usize, gate: Option<&Gate>, images: usize, sums:
     let (parts, arena, workspace) = state.parts();
     let (plan, value) = (parts.plan, parts.network.nodes[i].input);
     let shape = plan.shapes[value];
-    let features = if gate.is_some() { 0..0 } else { plan.gradients[i + 1].clone() };
+    let features = if gate.is_some() {
+        0..0
+    } else {
+        plan.gradients[i + 1].clone()
+    };
     let places = [
         features,
         parts.place(value).unwrap_or(0..0),
@@ -167,7 +196,11 @@ fn spread(state: &mut State, i: usize, gate: Option<&Gate>, images: usize, sums:
     ];
     let [features, raw, main, out] = arena.get_disjoint_mut(places).expect("results and gradients lie apart");
     let below = parts.below(value, if main.is_empty() { raw } else { main });
-    let sink = Sink { out, accumulate: plan.shortcuts[value] && gate.is_none(), below };
+    let sink = Sink {
+        out,
+        accumulate: plan.shortcuts[value] && gate.is_none(),
+        below,
+    };
     let mean_gradient = gate.map_or(&*features, |gate| &gate.squeezed_gradient);
     let mut none = Sums::new(0);
     let sums = match plan.normalised_by(value, parts.network) {
@@ -176,5 +209,15 @@ fn spread(state: &mut State, i: usize, gate: Option<&Gate>, images: usize, sums:
     };
     let gate = gate.map(|gate| &gate.gate[..]);
     let (pixels, channels) = (shape.height * shape.width, shape.channels);
-    spatial::spread(parts.isa, workspace, mean_gradient, gate, images, pixels, channels, sink, sums);
+    spatial::spread(
+        parts.isa,
+        workspace,
+        mean_gradient,
+        gate,
+        images,
+        pixels,
+        channels,
+        sink,
+        sums,
+    );
 }

@@ -6,7 +6,11 @@ pub(crate) fn apply(values: &mut [f32], rate: f32, seed: u64) {
     let kept = 1.0 / (1.0 - rate);
     for (i, value) in values.iter_mut().enumerate() {
         // Assigned rather than multiplied by zero: an infinity must not become NaN behind a closed mask.
-        *value = if mix(seed, i as u64) >> 11 < threshold { 0.0 } else { *value * kept };
+        *value = if mix(seed, i as u64) >> 11 < threshold {
+            0.0
+        } else {
+            *value * kept
+        };
     }
 }
 
@@ -36,6 +40,9 @@ mod tests {
         assert!(values.iter().all(|&v| v == 0.0 || v == 1.25));
         assert_eq!(values, masked(7));
         let same = values.iter().zip(masked(8)).filter(|(a, b)| **a == *b).count();
-        assert!((67_000..69_000).contains(&same), "masks of two seeds agree in {same} places, not in .2² + .8²");
+        assert!(
+            (67_000..69_000).contains(&same),
+            "masks of two seeds agree in {same} places, not in .2² + .8²"
+        );
     }
 }

@@ -29,11 +29,23 @@ pub(crate) fn forward(
     mut training: Option<Training>,
 ) {
     for i in 0..state.network.nodes.len() {
-        convolve(state, i, pixels, images, training.as_mut().map(|training| &mut training.moments[i]));
+        convolve(
+            state,
+            i,
+            pixels,
+            images,
+            training.as_mut().map(|training| &mut training.moments[i]),
+        );
         if let Some(training) = &mut training {
             normalise(state, i, images, parameters, &training.moments[i], training.buffers);
         }
-        combine(state, i, parameters, images, training.as_ref().map(|training| training.dropout_seed));
+        combine(
+            state,
+            i,
+            parameters,
+            images,
+            training.as_ref().map(|training| training.dropout_seed),
+        );
     }
 }
 
@@ -70,10 +82,22 @@ fn normalise(state: &mut State, i: usize, images: usize, parameters: &[f32], mom
     let Op::Conv(conv) = &network.nodes[i].op else { return };
     let parameter = |id| tensor(&network.parameters, parameters, id);
     state.norms[i].set_batch(moments, parameter(conv.gamma), parameter(conv.beta), network.bn_epsilon);
-    let (mean, variance) = (network.buffers[conv.mean].range(), network.buffers[conv.variance].range());
-    let [mean, variance] = buffers.get_disjoint_mut([mean, variance]).expect("tensors do not overlap");
+    let (mean, variance) = (
+        network.buffers[conv.mean].range(),
+        network.buffers[conv.variance].range(),
+    );
+    let [mean, variance] = buffers
+        .get_disjoint_mut([mean, variance])
+        .expect("tensors do not overlap");
     let rows = images * state.plan.shapes[i + 1].height * state.plan.shapes[i + 1].width;
-    update_running(moments, rows, conv.bias.map(parameter), network.bn_momentum, mean, variance);
+    update_running(
+        moments,
+        rows,
+        conv.bias.map(parameter),
+        network.bn_momentum,
+        mean,
+        variance,
+    );
 }
 
 /// Everything that is no product.
@@ -97,13 +121,23 @@ fn combine(state: &mut State, i: usize, parameters: &[f32], images: usize, dropo
             gate.forward(se, &parts.network.parameters, parameters, images);
         }
         Op::Add { shortcut } => {
-            let [main, other, out] = arena.get_disjoint_mut([place(node.input), place(*shortcut), out]).expect(apart);
+            let [main, other, out] = arena
+                .get_disjoint_mut([place(node.input), place(*shortcut), out])
+                .expect(apart);
             let (a, b) = (parts.source(*shortcut, other), parts.source(node.input, main));
             spatial::add(isa, workspace, a, b, images * pixels, channels, out);
         }
         Op::Pool => {
             let [raw, out] = arena.get_disjoint_mut([place(node.input), out]).expect(apart);
-            spatial::mean(isa, workspace, parts.source(node.input, raw), images, pixels, channels, out);
+            spatial::mean(
+                isa,
+                workspace,
+                parts.source(node.input, raw),
+                images,
+                pixels,
+                channels,
+                out,
+            );
         }
         Op::Dropout { rate } => {
             if let Some(seed) = dropout_seed {

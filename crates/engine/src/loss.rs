@@ -54,7 +54,10 @@ impl Loss {
             let total: f64 = row.iter().map(|&v| f64::from(v)).sum();
             let own = f64::from(row[label]);
             score.loss += scale * (mass * log_sum - (on - off) * own - off * total);
-            let beaten = row.iter().enumerate().all(|(k, &v)| k == label || v < row[label] || (k > label && v == row[label]));
+            let beaten = row
+                .iter()
+                .enumerate()
+                .all(|(k, &v)| k == label || v < row[label] || (k > label && v == row[label]));
             score.correct += usize::from(beaten);
             if let Some(gradient) = &mut gradient {
                 for (k, (slot, &v)) in gradient[i * classes..].iter_mut().zip(row).enumerate() {

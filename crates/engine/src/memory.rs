@@ -46,7 +46,13 @@ mod tests {
     #[test]
     fn buffers_that_live_together_do_not_overlap_and_others_share() {
         let buffer = |len, first, last| Lifetime { len, first, last };
-        let buffers = [buffer(100, 0, 3), buffer(50, 1, 2), buffer(100, 4, 5), buffer(30, 2, 4), buffer(0, 0, 9)];
+        let buffers = [
+            buffer(100, 0, 3),
+            buffer(50, 1, 2),
+            buffer(100, 4, 5),
+            buffer(30, 2, 4),
+            buffer(0, 0, 9),
+        ];
         let (places, total) = place(&buffers);
         for (i, a) in buffers.iter().enumerate() {
             assert_eq!(places[i].len(), a.len);

@@ -49,7 +49,13 @@ impl Norm {
     ) {
         for c in 0..gamma.len() {
             let mean = f64::from(mean[c]) - bias.map_or(0.0, |bias| f64::from(bias[c]));
-            self.set(c, mean, 1.0 / (f64::from(variance[c]) + f64::from(epsilon)).sqrt(), gamma[c], beta[c]);
+            self.set(
+                c,
+                mean,
+                1.0 / (f64::from(variance[c]) + f64::from(epsilon)).sqrt(),
+                gamma[c],
+                beta[c],
+            );
         }
     }
 
@@ -78,15 +84,33 @@ impl Norm {
     }
 
     pub fn source<'a>(&'a self, raw: &'a [f32], relu: bool, gate: Option<&'a [f32]>) -> Source<'a> {
-        Source { raw, scale: &self.scale, shift: &self.shift, relu, gate }
+        Source {
+            raw,
+            scale: &self.scale,
+            shift: &self.shift,
+            relu,
+            gate,
+        }
     }
 
     pub fn below<'a>(&'a self, raw: &'a [f32], relu: bool) -> Below<'a> {
-        Below { raw, scale: &self.scale, shift: &self.shift, mean: &self.mean, relu }
+        Below {
+            raw,
+            scale: &self.scale,
+            shift: &self.shift,
+            mean: &self.mean,
+            relu,
+        }
     }
 
     pub fn gradient<'a>(&'a self, dz: &'a [f32], y: &'a [f32]) -> Gradient<'a> {
-        Gradient { dz, y, dz_scale: &self.dz_scale, y_scale: &self.y_scale, shift: &self.dy_shift }
+        Gradient {
+            dz,
+            y,
+            dz_scale: &self.dz_scale,
+            y_scale: &self.y_scale,
+            shift: &self.dy_shift,
+        }
     }
 }
 
@@ -106,7 +130,10 @@ pub(crate) fn update_running(
         *running = ((1.0 - momentum) * f64::from(*running) + momentum * batch) as f32;
     };
     for c in 0..mean.len() {
-        mix(&mut mean[c], moments.mean[c] + bias.map_or(0.0, |bias| f64::from(bias[c])));
+        mix(
+            &mut mean[c],
+            moments.mean[c] + bias.map_or(0.0, |bias| f64::from(bias[c])),
+        );
         mix(&mut variance[c], moments.variance[c] * unbiased);
     }
 }

@@ -54,9 +54,19 @@ impl Optimizer {
 
     /// One update of `parameters` from `gradients` at learning rate `lr`.
     pub fn step(&mut self, parameters: &mut [f32], gradients: &[f32], lr: f32) {
-        let chunks = parameters.par_chunks_mut(CHUNK).zip(gradients.par_chunks(CHUNK)).zip(self.decay.par_chunks(CHUNK));
+        let chunks = parameters
+            .par_chunks_mut(CHUNK)
+            .zip(gradients.par_chunks(CHUNK))
+            .zip(self.decay.par_chunks(CHUNK));
         match (self.rule, &mut self.slots[..]) {
-            (Rule::RmsProp { decay, momentum, epsilon }, [(_, mean_square), (_, moment)]) => chunks
+            (
+                Rule::RmsProp {
+                    decay,
+                    momentum,
+                    epsilon,
+                },
+                [(_, mean_square), (_, moment)],
+            ) => chunks
                 .zip(mean_square.par_chunks_mut(CHUNK))
                 .zip(moment.par_chunks_mut(CHUNK))
                 .for_each(|((((w, g), wd), ms), mom)| {
@@ -87,6 +97,9 @@ impl Optimizer {
 
     /// The same, to be filled from a checkpoint.
     pub fn slots_mut(&mut self) -> Vec<(&'static str, &mut [f32])> {
-        self.slots.iter_mut().map(|(name, values)| (*name, &mut values[..])).collect()
+        self.slots
+            .iter_mut()
+            .map(|(name, values)| (*name, &mut values[..]))
+            .collect()
     }
 }

@@ -70,10 +70,32 @@ pub struct Plan {
 const MAX_ARENA: u128 = 1 << 40;
 
 fn geometry(conv: &Conv, shape: Shape) -> Geometry {
-    let (Shape { height, width, .. }, &Conv { kernel, stride, c_in, c_out, .. }) = (shape, conv);
+    let (
+        Shape { height, width, .. },
+        &Conv {
+            kernel,
+            stride,
+            c_in,
+            c_out,
+            ..
+        },
+    ) = (shape, conv);
     match conv.kind {
-        ConvKind::Dense => Geometry::Dense(Dense { kernel, stride, c_in, c_out, height, width }),
-        ConvKind::Depthwise => Geometry::Depthwise(Depthwise { kernel, stride, channels: c_in, height, width }),
+        ConvKind::Dense => Geometry::Dense(Dense {
+            kernel,
+            stride,
+            c_in,
+            c_out,
+            height,
+            width,
+        }),
+        ConvKind::Depthwise => Geometry::Depthwise(Depthwise {
+            kernel,
+            stride,
+            channels: c_in,
+            height,
+            width,
+        }),
     }
 }
 
@@ -86,7 +108,9 @@ impl Plan {
         if batch == 0 {
             return Err(EngineError::Plan("the batch size is 0: it must be at least 1".into()));
         }
-        let shapes = network.shapes(resolution).map_err(|error| EngineError::Plan(error.to_string()))?;
+        let shapes = network
+            .shapes(resolution)
+            .map_err(|error| EngineError::Plan(error.to_string()))?;
         let (values, geometry) = wire(network, &shapes);
         let total: u128 = shapes.iter().map(|shape| shape.len() as u128 * batch as u128).sum();
         if total > MAX_ARENA {
@@ -109,7 +133,12 @@ impl Plan {
             needs: Needs::default(),
         };
         plan.shortcuts = (0..plan.values.len())
-            .map(|v| network.nodes.iter().any(|node| matches!(node.op, Op::Add { shortcut } if shortcut == v)))
+            .map(|v| {
+                network
+                    .nodes
+                    .iter()
+                    .any(|node| matches!(node.op, Op::Add { shortcut } if shortcut == v))
+            })
             .collect();
         plan.needs = plan.workspace(training);
         plan.place(network, training);
@@ -135,7 +164,11 @@ impl Plan {
             Geometry::Depthwise(depthwise) => depthwise.needs(images, training),
             Geometry::None => spatial::needs(images, shape.channels),
         };
-        self.geometry.iter().zip(&self.shapes[1..]).map(one).fold(Needs::default(), Needs::max)
+        self.geometry
+            .iter()
+            .zip(&self.shapes[1..])
+            .map(one)
+            .fold(Needs::default(), Needs::max)
     }
 
     fn place(&mut self, network: &Network, training: bool) {
@@ -149,7 +182,11 @@ impl Plan {
                     Value::Sum { node, .. } => node == i,
                     Value::Image | Value::Gated(..) => false,
                 };
-                let len = if stored { self.shapes[i + 1].len() * self.batch } else { 0 };
+                let len = if stored {
+                    self.shapes[i + 1].len() * self.batch
+                } else {
+                    0
+                };
                 Lifetime { len, first: i, last: i }
             })
             .collect();
@@ -159,7 +196,11 @@ impl Plan {
             Value::Sum { node, .. } => Some(node),
         };
         for (i, node) in network.nodes.iter().enumerate() {
-            let shortcut = if let Op::Add { shortcut } = node.op { Some(shortcut) } else { None };
+            let shortcut = if let Op::Add { shortcut } = node.op {
+                Some(shortcut)
+            } else {
+                None
+            };
             for value in [Some(node.input), shortcut].into_iter().flatten() {
                 if let Some(at) = stored_at(self.values[value]) {
                     let last = if training { backward(i) } else { i };
@@ -178,8 +219,16 @@ impl Plan {
         if training {
             for group in 0..self.values.len() {
                 let members: Vec<ValueId> = (1..self.values.len()).filter(|&v| groups[v] == group).collect();
-                let len = members.iter().map(|&v| self.shapes[v].len() * self.batch).max().unwrap_or(0);
-                let readers = network.nodes.iter().enumerate().filter(|(_, node)| members.contains(&node.input));
+                let len = members
+                    .iter()
+                    .map(|&v| self.shapes[v].len() * self.batch)
+                    .max()
+                    .unwrap_or(0);
+                let readers = network
+                    .nodes
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, node)| members.contains(&node.input));
                 // The last value of all, the logits, gets its gradient from the loss, at the moment `nodes - 1`.
                 let first = readers.map(|(i, _)| backward(i)).min().unwrap_or(nodes - 1);
                 let last = members.iter().map(|&v| backward(v - 1)).max().unwrap_or(first);
@@ -189,7 +238,11 @@ impl Plan {
         let (mut places, arena) = memory::place(&lifetimes);
         let gradients = places.split_off(nodes);
         self.results = places;
-        self.gradients = if training { groups.iter().map(|&g| gradients[g].clone()).collect() } else { Vec::new() };
+        self.gradients = if training {
+            groups.iter().map(|&g| gradients[g].clone()).collect()
+        } else {
+            Vec::new()
+        };
         self.arena = arena;
     }
 
@@ -205,7 +258,10 @@ impl Plan {
             };
             for &value in shares {
                 let (from, to) = (groups[i + 1], groups[value]);
-                groups.iter_mut().filter(|group| **group == from).for_each(|group| *group = to);
+                groups
+                    .iter_mut()
+                    .filter(|group| **group == from)
+                    .for_each(|group| *group = to);
             }
         }
         groups
@@ -230,7 +286,14 @@ fn wire(network: &Network, shapes: &[Shape]) -> (Vec<Value>, Vec<Geometry>) {
             Op::Pool => (Value::Features(i), Geometry::None),
             Op::Dropout { .. } => (values[node.input], Geometry::None),
             Op::Linear(linear) => {
-                let dense = Dense { kernel: 1, stride: 1, c_in: linear.c_in, c_out: linear.c_out, height: 1, width: 1 };
+                let dense = Dense {
+                    kernel: 1,
+                    stride: 1,
+                    c_in: linear.c_in,
+                    c_out: linear.c_out,
+                    height: 1,
+                    width: 1,
+                };
                 (Value::Logits(i), Geometry::Dense(dense))
             }
         };

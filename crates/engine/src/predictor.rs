@@ -19,7 +19,10 @@ impl Predictor {
     /// the machine lacks.
     pub fn new(network: &Network, weights: &Weights, max_batch: usize, resolution: usize) -> Result<Self, EngineError> {
         let state = State::new(network, max_batch, resolution, false)?;
-        let mut predictor = Self { state, parameters: Vec::new() };
+        let mut predictor = Self {
+            state,
+            parameters: Vec::new(),
+        };
         predictor.set_weights(weights)?;
         Ok(predictor)
     }

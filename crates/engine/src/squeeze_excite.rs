@@ -90,17 +90,34 @@ impl Gate {
                 }
             });
         let layers = [
-            (se.expand_weight, se.expand_bias, &self.gate_gradient, channels, &self.reduced, reduced),
-            (se.reduce_weight, se.reduce_bias, &self.reduced_gradient, reduced, &self.squeezed, channels),
+            (
+                se.expand_weight,
+                se.expand_bias,
+                &self.gate_gradient,
+                channels,
+                &self.reduced,
+                reduced,
+            ),
+            (
+                se.reduce_weight,
+                se.reduce_bias,
+                &self.reduced_gradient,
+                reduced,
+                &self.squeezed,
+                channels,
+            ),
         ];
         for (weight, bias, output_gradient, outputs, input, inputs) in layers {
             let column = |o: usize| output_gradient.iter().skip(o).step_by(outputs).take(images);
-            tensor_mut(table, gradients, weight).par_chunks_mut(inputs).enumerate().for_each(|(o, row)| {
-                row.fill(0.0);
-                for (&gradient, input) in column(o).zip(input.chunks_exact(inputs)) {
-                    add_scaled(row, gradient, input);
-                }
-            });
+            tensor_mut(table, gradients, weight)
+                .par_chunks_mut(inputs)
+                .enumerate()
+                .for_each(|(o, row)| {
+                    row.fill(0.0);
+                    for (&gradient, input) in column(o).zip(input.chunks_exact(inputs)) {
+                        add_scaled(row, gradient, input);
+                    }
+                });
             for (o, gradient) in tensor_mut(table, gradients, bias).iter_mut().enumerate() {
                 *gradient = column(o).sum();
             }

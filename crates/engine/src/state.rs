@@ -83,16 +83,27 @@ impl State {
         let packed = |geometry: &Geometry| match geometry {
             Geometry::Dense(dense) => {
                 let room = || vec![0.0; dense::packed_len(dense)];
-                Packed { forward: room(), transposed: if training { room() } else { Vec::new() } }
+                Packed {
+                    forward: room(),
+                    transposed: if training { room() } else { Vec::new() },
+                }
             }
-            Geometry::Depthwise(conv) => Packed { forward: vec![0.0; conv.packed_len()], transposed: Vec::new() },
+            Geometry::Depthwise(conv) => Packed {
+                forward: vec![0.0; conv.packed_len()],
+                transposed: Vec::new(),
+            },
             Geometry::None => Packed::default(),
         };
         let gate = |node: &Op| match node {
             Op::SqueezeExcite(se) => Gate::new(se, batch),
             _ => Gate::default(),
         };
-        let widest = plan.shapes.iter().map(|shape| padded(shape.channels)).max().unwrap_or(0);
+        let widest = plan
+            .shapes
+            .iter()
+            .map(|shape| padded(shape.channels))
+            .max()
+            .unwrap_or(0);
         Ok(Self {
             isa,
             workspace: Workspace::new(plan.needs, rayon::current_num_threads()),
@@ -109,7 +120,11 @@ impl State {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let packed: usize = self.packed.iter().map(|packed| packed.forward.len() + packed.transposed.len()).sum();
+        let packed: usize = self
+            .packed
+            .iter()
+            .map(|packed| packed.forward.len() + packed.transposed.len())
+            .sum();
         4 * (self.arena.len() + packed) + self.workspace.bytes()
     }
 
@@ -196,7 +211,13 @@ impl<'a> Parts<'a> {
         match self.plan.values[value] {
             Value::Normalised(node) => gated(node, None),
             Value::Gated(node, gate) => gated(node, Some(&self.gates[gate].gate)),
-            _ => Source { raw, scale: self.ones, shift: self.zeros, relu: false, gate: None },
+            _ => Source {
+                raw,
+                scale: self.ones,
+                shift: self.zeros,
+                relu: false,
+                gate: None,
+            },
         }
     }
 
@@ -224,7 +245,9 @@ pub(crate) fn tensor_mut<'a>(table: &[Tensor], flat: &'a mut [f32], id: TensorId
 pub(crate) fn check_weights(network: &Network, weights: &Weights) -> Result<(), EngineError> {
     let length = |tensors: &[Tensor]| tensors.last().map_or(0, |tensor| tensor.range().end);
     if weights.parameters.len() != length(&network.parameters) || weights.buffers.len() != length(&network.buffers) {
-        return Err(EngineError::Input("the weights are not this network's: their lengths differ".into()));
+        return Err(EngineError::Input(
+            "the weights are not this network's: their lengths differ".into(),
+        ));
     }
     Ok(())
 }

@@ -36,7 +36,11 @@ impl Trainer {
         };
         Ok(Self {
             state: State::new(network, batch, resolution, true)?,
-            moments: network.nodes.iter().map(|node| Moments::new(channels(&node.op))).collect(),
+            moments: network
+                .nodes
+                .iter()
+                .map(|node| Moments::new(channels(&node.op)))
+                .collect(),
             sums: network.nodes.iter().map(|node| Sums::new(channels(&node.op))).collect(),
             gradients: vec![0.0; network.parameters.last().map_or(0, |tensor| tensor.range().end)],
         })
@@ -56,28 +60,47 @@ impl Trainer {
         loss: Loss,
         dropout_seed: u64,
     ) -> Result<StepReport, EngineError> {
-        let Self { state, moments, sums, gradients } = self;
+        let Self {
+            state,
+            moments,
+            sums,
+            gradients,
+        } = self;
         let (images, classes) = (state.plan.batch, state.network.classes);
         check_weights(&state.network, weights)?;
         check_pixels(&state.plan, pixels, labels.len())?;
         if labels.len() != images {
             let given = labels.len();
-            return Err(EngineError::Input(format!("{given} images, but the training plan takes {images}")));
+            return Err(EngineError::Input(format!(
+                "{given} images, but the training plan takes {images}"
+            )));
         }
         if let Some(label) = labels.iter().find(|&&label| label as usize >= classes) {
-            return Err(EngineError::Input(format!("label {label} does not exist: there are {classes} classes")));
+            return Err(EngineError::Input(format!(
+                "label {label} does not exist: there are {classes} classes"
+            )));
         }
         let Weights { parameters, buffers } = weights;
         state.pack(parameters, true);
-        let training = forward::Training { moments, buffers, dropout_seed };
+        let training = forward::Training {
+            moments,
+            buffers,
+            dropout_seed,
+        };
         forward::forward(state, parameters, pixels, images, Some(training));
         let last = state.network.nodes.len() - 1;
         let places = [state.plan.results[last].clone(), state.plan.gradients[last + 1].clone()];
-        let [logits, dlogits] = state.arena.get_disjoint_mut(places).expect("results and gradients lie apart");
+        let [logits, dlogits] = state
+            .arena
+            .get_disjoint_mut(places)
+            .expect("results and gradients lie apart");
         let score = loss.evaluate(logits, labels, Some(dlogits));
         backward::backward(state, parameters, pixels, images, dropout_seed, sums, gradients);
         forward::zero_redundant(state, gradients);
-        Ok(StepReport { loss: score.loss as f32, correct: score.correct })
+        Ok(StepReport {
+            loss: score.loss as f32,
+            correct: score.correct,
+        })
     }
 
     /// d loss / d parameters of the last step, laid out as the parameters.

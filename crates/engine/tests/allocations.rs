@@ -35,11 +35,24 @@ fn steps_and_predictions_allocate_nothing() {
             let mut weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
             let mut trainer = Trainer::new(&network, 4, 48).unwrap();
             let mut predictor = Predictor::new(&network, &weights, 4, 48).unwrap();
-            let rule = Rule::RmsProp { decay: 0.9, momentum: 0.9, epsilon: 1e-3 };
+            let rule = Rule::RmsProp {
+                decay: 0.9,
+                momentum: 0.9,
+                epsilon: 1e-3,
+            };
             let mut optimizer = Optimizer::new(rule, &network, 1e-5, |_| true);
-            let loss = Loss { smoothing: 0.1, convention: Smoothing::Others };
+            let loss = Loss {
+                smoothing: 0.1,
+                convention: Smoothing::Others,
+            };
             let bytes = vec![100; 4 * 48 * 48 * 3];
-            let pixels = Pixels::U8(&bytes, Normalise { scale: [0.01; 3], shift: [-1.0; 3] });
+            let pixels = Pixels::U8(
+                &bytes,
+                Normalise {
+                    scale: [0.01; 3],
+                    shift: [-1.0; 3],
+                },
+            );
             let mut round = || {
                 trainer.step(&mut weights, pixels, &[0, 1, 2, 3], loss, 0).unwrap();
                 optimizer.step(&mut weights.parameters, trainer.gradients(), 1e-3);

@@ -35,7 +35,11 @@ fn norm(values: impl Iterator<Item = f32>) -> f64 {
 /// Each fixture tensor's values among ours, by MindSpore's name.
 fn place(network: &Network, name: &str) -> Place {
     let names = network.names(Dialect::MindSpore).unwrap();
-    names.into_iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no tensor {name}")).1
+    names
+        .into_iter()
+        .find(|(known, _)| known == name)
+        .unwrap_or_else(|| panic!("no tensor {name}"))
+        .1
 }
 
 fn values<'a>(network: &Network, weights: &'a Weights, name: &str) -> &'a [f32] {
@@ -66,17 +70,35 @@ fn three_training_steps_equal_mindspores() {
     let network = network();
     let mut weights = seeded_weights(&network);
     let meta = json("b_train/meta.json");
-    let labels: Vec<u32> = npy::<i32>("b_train/labels.npy").values.iter().map(|&label| label as u32).collect();
+    let labels: Vec<u32> = npy::<i32>("b_train/labels.npy")
+        .values
+        .iter()
+        .map(|&label| label as u32)
+        .collect();
     let input = fixed_input();
-    let loss = Loss { smoothing: 0.1, convention: Smoothing::Others };
-    let rule = Rule::RmsProp { decay: 0.9, momentum: 0.9, epsilon: 1e-3 };
+    let loss = Loss {
+        smoothing: 0.1,
+        convention: Smoothing::Others,
+    };
+    let rule = Rule::RmsProp {
+        decay: 0.9,
+        momentum: 0.9,
+        epsilon: 1e-3,
+    };
     let mut trainer = Trainer::new(&network, IMAGES, SIDE).unwrap();
     let mut optimizer = Optimizer::new(rule, &network, 1e-5, decays);
     for (step, lr) in [0.002, 0.004, 0.008].into_iter().enumerate() {
-        let report = trainer.step(&mut weights, Pixels::F32(&input), &labels, loss, 0).unwrap();
+        let report = trainer
+            .step(&mut weights, Pixels::F32(&input), &labels, loss, 0)
+            .unwrap();
         let expected = meta["losses_before_each_step_reference"][step].as_f64().unwrap();
         let relative = (f64::from(report.loss) - expected).abs() / expected;
-        assert!(relative < 1e-5, "loss of step {}: {} instead of {expected}", step + 1, report.loss);
+        assert!(
+            relative < 1e-5,
+            "loss of step {}: {} instead of {expected}",
+            step + 1,
+            report.loss
+        );
         if step == 0 {
             let logits = npy::<f32>("b_train/train_logits_step1.npy");
             assert_close("training logits", trainer.logits(), &logits.values, 2e-5);
@@ -97,7 +119,10 @@ fn three_training_steps_equal_mindspores() {
             let range = network.tensor(place(&network, tensor)).range();
             let actual = norm(values[range].iter().copied());
             let expected = expected["l2"].as_f64().unwrap();
-            assert!((actual - expected).abs() <= 2e-2 * expected + 1e-6, "{slot} of {tensor}: {actual}, not {expected}");
+            assert!(
+                (actual - expected).abs() <= 2e-2 * expected + 1e-6,
+                "{slot} of {tensor}: {actual}, not {expected}"
+            );
         }
     }
 }
@@ -111,11 +136,17 @@ fn check_gradients(network: &Network, gradients: &[f32]) {
         let expected = expected["l2"].as_f64().unwrap();
         // Constants per channel that the next batch norm removes: their gradient is rounding noise around zero.
         if expected < 1e-6 {
-            assert!(of(name).iter().all(|g| g.abs() < 1e-6), "{name} has a gradient where there is none");
+            assert!(
+                of(name).iter().all(|g| g.abs() < 1e-6),
+                "{name} has a gradient where there is none"
+            );
             continue;
         }
         let actual = norm(of(name).iter().copied());
-        assert!((actual - expected).abs() < 2e-2 * expected, "L2 of {name}: {actual} instead of {expected}");
+        assert!(
+            (actual - expected).abs() < 2e-2 * expected,
+            "L2 of {name}: {actual} instead of {expected}"
+        );
     }
     for (name, Array { values, .. }) in folder::<f32>("b_train/grads_step1_full") {
         if name == "fc.bias" {
@@ -131,15 +162,26 @@ fn check_gradients(network: &Network, gradients: &[f32]) {
 fn check_weights(network: &Network, weights: &Weights, fixture: &str, tolerance: f64) {
     let summary = json(&format!("b_train/{fixture}.json"));
     for (name, expected) in summary.as_object().unwrap() {
-        let (actual, expected) = (norm(values(network, weights, name).iter().copied()), expected["l2"].as_f64().unwrap());
-        assert!((actual - expected).abs() <= tolerance * expected.max(1e-3), "{fixture} {name}: {actual}, not {expected}");
+        let (actual, expected) = (
+            norm(values(network, weights, name).iter().copied()),
+            expected["l2"].as_f64().unwrap(),
+        );
+        assert!(
+            (actual - expected).abs() <= tolerance * expected.max(1e-3),
+            "{fixture} {name}: {actual}, not {expected}"
+        );
     }
     let full = npy::fixture(&format!("b_train/{fixture}_full"));
     if full.is_dir() {
         for (name, Array { values: expected, .. }) in folder::<f32>(&format!("b_train/{fixture}_full")) {
             let size = expected.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
             let what = format!("{fixture} {name}");
-            assert_close(&what, values(network, weights, &name), &expected, tolerance as f32 * size);
+            assert_close(
+                &what,
+                values(network, weights, &name),
+                &expected,
+                tolerance as f32 * size,
+            );
         }
     }
 }
@@ -152,20 +194,37 @@ fn losses_and_their_gradients_equal_mindspores() {
             continue; // A class count that is not the logits' width: a quirk that we refuse instead.
         }
         let smoothing = case["smooth_factor"].as_f64().unwrap() as f32;
-        let labels: Vec<u32> = case["labels"].as_array().unwrap().iter().map(|l| l.as_u64().unwrap() as u32).collect();
+        let labels: Vec<u32> = case["labels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|l| l.as_u64().unwrap() as u32)
+            .collect();
         let logits = npy::<f32>(&format!("d_loss/{name}_logits.npy"));
         let expected = npy::<f32>(&format!("d_loss/{name}_grad.npy"));
         let mut gradient = vec![f32::NAN; logits.values.len()];
-        let loss = Loss { smoothing, convention: Smoothing::Others };
+        let loss = Loss {
+            smoothing,
+            convention: Smoothing::Others,
+        };
         let score = loss.evaluate(&logits.values, &labels, Some(&mut gradient));
         let truth = case["loss"].as_f64().unwrap();
-        assert!((score.loss - truth).abs() < 1e-6 * truth, "{name}: {} instead of {truth}", score.loss);
+        assert!(
+            (score.loss - truth).abs() < 1e-6 * truth,
+            "{name}: {} instead of {truth}",
+            score.loss
+        );
         assert_close(name, &gradient, &expected.values, 1e-7);
     }
 }
 
 fn floats(value: &Value) -> Vec<f32> {
-    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_f64().unwrap() as f32)
+        .collect()
 }
 
 #[test]
@@ -179,18 +238,33 @@ fn optimizers_trace_mindspores_steps() {
         let mut parameters = Vec::new();
         for (name, role) in names.iter().zip(roles) {
             let init = floats(&trace["init"][name]);
-            let tensor = Tensor { name: name.to_string(), shape: vec![init.len()], role, offset: parameters.len() };
+            let tensor = Tensor {
+                name: name.to_string(),
+                shape: vec![init.len()],
+                role,
+                offset: parameters.len(),
+            };
             network.parameters.push(tensor);
             parameters.extend(init);
         }
         let rule = match trace["kind"].as_str().unwrap() {
-            "rmsprop" => Rule::RmsProp { decay: number("decay"), momentum: number("momentum"), epsilon: number("epsilon") },
-            "sgd" => Rule::Sgd { momentum: number("momentum"), nesterov: false },
+            "rmsprop" => Rule::RmsProp {
+                decay: number("decay"),
+                momentum: number("momentum"),
+                epsilon: number("epsilon"),
+            },
+            "sgd" => Rule::Sgd {
+                momentum: number("momentum"),
+                nesterov: false,
+            },
             other => panic!("unknown optimizer {other}"),
         };
         let mut optimizer = Optimizer::new(rule, &network, number("weight_decay"), decays);
         for (i, step) in trace["steps"].as_array().unwrap().iter().enumerate() {
-            let gradients: Vec<f32> = names.iter().flat_map(|name| floats(&step["grad_unscaled"][name])).collect();
+            let gradients: Vec<f32> = names
+                .iter()
+                .flat_map(|name| floats(&step["grad_unscaled"][name]))
+                .collect();
             let lr = trace["lr"][i].as_f64().unwrap() as f32;
             optimizer.step(&mut parameters, &gradients, lr);
             let expected = |key: &str| -> Vec<f32> { names.iter().flat_map(|name| floats(&step[key][name])).collect() };

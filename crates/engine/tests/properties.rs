@@ -5,15 +5,23 @@ use mnasnet_engine::{Loss, Normalise, Pixels, Predictor, Smoothing, StepReport, 
 use mnasnet_model::init::{Scheme, initialise};
 use mnasnet_model::{Network, Variant, Weights};
 
-const LOSS: Loss = Loss { smoothing: 0.1, convention: Smoothing::Uniform };
-const NORMALISE: Normalise = Normalise { scale: [0.0171, 0.0175, 0.0174], shift: [-2.118, -2.036, -1.804] };
+const LOSS: Loss = Loss {
+    smoothing: 0.1,
+    convention: Smoothing::Uniform,
+};
+const NORMALISE: Normalise = Normalise {
+    scale: [0.0171, 0.0175, 0.0174],
+    shift: [-2.118, -2.036, -1.804],
+};
 
 fn build(variant: &str, width: f64) -> Network {
     Network::build(Variant::by_name(variant).unwrap(), width, 10, Some(0.2)).unwrap()
 }
 
 fn pixels(images: usize, resolution: usize) -> Vec<u8> {
-    (0..images * resolution * resolution * 3).map(|i| ((i * i + 7 * i) as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()
+    (0..images * resolution * resolution * 3)
+        .map(|i| ((i * i + 7 * i) as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0])
+        .collect()
 }
 
 fn labels(images: usize) -> Vec<u32> {
@@ -31,8 +39,15 @@ fn step(network: &Network, weights: &Weights, images: usize, resolution: usize) 
     let mut weights = weights.clone();
     let mut trainer = Trainer::new(network, images, resolution).unwrap();
     let pixels = pixels(images, resolution);
-    let report = trainer.step(&mut weights, Pixels::U8(&pixels, NORMALISE), &labels(images), LOSS, 3).unwrap();
-    Step { report, logits: trainer.logits().to_vec(), gradients: trainer.gradients().to_vec(), weights }
+    let report = trainer
+        .step(&mut weights, Pixels::U8(&pixels, NORMALISE), &labels(images), LOSS, 3)
+        .unwrap();
+    Step {
+        report,
+        logits: trainer.logits().to_vec(),
+        gradients: trainer.gradients().to_vec(),
+        weights,
+    }
 }
 
 /// Along its gradient a tensor's loss rises by the gradient's length. Measured by central differences of a float32 loss
@@ -59,10 +74,17 @@ fn check_derivatives(variant: &str, width: f64, images: usize, resolution: usize
         let measured = |distance: f64| (loss_at(distance) - loss_at(-distance)) / (2.0 * distance);
         let distances = [1e-3, 3e-4, 3e-3, 1e-4];
         let agrees = |&distance: &f64| (measured(distance) - slope).abs() < 0.1 * slope;
-        assert!(distances.iter().any(agrees), "{variant} {}: {slope} computed, not measured", tensor.name);
+        assert!(
+            distances.iter().any(agrees),
+            "{variant} {}: {slope} computed, not measured",
+            tensor.name
+        );
         checked += 1;
     }
-    assert!(checked * 2 > network.parameters.len(), "{variant}: only {checked} tensors had a gradient to check");
+    assert!(
+        checked * 2 > network.parameters.len(),
+        "{variant}: only {checked} tensors had a gradient to check"
+    );
 }
 
 #[test]
@@ -73,7 +95,11 @@ fn gradients_are_derivatives() {
 }
 
 fn in_pool<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap()
+        .install(work)
 }
 
 #[test]
@@ -86,8 +112,14 @@ fn results_do_not_depend_on_the_number_of_threads() {
         for threads in [2, 3, 7] {
             let many = run(threads);
             assert_eq!(one.report, many.report, "{variant}, {threads} threads");
-            assert!(one.logits == many.logits && one.gradients == many.gradients, "{variant}, {threads} threads");
-            assert!(one.weights == many.weights, "{variant}, {threads} threads: running statistics");
+            assert!(
+                one.logits == many.logits && one.gradients == many.gradients,
+                "{variant}, {threads} threads"
+            );
+            assert!(
+                one.weights == many.weights,
+                "{variant}, {threads} threads: running statistics"
+            );
         }
     }
 }
@@ -105,17 +137,28 @@ fn an_image_is_predicted_the_same_in_any_batch() {
         let together = large.logits(Pixels::U8(&pixels, NORMALISE), images).unwrap().to_vec();
         for i in 0..images {
             let one = Pixels::U8(&pixels[i * image..(i + 1) * image], NORMALISE);
-            assert_eq!(small.logits(one, 1).unwrap(), &together[i * 10..(i + 1) * 10], "{variant} image {i}");
-            assert_eq!(large.logits(one, 1).unwrap(), &together[i * 10..(i + 1) * 10], "{variant} image {i}");
+            assert_eq!(
+                small.logits(one, 1).unwrap(),
+                &together[i * 10..(i + 1) * 10],
+                "{variant} image {i}"
+            );
+            assert_eq!(
+                large.logits(one, 1).unwrap(),
+                &together[i * 10..(i + 1) * 10],
+                "{variant} image {i}"
+            );
         }
     }
 }
 
 #[test]
 fn any_size_runs() {
-    for (variant, width, images, resolution) in
-        [("mnasnet-b1", 1.0, 1, 1), ("mnasnet-a1", 0.3, 2, 7), ("mnasnet-small", 1.3, 1, 50), ("mnasnet-mindspore", 0.1, 3, 31)]
-    {
+    for (variant, width, images, resolution) in [
+        ("mnasnet-b1", 1.0, 1, 1),
+        ("mnasnet-a1", 0.3, 2, 7),
+        ("mnasnet-small", 1.3, 1, 50),
+        ("mnasnet-mindspore", 0.1, 3, 31),
+    ] {
         let network = build(variant, width);
         let weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
         let step = step(&network, &weights, images, resolution);
@@ -136,7 +179,11 @@ fn wrong_calls_are_refused_with_a_sentence() {
     assert!(message(trainer.step(&mut weights, all, &[1], LOSS, 0)).contains("6144 pixel values for 1 images"));
     weights.buffers.pop();
     assert!(message(trainer.step(&mut weights, all, &[1, 2], LOSS, 0)).contains("not this network's"));
-    let refused = |batch, resolution| Trainer::new(&network, batch, resolution).err().map(|error| error.to_string());
+    let refused = |batch, resolution| {
+        Trainer::new(&network, batch, resolution)
+            .err()
+            .map(|error| error.to_string())
+    };
     assert!(refused(0, 32).unwrap().contains("batch size is 0"));
     assert!(refused(2, 0).unwrap().contains("resolution"));
     assert!(refused(1 << 40, 224).unwrap().contains("lower the batch size"));

@@ -14,7 +14,10 @@ pub struct Moments {
 impl Moments {
     /// Room for `channels`.
     pub fn new(channels: usize) -> Self {
-        Self { mean: vec![0.0; channels], variance: vec![0.0; channels] }
+        Self {
+            mean: vec![0.0; channels],
+            variance: vec![0.0; channels],
+        }
     }
 
     /// Merges the chunks' (shift, sum of `y - shift`, sum of `(y - shift)^2`), each chunk `3 * padded(C)` values, by Chan's
@@ -51,7 +54,10 @@ pub struct Sums {
 impl Sums {
     /// Room for `channels`.
     pub fn new(channels: usize) -> Self {
-        Self { dz: vec![0.0; channels], dz_centred: vec![0.0; channels] }
+        Self {
+            dz: vec![0.0; channels],
+            dz_centred: vec![0.0; channels],
+        }
     }
 
     /// Adds up the chunks' partial sums, which lie `stride` values apart.

@@ -65,7 +65,10 @@ impl Depthwise {
         let channels = padded(self.channels);
         let bands = |height: usize| images * (height / band(images, height));
         let (row_in, row_out) = (self.ring_row(self.width), self.ring_row(self.width_out()));
-        let forward = Needs { partials: bands(self.height_out()) * 3 * channels, scratch: self.kernel * row_in };
+        let forward = Needs {
+            partials: bands(self.height_out()) * 3 * channels,
+            scratch: self.kernel * row_in,
+        };
         if !training {
             return forward;
         }
@@ -89,9 +92,16 @@ impl Depthwise {
 /// Packs `weight` `[C, 1, k, k]` as `[taps, padded(C)]`.
 pub fn pack(conv: &Depthwise, weight: &[f32], packed: &mut [f32]) {
     let taps = conv.kernel * conv.kernel;
-    for (tap, row) in packed[..conv.packed_len()].chunks_exact_mut(padded(conv.channels)).enumerate() {
+    for (tap, row) in packed[..conv.packed_len()]
+        .chunks_exact_mut(padded(conv.channels))
+        .enumerate()
+    {
         for (channel, slot) in row.iter_mut().enumerate() {
-            *slot = if channel < conv.channels { weight[channel * taps + tap] } else { 0.0 };
+            *slot = if channel < conv.channels {
+                weight[channel * taps + tap]
+            } else {
+                0.0
+            };
         }
     }
 }
@@ -99,5 +109,7 @@ pub fn pack(conv: &Depthwise, weight: &[f32], packed: &mut [f32]) {
 /// Rows in a band: the largest divisor of the height that gives at least [`CHUNKS`] chunks, so that all bands are equal.
 fn band(images: usize, height: usize) -> usize {
     let wanted = CHUNKS.div_ceil(images).min(height);
-    (wanted..=height).find(|bands| height.is_multiple_of(*bands)).map_or(1, |bands| height / bands)
+    (wanted..=height)
+        .find(|bands| height.is_multiple_of(*bands))
+        .map_or(1, |bands| height / bands)
 }

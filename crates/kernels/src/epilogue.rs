@@ -12,14 +12,7 @@ pub(crate) trait Epilogue {
     ///
     /// # Safety
     /// Rows and channels lie inside the buffers that the epilogue was made with.
-    unsafe fn take<V: Vector>(
-        &mut self,
-        values: *const f32,
-        count: usize,
-        row: usize,
-        step: usize,
-        block: usize,
-    );
+    unsafe fn take<V: Vector>(&mut self, values: *const f32, count: usize, row: usize, step: usize, block: usize);
 }
 
 /// Stores, nothing else.
@@ -90,30 +83,41 @@ pub(crate) struct Mask<'a> {
 #[inline(always)]
 unsafe fn read<V: Vector>(from: *const f32, lanes: usize) -> V {
     // SAFETY: the caller promises `lanes` readable values.
-    unsafe { if lanes == V::LANES { V::load(from) } else { V::load_part(from, lanes) } }
+    unsafe {
+        if lanes == V::LANES {
+            V::load(from)
+        } else {
+            V::load_part(from, lanes)
+        }
+    }
 }
 
 #[inline(always)]
 unsafe fn write<V: Vector>(value: V, to: *mut f32, lanes: usize) {
     // SAFETY: the caller promises room for `lanes` values.
-    unsafe { if lanes == V::LANES { value.store(to) } else { value.store_part(to, lanes) } }
+    unsafe {
+        if lanes == V::LANES {
+            value.store(to)
+        } else {
+            value.store_part(to, lanes)
+        }
+    }
 }
 
 // SAFETY of the blocks below: the trait's contract; per-channel vectors are padded.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Epilogue for Store {
     #[inline(always)]
-    unsafe fn take<V: Vector>(
-        &mut self,
-        values: *const f32,
-        count: usize,
-        row: usize,
-        step: usize,
-        block: usize,
-    ) {
+    unsafe fn take<V: Vector>(&mut self, values: *const f32, count: usize, row: usize, step: usize, block: usize) {
         let lanes = V::LANES.min(self.channels - block * V::LANES);
         for i in 0..count {
-            unsafe { write(V::load(values.add(i * V::LANES)), self.out.add((row + i * step) * self.channels + block * V::LANES), lanes) };
+            unsafe {
+                write(
+                    V::load(values.add(i * V::LANES)),
+                    self.out.add((row + i * step) * self.channels + block * V::LANES),
+                    lanes,
+                )
+            };
         }
     }
 }
@@ -121,14 +125,7 @@ impl Epilogue for Store {
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Epilogue for Measure {
     #[inline(always)]
-    unsafe fn take<V: Vector>(
-        &mut self,
-        values: *const f32,
-        count: usize,
-        row: usize,
-        step: usize,
-        block: usize,
-    ) {
+    unsafe fn take<V: Vector>(&mut self, values: *const f32, count: usize, row: usize, step: usize, block: usize) {
         unsafe {
             let lanes = V::LANES.min(self.channels - block * V::LANES);
             let stride = padded(self.channels);
@@ -142,7 +139,11 @@ impl Epilogue for Measure {
             let (shift, mut first, mut second) = (V::load(shift_at), V::load(first_at), V::load(second_at));
             for i in 0..count {
                 let value = V::load(values.add(i * V::LANES));
-                write(value, self.out.add((row + i * step) * self.channels + block * V::LANES), lanes);
+                write(
+                    value,
+                    self.out.add((row + i * step) * self.channels + block * V::LANES),
+                    lanes,
+                );
                 let centred = value.sub(shift);
                 first = first.add(centred);
                 second = centred.mul_add(centred, second);
@@ -167,22 +168,19 @@ impl Mask<'_> {
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Epilogue for Mask<'_> {
     #[inline(always)]
-    unsafe fn take<V: Vector>(
-        &mut self,
-        values: *const f32,
-        count: usize,
-        row: usize,
-        step: usize,
-        block: usize,
-    ) {
+    unsafe fn take<V: Vector>(&mut self, values: *const f32, count: usize, row: usize, step: usize, block: usize) {
         unsafe {
             let at = block * V::LANES;
             let lanes = V::LANES.min(self.channels - at);
             let Some(below) = self.below else {
                 for i in 0..count {
-                let value = V::load(values.add(i * V::LANES));
+                    let value = V::load(values.add(i * V::LANES));
                     let to = self.out.add((row + i * step) * self.channels + at);
-                    let dz = if self.accumulate { value.add(read(to, lanes)) } else { value };
+                    let dz = if self.accumulate {
+                        value.add(read(to, lanes))
+                    } else {
+                        value
+                    };
                     write(dz, to, lanes);
                 }
                 return;

@@ -50,7 +50,11 @@ impl Isa {
             Err(_) => Ok(*all.last().expect("portable is always there")),
             Ok(name) => all.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| {
                 let names: Vec<_> = all.iter().map(|isa| isa.name()).collect();
-                IsaError(format!("{}={name}: this machine has {}", Self::VARIABLE, names.join(", ")))
+                IsaError(format!(
+                    "{}={name}: this machine has {}",
+                    Self::VARIABLE,
+                    names.join(", ")
+                ))
             }),
         }
     }

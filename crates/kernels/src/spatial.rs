@@ -9,7 +9,10 @@ use rayon::prelude::*;
 
 /// Memory for any sweep of this module.
 pub fn needs(images: usize, channels: usize) -> Needs {
-    Needs { partials: images * 2 * padded(channels), scratch: 2 * padded(channels) }
+    Needs {
+        partials: images * 2 * padded(channels),
+        scratch: 2 * padded(channels),
+    }
 }
 
 /// Mean of `source` over the `pixels` of each image: `[N, C]`.
@@ -22,7 +25,15 @@ pub fn mean(
     channels: usize,
     out: &mut [f32],
 ) {
-    reduce(isa, workspace, None, source, (images, pixels, channels), 1.0 / pixels as f32, out);
+    reduce(
+        isa,
+        workspace,
+        None,
+        source,
+        (images, pixels, channels),
+        1.0 / pixels as f32,
+        out,
+    );
 }
 
 /// Sum of `other * source` over the pixels of each image: `[N, C]`. `other` is `[rows, C]`.
@@ -38,7 +49,15 @@ pub fn dot(
     out: &mut [f32],
 ) {
     assert!(other.len() >= images * pixels * channels);
-    reduce(isa, workspace, Some(other), source, (images, pixels, channels), 1.0, out);
+    reduce(
+        isa,
+        workspace,
+        Some(other),
+        source,
+        (images, pixels, channels),
+        1.0,
+        out,
+    );
 }
 
 fn reduce(
@@ -52,11 +71,25 @@ fn reduce(
 ) {
     source.check(images * pixels, channels);
     let (_, scratch) = workspace.split(0);
-    out[..images * channels].par_chunks_mut(channels).enumerate().for_each(|(image, out)| {
-        let scratch = &mut scratch.area()[..2 * padded(channels)];
-        // SAFETY: lengths were checked, the scratch has two rows.
-        unsafe { isa.run(Reduce { other, source, image, pixels, channels, factor, out, scratch }) };
-    });
+    out[..images * channels]
+        .par_chunks_mut(channels)
+        .enumerate()
+        .for_each(|(image, out)| {
+            let scratch = &mut scratch.area()[..2 * padded(channels)];
+            // SAFETY: lengths were checked, the scratch has two rows.
+            unsafe {
+                isa.run(Reduce {
+                    other,
+                    source,
+                    image,
+                    pixels,
+                    channels,
+                    factor,
+                    out,
+                    scratch,
+                })
+            };
+        });
 }
 
 struct Reduce<'a> {
@@ -80,14 +113,19 @@ impl Kernel for Reduce<'_> {
             let at = self.image * self.pixels + pixel;
             // SAFETY: the row exists; both scratch rows are padded.
             unsafe {
-                self.source.read::<V>(at, self.image, channels, row.as_mut_ptr(), V::LANES);
+                self.source
+                    .read::<V>(at, self.image, channels, row.as_mut_ptr(), V::LANES);
                 for b in 0..channels.div_ceil(V::LANES) {
                     let c = b * V::LANES;
                     let mut x = V::load(row.as_ptr().add(c));
                     if let Some(other) = self.other {
                         let other = other.as_ptr().add(at * channels + c);
                         let lanes = V::LANES.min(channels - c);
-                        x = x.mul(if lanes == V::LANES { V::load(other) } else { V::load_part(other, lanes) });
+                        x = x.mul(if lanes == V::LANES {
+                            V::load(other)
+                        } else {
+                            V::load_part(other, lanes)
+                        });
                     }
                     x.add(V::load(sums.as_ptr().add(c))).store(sums.as_mut_ptr().add(c));
                 }
@@ -133,9 +171,23 @@ pub fn spread(
             let out = out.as_mut_ptr();
             let first_row = image * pixels;
             let (accumulate, below, partials) = (sink.accumulate, sink.below, partials.as_mut_ptr());
-            let mask = Mask { out, first_row, channels, accumulate, below, partials };
+            let mask = Mask {
+                out,
+                first_row,
+                channels,
+                accumulate,
+                below,
+                partials,
+            };
             // SAFETY: lengths were checked.
-            unsafe { isa.run(Spread { gradient: scratch, gate, pixels, mask }) };
+            unsafe {
+                isa.run(Spread {
+                    gradient: scratch,
+                    gate,
+                    pixels,
+                    mask,
+                })
+            };
         });
     sums.merge(partials, partial);
 }
@@ -163,7 +215,11 @@ impl Kernel for Spread<'_> {
                     if let Some(gate) = self.gate {
                         let from = mask.out.add(pixel * channels + c);
                         let lanes = V::LANES.min(channels - c);
-                        let gated = if lanes == V::LANES { V::load(from) } else { V::load_part(from, lanes) };
+                        let gated = if lanes == V::LANES {
+                            V::load(from)
+                        } else {
+                            V::load_part(from, lanes)
+                        };
                         dx = gated.mul_add(V::load(gate.as_ptr().add(c)), dx);
                     }
                     dx.store(result.as_mut_ptr());
@@ -182,11 +238,23 @@ pub fn add(isa: Isa, workspace: &mut Workspace, a: Source, b: Source, rows: usiz
     b.check(rows, channels);
     assert!(a.gate.is_none() && b.gate.is_none());
     let (_, scratch) = workspace.split(0);
-    out[..rows * channels].par_chunks_mut(ROWS * channels).enumerate().for_each(|(chunk, out)| {
-        let scratch = &mut scratch.area()[..2 * padded(channels)];
-        // SAFETY: lengths were checked, the scratch has two rows.
-        unsafe { isa.run(Add { a, b, first: chunk * ROWS, channels, out, scratch }) };
-    });
+    out[..rows * channels]
+        .par_chunks_mut(ROWS * channels)
+        .enumerate()
+        .for_each(|(chunk, out)| {
+            let scratch = &mut scratch.area()[..2 * padded(channels)];
+            // SAFETY: lengths were checked, the scratch has two rows.
+            unsafe {
+                isa.run(Add {
+                    a,
+                    b,
+                    first: chunk * ROWS,
+                    channels,
+                    out,
+                    scratch,
+                })
+            };
+        });
 }
 
 struct Add<'a> {
@@ -206,8 +274,10 @@ impl Kernel for Add<'_> {
         for (row, out) in self.out.chunks_exact_mut(channels).enumerate() {
             // SAFETY: the rows exist; both scratch rows are padded.
             unsafe {
-                self.a.read::<V>(self.first + row, 0, channels, left.as_mut_ptr(), V::LANES);
-                self.b.read::<V>(self.first + row, 0, channels, right.as_mut_ptr(), V::LANES);
+                self.a
+                    .read::<V>(self.first + row, 0, channels, left.as_mut_ptr(), V::LANES);
+                self.b
+                    .read::<V>(self.first + row, 0, channels, right.as_mut_ptr(), V::LANES);
             }
             for ((out, left), right) in out.iter_mut().zip(left.iter()).zip(right.iter()) {
                 *out = left + right;
@@ -215,4 +285,3 @@ impl Kernel for Add<'_> {
         }
     }
 }
-

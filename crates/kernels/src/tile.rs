@@ -76,8 +76,14 @@ impl Rows for Source<'_> {
             let (full, rest) = (channels / V::LANES, channels % V::LANES);
             for b in 0..full + usize::from(rest > 0) {
                 let at = b * V::LANES;
-                let y = if b < full { V::load(raw.add(at)) } else { V::load_part(raw.add(at), rest) };
-                let mut x = y.mul_add(V::load(scale.add(at)), V::load(shift.add(at))).at_least(floor);
+                let y = if b < full {
+                    V::load(raw.add(at))
+                } else {
+                    V::load_part(raw.add(at), rest)
+                };
+                let mut x = y
+                    .mul_add(V::load(scale.add(at)), V::load(shift.add(at)))
+                    .at_least(floor);
                 if let Some(gate) = gate {
                     x = x.mul(V::load(gate.add(at)));
                 }
@@ -92,7 +98,10 @@ impl Rows for Gradient<'_> {
     #[inline(always)]
     unsafe fn read<V: Vector>(&self, row: usize, _image: usize, channels: usize, to: *mut f32, stride: usize) {
         unsafe {
-            let (dz, y) = (self.dz.as_ptr().add(row * channels), self.y.as_ptr().add(row * channels));
+            let (dz, y) = (
+                self.dz.as_ptr().add(row * channels),
+                self.y.as_ptr().add(row * channels),
+            );
             let (full, rest) = (channels / V::LANES, channels % V::LANES);
             for b in 0..full + usize::from(rest > 0) {
                 let at = b * V::LANES;
@@ -101,8 +110,12 @@ impl Rows for Gradient<'_> {
                 } else {
                     (V::load_part(dz.add(at), rest), V::load_part(y.add(at), rest))
                 };
-                let shift = y.mul_add(V::load(self.y_scale.as_ptr().add(at)), V::load(self.shift.as_ptr().add(at)));
-                dz.mul_add(V::load(self.dz_scale.as_ptr().add(at)), shift).store(to.add(b * stride));
+                let shift = y.mul_add(
+                    V::load(self.y_scale.as_ptr().add(at)),
+                    V::load(self.shift.as_ptr().add(at)),
+                );
+                dz.mul_add(V::load(self.dz_scale.as_ptr().add(at)), shift)
+                    .store(to.add(b * stride));
             }
         }
     }

@@ -14,7 +14,10 @@ pub struct Needs {
 impl Needs {
     /// What suffices for either of two operations that run one after the other.
     pub fn max(self, other: Self) -> Self {
-        Self { partials: self.partials.max(other.partials), scratch: self.scratch.max(other.scratch) }
+        Self {
+            partials: self.partials.max(other.partials),
+            scratch: self.scratch.max(other.scratch),
+        }
     }
 }
 
@@ -54,6 +57,8 @@ impl Scratch {
     pub(crate) fn area(&self) -> MutexGuard<'_, Vec<f32>> {
         let worker = rayon::current_thread_index().unwrap_or(0);
         // A poisoned area holds stale numbers, which kernels overwrite anyway.
-        self.0[worker % self.0.len()].lock().unwrap_or_else(PoisonError::into_inner)
+        self.0[worker % self.0.len()]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

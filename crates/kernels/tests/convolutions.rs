@@ -27,7 +27,9 @@ fn check_dense(conv: Dense, images: usize, relu: bool, accumulate: bool) {
     let dy = output.values(conv.c_out);
     let (mut dx, dw) = dense::reference::backward(&conv, images, &input.values(), &wide(&weight), &dy);
     if accumulate {
-        dx.iter_mut().zip(&before).for_each(|(dx, &before)| *dx += f64::from(before));
+        dx.iter_mut()
+            .zip(&before)
+            .for_each(|(dx, &before)| *dx += f64::from(before));
     }
     let (dz, sums, centred) = input.sink(&dx);
     on_every_isa(|isa| {
@@ -38,34 +40,85 @@ fn check_dense(conv: Dense, images: usize, relu: bool, accumulate: bool) {
         dense::pack(isa, &conv, &weight, &mut packed);
         let mut seen = Moments::new(conv.c_out);
         let values = Input::Values(input.source());
-        dense::forward(isa, &mut workspace, &conv, images, values, &packed, &mut out, Some(&mut seen));
+        dense::forward(
+            isa,
+            &mut workspace,
+            &conv,
+            images,
+            values,
+            &packed,
+            &mut out,
+            Some(&mut seen),
+        );
         close(&format!("{what} y"), &out, &y, TOLERANCE);
         close(&format!("{what} mean"), &narrow(&seen.mean), &mean, TOLERANCE);
-        close(&format!("{what} variance"), &narrow(&seen.variance), &variance, TOLERANCE);
+        close(
+            &format!("{what} variance"),
+            &narrow(&seen.variance),
+            &variance,
+            TOLERANCE,
+        );
         let mut plain = vec![f32::NAN; rows_out * conv.c_out];
         dense::forward(isa, &mut workspace, &conv, images, values, &packed, &mut plain, None);
         assert_eq!(out, plain, "{what}: measuring changes nothing");
 
         dense::pack_transposed(isa, &conv, &weight, &mut packed);
-        let mut out = if accumulate { before.clone() } else { vec![f32::NAN; before.len()] };
+        let mut out = if accumulate {
+            before.clone()
+        } else {
+            vec![f32::NAN; before.len()]
+        };
         let mut seen = Sums::new(conv.c_in);
         let mut seen_dw = vec![f32::NAN; dw.len()];
-        let sink = Sink { out: &mut out, accumulate, below: Some(input.below()) };
+        let sink = Sink {
+            out: &mut out,
+            accumulate,
+            below: Some(input.below()),
+        };
         if conv.kernel == 1 && conv.stride == 1 {
             let gradient = output.gradient();
             dense::backward(
-                isa, &mut workspace, &conv, images, values, gradient, &packed, sink, &mut seen, &mut seen_dw,
+                isa,
+                &mut workspace,
+                &conv,
+                images,
+                values,
+                gradient,
+                &packed,
+                sink,
+                &mut seen,
+                &mut seen_dw,
             );
         } else {
-            dense::weight_gradient(isa, &mut workspace, &conv, images, values, output.gradient(), &mut seen_dw);
+            dense::weight_gradient(
+                isa,
+                &mut workspace,
+                &conv,
+                images,
+                values,
+                output.gradient(),
+                &mut seen_dw,
+            );
             dense::input_gradient(
-                isa, &mut workspace, &conv, images, output.gradient(), &packed, sink, &mut seen,
+                isa,
+                &mut workspace,
+                &conv,
+                images,
+                output.gradient(),
+                &packed,
+                sink,
+                &mut seen,
             );
         }
         close(&format!("{what} dz"), &out, &dz, TOLERANCE);
         close(&format!("{what} dw"), &seen_dw, &dw, TOLERANCE);
         close(&format!("{what} sum dz"), &narrow(&seen.dz), &sums, TOLERANCE);
-        close(&format!("{what} sum dz centred"), &narrow(&seen.dz_centred), &centred, TOLERANCE);
+        close(
+            &format!("{what} sum dz centred"),
+            &narrow(&seen.dz_centred),
+            &centred,
+            TOLERANCE,
+        );
     });
 }
 
@@ -73,28 +126,82 @@ fn check_dense(conv: Dense, images: usize, relu: bool, accumulate: bool) {
 fn dense_sweeps_equal_the_reference() {
     for c_in in [1, 3, 8, 16, 17, 24, 40, 72] {
         for c_out in [1, 5, 8, 16, 24, 33, 40, 80] {
-            let conv = Dense { kernel: 1, stride: 1, c_in, c_out, height: 5, width: 7 };
+            let conv = Dense {
+                kernel: 1,
+                stride: 1,
+                c_in,
+                c_out,
+                height: 5,
+                width: 7,
+            };
             check_dense(conv, 3, c_in % 2 == 0, c_out % 2 == 0);
         }
     }
-    for (c_in, c_out, size, images) in [(16, 48, 28, 2), (1152, 320, 7, 1), (96, 576, 14, 1), (320, 1280, 7, 2), (7, 9, 1, 1)] {
-        check_dense(Dense { kernel: 1, stride: 1, c_in, c_out, height: size, width: size }, images, true, false);
+    for (c_in, c_out, size, images) in [
+        (16, 48, 28, 2),
+        (1152, 320, 7, 1),
+        (96, 576, 14, 1),
+        (320, 1280, 7, 2),
+        (7, 9, 1, 1),
+    ] {
+        check_dense(
+            Dense {
+                kernel: 1,
+                stride: 1,
+                c_in,
+                c_out,
+                height: size,
+                width: size,
+            },
+            images,
+            true,
+            false,
+        );
     }
-    for (kernel, stride, c_in, c_out, height, width) in
-        [(3, 2, 3, 32, 17, 14), (3, 1, 32, 16, 9, 11), (3, 1, 5, 7, 4, 3), (5, 2, 8, 3, 6, 7), (1, 2, 16, 8, 5, 5), (3, 2, 24, 40, 3, 2)]
-    {
-        check_dense(Dense { kernel, stride, c_in, c_out, height, width }, 2, true, stride == 1);
+    for (kernel, stride, c_in, c_out, height, width) in [
+        (3, 2, 3, 32, 17, 14),
+        (3, 1, 32, 16, 9, 11),
+        (3, 1, 5, 7, 4, 3),
+        (5, 2, 8, 3, 6, 7),
+        (1, 2, 16, 8, 5, 5),
+        (3, 2, 24, 40, 3, 2),
+    ] {
+        check_dense(
+            Dense {
+                kernel,
+                stride,
+                c_in,
+                c_out,
+                height,
+                width,
+            },
+            2,
+            true,
+            stride == 1,
+        );
     }
 }
 
 #[test]
 fn the_stem_reads_bytes_as_it_reads_values() {
-    let conv = Dense { kernel: 3, stride: 2, c_in: 3, c_out: 32, height: 15, width: 22 };
+    let conv = Dense {
+        kernel: 3,
+        stride: 2,
+        c_in: 3,
+        c_out: 32,
+        height: 15,
+        width: 22,
+    };
     let (images, random) = (2, &mut Random::new(5));
-    let pixels: Vec<u8> = (0..conv.rows_in(images) * 3).map(|_| ((random.value() + 1.0) * 127.9) as u8).collect();
+    let pixels: Vec<u8> = (0..conv.rows_in(images) * 3)
+        .map(|_| ((random.value() + 1.0) * 127.9) as u8)
+        .collect();
     let (scale, shift) = ([0.02, 0.03, 0.01], [-2.0, -1.5, 0.3]);
-    let values: Vec<f32> =
-        pixels.iter().enumerate().map(|(i, &p)| f32::from(p) * scale[i % 3] + shift[i % 3]).collect();
+    let values: Vec<f32> = pixels
+        .iter()
+        .enumerate()
+        .map(|(i, &p)| f32::from(p) * scale[i % 3] + shift[i % 3])
+        .collect();
     let weight = random.values(conv.depth() * conv.c_out);
     let (one, zero) = (vec![1.0; 16], vec![0.0; 16]);
     on_every_isa(|isa| {
@@ -106,8 +213,23 @@ fn the_stem_reads_bytes_as_it_reads_values() {
             dense::forward(isa, &mut workspace, &conv, images, input, &packed, &mut out, None);
             out
         };
-        let source = mnasnet_kernels::Source { raw: &values, scale: &one, shift: &zero, relu: false, gate: None };
-        assert_eq!(run(Input::Bytes { pixels: &pixels, scale, shift }), run(Input::Values(source)), "{}", isa.name());
+        let source = mnasnet_kernels::Source {
+            raw: &values,
+            scale: &one,
+            shift: &zero,
+            relu: false,
+            gate: None,
+        };
+        assert_eq!(
+            run(Input::Bytes {
+                pixels: &pixels,
+                scale,
+                shift
+            }),
+            run(Input::Values(source)),
+            "{}",
+            isa.name()
+        );
     });
 }
 
@@ -130,23 +252,53 @@ fn check_depthwise(conv: Depthwise, images: usize, relu: bool) {
         let mut out = vec![f32::NAN; rows_out * conv.channels];
         let mut seen = Moments::new(conv.channels);
         depthwise::forward(
-            isa, &mut workspace, &conv, images, input.source(), &packed, &mut out, Some(&mut seen),
+            isa,
+            &mut workspace,
+            &conv,
+            images,
+            input.source(),
+            &packed,
+            &mut out,
+            Some(&mut seen),
         );
         close(&format!("{what} y"), &out, &y, TOLERANCE);
         close(&format!("{what} mean"), &narrow(&seen.mean), &mean, TOLERANCE);
-        close(&format!("{what} variance"), &narrow(&seen.variance), &variance, TOLERANCE);
+        close(
+            &format!("{what} variance"),
+            &narrow(&seen.variance),
+            &variance,
+            TOLERANCE,
+        );
         let mut out = vec![f32::NAN; rows_in * conv.channels];
         let mut seen = Sums::new(conv.channels);
         let mut seen_dw = vec![f32::NAN; dw.len()];
-        let sink = Sink { out: &mut out, accumulate: false, below: Some(input.below()) };
+        let sink = Sink {
+            out: &mut out,
+            accumulate: false,
+            below: Some(input.below()),
+        };
         let (source, gradient) = (input.source(), output.gradient());
         depthwise::backward(
-            isa, &mut workspace, &conv, images, source, gradient, &packed, sink, &mut seen, &mut seen_dw,
+            isa,
+            &mut workspace,
+            &conv,
+            images,
+            source,
+            gradient,
+            &packed,
+            sink,
+            &mut seen,
+            &mut seen_dw,
         );
         close(&format!("{what} dz"), &out, &dz, TOLERANCE);
         close(&format!("{what} dw"), &seen_dw, &dw, TOLERANCE);
         close(&format!("{what} sum dz"), &narrow(&seen.dz), &sums, TOLERANCE);
-        close(&format!("{what} sum dz centred"), &narrow(&seen.dz_centred), &centred, TOLERANCE);
+        close(
+            &format!("{what} sum dz centred"),
+            &narrow(&seen.dz_centred),
+            &centred,
+            TOLERANCE,
+        );
     });
 }
 
@@ -155,13 +307,37 @@ fn depthwise_sweeps_equal_the_reference() {
     for kernel in [1, 3, 5, 7] {
         for stride in [1, 2, 3] {
             for (channels, height, width) in [(1, 1, 1), (8, 3, 2), (5, 7, 9), (24, 14, 13), (40, 6, 17), (33, 8, 8)] {
-                check_depthwise(Depthwise { kernel, stride, channels, height, width }, 2, channels != 24);
+                check_depthwise(
+                    Depthwise {
+                        kernel,
+                        stride,
+                        channels,
+                        height,
+                        width,
+                    },
+                    2,
+                    channels != 24,
+                );
             }
         }
     }
-    for (kernel, stride, channels, size, images) in
-        [(3, 2, 48, 56, 1), (5, 2, 72, 28, 2), (5, 1, 480, 14, 1), (5, 1, 1152, 7, 1), (3, 1, 32, 56, 1)]
-    {
-        check_depthwise(Depthwise { kernel, stride, channels, height: size, width: size }, images, true);
+    for (kernel, stride, channels, size, images) in [
+        (3, 2, 48, 56, 1),
+        (5, 2, 72, 28, 2),
+        (5, 1, 480, 14, 1),
+        (5, 1, 1152, 7, 1),
+        (3, 1, 32, 56, 1),
+    ] {
+        check_depthwise(
+            Depthwise {
+                kernel,
+                stride,
+                channels,
+                height: size,
+                width: size,
+            },
+            images,
+            true,
+        );
     }
 }

@@ -10,7 +10,10 @@ fn spatial_sweeps_equal_their_definitions() {
     for (images, pixels, channels) in [(1, 1, 1), (2, 49, 40), (3, 12, 17), (2, 30, 96)] {
         let random = &mut Random::new(channels as u64);
         let rows = images * pixels;
-        let (a, b) = (Activation::new(random, rows, channels, true), Activation::new(random, rows, channels, false));
+        let (a, b) = (
+            Activation::new(random, rows, channels, true),
+            Activation::new(random, rows, channels, false),
+        );
         let other = random.values(rows * channels);
         let gate = random.values(images * padded(channels));
         let mean_gradient = random.values(images * channels);
@@ -20,14 +23,27 @@ fn spatial_sweeps_equal_their_definitions() {
         };
         let values = a.values();
         let mean = each(&|n, c| (0..pixels).map(|p| values[at(n, p, c)]).sum::<f64>() / pixels as f64);
-        let dot = each(&|n, c| (0..pixels).map(|p| values[at(n, p, c)] * f64::from(other[at(n, p, c)])).sum::<f64>());
+        let dot = each(&|n, c| {
+            (0..pixels)
+                .map(|p| values[at(n, p, c)] * f64::from(other[at(n, p, c)]))
+                .sum::<f64>()
+        });
         let sum: Vec<f64> = a.values().iter().zip(b.values()).map(|(a, b)| a + b).collect();
         for isa in Isa::available() {
             let mut workspace = Workspace::new(spatial::needs(images, channels), 2);
             let mut out = vec![f32::NAN; images * channels];
             spatial::mean(isa, &mut workspace, a.source(), images, pixels, channels, &mut out);
             close("mean", &out, &mean, 1e-6);
-            spatial::dot(isa, &mut workspace, &other, a.source(), images, pixels, channels, &mut out);
+            spatial::dot(
+                isa,
+                &mut workspace,
+                &other,
+                a.source(),
+                images,
+                pixels,
+                channels,
+                &mut out,
+            );
             close("dot", &out, &dot, 1e-6);
             let mut out = vec![f32::NAN; rows * channels];
             spatial::add(isa, &mut workspace, a.source(), b.source(), rows, channels, &mut out);
@@ -37,17 +53,33 @@ fn spatial_sweeps_equal_their_definitions() {
                     .map(|i| {
                         let (image, c) = (i / channels / pixels, i % channels);
                         let spread = f64::from(mean_gradient[image * channels + c]) / pixels as f64;
-                        let gate = if gated { f64::from(gate[image * padded(channels) + c]) } else { 0.0 };
+                        let gate = if gated {
+                            f64::from(gate[image * padded(channels) + c])
+                        } else {
+                            0.0
+                        };
                         spread + f64::from(other[i]) * gate
                     })
                     .collect();
                 let (dz, sums, centred) = a.sink(&dx);
                 let mut out = other.clone();
                 let mut seen = Sums::new(channels);
-                let sink = Sink { out: &mut out, accumulate: false, below: Some(a.below()) };
+                let sink = Sink {
+                    out: &mut out,
+                    accumulate: false,
+                    below: Some(a.below()),
+                };
                 let gate = gated.then_some(&gate[..]);
                 spatial::spread(
-                    isa, &mut workspace, &mean_gradient, gate, images, pixels, channels, sink, &mut seen,
+                    isa,
+                    &mut workspace,
+                    &mean_gradient,
+                    gate,
+                    images,
+                    pixels,
+                    channels,
+                    sink,
+                    &mut seen,
                 );
                 close("dz", &out, &dz, 1e-6);
                 close("sums", &narrow(&seen.dz), &sums, 1e-6);

@@ -46,12 +46,27 @@ pub fn backward(
         .enumerate()
         .for_each(|(chunk, ((out, weights), sums))| {
             let rows = out.len() / conv.c_in;
-            let input_part = InputPart { transposed, accumulate: sink.accumulate, below: sink.below, out, sums };
+            let input_part = InputPart {
+                transposed,
+                accumulate: sink.accumulate,
+                below: sink.below,
+                out,
+                sums,
+            };
             let scratch = &mut scratch.area()[..];
             let (first, weights) = (chunk * step, Some((input, weights)));
             // SAFETY: lengths were checked above, `needs` sized the scratch.
             unsafe {
-                isa.run(Chunk { conv, gradient, window, first, rows, weights, input: Some(input_part), scratch })
+                isa.run(Chunk {
+                    conv,
+                    gradient,
+                    window,
+                    first,
+                    rows,
+                    weights,
+                    input: Some(input_part),
+                    scratch,
+                })
             };
         });
     fold_weights(isa, conv, weights, dw);
@@ -76,14 +91,28 @@ pub fn weight_gradient(
     let weight = conv.weight_partial();
     let (partials, scratch) = workspace.split(rows.div_ceil(step) * weight);
     let window = Window::transposed(conv);
-    partials.par_chunks_mut(weight).enumerate().for_each(|(chunk, weights)| {
-        let first = chunk * step;
-        let rows = step.min(rows - first);
-        let scratch = &mut scratch.area()[..];
-        let weights = Some((input, weights));
-        // SAFETY: lengths were checked above, `needs` sized the scratch.
-        unsafe { isa.run(Chunk { conv, gradient, window, first, rows, weights, input: None, scratch }) };
-    });
+    partials
+        .par_chunks_mut(weight)
+        .enumerate()
+        .for_each(|(chunk, weights)| {
+            let first = chunk * step;
+            let rows = step.min(rows - first);
+            let scratch = &mut scratch.area()[..];
+            let weights = Some((input, weights));
+            // SAFETY: lengths were checked above, `needs` sized the scratch.
+            unsafe {
+                isa.run(Chunk {
+                    conv,
+                    gradient,
+                    window,
+                    first,
+                    rows,
+                    weights,
+                    input: None,
+                    scratch,
+                })
+            };
+        });
     fold_weights(isa, conv, partials, dw);
 }
 
@@ -107,16 +136,35 @@ pub fn input_gradient(
     let below = 2 * padded(conv.c_in);
     let (partials, scratch) = workspace.split(rows.div_ceil(step) * below);
     let window = Window::transposed(conv);
-    sink.out[..rows * conv.c_in].par_chunks_mut(step * conv.c_in).zip(partials.par_chunks_mut(below)).enumerate().for_each(
-        |(chunk, (out, sums))| {
+    sink.out[..rows * conv.c_in]
+        .par_chunks_mut(step * conv.c_in)
+        .zip(partials.par_chunks_mut(below))
+        .enumerate()
+        .for_each(|(chunk, (out, sums))| {
             let rows = out.len() / conv.c_in;
-            let input = InputPart { transposed, accumulate: sink.accumulate, below: sink.below, out, sums };
+            let input = InputPart {
+                transposed,
+                accumulate: sink.accumulate,
+                below: sink.below,
+                out,
+                sums,
+            };
             let scratch = &mut scratch.area()[..];
             let first = chunk * step;
             // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe { isa.run(Chunk { conv, gradient, window, first, rows, weights: None, input: Some(input), scratch }) };
-        },
-    );
+            unsafe {
+                isa.run(Chunk {
+                    conv,
+                    gradient,
+                    window,
+                    first,
+                    rows,
+                    weights: None,
+                    input: Some(input),
+                    scratch,
+                })
+            };
+        });
     sums.merge(partials, below);
 }
 
@@ -145,8 +193,10 @@ impl Kernel for Chunk<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let conv = self.conv;
-        let (x_len, dy_len) =
-            (TILE_ROWS * padded(conv.depth()), TILE_ROWS * padded(conv.kernel * conv.kernel * conv.c_out));
+        let (x_len, dy_len) = (
+            TILE_ROWS * padded(conv.depth()),
+            TILE_ROWS * padded(conv.kernel * conv.kernel * conv.c_out),
+        );
         let (x_tile, rest) = self.scratch.split_at_mut(x_len);
         let (dy_tile, row) = rest.split_at_mut(dy_len);
         let row = &mut row[..padded(conv.c_in.max(conv.c_out))];
@@ -170,14 +220,28 @@ impl Kernel for Chunk<'_> {
             // SAFETY: tiles fit the scratch, rows were checked by the callers.
             unsafe {
                 if weights.is_some() || conv.is_pointwise() {
-                    gather::plain::<V>(&self.gradient, pixels, conv.c_out, first, count, dy_tile.as_mut_ptr(), TILE_ROWS);
+                    gather::plain::<V>(
+                        &self.gradient,
+                        pixels,
+                        conv.c_out,
+                        first,
+                        count,
+                        dy_tile.as_mut_ptr(),
+                        TILE_ROWS,
+                    );
                 }
                 if let Some((input, partial)) = &mut weights {
                     gather::input::<V>(conv, input, first, count, x_tile.as_mut_ptr(), TILE_ROWS, row);
                     accumulate_transposed::<V>(
-                        Blocked { data: x_tile.as_ptr(), rows: TILE_ROWS },
+                        Blocked {
+                            data: x_tile.as_ptr(),
+                            rows: TILE_ROWS,
+                        },
                         conv.depth(),
-                        Blocked { data: dy_tile.as_ptr(), rows: TILE_ROWS },
+                        Blocked {
+                            data: dy_tile.as_ptr(),
+                            rows: TILE_ROWS,
+                        },
                         conv.c_out,
                         count,
                         partial.as_mut_ptr(),
@@ -191,8 +255,14 @@ impl Kernel for Chunk<'_> {
                         gather::windowed::<V>(&self.gradient, &self.window, first, count, to, TILE_ROWS, row);
                     }
                     let depth = conv.kernel * conv.kernel * conv.c_out;
-                    let transposed = Blocked { data: part.transposed.as_ptr(), rows: depth };
-                    let dy = Blocked { data: dy_tile.as_ptr(), rows: TILE_ROWS };
+                    let transposed = Blocked {
+                        data: part.transposed.as_ptr(),
+                        rows: depth,
+                    };
+                    let dy = Blocked {
+                        data: dy_tile.as_ptr(),
+                        rows: TILE_ROWS,
+                    };
                     multiply::<V, _>(dy, count, depth, transposed, conv.c_in, mask, at);
                 }
             }
@@ -205,20 +275,23 @@ fn fold_weights(isa: Isa, conv: &Dense, partials: &[f32], dw: &mut [f32]) {
     let (depth, taps, lanes) = (conv.depth(), conv.kernel * conv.kernel, isa.lanes());
     let stride = conv.weight_partial();
     let rows = padded(depth);
-    dw[..depth * conv.c_out].par_chunks_mut(depth * lanes).enumerate().for_each(|(block, dw)| {
-        let columns = dw.len() / depth;
-        for k in 0..depth {
-            let mut sums = [0.0f32; crate::simd::MAX_LANES];
-            for partial in partials.chunks_exact(stride) {
-                let at = (block * rows + k) * lanes;
-                for (sum, value) in sums.iter_mut().zip(&partial[at..at + lanes]) {
-                    *sum += value;
+    dw[..depth * conv.c_out]
+        .par_chunks_mut(depth * lanes)
+        .enumerate()
+        .for_each(|(block, dw)| {
+            let columns = dw.len() / depth;
+            for k in 0..depth {
+                let mut sums = [0.0f32; crate::simd::MAX_LANES];
+                for partial in partials.chunks_exact(stride) {
+                    let at = (block * rows + k) * lanes;
+                    for (sum, value) in sums.iter_mut().zip(&partial[at..at + lanes]) {
+                        *sum += value;
+                    }
+                }
+                let to = (k % conv.c_in) * taps + k / conv.c_in;
+                for (column, &sum) in sums.iter().enumerate().take(columns) {
+                    dw[column * depth + to] = sum;
                 }
             }
-            let to = (k % conv.c_in) * taps + k / conv.c_in;
-            for (column, &sum) in sums.iter().enumerate().take(columns) {
-                dw[column * depth + to] = sum;
-            }
-        }
-    });
+        });
 }

@@ -50,7 +50,17 @@ pub fn forward(
         .for_each(|(chunk, (out, partials))| {
             let rows = out.len() / conv.c_out;
             let scratch = &mut scratch.area()[..];
-            let chunk = Chunk { conv, input, weights, first: chunk * step, rows, out, partials, measure, scratch };
+            let chunk = Chunk {
+                conv,
+                input,
+                weights,
+                first: chunk * step,
+                rows,
+                out,
+                partials,
+                measure,
+                scratch,
+            };
             // SAFETY: lengths were checked above, `needs` sized the scratch.
             unsafe { isa.run(chunk) };
         });
@@ -77,16 +87,27 @@ impl Kernel for Chunk<'_> {
         let (conv, channels) = (self.conv, self.conv.c_out);
         let (tile, row) = self.scratch.split_at_mut(TILE_ROWS * padded(conv.depth()));
         let (tile, row) = (tile.as_mut_ptr(), &mut row[..padded(conv.c_in)]);
-        let weights = Blocked { data: self.weights.as_ptr(), rows: conv.depth() };
+        let weights = Blocked {
+            data: self.weights.as_ptr(),
+            rows: conv.depth(),
+        };
         let (out, partials) = (self.out.as_mut_ptr(), self.partials.as_mut_ptr());
         let mut store = Store { out, channels };
-        let mut measure = Measure { out, channels, partials, first_row: 0 };
+        let mut measure = Measure {
+            out,
+            channels,
+            partials,
+            first_row: 0,
+        };
         for at in (0..self.rows).step_by(TILE_ROWS) {
             let count = TILE_ROWS.min(self.rows - at);
             // SAFETY: the tile fits the scratch, the rows were checked by `forward`.
             unsafe {
                 gather::input::<V>(conv, &self.input, self.first + at, count, tile, TILE_ROWS, row);
-                let tile = Blocked { data: tile, rows: TILE_ROWS };
+                let tile = Blocked {
+                    data: tile,
+                    rows: TILE_ROWS,
+                };
                 if self.measure {
                     multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut measure, at);
                 } else {

@@ -91,7 +91,9 @@ impl Window {
                 let row = self.source(y, ky, self.from.0);
                 for kx in 0..self.kernel {
                     let column = self.source(x, kx, self.from.1);
-                    let source = row.zip(column).map(|(row, column)| (image * self.from.0 + row) * self.from.1 + column);
+                    let source = row
+                        .zip(column)
+                        .map(|(row, column)| (image * self.from.0 + row) * self.from.1 + column);
                     visit(r, ky * self.kernel + kx, source, image);
                 }
             }
@@ -184,9 +186,15 @@ pub(super) unsafe fn input<V: Vector>(
     // SAFETY: the caller's promise.
     unsafe {
         match input {
-            Input::Values(source) if conv.is_pointwise() => {
-                plain::<V>(source, conv.height * conv.width, conv.c_in, first, count, tile, tile_rows)
-            }
+            Input::Values(source) if conv.is_pointwise() => plain::<V>(
+                source,
+                conv.height * conv.width,
+                conv.c_in,
+                first,
+                count,
+                tile,
+                tile_rows,
+            ),
             Input::Values(source) => windowed::<V>(source, &window, first, count, tile, tile_rows, row),
             &Input::Bytes { pixels, scale, shift } => {
                 bytes::<V>((pixels, scale, shift), &window, first, count, tile, tile_rows)

@@ -14,14 +14,21 @@ pub fn packed_len(conv: &Dense) -> usize {
 fn fill(isa: Isa, depth: usize, columns: usize, packed: &mut [f32], value: impl Fn(usize, usize) -> f32 + Sync) {
     let lanes = isa.lanes();
     let packed = &mut packed[..depth * columns.next_multiple_of(lanes)];
-    packed.par_chunks_mut(depth * lanes).enumerate().for_each(|(block, packed)| {
-        let valid = lanes.min(columns - block * lanes);
-        for (k, row) in packed.chunks_exact_mut(lanes).enumerate() {
-            for (lane, slot) in row.iter_mut().enumerate() {
-                *slot = if lane < valid { value(k, block * lanes + lane) } else { 0.0 };
+    packed
+        .par_chunks_mut(depth * lanes)
+        .enumerate()
+        .for_each(|(block, packed)| {
+            let valid = lanes.min(columns - block * lanes);
+            for (k, row) in packed.chunks_exact_mut(lanes).enumerate() {
+                for (lane, slot) in row.iter_mut().enumerate() {
+                    *slot = if lane < valid {
+                        value(k, block * lanes + lane)
+                    } else {
+                        0.0
+                    };
+                }
             }
-        }
-    });
+        });
 }
 
 /// Packs `weight` `[C_out, C_in, k, k]` for [`super::forward`].

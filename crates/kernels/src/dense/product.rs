@@ -100,7 +100,13 @@ unsafe fn panel<V: Vector, E: Epilogue, const M: usize, const N: usize>(
                 }
             }
             for n in 0..N {
-                epilogue.take::<V>(results[n].as_ptr().cast(), M.min(rows - row), first_row + row, 1, block + n);
+                epilogue.take::<V>(
+                    results[n].as_ptr().cast(),
+                    M.min(rows - row),
+                    first_row + row,
+                    1,
+                    block + n,
+                );
             }
         }
         row += M;

@@ -41,8 +41,19 @@ pub fn backward(
         .for_each(|(chunk, (out, partials))| {
             let scratch = &mut scratch.area()[..];
             let (accumulate, below) = (sink.accumulate, sink.below);
-            let chunk =
-                Chunk { conv, source, gradient, weights, chunk, band, out, accumulate, below, partials, scratch };
+            let chunk = Chunk {
+                conv,
+                source,
+                gradient,
+                weights,
+                chunk,
+                band,
+                out,
+                accumulate,
+                below,
+                partials,
+                scratch,
+            };
             // SAFETY: lengths were checked above, `needs` sized the scratch.
             unsafe { isa.run(chunk) };
         });
@@ -175,12 +186,7 @@ unsafe fn input_row<V: Vector>(
 
 /// Adds one output row's share of the weight gradient: for all taps, dY times the pixels that the tap read.
 #[inline(always)]
-unsafe fn weight_rows<V: Vector, F: Fn(usize) -> *const f32>(
-    conv: &Depthwise,
-    dy: *const f32,
-    row: F,
-    dw: *mut f32,
-) {
+unsafe fn weight_rows<V: Vector, F: Fn(usize) -> *const f32>(conv: &Depthwise, dy: *const f32, row: F, dw: *mut f32) {
     /// Pixels of dY that stay in the first-level cache while all taps and channels pass.
     const PIXELS: usize = 16;
     let kernel = conv.kernel;

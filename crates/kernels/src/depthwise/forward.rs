@@ -38,7 +38,19 @@ pub fn forward(
         .for_each(|(chunk, (out, partials))| {
             let scratch = &mut scratch.area()[..];
             // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe { isa.run(Chunk { conv, source, weights, chunk, band, out, partials, measure, scratch }) };
+            unsafe {
+                isa.run(Chunk {
+                    conv,
+                    source,
+                    weights,
+                    chunk,
+                    band,
+                    out,
+                    partials,
+                    measure,
+                    scratch,
+                })
+            };
         });
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
@@ -65,7 +77,12 @@ impl Kernel for Chunk<'_> {
         // SAFETY: `out` and `partials` belong to this chunk.
         unsafe {
             if self.measure {
-                self.rows::<V, _>(Measure { out, channels, partials, first_row: 0 });
+                self.rows::<V, _>(Measure {
+                    out,
+                    channels,
+                    partials,
+                    first_row: 0,
+                });
             } else {
                 self.rows::<V, _>(Store { out, channels });
             }
@@ -109,7 +126,13 @@ impl Chunk<'_> {
                     }
                 }
                 let out_row = (y - first) * conv.width_out();
-                let line = Run { outputs: conv.width_out(), in_step: conv.stride, out_row, out_step: 1, channels };
+                let line = Run {
+                    outputs: conv.width_out(),
+                    in_step: conv.stride,
+                    out_row,
+                    out_step: 1,
+                    channels,
+                };
                 run::<V, E>(&taps, line, &mut epilogue);
             }
         }

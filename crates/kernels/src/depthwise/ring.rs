@@ -36,7 +36,8 @@ impl<R: Rows> Ring<'_, R> {
     /// Start of row `y`'s padding on the left.
     pub(super) fn row(&self, y: isize) -> *const f32 {
         debug_assert!(y < self.next && y + self.slots as isize >= self.next);
-        self.data.wrapping_add(y.rem_euclid(self.slots as isize) as usize * self.row_len())
+        self.data
+            .wrapping_add(y.rem_euclid(self.slots as isize) as usize * self.row_len())
     }
 
     /// Lets rows enter up to and with `last`; rows outside the image are zeros.
@@ -58,7 +59,8 @@ impl<R: Rows> Ring<'_, R> {
                 }
                 let first = (self.image * self.height + y as usize) * self.width;
                 for x in 0..self.width {
-                    self.from.read::<V>(first + x, self.image, self.channels, to.add(x * stride), V::LANES);
+                    self.from
+                        .read::<V>(first + x, self.image, self.channels, to.add(x * stride), V::LANES);
                 }
             }
         }

@@ -20,8 +20,14 @@ pub(super) struct Taps {
 
 impl Taps {
     pub(super) fn new() -> Self {
-        let none = Tap { pixels: std::ptr::null(), weights: std::ptr::null() };
-        Self { list: [none; MAX_KERNEL * MAX_KERNEL], len: 0 }
+        let none = Tap {
+            pixels: std::ptr::null(),
+            weights: std::ptr::null(),
+        };
+        Self {
+            list: [none; MAX_KERNEL * MAX_KERNEL],
+            len: 0,
+        }
     }
 
     pub(super) fn push(&mut self, tap: Tap) {
@@ -97,7 +103,13 @@ unsafe fn group<V: Vector, E: Epilogue, const TAPS: usize, const M: usize>(
             for m in 0..M {
                 sums[m].store(results.as_mut_ptr().cast::<f32>().add(m * V::LANES));
             }
-            epilogue.take::<V>(results.as_ptr().cast(), M, run.out_row + done * run.out_step, run.out_step, block);
+            epilogue.take::<V>(
+                results.as_ptr().cast(),
+                M,
+                run.out_row + done * run.out_step,
+                run.out_step,
+                block,
+            );
         }
     }
     M

@@ -1,5 +1,7 @@
 //! Random activations with everything that a sweep knows of them, and a comparison.
 
+#![allow(dead_code, reason = "no test needs every part")]
+
 use mnasnet_kernels::{Below, Gradient, Source, padded};
 
 /// SplitMix64, to uniform values in [-1, 1).
@@ -24,7 +26,9 @@ impl Random {
 
     /// A per-channel vector: values around `centre`, rubbish in the padding, which no result may depend on.
     pub fn channels(&mut self, channels: usize, centre: f32) -> Vec<f32> {
-        (0..padded(channels)).map(|c| if c < channels { centre + self.value() } else { 1e30 }).collect()
+        (0..padded(channels))
+            .map(|c| if c < channels { centre + self.value() } else { 1e30 })
+            .collect()
     }
 }
 
@@ -51,11 +55,23 @@ impl Activation {
     }
 
     pub fn source(&self) -> Source<'_> {
-        Source { raw: &self.raw, scale: &self.scale, shift: &self.shift, relu: self.relu, gate: None }
+        Source {
+            raw: &self.raw,
+            scale: &self.scale,
+            shift: &self.shift,
+            relu: self.relu,
+            gate: None,
+        }
     }
 
     pub fn below(&self) -> Below<'_> {
-        Below { raw: &self.raw, scale: &self.scale, shift: &self.shift, mean: &self.mean, relu: self.relu }
+        Below {
+            raw: &self.raw,
+            scale: &self.scale,
+            shift: &self.shift,
+            mean: &self.mean,
+            relu: self.relu,
+        }
     }
 
     fn normalised(&self, i: usize) -> f64 {
@@ -65,14 +81,24 @@ impl Activation {
 
     /// The values that readers see, in float64.
     pub fn values(&self) -> Vec<f64> {
-        let value = |i| if self.relu { self.normalised(i).max(0.0) } else { self.normalised(i) };
+        let value = |i| {
+            if self.relu {
+                self.normalised(i).max(0.0)
+            } else {
+                self.normalised(i)
+            }
+        };
         (0..self.raw.len()).map(value).collect()
     }
 
     /// What a sink makes of the gradient `dx` of the values: the masked gradient, and its two sums.
     pub fn sink(&self, dx: &[f64]) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
         let kept = |i: usize| !self.relu || self.normalised(i) > 0.0;
-        let dz: Vec<f64> = dx.iter().enumerate().map(|(i, &dx)| if kept(i) { dx } else { 0.0 }).collect();
+        let dz: Vec<f64> = dx
+            .iter()
+            .enumerate()
+            .map(|(i, &dx)| if kept(i) { dx } else { 0.0 })
+            .collect();
         let (mut sums, mut centred) = (vec![0.0; self.channels], vec![0.0; self.channels]);
         for (i, &dz) in dz.iter().enumerate() {
             let c = i % self.channels;
@@ -100,7 +126,13 @@ impl OutputGradient {
     }
 
     pub fn gradient(&self) -> Gradient<'_> {
-        Gradient { dz: &self.dz, y: &self.y, dz_scale: &self.maps[0], y_scale: &self.maps[1], shift: &self.maps[2] }
+        Gradient {
+            dz: &self.dz,
+            y: &self.y,
+            dz_scale: &self.maps[0],
+            y_scale: &self.maps[1],
+            shift: &self.maps[2],
+        }
     }
 
     pub fn values(&self, channels: usize) -> Vec<f64> {
@@ -121,7 +153,10 @@ pub fn close(what: &str, actual: &[f32], expected: &[f64], tolerance: f64) {
     let size = expected.iter().fold(0.1f64, |m, v| m.max(v.abs()));
     for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
         let error = (f64::from(a) - e).abs();
-        assert!(error <= tolerance * size, "{what}[{i}]: {a} instead of {e}, off by {error:e} of {size:e}");
+        assert!(
+            error <= tolerance * size,
+            "{what}[{i}]: {a} instead of {e}, off by {error:e} of {size:e}"
+        );
     }
 }
 
@@ -134,6 +169,8 @@ pub fn moments(values: &[f64], channels: usize) -> (Vec<f64>, Vec<f64>) {
     let rows = (values.len() / channels) as f64;
     let column = |c: usize| values.iter().skip(c).step_by(channels);
     let mean: Vec<f64> = (0..channels).map(|c| column(c).sum::<f64>() / rows).collect();
-    let variance = (0..channels).map(|c| column(c).map(|v| (v - mean[c]).powi(2)).sum::<f64>() / rows).collect();
+    let variance = (0..channels)
+        .map(|c| column(c).map(|v| (v - mean[c]).powi(2)).sum::<f64>() / rows)
+        .collect();
     (mean, variance)
 }
