@@ -8,7 +8,10 @@
 //! Invariants: kernels never allocate (their memory is a [`Workspace`] made beforehand); results do not depend on the number
 //! of threads (work is cut into chunks by shape alone, partial sums are merged in chunk order); per-channel vectors are padded
 //! to [`padded`] lengths so that whole vectors can be read at their end.
-#![allow(clippy::needless_range_loop, reason = "register tiles are arrays that several loops index together")]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "register tiles are arrays that several loops index together"
+)]
 
 pub mod batch_norm;
 pub mod dense;

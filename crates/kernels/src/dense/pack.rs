@@ -11,7 +11,15 @@ pub fn packed_len(conv: &Dense) -> usize {
     forward.max(taps * conv.c_out * crate::padded(conv.c_in))
 }
 
-fn fill(isa: Isa, depth: usize, columns: usize, packed: &mut [f32], value: impl Fn(usize, usize) -> f32 + Sync) {
+/// Fills `depth` rows of `columns` columns, where value (k, column) is `weight[first(k) + column * stride]`.
+fn fill(
+    isa: Isa,
+    (depth, columns): (usize, usize),
+    weight: &[f32],
+    stride: usize,
+    first: impl Fn(usize) -> usize + Sync,
+    packed: &mut [f32],
+) {
     let lanes = isa.lanes();
     let packed = &mut packed[..depth * columns.next_multiple_of(lanes)];
     packed
@@ -20,13 +28,12 @@ fn fill(isa: Isa, depth: usize, columns: usize, packed: &mut [f32], value: impl 
         .for_each(|(block, packed)| {
             let valid = lanes.min(columns - block * lanes);
             for (k, row) in packed.chunks_exact_mut(lanes).enumerate() {
-                for (lane, slot) in row.iter_mut().enumerate() {
-                    *slot = if lane < valid {
-                        value(k, block * lanes + lane)
-                    } else {
-                        0.0
-                    };
-                }
+                let from = weight[first(k) + block * lanes * stride..].iter().step_by(stride);
+                row[valid..].fill(0.0);
+                row[..valid]
+                    .iter_mut()
+                    .zip(from)
+                    .for_each(|(slot, &value)| *slot = value);
             }
         });
 }
@@ -34,17 +41,13 @@ fn fill(isa: Isa, depth: usize, columns: usize, packed: &mut [f32], value: impl 
 /// Packs `weight` `[C_out, C_in, k, k]` for [`super::forward`].
 pub fn pack(isa: Isa, conv: &Dense, weight: &[f32], packed: &mut [f32]) {
     let (taps, depth) = (conv.kernel * conv.kernel, conv.depth());
-    fill(isa, depth, conv.c_out, packed, |k, column| {
-        let (tap, channel) = (k / conv.c_in, k % conv.c_in);
-        weight[column * depth + channel * taps + tap]
-    });
+    let first = |k: usize| k % conv.c_in * taps + k / conv.c_in;
+    fill(isa, (depth, conv.c_out), weight, depth, first, packed);
 }
 
 /// Packs `weight` for the gradient of the input: rows are (tap, output channel), columns input channels.
 pub fn pack_transposed(isa: Isa, conv: &Dense, weight: &[f32], packed: &mut [f32]) {
     let (taps, depth) = (conv.kernel * conv.kernel, conv.depth());
-    fill(isa, taps * conv.c_out, conv.c_in, packed, |k, column| {
-        let (tap, channel) = (k / conv.c_out, k % conv.c_out);
-        weight[channel * depth + column * taps + tap]
-    });
+    let first = |k: usize| k % conv.c_out * depth + k / conv.c_out;
+    fill(isa, (taps * conv.c_out, conv.c_in), weight, taps, first, packed);
 }

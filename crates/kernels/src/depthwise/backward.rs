@@ -59,12 +59,13 @@ pub fn backward(
         });
     sums.merge(partials, partial);
     let (taps, width) = (conv.kernel * conv.kernel, padded(conv.channels));
-    dw[..conv.channels * taps].fill(0.0);
-    for partial in partials.chunks_exact(partial) {
-        for (tap, row) in partial[2 * width..].chunks_exact(width).enumerate() {
-            for (channel, value) in row.iter().enumerate().take(conv.channels) {
-                dw[channel * taps + tap] += value;
-            }
+    let (total, rest) = partials.split_at_mut(partial);
+    for partial in rest.chunks_exact(partial) {
+        total.iter_mut().zip(partial).for_each(|(total, value)| *total += value);
+    }
+    for (tap, row) in total[2 * width..].chunks_exact(width).enumerate() {
+        for (channel, &value) in row.iter().enumerate().take(conv.channels) {
+            dw[channel * taps + tap] = value;
         }
     }
 }
