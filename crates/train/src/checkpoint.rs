@@ -116,7 +116,7 @@ mod tests {
         // One written again from an earlier resume is the oldest by name, and still stays.
         let back = write(3);
         prune(folder.path(), 1, &back).unwrap();
-        assert_eq!(list(folder.path()).unwrap(), [back.clone()]);
+        assert_eq!(list(folder.path()).unwrap(), std::slice::from_ref(&back));
         assert_eq!(newest(folder.path(), "none").unwrap(), back);
         assert!(folder.path().join(BEST).exists());
         assert!(matches!(

@@ -1,6 +1,6 @@
 //! Counts of a classifier's hits, and its loss.
 
-use mnasnet_engine::{Loss, Smoothing};
+use mnasnet_engine::Loss;
 
 /// Sums over images; exact, so that the order and the size of batches do not matter to the counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,8 +29,8 @@ impl Score {
             self.images += 1;
             self.correct1 += u64::from(rank == Some(0));
             self.correct5 += u64::from(rank.is_some_and(|rank| rank < 5));
-            self.loss_sum += cross_entropy(logits, label as usize, loss);
         }
+        self.loss_sum += loss.evaluate(logits, labels, None).loss * labels.len() as f64;
     }
 
     /// Share of images that were right at once, 0 to 1.
@@ -64,24 +64,6 @@ fn rank(logits: &[f32], label: usize) -> Option<usize> {
     )
 }
 
-/// Cross entropy of one image in double precision, by the definition.
-fn cross_entropy(logits: &[f32], label: usize, loss: Loss) -> f64 {
-    let largest = logits.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-    let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
-    let log_sum = f64::from(largest) + sum.ln();
-    let own = log_sum - f64::from(logits[label]);
-    let e = f64::from(loss.smoothing);
-    if e == 0.0 {
-        return own;
-    }
-    let all: f64 = logits.iter().map(|&logit| log_sum - f64::from(logit)).sum();
-    let classes = logits.len() as f64;
-    match loss.convention {
-        Smoothing::Others => (1.0 - e) * own + e / (classes - 1.0).max(1.0) * (all - own),
-        Smoothing::Uniform => (1.0 - e) * own + e / classes * all,
-    }
-}
-
 /// Probabilities `exp(logit) / sum` in double precision.
 pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let largest = logits.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
@@ -93,6 +75,7 @@ pub fn softmax(logits: &[f32]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mnasnet_engine::Smoothing;
 
     const PLAIN: Loss = Loss {
         smoothing: 0.0,
@@ -142,15 +125,12 @@ mod tests {
     }
 
     #[test]
-    fn losses() {
-        let loss = |smoothing, convention| cross_entropy(&[1.0, 2.0, 3.0], 0, Loss { smoothing, convention });
-        // -log softmax([1,2,3]) = [2.40760596, 1.40760596, 0.40760596].
-        assert!((loss(0.0, Smoothing::Others) - 2.40760596).abs() < 1e-7);
-        let others = 0.9 * 2.40760596 + 0.05 * (1.40760596 + 0.40760596);
-        assert!((loss(0.1, Smoothing::Others) - others).abs() < 1e-7);
-        let uniform = 0.9 * 2.40760596 + 0.1 / 3.0 * (2.40760596 + 1.40760596 + 0.40760596);
-        assert!((loss(0.1, Smoothing::Uniform) - uniform).abs() < 1e-7);
-        assert!((cross_entropy(&[1000.0, 0.0], 1, PLAIN) - 1000.0).abs() < 1e-9);
+    fn the_loss_is_a_mean_over_images() {
+        let mut score = Score::default();
+        score.add(&[1.0, 2.0, 3.0, 0.0, 0.0, 0.0], &[0, 1], PLAIN);
+        score.add(&[1000.0, 0.0, 0.0], &[1], PLAIN);
+        // -log softmax([1, 2, 3])[0] is 2.40760596.
+        assert!((score.loss() - (2.40760596 + 3f64.ln() + 1000.0) / 3.0).abs() < 1e-7);
         assert_eq!(softmax(&[5.0, 5.0]), [0.5, 0.5]);
     }
 }

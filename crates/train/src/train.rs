@@ -214,7 +214,8 @@ pub fn train(
     let folder = out.join(&config.save_checkpoint_path);
     let resumed = match start {
         Start::Resume(path) => Some(WeightsFile::open(path)?),
-        _ if out.join("log.txt").exists() || !checkpoint::list(&folder)?.is_empty() => {
+        // A run that ended before its first checkpoint may be begun again.
+        _ if folder.join(checkpoint::BEST).exists() || !checkpoint::list(&folder)?.is_empty() => {
             return Err(TrainError::Occupied { folder: out.to_owned() });
         }
         _ => None,

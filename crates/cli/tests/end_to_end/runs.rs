@@ -43,7 +43,7 @@ fn a_run_leaves_settings_logs_and_checkpoints() {
         "{}",
         lines[5]
     );
-    assert!(lines[5].ends_with("], lr:[0.000]"), "{}", lines[5]);
+    assert!(lines[5].ends_with("], lr:[0.010]"), "{}", lines[5]);
     assert!(
         lines[11].starts_with("epoch time: ") && lines[11].contains(", avg loss: "),
         "{}",
