@@ -148,7 +148,7 @@ settings! {
         /// Dropout before the classifier, a probability.
         dropout: f64 = 0.2, 0.0..1.0;
         /// Initialisation of fresh weights.
-        init_scheme: InitScheme = InitScheme::Tensorflow;
+        init_scheme: InitScheme = InitScheme::MindsporeUniform;
         /// Batch norm's momentum m: running = (1 - m) * running + m * batch.
         bn_momentum: f64 = 0.1, 0.0..=1.0;
         /// Batch norm's epsilon.
