@@ -42,7 +42,7 @@ fn eval_counts_every_image() {
         assert_eq!(eval["top1"].as_f64(), Some(best.0));
         assert_eq!(eval["correct1"].as_u64().unwrap() as f64 / 9.0, best.0);
         assert!(
-            (eval["loss"].as_f64().unwrap() - best.1).abs() < 1e-5,
+            (eval["loss"].as_f64().unwrap() / best.1 - 1.0).abs() < 1e-5,
             "{} {}",
             eval["loss"],
             best.1
