@@ -3,8 +3,8 @@
 
 use crate::error::{ModelError, nearest};
 use crate::network::{ConvKind, Network, Op, Role, Tensor, TensorId, Weights};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, Uniform};
 
 /// A rule for initial weights and biases. Batch norm always starts at scale 1, shift 0, mean 0, variance 1.
