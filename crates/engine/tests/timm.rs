@@ -15,7 +15,7 @@ use serde_json::Value;
 const BATCH: usize = 3;
 
 /// Most that a result may be off, relative to the L2 norm of its tensor: about four times the worst that the portable
-/// and the AVX2 kernels were seen to be off the float64 runs. PyTorch's own float32 run is as far off (in brackets).
+/// and the AVX2 kernels were seen to be off the float64 runs. In brackets: PyTorch's own float32 run.
 ///
 /// No ReLU flips in these runs, by the choice of images; where a comparison suddenly fails by some 1e-2 in gradients
 /// alone, with kernels that round otherwise, look there first.
