@@ -46,13 +46,14 @@ impl Isa {
     /// The best instruction set of this machine, or the one that [`Isa::VARIABLE`] names.
     pub fn detect() -> Result<Self, IsaError> {
         let all = Self::available();
-        match std::env::var(Self::VARIABLE) {
-            Err(_) => Ok(*all.last().expect("portable is always there")),
-            Ok(name) => all.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| {
+        match std::env::var_os(Self::VARIABLE) {
+            None => Ok(*all.last().expect("portable is always there")),
+            Some(name) => all.iter().copied().find(|isa| name == isa.name()).ok_or_else(|| {
                 let names: Vec<_> = all.iter().map(|isa| isa.name()).collect();
                 IsaError(format!(
-                    "{}={name}: this machine has {}",
+                    "{}={}: this machine has {}",
                     Self::VARIABLE,
+                    name.display(),
                     names.join(", ")
                 ))
             }),
@@ -65,10 +66,12 @@ impl Isa {
         let mut all = vec![Kind::PortableWide, Kind::Portable];
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // Exactly the features that `run` enables.
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2 {
                 all.push(Kind::Avx2);
             }
-            if is_x86_feature_detected!("avx512f") {
+            if avx2 && is_x86_feature_detected!("avx512f") {
                 all.push(Kind::Avx512);
             }
         }

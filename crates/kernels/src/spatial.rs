@@ -69,7 +69,7 @@ fn reduce(
     factor: f32,
     out: &mut [f32],
 ) {
-    source.check(images * pixels, channels);
+    source.check(images, images * pixels, channels);
     let (_, scratch) = workspace.split(0);
     out[..images * channels]
         .par_chunks_mut(channels)
@@ -234,8 +234,8 @@ impl Kernel for Spread<'_> {
 pub fn add(isa: Isa, workspace: &mut Workspace, a: Source, b: Source, rows: usize, channels: usize, out: &mut [f32]) {
     /// Rows in a chunk.
     const ROWS: usize = 512;
-    a.check(rows, channels);
-    b.check(rows, channels);
+    a.check(0, rows, channels);
+    b.check(0, rows, channels);
     assert!(a.gate.is_none() && b.gate.is_none());
     let (_, scratch) = workspace.split(0);
     out[..rows * channels]

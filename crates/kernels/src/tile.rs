@@ -38,8 +38,9 @@ pub struct Gradient<'a> {
 }
 
 impl Source<'_> {
-    pub(crate) fn check(&self, rows: usize, channels: usize) {
+    pub(crate) fn check(&self, images: usize, rows: usize, channels: usize) {
         assert!(self.raw.len() >= rows * channels);
+        assert!(self.gate.is_none_or(|gate| gate.len() >= images * padded(channels)));
         assert!(self.scale.len() >= padded(channels) && self.shift.len() >= padded(channels));
     }
 }
@@ -55,7 +56,8 @@ impl Gradient<'_> {
 
 /// Something whose rows can be read as vectors: [`Source`] and [`Gradient`].
 pub(crate) trait Rows: Copy {
-    /// Writes row `row` of `channels` values: vector `b` goes to `to + b * stride`; lanes past the end are zero.
+    /// Writes row `row` of `channels` values: vector `b` goes to `to + b * stride`. Lanes past the last channel hold
+    /// rubbish (the map of a zero), which no result may depend on.
     ///
     /// # Safety
     /// `check` holds for the row and channels, the targets are writable, `image` is the row's image.

@@ -341,3 +341,58 @@ fn depthwise_sweeps_equal_the_reference() {
         );
     }
 }
+
+/// A gated input (squeeze-excite's): read through the gate, and its gradient left as it is, for the gate's own sweep.
+#[test]
+fn gates_are_applied_as_values_are_read() {
+    for (c_in, c_out, size, images) in [(24, 16, 5, 3), (17, 9, 7, 2), (480, 112, 14, 2)] {
+        let conv = Dense {
+            kernel: 1,
+            stride: 1,
+            c_in,
+            c_out,
+            height: size,
+            width: size,
+        };
+        let random = &mut Random::new(c_in as u64);
+        let rows = conv.rows_in(images);
+        let input = Activation::new(random, rows, c_in, true).gated(random, size * size);
+        let weight = random.values(c_in * c_out);
+        let output = OutputGradient::new(random, rows, c_out);
+        let y = dense::reference::forward(&conv, images, &input.values(), &wide(&weight));
+        let dy = output.values(c_out);
+        let (dx, dw) = dense::reference::backward(&conv, images, &input.values(), &wide(&weight), &dy);
+        on_every_isa(|isa| {
+            let what = format!("{} {conv:?}", isa.name());
+            let mut workspace = Workspace::new(conv.needs(images, true), 2);
+            let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
+            let values = Input::Values(input.source());
+            dense::pack(isa, &conv, &weight, &mut packed);
+            let mut out = vec![f32::NAN; y.len()];
+            dense::forward(isa, &mut workspace, &conv, images, values, &packed, &mut out, None);
+            close(&format!("{what} y"), &out, &y, TOLERANCE);
+            dense::pack_transposed(isa, &conv, &weight, &mut packed);
+            let (mut out, mut seen_dw) = (vec![f32::NAN; dx.len()], vec![f32::NAN; dw.len()]);
+            let sink = Sink {
+                out: &mut out,
+                accumulate: false,
+                below: None,
+            };
+            let (gradient, none) = (output.gradient(), &mut Sums::new(0));
+            dense::backward(
+                isa,
+                &mut workspace,
+                &conv,
+                images,
+                values,
+                gradient,
+                &packed,
+                sink,
+                none,
+                &mut seen_dw,
+            );
+            close(&format!("{what} dx"), &out, &dx, TOLERANCE);
+            close(&format!("{what} dw"), &seen_dw, &dw, TOLERANCE);
+        });
+    }
+}

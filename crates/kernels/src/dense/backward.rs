@@ -202,15 +202,28 @@ impl Kernel for Chunk<'_> {
         let row = &mut row[..padded(conv.c_in.max(conv.c_out))];
         let mut weights = self.weights;
         let pixels = conv.height_out() * conv.width_out();
-        let mut mask = self.input.as_ref().map(|part| Mask {
-            out: part.out.as_ptr().cast_mut(),
-            first_row: self.first,
-            channels: conv.c_in,
-            accumulate: part.accumulate,
-            below: part.below,
-            partials: part.sums.as_ptr().cast_mut(),
+        let first_row = self.first;
+        let mut sink = self.input.map(|part| {
+            let (out, partials) = (part.out.as_mut_ptr(), part.sums.as_mut_ptr());
+            let InputPart {
+                transposed,
+                accumulate,
+                below,
+                ..
+            } = part;
+            (
+                transposed,
+                Mask {
+                    out,
+                    first_row,
+                    channels: conv.c_in,
+                    accumulate,
+                    below,
+                    partials,
+                },
+            )
         });
-        if let Some(mask) = &mut mask {
+        if let Some((_, mask)) = &mut sink {
             // SAFETY: `sums` has that length.
             unsafe { mask.begin() };
         }
@@ -249,14 +262,14 @@ impl Kernel for Chunk<'_> {
                         at == 0,
                     );
                 }
-                if let (Some(part), Some(mask)) = (&self.input, &mut mask) {
+                if let Some((transposed, mask)) = &mut sink {
                     if !conv.is_pointwise() {
                         let to = dy_tile.as_mut_ptr();
                         gather::windowed::<V>(&self.gradient, &self.window, first, count, to, TILE_ROWS, row);
                     }
                     let depth = conv.kernel * conv.kernel * conv.c_out;
                     let transposed = Blocked {
-                        data: part.transposed.as_ptr(),
+                        data: transposed.as_ptr(),
                         rows: depth,
                     };
                     let dy = Blocked {

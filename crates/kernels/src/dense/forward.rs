@@ -12,8 +12,7 @@ impl Input<'_> {
     pub(super) fn check(&self, conv: &Dense, images: usize) {
         match self {
             Self::Values(source) => {
-                source.check(conv.rows_in(images), conv.c_in);
-                assert!(source.gate.is_none_or(|gate| gate.len() >= images * padded(conv.c_in)));
+                source.check(images, conv.rows_in(images), conv.c_in);
             }
             Self::Bytes { pixels, .. } => {
                 assert_eq!(conv.c_in, 3);

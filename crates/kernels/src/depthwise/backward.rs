@@ -25,7 +25,7 @@ pub fn backward(
     dw: &mut [f32],
 ) {
     conv.check();
-    source.check(conv.rows_in(images), conv.channels);
+    source.check(images, conv.rows_in(images), conv.channels);
     gradient.check(conv.rows_out(images), conv.channels);
     sink.check(conv.rows_in(images), conv.channels);
     assert!(source.gate.is_none() && weights.len() >= conv.packed_len());

@@ -23,7 +23,7 @@ pub fn forward(
     moments: Option<&mut Moments>,
 ) {
     conv.check();
-    source.check(conv.rows_in(images), conv.channels);
+    source.check(images, conv.rows_in(images), conv.channels);
     assert!(source.gate.is_none() && weights.len() >= conv.packed_len());
     let band = band(images, conv.height_out());
     let step = band * conv.width_out();

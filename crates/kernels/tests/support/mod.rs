@@ -40,6 +40,8 @@ pub struct Activation {
     pub mean: Vec<f32>,
     pub relu: bool,
     pub channels: usize,
+    /// Squeeze-excite's factors `[N, padded(C)]`, and the rows of an image.
+    pub gate: Option<(Vec<f32>, usize)>,
 }
 
 impl Activation {
@@ -51,6 +53,7 @@ impl Activation {
             mean: random.channels(channels, 0.0),
             relu,
             channels,
+            gate: None,
         }
     }
 
@@ -60,7 +63,7 @@ impl Activation {
             scale: &self.scale,
             shift: &self.shift,
             relu: self.relu,
-            gate: None,
+            gate: self.gate.as_ref().map(|(gate, _)| &gate[..]),
         }
     }
 
@@ -79,8 +82,22 @@ impl Activation {
         f64::from(self.raw[i].mul_add(self.scale[c], self.shift[c]))
     }
 
+    /// Puts a gate behind it.
+    pub fn gated(mut self, random: &mut Random, pixels: usize) -> Self {
+        let images = self.raw.len() / self.channels / pixels;
+        let gate = (0..images).flat_map(|_| random.channels(self.channels, 0.5)).collect();
+        self.gate = Some((gate, pixels));
+        self
+    }
+
     /// The values that readers see, in float64.
     pub fn values(&self) -> Vec<f64> {
+        let gate = |i: usize| match &self.gate {
+            Some((gate, pixels)) => {
+                f64::from(gate[i / self.channels / pixels * padded(self.channels) + i % self.channels])
+            }
+            None => 1.0,
+        };
         let value = |i| {
             if self.relu {
                 self.normalised(i).max(0.0)
@@ -88,7 +105,7 @@ impl Activation {
                 self.normalised(i)
             }
         };
-        (0..self.raw.len()).map(value).collect()
+        (0..self.raw.len()).map(|i| value(i) * gate(i)).collect()
     }
 
     /// What a sink makes of the gradient `dx` of the values: the masked gradient, and its two sums.
