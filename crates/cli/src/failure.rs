@@ -25,7 +25,7 @@ pub enum Exit {
     Weights = 4,
     /// Training diverged.
     Diverged = 5,
-    /// Stopped on request, and saved; as a shell reports Ctrl-C.
+    /// Stopped by Ctrl-C, as a shell reports it: saved after the first, at once after the second.
     Interrupted = 130,
 }
 
@@ -77,15 +77,30 @@ impl Failure {
             Failure::Usage(_) | Failure::Config(_) | Failure::Model(_) => Exit::Usage,
             Failure::Data(_) | Failure::Photos(_) => Exit::Data,
             Failure::Weights(_) => Exit::Weights,
-            Failure::Engine(_) | Failure::Io(..) => Exit::Other,
+            Failure::Engine(error) => of_the_engine(error),
+            Failure::Io(..) => Exit::Other,
             Failure::BrokenPipe => Exit::Success,
-            Failure::Train(error) => match error {
-                TrainError::Data(_) | TrainError::Mismatch(_) => Exit::Data,
-                TrainError::Weights(_) => Exit::Weights,
-                TrainError::Model(_) | TrainError::Occupied { .. } => Exit::Usage,
-                TrainError::Diverged { .. } => Exit::Diverged,
-                TrainError::Engine(_) | TrainError::Log { .. } | TrainError::Threads { .. } => Exit::Other,
-            },
+            Failure::Train(error) => of_training(error),
         }
+    }
+}
+
+fn of_training(error: &TrainError) -> Exit {
+    match error {
+        TrainError::Data(_) | TrainError::Mismatch(_) => Exit::Data,
+        TrainError::Weights(_) => Exit::Weights,
+        TrainError::Model(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => Exit::Usage,
+        TrainError::Diverged { .. } => Exit::Diverged,
+        TrainError::Stopped { cause, .. } => of_training(cause),
+        TrainError::Engine(error) => of_the_engine(error),
+        TrainError::Folder { .. } | TrainError::Threads { .. } => Exit::Other,
+    }
+}
+
+/// The instruction set is asked for by an environment variable, which is as good as the command line.
+fn of_the_engine(error: &EngineError) -> Exit {
+    match error {
+        EngineError::Isa(_) => Exit::Usage,
+        EngineError::Plan(_) | EngineError::Input(_) => Exit::Other,
     }
 }

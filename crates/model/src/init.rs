@@ -12,7 +12,6 @@ use rand_distr::{Distribution, Normal, Uniform};
 pub enum Scheme {
     /// TensorFlow's official MNASNet and timm: convolutions Normal(0, sqrt(2 / fan_out)) with
     /// `fan_out = k * k * c_out / groups`, classifier uniform in ±1/sqrt(classes), biases 0.
-    #[default]
     Tensorflow,
     /// torchvision's `MNASNet`: Kaiming normal by a fan-out of `k * k * c_out` that ignores groups (so depthwise weights
     /// start smaller than in [`Scheme::Tensorflow`]), classifier uniform in ±sqrt(3 / classes), biases 0.
@@ -20,33 +19,38 @@ pub enum Scheme {
     /// MindSpore up to 2.0, that of the published results: weights Normal(0, 0.01), biases 0.
     Mindspore,
     /// MindSpore from 2.1 on: weights and biases uniform in ±1/sqrt(fan_in).
+    #[default]
     MindsporeUniform,
 }
 
-/// Names on the command line and in configurations.
-const NAMES: &[(&str, Scheme)] = &[
-    ("tensorflow", Scheme::Tensorflow),
-    ("torchvision", Scheme::Torchvision),
-    ("mindspore", Scheme::Mindspore),
-    ("mindspore-uniform", Scheme::MindsporeUniform),
-];
-
 impl Scheme {
+    /// Every scheme, in the order of [`Scheme::NAMES`].
+    const ALL: [Scheme; 4] = [
+        Scheme::Tensorflow,
+        Scheme::Torchvision,
+        Scheme::Mindspore,
+        Scheme::MindsporeUniform,
+    ];
+
+    /// Names on the command line and in configurations.
+    pub const NAMES: &'static [&'static str] = &["tensorflow", "torchvision", "mindspore", "mindspore-uniform"];
+
+    /// The name of this scheme.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
     /// The scheme called `name`.
     ///
     /// # Errors
     /// An unknown name, with the nearest known one.
     pub fn by_name(name: &str) -> Result<Scheme, ModelError> {
-        let known = || NAMES.iter().map(|entry| entry.0);
-        NAMES
-            .iter()
-            .find(|entry| entry.0 == name)
-            .map(|entry| entry.1)
-            .ok_or_else(|| ModelError::UnknownScheme {
-                name: name.chars().take(64).collect(),
-                nearest: nearest(name, known()),
-                known: known().collect::<Vec<_>>().join(", "),
-            })
+        let known = Self::ALL.into_iter().find(|scheme| scheme.name() == name);
+        known.ok_or_else(|| ModelError::UnknownScheme {
+            name: name.chars().take(64).collect(),
+            nearest: nearest(name, Self::NAMES.iter().copied()),
+            known: Self::NAMES.join(", "),
+        })
     }
 
     /// Distributions of a layer's weight and bias.

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use crate::weights_file::WeightsError;
 
@@ -23,7 +22,12 @@ fn parse(name: &str) -> Option<(usize, usize)> {
     Some((epoch.parse().ok()?, step.parse().ok()?))
 }
 
-/// The checkpoints of a folder, oldest first: by time of writing, then by name. A folder that is not there has none.
+/// Epoch and step of a checkpoint, as its name has them.
+pub(crate) fn position(path: &Path) -> Option<(usize, usize)> {
+    path.file_name()?.to_str().and_then(parse)
+}
+
+/// The checkpoints of a folder in the order of training, by epoch and step: times of writing do not survive a copy. A folder that is not there has none.
 pub fn list(folder: &Path) -> Result<Vec<PathBuf>, WeightsError> {
     let error = |source| WeightsError::Io {
         action: "list",
@@ -33,37 +37,38 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>, WeightsError> {
     if !folder.exists() {
         return Ok(Vec::new());
     }
-    let mut found: Vec<(SystemTime, (usize, usize), PathBuf)> = Vec::new();
+    let mut found: Vec<((usize, usize), PathBuf)> = Vec::new();
     for entry in fs::read_dir(folder).map_err(error)? {
-        let entry = entry.map_err(error)?;
-        if let Some(position) = entry.file_name().to_str().and_then(parse) {
-            let written = entry
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .map_err(error)?;
-            found.push((written, position, entry.path()));
-        }
+        let path = entry.map_err(error)?.path();
+        found.extend(position(&path).map(|position| (position, path)));
     }
     found.sort();
-    Ok(found.into_iter().map(|(_, _, path)| path).collect())
+    Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
-/// The checkpoint to go on from: `path` itself if it is a file, else the newest of the folder `path` or of its
-/// `checkpoints`.
+/// The checkpoint to go on from: `path` itself if it is a file, else the last of the folder `path` or of its `subfolder`.
 pub fn newest(path: &Path, subfolder: &str) -> Result<PathBuf, WeightsError> {
     if path.is_file() {
         return Ok(path.to_owned());
     }
-    let mut found = list(path)?;
-    if found.is_empty() {
-        found = list(&path.join(subfolder))?;
+    let folders = [path.to_owned(), path.join(subfolder)];
+    for folder in &folders {
+        if let Some(last) = list(folder)?.pop() {
+            return Ok(last);
+        }
     }
-    found
-        .pop()
-        .ok_or_else(|| WeightsError::NoCheckpoint { path: path.to_owned() })
+    let path = path.to_owned();
+    let best = folders
+        .map(|folder| folder.join(BEST))
+        .into_iter()
+        .find(|best| best.exists());
+    Err(match best {
+        Some(best) => WeightsError::OnlyBest { path, best },
+        None => WeightsError::NoCheckpoint { path },
+    })
 }
 
-/// Removes the oldest checkpoints of a folder beyond `keep`. Call it when `written` is on disk; that one stays.
+/// Removes the first checkpoints of a folder beyond `keep`. Call it when `written` is on disk; that one stays.
 pub fn prune(folder: &Path, keep: usize, written: &Path) -> Result<(), WeightsError> {
     let found = list(folder)?;
     let surplus = found.len().saturating_sub(keep);
@@ -95,33 +100,30 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_stay() {
+    fn the_last_stay() {
         let folder = tempfile::tempdir().unwrap();
         let write = |epoch| {
             let path = folder.path().join(file_name(epoch, 7));
             fs::write(&path, "x").unwrap();
-            let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(epoch as u64);
-            fs::File::options()
-                .write(true)
-                .open(&path)
-                .unwrap()
-                .set_modified(time)
-                .unwrap();
             path
         };
-        let written: Vec<PathBuf> = [1, 2, 10, 11].into_iter().map(write).collect();
-        fs::write(folder.path().join(BEST), "x").unwrap();
-        prune(folder.path(), 2, &written[3]).unwrap();
-        assert_eq!(list(folder.path()).unwrap(), written[2..]);
-        // One written again from an earlier resume is the oldest by name, and still stays.
-        let back = write(3);
-        prune(folder.path(), 1, &back).unwrap();
-        assert_eq!(list(folder.path()).unwrap(), std::slice::from_ref(&back));
-        assert_eq!(newest(folder.path(), "none").unwrap(), back);
-        assert!(folder.path().join(BEST).exists());
         assert!(matches!(
-            newest(&folder.path().join("none"), "none"),
+            newest(folder.path(), ""),
             Err(WeightsError::NoCheckpoint { .. })
         ));
+        fs::write(folder.path().join(BEST), "x").unwrap();
+        let error = newest(folder.path(), "").unwrap_err().to_string();
+        assert!(error.contains("best.safetensors --out ANOTHER`"), "{error}");
+        // Written in no order, as a copy may leave them.
+        let [eleven, two, ten, one] = [11, 2, 10, 1].map(write);
+        assert_eq!(list(folder.path()).unwrap(), [one, two, ten.clone(), eleven.clone()]);
+        prune(folder.path(), 2, &eleven).unwrap();
+        assert_eq!(list(folder.path()).unwrap(), [ten.clone(), eleven.clone()]);
+        // One written after going back is the first, and stays.
+        let back = write(3);
+        prune(folder.path(), 2, &back).unwrap();
+        assert_eq!(list(folder.path()).unwrap(), [back, eleven.clone()]);
+        assert_eq!(newest(folder.path(), "none").unwrap(), eleven);
+        assert!(folder.path().join(BEST).exists());
     }
 }

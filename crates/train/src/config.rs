@@ -3,6 +3,9 @@
 //! The defaults are for a folder of photos that nobody has tuned for: plain momentum, one cosine, crop and flip.
 //! Keys that the MindSpore scripts' `config.py` has keep its names.
 
+use mnasnet_model::Scheme;
+use mnasnet_model::builder::MAX_WIDTH;
+
 use crate::schedule::{DecayMode, Schedule};
 use crate::setting::{Kind, Setting, choices, in_range};
 
@@ -35,20 +38,6 @@ choices! {
         Uniform = "uniform",
         /// e/(K-1) on each other class: MindSpore.
         Others = "others",
-    }
-}
-
-choices! {
-    /// How fresh weights are drawn.
-    pub enum InitScheme {
-        /// Normal with variance 2 / fan-out, as TensorFlow's MNASNet draws them.
-        Tensorflow = "tensorflow",
-        /// Kaiming normal by fan-out, classifier Kaiming uniform: torchvision's MNASNet.
-        Torchvision = "torchvision",
-        /// Normal(0, 0.01): the published MindSpore results.
-        Mindspore = "mindspore",
-        /// Uniform by fan-in: MindSpore from 2.1 on.
-        MindsporeUniform = "mindspore-uniform",
     }
 }
 
@@ -142,13 +131,13 @@ settings! {
         /// Variant: mnasnet-b1, mnasnet-a1, mnasnet-small or mnasnet-mindspore.
         model: String = "mnasnet-b1".into();
         /// Width multiplier.
-        width: f64 = 1.0, 0.05..=16.0;
+        width: f64 = 1.0, 0.05..=MAX_WIDTH;
         /// Number of classes; 0 takes as many as the data has, any other number must be the data's.
         class_num: usize = 0, 0.0..=1e6;
         /// Dropout before the classifier, a probability.
         dropout: f64 = 0.2, 0.0..1.0;
         /// Initialisation of fresh weights.
-        init_scheme: InitScheme = InitScheme::MindsporeUniform;
+        init_scheme: Scheme = Scheme::default();
         /// Batch norm's momentum m: running = (1 - m) * running + m * batch.
         bn_momentum: f64 = 0.1, 0.0..=1.0;
         /// Batch norm's epsilon.
@@ -229,7 +218,7 @@ settings! {
         threads: usize = 0, 0.0..=1024.0;
         /// Whether checkpoints are written; the best and an interrupted run's are in any case.
         save_checkpoint: bool = true;
-        /// Epochs from one checkpoint to the next.
+        /// Epochs from one checkpoint to the next; the last epoch has one in any case.
         save_checkpoint_epochs: usize = 1, 1.0..=1e6;
         /// Newest checkpoints that are kept.
         keep_checkpoint_max: usize = 5, 1.0..=1e6;
@@ -254,6 +243,16 @@ impl Config {
             text += &format!("{} = {value}\n", key.name);
         }
         text
+    }
+
+    /// The settings that differ in `other`: key, value here, value there.
+    pub fn changes(&self, other: &Self) -> Vec<(&'static str, toml::Value, toml::Value)> {
+        let values = self.values().into_iter().zip(other.values());
+        KEYS.iter()
+            .zip(values)
+            .filter(|(_, (here, there))| here != there)
+            .map(|(key, (here, there))| (key.name, here, there))
+            .collect()
     }
 
     /// The learning-rate curve where an epoch has `steps_per_epoch` steps.

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::progress::Progress;
+use crate::run_folder::replace;
+
 /// A training step, done.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct StepLog {
@@ -151,12 +154,13 @@ impl RunLog {
         fs::create_dir_all(folder)?;
         let metrics = folder.join("metrics.jsonl");
         if metrics.exists() {
-            let kept: String = fs::read_to_string(&metrics)?
+            // A line that a crash left half written may be anything but text.
+            let kept: String = String::from_utf8_lossy(&fs::read(&metrics)?)
                 .lines()
                 .filter(|line| is_before(line, global_step))
                 .flat_map(|line| [line, "\n"])
                 .collect();
-            fs::write(&metrics, kept)?;
+            replace(&metrics, kept.as_bytes())?;
         }
         let append = |path| OpenOptions::new().create(true).append(true).open(path);
         Ok(Self {
@@ -169,6 +173,13 @@ impl RunLog {
     pub fn line(&mut self, line: &str) -> io::Result<()> {
         // One write call a line, so that a reader never sees half of one.
         self.text.write_all(format!("{line}\n").as_bytes())
+    }
+
+    /// Writes to `log.txt` where a resumed run goes on, epochs counted from 0 as in the lines of steps. What stands above it
+    /// for later steps is void: they are done again.
+    pub fn resumed(&mut self, progress: &Progress) -> io::Result<()> {
+        let Progress { epoch, step, .. } = progress;
+        self.line(&format!("resumed after step {step} of epoch {epoch}"))
     }
 
     /// Writes a step to both files.

@@ -11,10 +11,19 @@ pub struct Progress {
     pub step: usize,
     /// Steps done in all.
     pub global_step: u64,
-    /// Best top-1 on the validation photos so far, 0 to 1.
-    pub best_top1: Option<f64>,
+    /// What the weights in `best.safetensors` reached.
+    pub best: Option<Best>,
     /// Sums over the current epoch's steps.
     pub sums: EpochSums,
+}
+
+/// The best epoch so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Top-1 on the validation photos, 0 to 1.
+    pub top1: f64,
+    /// Epochs that were done then.
+    pub epoch: usize,
 }
 
 /// Sums over the steps of an epoch.

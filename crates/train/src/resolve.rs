@@ -110,7 +110,7 @@ impl Resolver {
     pub fn toml(mut self, text: &str, origin: &str) -> Result<Self, ConfigError> {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
             origin: match error.span() {
-                Some(span) => format!("{origin}, line {}", text[..span.start].lines().count().max(1)),
+                Some(span) => format!("{origin}, line {}", text[..span.start].matches('\n').count() + 1),
                 None => origin.to_owned(),
             },
             message: error.message().to_owned(),
@@ -234,6 +234,10 @@ mod tests {
             "lr_max = nan",
             "run.toml: `lr_max` takes a finite number, not the float nan",
         );
+        check_refused(
+            "width = 9",
+            "run.toml: `width` must be at least 0.05 and at most 8, not 9",
+        );
         check_refused("epoch_size = -1", "run.toml: `epoch_size` cannot be -1");
         check_refused("seed = -1", "run.toml: `seed` cannot be -1");
         check_refused(
@@ -262,6 +266,9 @@ mod tests {
             .toml("a = 1\nb = = 2", "run.toml")
             .unwrap_err()
             .to_string();
+        assert!(error.starts_with("run.toml, line 2: "), "{error}");
+        // At the very start of a line.
+        let error = Resolver::new().toml("a = 1\n= 2", "run.toml").unwrap_err().to_string();
         assert!(error.starts_with("run.toml, line 2: "), "{error}");
         let error = Resolver::new().recipe_or_file("minspore").unwrap_err().to_string();
         assert!(error.contains("(did you mean `mindspore`?)"), "{error}");

@@ -138,6 +138,17 @@ pub fn in_range(value: &impl Setting, range: impl RangeBounds<f64>) -> Result<()
     Err(format!("must be {low}{joint}{high}, not {}", value.number()))
 }
 
+impl Setting for mnasnet_model::Scheme {
+    const KIND: Kind = Kind::Choice(Self::NAMES);
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        let scheme = value.as_str().and_then(|name| Self::by_name(name).ok());
+        scheme.ok_or_else(|| unknown_choice(value, Self::NAMES))
+    }
+    fn to_toml(&self) -> toml::Value {
+        toml::Value::String(self.name().to_owned())
+    }
+}
+
 /// The name most like `wanted`, as " (did you mean `name`?)", or nothing where none is like it.
 pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let wanted = wanted.to_ascii_lowercase().replace('-', "_");

@@ -12,8 +12,9 @@ use crate::checkpoint;
 use crate::config::Config;
 use crate::log::{EpochLog, StepLog};
 use crate::run::Run;
+use crate::run_folder::Claim;
 use crate::score::Score;
-use crate::weights_file::{WeightsError, WeightsFile, replace};
+use crate::weights_file::{WeightsError, WeightsFile};
 use crate::wiring;
 
 /// Why a run could not start, or ended.
@@ -43,10 +44,19 @@ pub enum TrainError {
         /// The folder.
         folder: PathBuf,
     },
-    /// A log cannot be written.
-    #[error("cannot write the logs in {folder}: {source}", folder = folder.display())]
-    Log {
-        /// The run's folder.
+    /// Another process trains into the run's folder.
+    #[error(
+        "another run is writing to {folder}; wait until it is over, or choose another folder by `--out`",
+        folder = folder.display()
+    )]
+    Busy {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The run's folder cannot be written: settings, logs or checkpoints.
+    #[error("cannot write the run's folder {folder}: {source}", folder = folder.display())]
+    Folder {
+        /// The folder.
         folder: PathBuf,
         /// Cause.
         source: std::io::Error,
@@ -59,21 +69,41 @@ pub enum TrainError {
         /// Cause.
         reason: String,
     },
-    /// The loss is no longer a number.
+    /// The loss or the weights are no longer numbers.
     #[error(
-        "training diverged: the loss is {loss} in epoch {epoch}, step {step}; the last checkpoint is kept, \
-         try a lower lr_max (it was {lr_max})"
+        "training diverged: {what}; {}, try a lower lr_max (it was {lr_max})",
+        kept.as_ref().map_or("nothing was saved".into(), |path| format!("the last checkpoint is {}", path.display()))
     )]
     Diverged {
-        /// The loss.
-        loss: f32,
-        /// Epoch, from 0.
-        epoch: usize,
-        /// Step, from 0.
-        step: usize,
+        /// What is not a number, and where.
+        what: String,
+        /// The last good checkpoint.
+        kept: Option<PathBuf>,
         /// The setting.
         lr_max: f64,
     },
+    /// Something outside ended the run, and what was learnt is saved.
+    #[error(
+        "{cause}; saved {checkpoint}, go on with `mnasnet train --resume {folder}` when that is mended",
+        checkpoint = checkpoint.display(), folder = folder.display()
+    )]
+    Stopped {
+        /// What ended it.
+        cause: Box<TrainError>,
+        /// The checkpoint to go on from.
+        checkpoint: PathBuf,
+        /// The run's folder.
+        folder: PathBuf,
+    },
+}
+
+impl TrainError {
+    pub(crate) fn folder(folder: &Path, source: std::io::Error) -> Self {
+        Self::Folder {
+            folder: folder.to_owned(),
+            source,
+        }
+    }
 }
 
 /// Where the weights come from.
@@ -183,7 +213,7 @@ impl Photos {
         let (classes, images) = (train.classes.len(), train.samples.len());
         if config.class_num != 0 && config.class_num != classes {
             return Err(TrainError::Mismatch(format!(
-                "class_num is {}, but {} has {classes} classes",
+                "class_num is {}, but {} has {classes} classes; say `--class_num 0` to take as many as the data has",
                 config.class_num,
                 train_folder.display()
             )));
@@ -203,7 +233,7 @@ impl Photos {
 }
 
 /// Trains as `config` says and leaves everything in the folder `out`: `config.toml`, `log.txt`, `metrics.jsonl` and the
-/// checkpoints. `stop` asks for an end after the current step.
+/// checkpoints. `stop` asks for an end after the current step. A start that is refused leaves the folder as it was.
 pub fn train(
     config: &Config,
     out: &Path,
@@ -211,21 +241,31 @@ pub fn train(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let folder = out.join(&config.save_checkpoint_path);
+    let claim = Claim::again(out)?;
     let resumed = match start {
         Start::Resume(path) => Some(WeightsFile::open(path)?),
-        // A run that ended before its first checkpoint may be begun again.
-        _ if folder.join(checkpoint::BEST).exists() || !checkpoint::list(&folder)?.is_empty() => {
-            return Err(TrainError::Occupied { folder: out.to_owned() });
+        _ => {
+            vacant(out, &out.join(&config.save_checkpoint_path))?;
+            None
         }
-        _ => None,
     };
     let photos = Photos::open(config)?;
     for note in photos.train.notes.iter().chain(&photos.val.notes) {
         observer.event(Event::Note(note));
     }
-    replace(&out.join("config.toml"), config.to_toml().as_bytes())?;
-    thread_pool(config.threads)?.install(|| Run::new(config, out, photos, start, resumed, observer)?.go(stop))
+    if let [class] = photos.train.classes.as_slice() {
+        let note = format!("there is only one class, {class}: every answer is right, and nothing can be learnt");
+        observer.event(Event::Note(&note));
+    }
+    thread_pool(config.threads)?.install(|| Run::new(config, out, claim, photos, start, resumed, observer)?.go(stop))
+}
+
+/// Refuses a folder that holds weights. A run that ended before its first checkpoint may be begun again.
+pub(crate) fn vacant(out: &Path, checkpoints: &Path) -> Result<(), TrainError> {
+    if checkpoints.join(checkpoint::BEST).exists() || !checkpoint::list(checkpoints)?.is_empty() {
+        return Err(TrainError::Occupied { folder: out.to_owned() });
+    }
+    Ok(())
 }
 
 /// The threads of the network's arithmetic: the kernels use the pool that they are called in. 0 means as many as the

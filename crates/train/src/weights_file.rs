@@ -1,21 +1,22 @@
 //! One file of tensors: safetensors, float32, with a JSON record of how they came to be.
 //!
 //! Weights stand under their own names, the moving average under `ema.`, optimizer state under `opt.SLOT.`. The record is
-//! the one metadata entry `mnasnet`, so that equal runs write equal bytes.
+//! the one metadata entry `mnasnet`: the format orders its entries by hash, so that two would not give the same bytes twice.
+//! Runs of equal settings and seed write equal tensors; their records differ where timings and the number of threads do.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::{self, File};
-use std::io::{self, Write};
+mod record;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use mnasnet_data::Preprocessing;
 use mnasnet_model::{Network, Op, Tensor, Weights};
-use safetensors::{Dtype, SafeTensors, View};
-use serde::{Deserialize, Serialize};
+use safetensors::{Dtype, SafeTensors};
 
-use crate::progress::Progress;
+pub use self::record::{PhotoList, Record};
+pub use self::write::{Contents, write};
 
 /// What can be wrong with a file of weights.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +54,7 @@ pub enum WeightsError {
         path: PathBuf,
         /// The network.
         network: String,
-        /// Each tensor that is missing, extra or of another shape.
+        /// Each tensor that is missing, extra, of another shape or not finite.
         problems: String,
     },
     /// A folder without checkpoints.
@@ -62,149 +63,26 @@ pub enum WeightsError {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder with the best weights alone.
+    #[error(
+        "{path} holds no checkpoint to go on from, only the best weights; start a new run from them with \
+         `--init {best} --out ANOTHER`",
+        path = path.display(), best = best.display()
+    )]
+    OnlyBest {
+        /// The folder.
+        path: PathBuf,
+        /// The file.
+        best: PathBuf,
+    },
 }
 
-/// Name of the metadata entry, and the version of what it holds.
+/// Name of the record's metadata entry.
 const ENTRY: &str = "mnasnet";
-const FORMAT: u32 = 1;
 
 /// A header of MNASNet's tensors has some 100 kB; a length beyond this is garbage, whatever memory the machine has.
 const MAX_HEADER: u64 = 16 << 20;
 const MAX_FILE: u64 = 8 << 30;
-
-/// How the weights came to be, and what is needed to use or train them further.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// Version of this record.
-    pub format: u32,
-    /// Program and version that wrote it.
-    pub program: String,
-    /// Variant.
-    pub model: String,
-    /// Width multiplier.
-    pub width: f64,
-    /// Batch norm's epsilon.
-    pub bn_epsilon: f32,
-    /// Class names, in the order of the logits.
-    pub classes: Vec<String>,
-    /// What lies between a photo and the network.
-    pub preprocessing: Preprocessing,
-    /// The run's configuration as TOML.
-    pub config: String,
-    /// Where the run stood.
-    pub progress: Progress,
-}
-
-impl Record {
-    /// The version that this program writes.
-    pub const FORMAT: u32 = FORMAT;
-}
-
-/// What is written.
-#[derive(Clone, Debug)]
-pub struct Contents<'a> {
-    /// The record.
-    pub record: &'a Record,
-    /// The weights.
-    pub weights: &'a Weights,
-    /// Their moving average.
-    pub ema: Option<&'a Weights>,
-    /// Optimizer state by name, each as long as the parameters.
-    pub slots: Vec<(&'a str, &'a [f32])>,
-}
-
-struct Values<'a> {
-    shape: &'a [usize],
-    values: &'a [f32],
-}
-
-impl View for Values<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-    fn shape(&self) -> &[usize] {
-        self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        self.values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect::<Vec<u8>>()
-            .into()
-    }
-    fn data_len(&self) -> usize {
-        size_of_val(self.values)
-    }
-}
-
-/// Writes a file so that at every moment either the old or the new one is there, whole: a temporary sibling, synced,
-/// renamed, and the folder synced.
-pub fn write(path: &Path, network: &Network, contents: &Contents) -> Result<(), WeightsError> {
-    let mut tensors = Vec::new();
-    for (prefix, weights) in [Some(("", contents.weights)), contents.ema.map(|ema| ("ema.", ema))]
-        .into_iter()
-        .flatten()
-    {
-        tensors.extend(named(prefix, &network.parameters, &weights.parameters));
-        tensors.extend(named(prefix, &network.buffers, &weights.buffers));
-    }
-    for (slot, values) in &contents.slots {
-        tensors.extend(named(&format!("opt.{slot}."), &network.parameters, values));
-    }
-    let format = |reason: String| WeightsError::Format {
-        path: path.to_owned(),
-        reason,
-    };
-    let record = serde_json::to_string(contents.record).map_err(|error| format(error.to_string()))?;
-    let metadata = HashMap::from([(ENTRY.to_owned(), record)]);
-    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|error| format(error.to_string()))?;
-    replace(path, &bytes)
-}
-
-fn named<'a>(prefix: &str, table: &'a [Tensor], flat: &'a [f32]) -> Vec<(String, Values<'a>)> {
-    let view = |tensor: &'a Tensor| Values {
-        shape: &tensor.shape,
-        values: &flat[tensor.range()],
-    };
-    table
-        .iter()
-        .map(|tensor| (format!("{prefix}{}", tensor.name), view(tensor)))
-        .collect()
-}
-
-/// Replaces the file at `path` by `bytes`, whole or not at all.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), WeightsError> {
-    let io_error = |action, source| WeightsError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    };
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let Some(name) = path.file_name() else {
-        return Err(io_error("write", io::Error::from(io::ErrorKind::InvalidInput)));
-    };
-    fs::create_dir_all(folder).map_err(|source| io_error("create the folder of", source))?;
-    let temporary = folder.join(format!(".{}.part", name.to_string_lossy()));
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    if let Err(source) = written.and_then(|()| fs::rename(&temporary, path)) {
-        // The part is of no use; that it could not be written is the error to tell.
-        let _ = fs::remove_file(&temporary);
-        return Err(io_error("write", source));
-    }
-    // A rename lasts once its folder is on disk. Only Unix lets a folder be opened for that.
-    if cfg!(unix) {
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|source| io_error("sync the folder of", source))?;
-    }
-    Ok(())
-}
 
 /// A file that was read and checked; tensors are taken out by the network's tables.
 #[derive(Debug)]
@@ -259,7 +137,7 @@ impl WeightsFile {
             .collect();
         let record = match metadata.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY)) {
             None => None,
-            Some(text) => Some(read_record(path, text)?),
+            Some(text) => Some(Record::read(path, text)?),
         };
         Ok(Self {
             path: path.to_owned(),
@@ -302,6 +180,11 @@ impl WeightsFile {
     /// Whether a moving average is in the file.
     pub fn has_ema(&self) -> bool {
         self.tensors.keys().any(|name| name.starts_with("ema."))
+    }
+
+    /// Whether an optimizer's state is in the file: without it, training cannot go on exactly.
+    pub fn has_slots(&self) -> bool {
+        self.tensors.keys().any(|name| name.starts_with("opt."))
     }
 
     /// An optimizer's state vector, as long as the parameters.
@@ -374,13 +257,12 @@ impl WeightsFile {
         if place.dtype != Dtype::F32 {
             return Err(format!("{name} has type {}, not F32", place.dtype));
         }
-        let bytes = &self.bytes[place.bytes.clone()];
-        Ok(bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|bytes| f32::from_le_bytes(*bytes))
-            .collect())
+        let bytes = self.bytes[place.bytes.clone()].as_chunks::<4>().0;
+        let values: Vec<f32> = bytes.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        match values.iter().find(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(value) => Err(format!("{name} holds {value}")),
+        }
     }
 
     /// Tensors that the network does not have. PyTorch's batch counters carry no weights and are passed over.
@@ -423,23 +305,4 @@ impl WeightsFile {
             problems: told,
         })
     }
-}
-
-fn read_record(path: &Path, text: &str) -> Result<Record, WeightsError> {
-    #[derive(Deserialize)]
-    struct Version {
-        format: u32,
-    }
-    let refuse = |reason: String| WeightsError::Record {
-        path: path.to_owned(),
-        reason,
-    };
-    let unreadable = |error: serde_json::Error| refuse(format!("holds a broken record: {error}"));
-    let Version { format } = serde_json::from_str(text).map_err(unreadable)?;
-    if format != FORMAT {
-        return Err(refuse(format!(
-            "has record version {format}; this program reads version {FORMAT}"
-        )));
-    }
-    serde_json::from_str(text).map_err(unreadable)
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use mnasnet_data::Preprocessing;
 use mnasnet_model::{Network, Scheme, Variant, Weights, initialise};
-use mnasnet_train::progress::Progress;
-use mnasnet_train::weights_file::{Contents, Record, WeightsFile, write};
+use mnasnet_train::progress::{Best, Progress};
+use mnasnet_train::weights_file::{Contents, PhotoList, Record, WeightsFile, write};
 
 fn network(model: &str, classes: usize) -> Network {
     Network::build(Variant::by_name(model).unwrap(), 0.25, classes, None).unwrap()
@@ -24,11 +24,18 @@ fn record(network: &Network) -> Record {
             .collect(),
         preprocessing: Preprocessing::imagenet(64),
         config: "seed = 1\n".into(),
+        photos: Some(PhotoList {
+            images: 3,
+            fingerprint: "0123456789abcdef".into(),
+        }),
         progress: Progress {
             epoch: 3,
             step: 2,
             global_step: 17,
-            best_top1: Some(1.0 / 3.0),
+            best: Some(Best {
+                top1: 1.0 / 3.0,
+                epoch: 2,
+            }),
             ..Progress::default()
         },
     }
@@ -144,6 +151,73 @@ fn records_of_other_versions_are_refused() {
         error.ends_with("has record version 99; this program reads version 1"),
         "{error}"
     );
+}
+
+/// Writes a file with this record and these weights, and reads it back.
+fn reopen(network: &Network, record: &Record, weights: &Weights) -> Result<WeightsFile, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.safetensors");
+    let contents = Contents {
+        record,
+        weights,
+        ema: None,
+        slots: vec![],
+    };
+    write(&path, network, &contents).unwrap();
+    WeightsFile::open(&path).map_err(|error| error.to_string())
+}
+
+#[test]
+fn records_that_no_run_can_have_written_are_refused() {
+    let network = network("mnasnet-small", 3);
+    let weights = initialise(&network, Scheme::Tensorflow, 1);
+    let check = |change: &dyn Fn(&mut Record), expected: &str| {
+        let mut record = record(&network);
+        change(&mut record);
+        let error = reopen(&network, &record, &weights).unwrap_err();
+        assert!(
+            error.ends_with(&format!(" holds an impossible record: {expected}")),
+            "{error}"
+        );
+    };
+    check(
+        &|record| record.preprocessing.std[1] = 0.0,
+        "std is [0.229, 0.0, 0.225]",
+    );
+    check(&|record| record.bn_epsilon = -1.0, "bn_epsilon is -1");
+    check(
+        &|record| record.classes[2] = record.classes[0].clone(),
+        "class \"class 0 \\\"ü\\\"\" stands in it twice",
+    );
+    check(&|record| record.classes.clear(), "it has no classes");
+    check(&|record| record.preprocessing.resolution = 0, "resolution is 0");
+    check(
+        &|record| record.preprocessing.resize = 63,
+        "resize is 63 at resolution 64",
+    );
+    let best = Best { top1: 1.5, epoch: 1 };
+    check(&|record| record.progress.best = Some(best), "the best top-1 is 1.5");
+    assert!(reopen(&network, &record(&network), &weights).is_ok());
+}
+
+#[test]
+fn values_that_are_no_numbers_are_refused_by_name() {
+    let network = network("mnasnet-small", 3);
+    let whole = initialise(&network, Scheme::Tensorflow, 1);
+    let last = network.buffers.last().unwrap();
+    for value in [f32::NAN, f32::INFINITY] {
+        let mut weights = whole.clone();
+        weights.buffers[last.range().start] = value;
+        let file = reopen(&network, &record(&network), &weights).unwrap();
+        let expected = format!(": {} holds {value}", last.name);
+        let error = file.weights(&network, "").unwrap_err().to_string();
+        assert!(error.ends_with(&expected), "{error}");
+        let error = file
+            .initialise(&network, &mut whole.clone(), false)
+            .unwrap_err()
+            .to_string();
+        assert!(error.ends_with(&expected), "{error}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod commands;
 mod refusals;
+mod resume;
 mod runs;
 
 use std::fs;

@@ -118,7 +118,7 @@ fn weights() {
         ),
         (
             "train --resume run/checkpoints/best.safetensors --epoch_size 2".to_owned(),
-            "opt.accum.",
+            "holds weights only, nothing to go on from; to begin another run with its weights alone, say `--init run/",
         ),
     ] {
         check(&place, &arguments, 4, message);
@@ -139,7 +139,7 @@ fn weights() {
         &place,
         "train --resume run --batch_size 8 --epoch_size 2",
         3,
-        "the number of images or the batch size has changed",
+        "the run was begun with batch_size 4, not 8; to begin another run with its weights alone, say `--init run/",
     );
 }
 

@@ -26,7 +26,7 @@ fn a_run_leaves_settings_logs_and_checkpoints() {
     }
     assert_eq!(
         names(&place.path("run")),
-        ["checkpoints", "config.toml", "log.txt", "metrics.jsonl"]
+        [".lock", "checkpoints", "config.toml", "log.txt", "metrics.jsonl"]
     );
     let kept = [
         "Mnasnet-rank0-2_6.safetensors",
@@ -162,7 +162,7 @@ fn weights_start_another_run() {
 }
 
 /// All tensors of a file, with names.
-fn tensors(path: &Path) -> Vec<(String, Vec<u8>)> {
+pub fn tensors(path: &Path) -> Vec<(String, Vec<u8>)> {
     let bytes = fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let mut tensors: Vec<_> = file
@@ -200,7 +200,7 @@ fn check_equal_runs(place: &Place, whole: &str, broken: &str, epochs: usize) {
     assert_eq!(epochs(whole), epochs(broken));
 }
 
-fn spawn(place: &Place, arguments: &str) -> Child {
+pub fn spawn(place: &Place, arguments: &str) -> Child {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("mnasnet"));
     command
         .args(arguments.split_whitespace())
@@ -208,7 +208,7 @@ fn spawn(place: &Place, arguments: &str) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn wait_for(child: &mut Child, reached: impl Fn() -> bool) {
+pub fn wait_for(child: &mut Child, reached: impl Fn() -> bool) {
     let start = Instant::now();
     while !reached() {
         assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
@@ -217,7 +217,7 @@ fn wait_for(child: &mut Child, reached: impl Fn() -> bool) {
     }
 }
 
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     assert!(
         Command::new("kill")
             .args([name, &child.id().to_string()])

@@ -1,0 +1,270 @@
+//! Going on with a run: what is refused, what is noted, and that nothing is lost.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mnasnet_train::progress::Best;
+use mnasnet_train::weights_file::{Contents, WeightsFile, write};
+use mnasnet_train::wiring;
+
+use crate::runs::{signal, spawn, tensors, wait_for};
+use crate::{Place, TINY};
+
+/// Every file below a folder with its bytes.
+fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(snapshot(&path));
+        } else {
+            files.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+/// Runs the program, which must refuse with this exit code and message.
+fn refused(place: &Place, arguments: &str, code: i32, message: &str) {
+    let (found, stdout, stderr) = place.run(arguments);
+    assert_eq!(found, code, "mnasnet {arguments}\n{stdout}\n{stderr}");
+    assert!(
+        stderr.starts_with("error: ") && stderr.contains(message),
+        "mnasnet {arguments}\n{stderr}"
+    );
+}
+
+#[test]
+fn a_refused_resume_leaves_the_folder_as_it_was() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 2 --out run"));
+    // As a killed run leaves them: steps beyond the last checkpoint.
+    fs::remove_file(place.path("run/checkpoints/Mnasnet-rank0-2_6.safetensors")).unwrap();
+    // The folder of a run of older days has no lock file.
+    for lock in [true, false] {
+        if !lock {
+            fs::remove_file(place.path("run/.lock")).unwrap();
+        }
+        let before = snapshot(&place.path("run"));
+        for (settings, code, message) in [
+            ("--batch_size 8", 3, "begun with batch_size 4, not 8"),
+            ("--seed 4", 3, "begun with seed 3, not 4"),
+            ("--opt rmsprop", 3, "begun with opt \"sgd\", not \"rmsprop\""),
+            ("--width 0.5", 4, "does not fit mnasnet-small"),
+            ("--val_data none", 3, "cannot read none"),
+        ] {
+            refused(
+                &place,
+                &format!("train --resume run --epoch_size 3 {settings}"),
+                code,
+                message,
+            );
+            assert!(snapshot(&place.path("run")) == before, "{settings}");
+        }
+        let output = place
+            .command("train --resume run --epoch_size 3")
+            .env("MNASNET_ISA", "none-such")
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        assert!(snapshot(&place.path("run")) == before, "instruction set");
+    }
+}
+
+#[test]
+fn other_photos_are_another_run() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    let photo = fs::read_dir(place.path("photos/train/watch")).unwrap().next().unwrap();
+    let (photo, renamed) = (photo.unwrap().path(), place.path("photos/train/watch/zz.jpg"));
+    let resume = "train --resume run --epoch_size 2";
+    fs::rename(&photo, &renamed).unwrap();
+    refused(
+        &place,
+        resume,
+        3,
+        "the training photos are not those of the run (other file names or labels)",
+    );
+    fs::remove_file(&renamed).unwrap();
+    refused(
+        &place,
+        resume,
+        3,
+        "(24 images then, 23 now); put them back as they were; to begin another run",
+    );
+}
+
+#[test]
+fn changes_are_noted_and_the_log_says_where_it_goes_on() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 2 --out run"));
+    let stdout = place.done("train --resume run --epoch_size 3 --lr_max 0.01");
+    for note in [
+        "note: going on from run/checkpoints/Mnasnet-rank0-2_6.safetensors\n",
+        "note: epoch_size 2 -> 3\n",
+        "note: lr_max 0.05 -> 0.01\n",
+    ] {
+        assert!(stdout.contains(note), "{note}{stdout}");
+    }
+    let log = fs::read_to_string(place.path("run/log.txt")).unwrap();
+    assert!(
+        log.contains("\nresumed after step 0 of epoch 2\nepoch: [  2/  3], step:[    0/    6]"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_folder_has_one_run_at_a_time() {
+    let place = Place::three_classes();
+    let mut child = spawn(&place, &format!("train {TINY} --epoch_size 900 --out run"));
+    wait_for(&mut child, || {
+        place.path("run/checkpoints/Mnasnet-rank0-1_6.safetensors").exists()
+    });
+    for arguments in ["train --resume run".to_owned(), format!("train {TINY} --out run")] {
+        refused(
+            &place,
+            &arguments,
+            2,
+            "another run is writing to run; wait until it is over",
+        );
+    }
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    // The lock went with its process. What a write left behind goes at the next start.
+    let leftover = place.path("run/checkpoints/.best.safetensors.1.part");
+    fs::write(&leftover, "x").unwrap();
+    let mut child = spawn(&place, "train --resume run");
+    wait_for(&mut child, || !leftover.exists());
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_bad_photo_costs_no_steps() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out whole"));
+    let photo = fs::read_dir(place.path("photos/val/watch")).unwrap().next().unwrap();
+    let photo = photo.unwrap().path();
+    let good = fs::read(&photo).unwrap();
+    fs::write(&photo, "no photo").unwrap();
+    let saved = "; saved run/checkpoints/Mnasnet-rank0-1_6.safetensors, go on with `mnasnet train --resume run`";
+    refused(&place, &format!("train {TINY} --out run"), 3, saved);
+    fs::write(&photo, good).unwrap();
+    place.done("train --resume run");
+    let last = |run: &str| tensors(&place.path(run).join("checkpoints/Mnasnet-rank0-3_6.safetensors"));
+    assert_eq!(last("whole"), last("run"));
+}
+
+#[test]
+fn the_last_epoch_has_a_checkpoint_and_best_alone_says_what_to_do() {
+    let place = Place::three_classes();
+    place.done(&format!(
+        "train {TINY} --epoch_size 1 --save_checkpoint_epochs 2 --out run"
+    ));
+    assert!(place.path("run/checkpoints/Mnasnet-rank0-1_6.safetensors").exists());
+    place.done(&format!(
+        "train {TINY} --epoch_size 1 --save_checkpoint false --out bare"
+    ));
+    let advice = "`--init bare/checkpoints/best.safetensors --out ANOTHER`";
+    refused(&place, "train --resume bare", 4, advice);
+}
+
+/// Writes a checkpoint or the best weights again with another record of what was best.
+fn claim(path: &Path, best: Option<Best>) {
+    let file = WeightsFile::open(path).unwrap();
+    let mut record = file.record().unwrap().clone();
+    let network = wiring::recorded_network(&record).unwrap();
+    let accum = file.has_slots().then(|| file.slot(&network, "accum").unwrap());
+    record.progress.best = best;
+    let contents = Contents {
+        record: &record,
+        weights: &file.weights(&network, "").unwrap(),
+        ema: None,
+        slots: accum.iter().map(|accum| ("accum", &accum[..])).collect(),
+    };
+    write(path, &network, &contents).unwrap();
+}
+
+#[test]
+fn going_back_keeps_better_weights() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out run"));
+    let first = place.path("run/checkpoints/Mnasnet-rank0-1_6.safetensors");
+    let best = place.path("run/checkpoints/best.safetensors");
+    claim(&first, None);
+    claim(&best, Some(Best { top1: 1.0, epoch: 3 }));
+    let before = fs::read(&best).unwrap();
+    let stdout = place.done("train --resume run/checkpoints/Mnasnet-rank0-1_6.safetensors");
+    assert!(
+        stdout.contains("Mnasnet-rank0-3_6.safetensors lies beyond it and stays"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("best top-1 100.0 %"), "{stdout}");
+    assert!(fs::read(&best).unwrap() == before);
+}
+
+#[test]
+fn best_weights_that_a_kill_prevented_are_those_of_the_checkpoint() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    let best = place.path("run/checkpoints/best.safetensors");
+    let before = tensors(&best);
+    fs::remove_file(&best).unwrap();
+    place.done("train --resume run");
+    assert_eq!(tensors(&best), before);
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_not_saved() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    // Activations of 1e20 have a variance beyond float32: the running statistics end, while the loss is a number.
+    let best = place.path("run/checkpoints/best.safetensors");
+    let file = WeightsFile::open(&best).unwrap();
+    let network = wiring::recorded_network(file.record().unwrap()).unwrap();
+    let mut weights = file.weights(&network, "").unwrap();
+    for value in &mut weights.parameters[network.parameters[0].range()] {
+        *value *= 1e20;
+    }
+    let contents = Contents {
+        record: file.record().unwrap(),
+        weights: &weights,
+        ema: None,
+        slots: vec![],
+    };
+    write(&place.path("huge.safetensors"), &network, &contents).unwrap();
+    let settings = "--batch_size 24 --epoch_size 1 --init huge.safetensors --out wild";
+    refused(
+        &place,
+        &format!("train {TINY} {settings}"),
+        5,
+        "training diverged: the weights are not finite after step 1; nothing was saved, try a lower lr_max",
+    );
+    assert!(!place.path("wild/checkpoints").exists());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_its_own_error() {
+    let place = Place::three_classes();
+    fs::write(place.path("file"), "x").unwrap();
+    refused(
+        &place,
+        &format!("train {TINY} --out file"),
+        1,
+        "cannot write the run's folder file: ",
+    );
+    refused(
+        &place,
+        &format!("train {TINY} --out file/run"),
+        1,
+        "cannot write the run's folder file/run: ",
+    );
+}
+
+#[test]
+fn one_class_is_noted() {
+    let place = Place::new(&["watch"]);
+    let stdout = place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    assert!(stdout.contains("note: there is only one class, watch: "), "{stdout}");
+}

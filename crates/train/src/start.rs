@@ -1,0 +1,170 @@
+//! From a configuration to a run that stands at its first step.
+
+use std::path::Path;
+
+use mnasnet_engine::{Optimizer, Trainer};
+use mnasnet_model::{Weights, initialise};
+
+use crate::checkpoint;
+use crate::config::Config;
+use crate::evaluate::Evaluator;
+use crate::log::RunLog;
+use crate::progress::Progress;
+use crate::resume;
+use crate::run::Run;
+use crate::run_folder::{Claim, remove_leftovers, replace};
+use crate::train::{Event, Observer, Photos, Start, TrainError, vacant};
+use crate::weights_file::{PhotoList, WeightsFile};
+use crate::wiring;
+
+/// What MindSpore's script says before it trains.
+const STAGES: [&str; 5] = ["model init", "loss init", "dataset init", "lr init", "training start."];
+
+impl<'a> Run<'a> {
+    /// Plans the run and brings it to its start. `resumed` is the opened checkpoint of [`Start::Resume`]; `claim` is the
+    /// folder's, where it could be had without writing.
+    ///
+    /// Nothing is written before everything is checked: a refused start leaves the folder as it was.
+    pub(crate) fn new(
+        config: &'a Config,
+        out: &Path,
+        claim: Option<Claim>,
+        photos: Photos,
+        start: &Start,
+        resumed: Option<WeightsFile>,
+        observer: &'a mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        let Photos { train, val } = photos;
+        let folder = out.join(&config.save_checkpoint_path);
+
+        observer.event(Event::Stage(STAGES[0]));
+        let network = wiring::network(config, train.classes.len())?;
+        let trainer = Trainer::new(&network, config.batch_size, config.resolution)?;
+        let mut weights = initialise(&network, config.init_scheme, config.seed);
+        let scope = config.weight_decay_scope;
+        let decays = |tensor: &_| wiring::decays(scope, tensor);
+        let mut optimizer = Optimizer::new(wiring::rule(config), &network, config.weight_decay as f32, decays);
+
+        observer.event(Event::Stage(STAGES[1]));
+        let loss = wiring::train_loss(config);
+
+        observer.event(Event::Stage(STAGES[2]));
+        let preprocessing = wiring::preprocessing(config);
+        let steps = train.samples.len() / config.batch_size;
+        let (val_loss, batch) = (wiring::eval_loss(config), config.batch_size);
+        let evaluator = Evaluator::new(
+            &network,
+            &weights,
+            val,
+            preprocessing.clone(),
+            val_loss,
+            batch,
+            config.workers,
+        )?;
+
+        observer.event(Event::Stage(STAGES[3]));
+        let schedule = config.schedule(steps);
+
+        let mut progress = Progress::default();
+        let mut best_is_here = false;
+        if let Some(file) = &resumed {
+            let record = file.require_record()?;
+            let mut notes = vec![format!("going on from {}", file.path().display())];
+            notes.extend(resume::check(file, config, &train, steps)?);
+            weights = file.weights(&network, "")?;
+            for (name, values) in optimizer.slots_mut() {
+                values.copy_from_slice(&file.slot(&network, name)?);
+            }
+            progress = record.progress.clone();
+            if let Some(last) = resume::beyond(&folder, steps, progress.global_step)?.last() {
+                notes.push(format!(
+                    "{} lies beyond it and stays until the run has come that far; until then `--resume {}` chooses it",
+                    last.display(),
+                    out.display()
+                ));
+            }
+            // The bar is what is on disk: going back to an older checkpoint loses no better weights. If a run was killed
+            // between its checkpoint and its best weights, they are those of the checkpoint.
+            let (best, note) = resume::best_on_disk(&folder.join(checkpoint::BEST), record);
+            notes.extend(note);
+            let top1 = best.map(|best| best.top1);
+            best_is_here = progress.step == 0
+                && (progress.best).is_some_and(|best| best.epoch == progress.epoch && Some(best.top1) > top1);
+            if !best_is_here {
+                progress.best = best;
+            }
+            for note in &notes {
+                observer.event(Event::Note(note));
+            }
+        }
+        if let Start::Init(path) = start {
+            let file = WeightsFile::open(path)?;
+            // Without a record the classes' names are unknown; then their number has to do.
+            let foreign = file.record().is_some_and(|record| record.classes != train.classes);
+            if !file.initialise(&network, &mut weights, foreign)? {
+                let note = format!("{}: backbone taken over, the classifier starts fresh", path.display());
+                observer.event(Event::Note(&note));
+            }
+        }
+        let average: Option<Weights> = match &resumed {
+            _ if !config.ema => None,
+            Some(file) if file.has_ema() => Some(file.weights(&network, "ema.")?),
+            _ => Some(weights.clone()),
+        };
+
+        // From here on the folder is written to.
+        let claim = match claim {
+            Some(claim) => claim,
+            None => Claim::first(out)?,
+        };
+        if resumed.is_none() {
+            // Another run may have come and gone while this one was planned.
+            vacant(out, &folder)?;
+        }
+        let open = || {
+            remove_leftovers(out)?;
+            remove_leftovers(&folder)?;
+            replace(&out.join("config.toml"), config.to_toml().as_bytes())?;
+            let mut log = RunLog::open(out, progress.global_step)?;
+            STAGES.iter().try_for_each(|stage| log.line(stage))?;
+            if resumed.is_some() {
+                log.resumed(&progress)?;
+            }
+            Ok(log)
+        };
+        let log = open().map_err(|source| TrainError::folder(out, source))?;
+        observer.event(Event::Stage(STAGES[4]));
+        observer.event(Event::Started {
+            network: &network,
+            train_images: train.samples.len(),
+            val_images: evaluator.images(),
+            epochs: config.epoch_size,
+            steps_per_epoch: steps,
+            done: progress.global_step,
+            planned_bytes: trainer.planned_bytes(),
+        });
+        let mut run = Self {
+            config,
+            out: out.to_owned(),
+            _claim: claim,
+            observer,
+            log,
+            photo_list: PhotoList::of(&train),
+            photos: train,
+            preprocessing,
+            network,
+            schedule,
+            loss,
+            trainer,
+            optimizer,
+            evaluator,
+            weights,
+            average,
+            progress,
+        };
+        if best_is_here {
+            run.save_best()?;
+        }
+        Ok(run)
+    }
+}

@@ -1,0 +1,126 @@
+//! What a file of weights says of itself.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use mnasnet_data::{Dataset, Preprocessing};
+use mnasnet_model::shape::MAX_RESOLUTION;
+use serde::{Deserialize, Serialize};
+
+use super::WeightsError;
+use crate::progress::Progress;
+
+/// How the weights came to be, and what is needed to use or train them further.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Version of this record.
+    pub format: u32,
+    /// Program and version that wrote it.
+    pub program: String,
+    /// Variant.
+    pub model: String,
+    /// Width multiplier.
+    pub width: f64,
+    /// Batch norm's epsilon.
+    pub bn_epsilon: f32,
+    /// Class names, in the order of the logits.
+    pub classes: Vec<String>,
+    /// What lies between a photo and the network.
+    pub preprocessing: Preprocessing,
+    /// The run's configuration as TOML.
+    pub config: String,
+    /// The photos that were learnt from; files of the first days lack it.
+    #[serde(default)]
+    pub photos: Option<PhotoList>,
+    /// Where the run stood.
+    pub progress: Progress,
+}
+
+/// A list of photos, told from any other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhotoList {
+    /// How many.
+    pub images: usize,
+    /// 16 hexadecimal digits: FNV-1a over each photo's file name and label, in order. Where the folder lies is not in it.
+    pub fingerprint: String,
+}
+
+impl PhotoList {
+    /// The list of a data set.
+    pub fn of(dataset: &Dataset) -> Self {
+        let bytes = dataset.samples.iter().flat_map(|sample| {
+            let name = sample.path.file_name().unwrap_or_default().as_encoded_bytes();
+            // No file name holds a 0: it keeps "a" + "bc" from being "ab" + "c".
+            name.iter().copied().chain([0]).chain(sample.label.to_le_bytes())
+        });
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
+        Self {
+            images: dataset.samples.len(),
+            fingerprint: format!("{hash:016x}"),
+        }
+    }
+}
+
+impl Record {
+    /// The version that this program writes.
+    pub const FORMAT: u32 = 1;
+
+    /// Reads and checks the record in the file at `path`.
+    pub(super) fn read(path: &Path, text: &str) -> Result<Self, WeightsError> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let refuse = |reason: String| WeightsError::Record {
+            path: path.to_owned(),
+            reason,
+        };
+        let unreadable = |error: serde_json::Error| refuse(format!("holds a broken record: {error}"));
+        let Version { format } = serde_json::from_str(text).map_err(unreadable)?;
+        if format != Self::FORMAT {
+            return Err(refuse(format!(
+                "has record version {format}; this program reads version {}",
+                Self::FORMAT
+            )));
+        }
+        let record: Self = serde_json::from_str(text).map_err(unreadable)?;
+        match record.impossible() {
+            None => Ok(record),
+            Some(what) => Err(refuse(format!("holds an impossible record: {what}"))),
+        }
+    }
+
+    /// The first value that no run can have written. Variant, width and number of classes are the builder's to refuse.
+    fn impossible(&self) -> Option<String> {
+        let Preprocessing {
+            resolution,
+            resize,
+            mean,
+            std,
+            ..
+        } = &self.preprocessing;
+        let mut names = BTreeSet::new();
+        let twice = self.classes.iter().find(|name| !names.insert(*name));
+        if self.classes.is_empty() {
+            Some("it has no classes".into())
+        } else if let Some(name) = twice {
+            Some(format!("class {name:?} stands in it twice"))
+        } else if !(self.bn_epsilon.is_finite() && self.bn_epsilon > 0.0) {
+            Some(format!("bn_epsilon is {}", self.bn_epsilon))
+        } else if !std.iter().all(|std| std.is_finite() && *std > 0.0) {
+            Some(format!("std is {std:?}"))
+        } else if !mean.iter().all(|mean| mean.is_finite()) {
+            Some(format!("mean is {mean:?}"))
+        } else if !(1..=MAX_RESOLUTION).contains(resolution) {
+            Some(format!("resolution is {resolution}"))
+        } else if !(*resolution..=1 << 16).contains(resize) {
+            Some(format!("resize is {resize} at resolution {resolution}"))
+        } else if let Some(best) = self.progress.best.filter(|best| !(0.0..=1.0).contains(&best.top1)) {
+            Some(format!("the best top-1 is {}", best.top1))
+        } else {
+            None
+        }
+    }
+}
