@@ -7,8 +7,8 @@
 mod jpeg;
 mod png;
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::{DataError, DecodeError, RgbImage};
@@ -65,6 +65,13 @@ pub(crate) fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<(), DataErro
         source,
     };
     bytes.clear();
+    // Opening a pipe waits for a writer, for ever if there is none: ask before.
+    if !fs::metadata(path).map_err(refused)?.is_file() {
+        return Err(refused(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        )));
+    }
     let file = File::open(path).map_err(refused)?;
     // One byte over the limit tells "too long" from "just fits", whatever the file system says of the length.
     file.take(MAX_FILE_BYTES + 1).read_to_end(bytes).map_err(refused)?;

@@ -1,5 +1,6 @@
 //! What can go wrong between a path and a batch.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
@@ -23,6 +24,14 @@ pub enum DataError {
         found: String,
         /// What should be there.
         expected: String,
+    },
+    /// The name of a class folder is not UTF-8.
+    #[error("{path}: the name of the class folder {name:?} is not UTF-8; rename it", path = path.display())]
+    ClassName {
+        /// The folder of the set.
+        path: PathBuf,
+        /// The class folder's name.
+        name: OsString,
     },
     /// A set's classes are not those of the weights (or of the training set).
     #[error("{path}: class {class:?} is not one of the {known} known classes; rename or remove the folder", path = path.display())]

@@ -1,5 +1,7 @@
 //! A folder for each class, photos inside: the layout of ImageNet and of torchvision's `ImageFolder`.
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -79,7 +81,8 @@ impl Dataset {
 /// and files of other kinds are passed over and named in [`Dataset::notes`].
 ///
 /// # Errors
-/// [`DataError::Io`] if a folder cannot be listed, [`DataError::Layout`] if there is no class with a photo.
+/// [`DataError::Io`] if a folder cannot be listed, [`DataError::Layout`] if there is no class with a photo,
+/// [`DataError::ClassName`] if a class's name is not UTF-8: written down it could not be told from others.
 pub fn open_folder(dir: &Path) -> Result<Dataset, DataError> {
     let mut dataset = Dataset::default();
     let mut passed = PassedOver::default();
@@ -101,7 +104,11 @@ pub fn open_folder(dir: &Path) -> Result<Dataset, DataError> {
                 if dataset.samples.len() == before {
                     passed.empty.add(&entry.path);
                 } else {
-                    dataset.classes.push(entry.name);
+                    let name = entry.name.into_string().map_err(|name| DataError::ClassName {
+                        path: dir.to_path_buf(),
+                        name,
+                    })?;
+                    dataset.classes.push(name);
                 }
             }
             Kind::File => passed.in_root.add(&entry.path),
@@ -150,10 +157,10 @@ pub fn find_split(root: &Path, split: Split) -> Result<PathBuf, DataError> {
         Split::Train => Split::Val,
         Split::Val => Split::Train,
     };
-    let folders: Vec<&str> = entries
+    let folders: Vec<_> = entries
         .iter()
         .filter(|e| e.is_visible_folder())
-        .map(|e| e.name.as_str())
+        .map(|e| e.name.to_string_lossy())
         .collect();
     let has_other = other.folder_names().iter().any(|name| is_split(name));
     if !folders.is_empty() && !has_other {
@@ -173,7 +180,7 @@ pub fn find_split(root: &Path, split: Split) -> Result<PathBuf, DataError> {
 }
 
 /// `a, b, c and 7 more`.
-fn enumerate(names: &[&str]) -> String {
+fn enumerate(names: &[Cow<str>]) -> String {
     let shown = names[..names.len().min(3)].join(", ");
     if names.len() > 3 {
         format!("{shown} and {} more", names.len() - 3)
@@ -191,14 +198,14 @@ enum Kind {
 }
 
 struct Entry {
-    name: String,
+    name: OsString,
     path: PathBuf,
     kind: Kind,
 }
 
 impl Entry {
     fn hidden(&self) -> bool {
-        self.name.starts_with('.')
+        self.name.as_encoded_bytes().starts_with(b".")
     }
 
     fn is_visible_folder(&self) -> bool {
@@ -233,17 +240,11 @@ fn list(dir: &Path) -> Result<Vec<Entry>, DataError> {
             kind if kind.is_file() => Kind::File,
             _ => Kind::Special,
         };
-        entries.push((
-            entry.file_name(),
-            Entry {
-                name: entry.file_name().to_string_lossy().into_owned(),
-                path,
-                kind,
-            },
-        ));
+        let name = entry.file_name();
+        entries.push(Entry { name, path, kind });
     }
-    entries.sort_by(|(a, _), (b, _)| a.as_encoded_bytes().cmp(b.as_encoded_bytes()));
-    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+    entries.sort_by(|a, b| a.name.as_encoded_bytes().cmp(b.name.as_encoded_bytes()));
+    Ok(entries)
 }
 
 /// How many, and the first of them.

@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use crate::{Batch, DataError, Loader};
 
-/// What a pass over a loader took.
+/// What loading batches took.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Throughput {
-    /// Photos delivered.
+    /// Batches delivered.
+    pub batches: usize,
+    /// Photos in them.
     pub images: usize,
     /// Time from the first request to the last batch.
     pub elapsed: Duration,
@@ -18,24 +20,38 @@ pub struct Throughput {
 }
 
 impl Throughput {
-    /// Reads loaders to their ends, one after the other, and does nothing with the batches. Give loaders as they are
-    /// made: one that waits in a list works ahead.
+    /// Reads loaders, one after the other, and does nothing with the batches, until `enough` says so or they end. The
+    /// first `warm_up` batches do not count: what they wait for is the threads' start. Give loaders as they are made: one
+    /// that waits in a list works ahead.
     ///
     /// # Errors
     /// The first of a loader.
-    pub fn measure(loaders: impl IntoIterator<Item = Result<Loader, DataError>>) -> Result<Self, DataError> {
-        let start = Instant::now();
+    pub fn measure(
+        loaders: impl IntoIterator<Item = Result<Loader, DataError>>,
+        mut warm_up: usize,
+        enough: impl Fn(&Self) -> bool,
+    ) -> Result<Self, DataError> {
+        let mut start = Instant::now();
         let mut total = Self::default();
         let mut batch = Batch::default();
         for loader in loaders {
             let mut loader = loader?;
             while loader.read_into(&mut batch)? {
+                if warm_up > 0 {
+                    warm_up -= 1;
+                    start = Instant::now();
+                    continue;
+                }
+                total.batches += 1;
                 total.images += batch.labels.len();
                 total.decode += batch.decode_time;
                 total.transform += batch.transform_time;
+                total.elapsed = start.elapsed();
+                if enough(&total) {
+                    return Ok(total);
+                }
             }
         }
-        total.elapsed = start.elapsed();
         Ok(total)
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mnasnet_data::{
-    Batch, DataError, Dataset, Epoch, EvalTransform, Interpolation, Loader, Policy, Split, TrainTransform, find_split,
-    open_folder, read_image,
+    Batch, DataError, Dataset, Epoch, EvalTransform, Interpolation, Loader, Policy, Split, Throughput, TrainTransform,
+    find_split, open_folder, read_image,
 };
 
 fn sample() -> PathBuf {
@@ -315,4 +315,51 @@ fn labels_follow_the_classes_of_the_weights() {
     dataset.samples.iter_mut().for_each(|sample| sample.label = 0);
     dataset.relabel(&known, Path::new("DIR")).unwrap();
     assert_eq!((dataset.samples[0].label, dataset.classes), (1, known));
+}
+
+#[test]
+#[cfg(unix)]
+fn class_names_that_are_not_utf_8_are_refused_before_they_become_one() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let dir = scratch("bytes");
+    for class in [b"a\xfe", b"a\xff"] {
+        let class = dir.join(OsStr::from_bytes(class));
+        fs::create_dir(&class).unwrap();
+        fs::write(class.join("x.jpg"), b"").unwrap();
+    }
+    let error = open_folder(&dir).unwrap_err().to_string();
+    assert!(
+        error.ends_with("the name of the class folder \"a\\xFE\" is not UTF-8; rename it"),
+        "{error}"
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_refused_and_not_waited_for() {
+    let pipe = scratch("pipe").join("x.jpg");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let error = read_image(&pipe).unwrap_err().to_string();
+    assert!(error.ends_with("x.jpg: not a regular file"), "{error}");
+}
+
+#[test]
+fn throughput_counts_what_follows_the_warm_up() {
+    let dataset = few(1);
+    let loaders = || (0..).map(|number| Loader::train(dataset.clone(), transform(), Epoch { number, ..EPOCH }, 4, 2));
+    // Two batches an epoch of ten photos: the third begins the second.
+    let measured = Throughput::measure(loaders(), 3, |so_far| so_far.batches == 4).unwrap();
+    assert_eq!((measured.batches, measured.images), (4, 16));
+    assert!(measured.decode > Duration::ZERO && measured.transform > Duration::ZERO);
+    assert!(measured.images_per_second() > 0.0);
+    let whole = Throughput::measure(loaders().take(2), 0, |_| false).unwrap();
+    assert_eq!((whole.batches, whole.images), (4, 16));
 }

@@ -8,9 +8,9 @@ pub enum ModelError {
     UnknownVariant {
         /// What was asked for.
         name: String,
-        /// The known name that is the fewest edits away.
+        /// The name that is the fewest edits away.
         nearest: &'static str,
-        /// All names, separated by commas.
+        /// All names that [`crate::Variant::by_name`] accepts, separated by commas.
         known: String,
     },
     /// An alias that also fixes the width, where only a variant can be given.

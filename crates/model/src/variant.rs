@@ -211,11 +211,10 @@ impl Variant {
             Some(&(_, row, width)) => (row, width),
             None => (name, 1.0),
         };
-        let known = || {
-            VARIANTS
-                .iter()
-                .map(|v| v.name)
-                .chain(ALIASES.iter().map(|alias| alias.0))
+        // An alias of another width is known, but a command that takes the width apart refuses it: it is not offered.
+        let offered = || {
+            let aliases = ALIASES.iter().filter(|alias| alias.2 == 1.0).map(|alias| alias.0);
+            VARIANTS.iter().map(|variant| variant.name).chain(aliases)
         };
         VARIANTS
             .iter()
@@ -223,8 +222,8 @@ impl Variant {
             .map(|variant| (variant, width))
             .ok_or_else(|| ModelError::UnknownVariant {
                 name: name.chars().take(64).collect(),
-                nearest: nearest(name, known()),
-                known: known().collect::<Vec<_>>().join(", "),
+                nearest: nearest(name, offered()),
+                known: offered().collect::<Vec<_>>().join(", "),
             })
     }
 }

@@ -1,6 +1,6 @@
 //! Requests that make no sense are refused with what, where and what to do.
 
-use mnasnet_model::{Dialect, Network, Scheme, Variant};
+use mnasnet_model::{Dialect, ModelError, Network, Scheme, Variant};
 
 fn build(width: f64, classes: usize, dropout: Option<f32>) -> String {
     let variant = Variant::by_name("mnasnet-b1").unwrap();
@@ -40,7 +40,7 @@ fn impossible_resolutions() {
 
 #[test]
 fn names_and_aliases() {
-    let by_name = |name| Variant::by_name(name).map(|variant| variant.name);
+    let by_name = |name: &str| Variant::by_name(name).map(|variant| variant.name);
     for (name, variant) in [
         ("mnasnet-b1", "mnasnet-b1"),
         ("mnasnet1_0", "mnasnet-b1"),
@@ -62,6 +62,16 @@ fn names_and_aliases() {
         &["did you mean \"mnasnet-a1\"", "mnasnet-mindspore"],
     );
     check(by_name("").unwrap_err().to_string(), &["Known: mnasnet-b1"]);
+    // Every name that is offered is accepted.
+    match by_name("semnasnet_076").unwrap_err() {
+        ModelError::UnknownVariant { nearest, known, .. } => {
+            assert!(
+                by_name(nearest).is_ok() && known.split(", ").all(|name| by_name(name).is_ok()),
+                "{known}"
+            )
+        }
+        error => panic!("{error}"),
+    }
     // A hostile name is cut, not echoed whole.
     assert!(by_name(&"x".repeat(1 << 20)).unwrap_err().to_string().len() < 1000);
 }
