@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use mnasnet_model::VARIANTS;
+use mnasnet_train::resolve::RECIPES;
 
 use crate::settings::SettingFlags;
 
@@ -14,7 +16,7 @@ Exit codes:
   3    the photos
   4    a file of weights or a checkpoint
   5    training diverged
-  130  interrupted, and saved
+  130  interrupted (after the first Ctrl-C: and saved)
 
 Environment:
   MNASNET_ISA  forces the instruction set of the kernels: portable, avx2 or avx512 (for tests and comparisons)";
@@ -47,8 +49,8 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct TrainArgs {
-    /// A recipe (sample, imagenet, mindspore, parity) or a TOML file of settings; flags win over it
-    #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
+    /// A recipe or a TOML file of settings.
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume", help = config_help())]
     pub config: Option<String>,
     /// Folder of the run [default: the next free runs/MODEL-N]
     #[arg(long, value_name = "DIR")]
@@ -56,7 +58,8 @@ pub struct TrainArgs {
     /// Go on exactly where a run stopped: its folder or a checkpoint [default: --out, or the newest of runs/]
     #[arg(long, value_name = "PATH", conflicts_with = "init")]
     pub resume: Option<Option<PathBuf>>,
-    /// Start from these weights alone; the classifier starts fresh where the classes differ
+    /// Start from these weights alone, with the network and preprocessing recorded with them unless --config or a flag says
+    /// otherwise; the classifier starts fresh where the classes differ
     #[arg(long, value_name = "WEIGHTS")]
     pub init: Option<PathBuf>,
     /// Print the resolved settings as TOML and end
@@ -76,15 +79,18 @@ pub struct EvalArgs {
     /// Folder of photos: one with val/, or one with class folders
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// File of weights that `mnasnet train` wrote
+    /// File of weights that `mnasnet train` wrote, e.g. RUN/checkpoints/best.safetensors
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Evaluate the moving average that a checkpoint holds, instead of the weights
     #[arg(long)]
     pub ema: bool,
     /// Photos at a time
-    #[arg(long, alias = "batch_size", value_name = "N", default_value_t = 64, value_parser = positive())]
+    #[arg(long = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 64, value_parser = positive())]
     pub batch_size: u64,
+    /// Leave out the last incomplete batch, as MindSpore's eval.py does (its README counts 49,920 of ImageNet's 50,000)
+    #[arg(long = "drop_remainder", alias = "drop-remainder")]
+    pub drop_remainder: bool,
     /// Threads that decode; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
     pub workers: u64,
@@ -99,7 +105,7 @@ pub struct EvalArgs {
 /// `mnasnet predict`.
 #[derive(Debug, clap::Args)]
 pub struct PredictArgs {
-    /// File of weights that `mnasnet train` wrote
+    /// File of weights that `mnasnet train` wrote, e.g. RUN/checkpoints/best.safetensors
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Photos, or folders of them
@@ -116,8 +122,8 @@ pub struct PredictArgs {
 /// `mnasnet info`.
 #[derive(Debug, clap::Args)]
 pub struct InfoArgs {
-    /// Variant: mnasnet-b1, mnasnet-a1, mnasnet-small or mnasnet-mindspore
-    #[arg(long, value_name = "NAME", default_value = "mnasnet-b1")]
+    /// Variant.
+    #[arg(long, value_name = "NAME", default_value = "mnasnet-b1", help = model_help())]
     pub model: String,
     /// Width multiplier
     #[arg(long, value_name = "X", default_value_t = 1.0)]
@@ -149,8 +155,8 @@ pub enum Subject {
 pub struct BenchArgs {
     /// What to time
     pub subject: Subject,
-    /// Variant: mnasnet-b1, mnasnet-a1, mnasnet-small or mnasnet-mindspore
-    #[arg(long, value_name = "NAME", default_value = "mnasnet-b1")]
+    /// Variant.
+    #[arg(long, value_name = "NAME", default_value = "mnasnet-b1", help = model_help())]
     pub model: String,
     /// Width multiplier
     #[arg(long, value_name = "X", default_value_t = 1.0)]
@@ -170,7 +176,7 @@ pub struct BenchArgs {
     /// Precision of storage and arithmetic; only f32 so far
     #[arg(long, value_name = "NAME", default_value = "f32")]
     pub precision: String,
-    /// Steps to time; without it, as many as fit into --seconds
+    /// Steps (batches) to time; without it, as many as fit into --seconds
     #[arg(long, value_name = "N", value_parser = positive())]
     pub steps: Option<u64>,
     /// Time for it, in seconds
@@ -185,6 +191,19 @@ pub struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+fn config_help() -> String {
+    let names: Vec<&str> = RECIPES.iter().map(|recipe| recipe.0).collect();
+    format!(
+        "A recipe ({}) or a TOML file of settings; flags win over it",
+        names.join(", ")
+    )
+}
+
+fn model_help() -> String {
+    let names: Vec<&str> = VARIANTS.iter().map(|variant| variant.name).collect();
+    format!("Variant [{}]", names.join(", "))
 }
 
 fn positive() -> clap::builder::RangedU64ValueParser {

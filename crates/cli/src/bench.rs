@@ -1,21 +1,19 @@
 //! `mnasnet bench`.
 
-use std::path::Path;
-use std::sync::Arc;
+mod data;
+
 use std::time::Instant;
 
-use mnasnet_data::{Batch, Epoch, Loader, Split, find_split, open_folder};
 use mnasnet_engine::{Loss, Optimizer, Pixels, Predictor, Rule, Smoothing, Trainer};
 use mnasnet_model::{Network, Role, Scheme, Variant, initialise};
 use mnasnet_train::config::Config;
-use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::thread_pool;
 use mnasnet_train::wiring;
 use serde::Serialize;
 
 use crate::args::{BenchArgs, Subject};
+use crate::console::{print, print_json};
 use crate::failure::{Exit, Failure};
-use crate::stdout::{print, print_json};
 
 /// Steps before the clock counts: caches, page faults, clock rates.
 const WARM_UP: usize = 2;
@@ -31,13 +29,13 @@ struct Report<'a> {
     threads: usize,
     precision: &'a str,
     steps: usize,
-    /// Images per second: at the median step, or over all of `data`, where steps profit from what was loaded ahead.
+    /// At the median step.
     images_per_s: f64,
     /// Median.
     ms_per_step: f64,
     ms_per_step_min: f64,
     peak_rss_mib: Option<f64>,
-    planned_mib: Option<f64>,
+    planned_mib: f64,
 }
 
 /// Times steps and prints a report.
@@ -54,23 +52,17 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
             args.seconds
         )));
     }
-    let (mut times, planned) = match args.subject {
-        Subject::Train => thread_pool(args.threads as usize)?.install(|| train(args))?,
-        Subject::Infer => thread_pool(args.threads as usize)?.install(|| infer(args))?,
-        Subject::Data => (data(args)?, None),
+    let (bench, (mut times, planned)) = match args.subject {
+        Subject::Train => ("train", thread_pool(args.threads as usize)?.install(|| train(args))?),
+        Subject::Infer => ("infer", thread_pool(args.threads as usize)?.install(|| infer(args))?),
+        Subject::Data => return data::run(args),
     };
     times.sort_by(f64::total_cmp);
     let (Some(&fastest), Some(&median)) = (times.first(), times.get(times.len() / 2)) else {
         return Err(Failure::Usage("no step was timed".into()));
     };
-    let mean = times.iter().sum::<f64>() / times.len() as f64;
-    let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
     let report = Report {
-        bench: match args.subject {
-            Subject::Train => "train",
-            Subject::Infer => "infer",
-            Subject::Data => "data",
-        },
+        bench,
         model: &args.model,
         width: args.width,
         classes: args.classes,
@@ -79,17 +71,16 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
         threads: wiring::thread_count(args.threads as usize),
         precision: &args.precision,
         steps: times.len(),
-        images_per_s: args.batch as f64 / if args.subject == Subject::Data { mean } else { median },
+        images_per_s: args.batch as f64 / median,
         ms_per_step: median * 1e3,
         ms_per_step_min: fastest * 1e3,
         peak_rss_mib: peak_rss_mib(),
-        planned_mib: planned.map(mib),
+        planned_mib: planned as f64 / f64::from(1 << 20),
     };
     if args.json {
         print_json(&report)?;
     } else {
         let Report {
-            bench,
             batch,
             resolution,
             threads,
@@ -99,9 +90,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
             ms_per_step_min,
             ..
         } = report;
-        let memory = report
-            .peak_rss_mib
-            .map_or("unknown".to_owned(), |mib| format!("{mib:.0} MiB"));
+        let memory = memory(report.peak_rss_mib);
         print(&format!(
             "{bench} {} x {}, batch {batch}, {resolution}x{resolution}, {threads} threads, {}: {images_per_s:.1} images/s \
              ({ms_per_step:.1} ms a step in the median of {steps}, {ms_per_step_min:.1} at best), peak memory {memory}",
@@ -132,7 +121,7 @@ fn timed<E>(args: &BenchArgs, mut step: impl FnMut() -> Result<(), E>) -> Result
     }
 }
 
-fn train(args: &BenchArgs) -> Result<(Vec<f64>, Option<usize>), Failure> {
+fn train(args: &BenchArgs) -> Result<(Vec<f64>, usize), Failure> {
     let network = network(args)?;
     let batch = args.batch as usize;
     let mut trainer = Trainer::new(&network, batch, args.resolution)?;
@@ -158,10 +147,10 @@ fn train(args: &BenchArgs) -> Result<(Vec<f64>, Option<usize>), Failure> {
         optimizer.step(&mut weights.parameters, trainer.gradients(), 1e-6);
         Ok::<(), Failure>(())
     })?;
-    Ok((times, Some(trainer.planned_bytes())))
+    Ok((times, trainer.planned_bytes()))
 }
 
-fn infer(args: &BenchArgs) -> Result<(Vec<f64>, Option<usize>), Failure> {
+fn infer(args: &BenchArgs) -> Result<(Vec<f64>, usize), Failure> {
     let network = network(args)?;
     let batch = args.batch as usize;
     let weights = initialise(&network, Scheme::default(), 1);
@@ -172,51 +161,7 @@ fn infer(args: &BenchArgs) -> Result<(Vec<f64>, Option<usize>), Failure> {
         predictor.logits(Pixels::U8(&pixels, normalise), batch)?;
         Ok::<(), Failure>(())
     })?;
-    Ok((times, Some(predictor.planned_bytes())))
-}
-
-/// Batches as the training loop gets them, but nothing is trained: the loader is the only work.
-fn data(args: &BenchArgs) -> Result<Vec<f64>, Failure> {
-    let root = args.data.as_deref().unwrap_or(Path::new("data/sample"));
-    let dataset = Arc::new(open_folder(&find_split(root, Split::Train)?)?);
-    let batch_size = args.batch as usize;
-    if dataset.samples.len() < batch_size {
-        let images = dataset.samples.len();
-        return Err(Failure::Photos(format!(
-            "{} has {images} images, fewer than one batch",
-            root.display()
-        )));
-    }
-    let mut layers = Resolver::new();
-    layers.flag("policy", &args.policy)?;
-    layers.flag("resolution", &args.resolution.to_string())?;
-    let transform = wiring::train_transform(&layers.finish()?);
-    let workers = wiring::thread_count(args.threads as usize);
-    let mut number = 0;
-    let mut loader: Option<Loader> = None;
-    let mut batch = Batch::default();
-    timed(args, || {
-        loop {
-            if let Some(loader) = &mut loader
-                && loader.read_into(&mut batch)?
-            {
-                return Ok(());
-            }
-            let epoch = Epoch {
-                seed: 1,
-                number,
-                first_batch: 0,
-            };
-            loader = Some(Loader::train(
-                dataset.clone(),
-                transform.clone(),
-                epoch,
-                batch_size,
-                workers,
-            )?);
-            number += 1;
-        }
-    })
+    Ok((times, predictor.planned_bytes()))
 }
 
 fn network(args: &BenchArgs) -> Result<Network, Failure> {
@@ -238,6 +183,10 @@ fn random_bytes(count: usize) -> Vec<u8> {
         (state >> 32) as u8
     };
     (0..count).map(|_| next()).collect()
+}
+
+fn memory(peak_rss_mib: Option<f64>) -> String {
+    peak_rss_mib.map_or("unknown".to_owned(), |mib| format!("{mib:.0} MiB"))
 }
 
 /// The most memory that the process has held, from Linux; `None` elsewhere.

@@ -1,9 +1,10 @@
 //! `mnasnet eval`.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mnasnet_data::{Split, find_split, open_folder};
+use mnasnet_data::{Dataset, Split, find_split, open_folder};
 use mnasnet_train::evaluate::Evaluator;
 use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::thread_pool;
@@ -12,9 +13,9 @@ use mnasnet_train::wiring;
 use serde::Serialize;
 
 use crate::args::EvalArgs;
+use crate::console::{print, print_json, tell};
 use crate::failure::{Exit, Failure};
 use crate::report::Counter;
-use crate::stdout::{print, print_json};
 
 #[derive(Serialize)]
 struct Report {
@@ -25,6 +26,25 @@ struct Report {
     correct5: u64,
     images: u64,
     images_per_s: f64,
+}
+
+/// Leaves out the last incomplete batch, as MindSpore's scripts do, and says so, as they do not.
+fn drop_remainder(dataset: &mut Dataset, batch: usize, folder: &Path) -> Result<(), Failure> {
+    let images = dataset.samples.len();
+    let kept = images / batch * batch;
+    if kept == 0 {
+        return Err(Failure::Photos(format!(
+            "{} has {images} images, fewer than one batch of {batch}, so that --drop_remainder leaves none; choose a smaller \
+             --batch_size",
+            folder.display()
+        )));
+    }
+    dataset.samples.truncate(kept);
+    let dropped = images - kept;
+    tell(&format!(
+        "note: {kept} of {images} images; the last {dropped} do not fill a batch of {batch}"
+    ));
+    Ok(())
 }
 
 /// Evaluates weights on a set.
@@ -47,9 +67,12 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     let mut dataset = open_folder(&folder)?;
     dataset.relabel(&record.classes, &folder)?;
     for note in &dataset.notes {
-        eprintln!("note: {note}");
+        tell(&format!("note: {note}"));
     }
     let (loss, batch) = (wiring::eval_loss(&config), args.batch_size as usize);
+    if args.drop_remainder {
+        drop_remainder(&mut dataset, batch, &folder)?;
+    }
     let evaluation = thread_pool(args.threads as usize)?.install(|| {
         let preprocessing = record.preprocessing.clone();
         let workers = args.workers as usize;

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use mnasnet_model::{Network, Summary, Variant};
 
 use crate::args::InfoArgs;
+use crate::console::{print, print_json};
 use crate::failure::{Exit, Failure};
-use crate::stdout::{print, print_json};
 
 /// Prints the layer table.
 pub fn run(args: &InfoArgs) -> Result<Exit, Failure> {

@@ -3,13 +3,14 @@
 
 mod args;
 mod bench;
+mod console;
 mod eval;
 mod failure;
 mod info;
+mod init;
 mod predict;
 mod report;
 mod settings;
-mod stdout;
 mod train;
 
 use std::process::ExitCode;
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
         // Whoever read our output has seen enough (`| head`): no error.
         Err(Failure::BrokenPipe) => Exit::Success.into(),
         Err(failure) => {
-            eprintln!("error: {failure}");
+            console::tell(&format!("error: {failure}"));
             failure.exit().into()
         }
     }

@@ -12,15 +12,16 @@ use mnasnet_train::wiring;
 use serde::Serialize;
 
 use crate::args::PredictArgs;
+use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
-use crate::stdout::{print, print_json};
 
 /// Photos that go through the network together.
 const BATCH: usize = 16;
 
 #[derive(Serialize)]
 struct Prediction {
-    image: PathBuf,
+    /// Path; a byte that is not UTF-8, which JSON cannot hold, is replaced by U+FFFD.
+    image: String,
     top5: Vec<Guess>,
 }
 
@@ -49,6 +50,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
             record.preprocessing.resolution,
         )
     })?;
+    // For the one JSON document; tables are printed as they come.
     let mut predictions = Vec::new();
     let mut unreadable = 0;
     for paths in photos.chunks(BATCH) {
@@ -60,7 +62,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
                     read.push(path.clone());
                 }
                 Err(error) => {
-                    eprintln!("error: {error}");
+                    tell(&format!("error: {error}"));
                     unreadable += 1;
                 }
             }
@@ -71,13 +73,14 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
         let logits = pool.install(|| predictor.logits(Pixels::U8(&pixels, normalise), read.len()))?;
         for (image, logits) in read.into_iter().zip(logits.chunks_exact(network.classes)) {
             let prediction = Prediction {
-                image,
+                image: image.to_string_lossy().into_owned(),
                 top5: top5(logits, &record.classes),
             };
-            if !args.json {
+            if args.json {
+                predictions.push(prediction);
+            } else {
                 print(&table(&prediction))?;
             }
-            predictions.push(prediction);
         }
     }
     if args.json {
@@ -101,12 +104,15 @@ fn top5(logits: &[f32], classes: &[String]) -> Vec<Guess> {
 }
 
 fn table(prediction: &Prediction) -> String {
-    let guess = |guess: &Guess| format!("\n  {:6.2} %  {}", guess.probability * 100.0, guess.class);
-    prediction
-        .top5
-        .iter()
-        .map(guess)
-        .fold(prediction.image.display().to_string(), |text, line| text + &line)
+    let guess = |guess: &Guess| {
+        format!(
+            "\n  {:6.2} %  {}",
+            guess.probability * 100.0,
+            visible_name(&guess.class)
+        )
+    };
+    let guesses: String = prediction.top5.iter().map(guess).collect();
+    visible_name(&prediction.image) + &guesses
 }
 
 /// The photos that the arguments name: files as they are, folders with all photos below them in byte order.

@@ -7,6 +7,8 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use mnasnet_train::log::StepLog;
 use mnasnet_train::train::{Event, Observer};
 
+use crate::console::{tell, visible};
+
 /// A bar on standard error; hidden where that is not a terminal.
 fn bar(length: u64, template: &str) -> ProgressBar {
     if !io::stderr().is_terminal() {
@@ -69,12 +71,12 @@ impl Reporter {
 
     fn line(&self, text: &str) {
         self.bar.suspend(|| {
-            // Training goes on when nobody reads along: all of this is in log.txt too.
-            let _ = if self.to_stderr {
-                writeln!(io::stderr(), "{text}")
+            if self.to_stderr {
+                tell(text);
             } else {
-                writeln!(io::stdout(), "{text}")
-            };
+                // Training goes on when nobody reads along: all of this is in log.txt too.
+                let _ = writeln!(io::stdout(), "{}", visible(text));
+            }
         });
     }
 

@@ -1,21 +1,23 @@
 //! `mnasnet train`.
 
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mnasnet_train::checkpoint;
 use mnasnet_train::config::Config;
-use mnasnet_train::resolve::Resolver;
-use mnasnet_train::train::{Outcome, Start, train};
+use mnasnet_train::resolve::{ConfigError, Resolver};
+use mnasnet_train::train::{Event, Observer, Outcome, Start, train};
 use mnasnet_train::weights_file::{WeightsError, WeightsFile};
 use serde::Serialize;
 
 use crate::args::TrainArgs;
+use crate::console::{print, print_json, shell_word, tell};
 use crate::failure::{Exit, Failure};
+use crate::init::Recorded;
 use crate::report::Reporter;
-use crate::stdout::{print, print_json};
 
 /// Where runs without `--out` go.
 const RUNS: &str = "runs";
@@ -33,7 +35,12 @@ struct Report<'a> {
 
 /// Trains.
 pub fn run(args: &TrainArgs) -> Result<Exit, Failure> {
-    let Job { config, out, start } = if args.resume.is_some() {
+    let Job {
+        config,
+        out,
+        start,
+        note,
+    } = if args.resume.is_some() {
         resumed(args)?
     } else {
         fresh(args)?
@@ -49,6 +56,9 @@ pub fn run(args: &TrainArgs) -> Result<Exit, Failure> {
     }
     let stop = stop_on_request()?;
     let mut reporter = Reporter::new(args.json);
+    if let Some(note) = &note {
+        reporter.event(Event::Note(note));
+    }
     let outcome = train(&config, &out, &start, &stop, &mut reporter)?;
     let (images, seconds) = reporter.speed;
     let images_per_s = (seconds > 0.0).then(|| images / seconds);
@@ -78,8 +88,8 @@ pub fn run(args: &TrainArgs) -> Result<Exit, Failure> {
                 };
                 print_json(&report)?;
             }
-            eprintln!("interrupted; saved {}", checkpoint.display());
-            eprintln!("go on with: mnasnet train --resume {}", out.display());
+            tell(&format!("interrupted; saved {}", checkpoint.display()));
+            tell(&format!("go on with: mnasnet train --resume {}", path_word(&out)));
             Ok(Exit::Interrupted)
         }
     }
@@ -89,22 +99,47 @@ struct Job {
     config: Config,
     out: PathBuf,
     start: Start,
+    note: Option<String>,
 }
 
-/// Settings from a recipe, a file or the defaults; the sample photos where nothing else is asked for.
+/// Settings from a recipe, a file or the defaults; the sample photos where nothing else is asked for. What `--init` takes
+/// over wins over all that was not asked for.
 fn fresh(args: &TrainArgs) -> Result<Job, Failure> {
+    let recorded = args.init.as_deref().map(Recorded::read).transpose()?;
+    let take = |layers: Resolver| match &recorded {
+        Some(recorded) => recorded.apply(layers),
+        None => Ok(layers),
+    };
     let layers = match &args.config {
-        Some(name) => Resolver::new().recipe_or_file(name)?,
-        None if args.settings.has("data") => Resolver::new(),
-        None => Resolver::new().recipe_or_file("sample")?,
+        Some(name) => recipe_or_file(take(Resolver::new())?, name)?,
+        None if args.settings.has("data") => take(Resolver::new())?,
+        None => take(Resolver::new().recipe_or_file("sample")?)?,
     };
     let config = args.settings.apply(layers)?.finish()?;
+    let note = recorded.and_then(|recorded| recorded.note(&config));
     let out = args
         .out
         .clone()
         .unwrap_or_else(|| next_run(Path::new(RUNS), &config.model));
     let start = args.init.clone().map_or(Start::Fresh, Start::Init);
-    Ok(Job { config, out, start })
+    Ok(Job {
+        config,
+        out,
+        start,
+        note,
+    })
+}
+
+/// The recipe or file of `--config`. A file's name without its ending is no recipe, but easily meant.
+fn recipe_or_file(layers: Resolver, name: &str) -> Result<Resolver, ConfigError> {
+    let file = format!("./{name}.toml");
+    layers.recipe_or_file(name).map_err(|error| match error {
+        ConfigError::UnknownRecipe { name, .. } if Path::new(&file).is_file() => ConfigError::UnknownRecipe {
+            name,
+            hint: format!(" (did you mean `{file}`?)"),
+        },
+        error => error,
+    })
 }
 
 /// Settings from the checkpoint.
@@ -126,9 +161,9 @@ fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
     let is_run = |folder: &&Path| folder.join("config.toml").is_file();
     let out = match &args.out {
         Some(out) => out.clone(),
-        None => file
-            .ancestors()
-            .skip(1)
+        // The folder that was named, whose checkpoints may lie elsewhere, or the one that a checkpoint lies in.
+        None => iter::once(place.as_path())
+            .chain(file.ancestors().skip(1))
             .find(is_run)
             .map(Path::to_owned)
             .ok_or_else(|| {
@@ -142,6 +177,7 @@ fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
         config,
         out,
         start: Start::Resume(file),
+        note: None,
     })
 }
 
@@ -188,29 +224,51 @@ fn stop_on_request() -> Result<Arc<AtomicBool>, Failure> {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(Exit::Interrupted as i32);
         }
-        eprintln!("stopping after this step and saving (Ctrl-C again: stop at once)");
+        tell("stopping after this step and saving (Ctrl-C again: stop at once)");
     };
     ctrlc::set_handler(handler).map_err(|error| Failure::Usage(format!("cannot handle Ctrl-C: {error}")))?;
     Ok(stop)
 }
 
 fn farewell(config: &Config, best: &Path, best_top1: Option<f64>) -> String {
-    let (data, best) = (&config.data, best.display());
+    let judged_on = match config.val_data.as_str() {
+        "" => &config.data,
+        val_data => val_data,
+    };
+    let (data, best_word) = (shell_word(judged_on), path_word(best));
     let top1 = best_top1.map_or("unknown".to_owned(), |top1| format!("{:.1} %", top1 * 100.0));
     format!(
-        "best top-1 {top1}: {best}\n\n\
+        "best top-1 {top1}: {}\n\n\
          Try next:\n  \
-         mnasnet eval --data {data} --weights {best}\n  \
-         mnasnet predict --weights {best} YOUR_PHOTO.jpg\n  \
-         mnasnet train --data YOUR_PHOTOS --init {best} --resolution {} --lr_max {}",
-        config.resolution,
-        config.lr_max / 10.0
+         mnasnet eval --data {data} --weights {best_word}\n  \
+         mnasnet predict --weights {best_word} YOUR_PHOTO.jpg\n  \
+         mnasnet train --data YOUR_PHOTOS --init {best_word} --lr_init {} --lr_max {}",
+        best.display(),
+        tenth(config.lr_init),
+        tenth(config.lr_max)
     )
+}
+
+fn path_word(path: &Path) -> String {
+    shell_word(&path.to_string_lossy())
+}
+
+/// A tenth of a rate, in the digits that a person would write.
+fn tenth(rate: f64) -> f64 {
+    let tenth = rate / 10.0;
+    format!("{tenth:.2e}").parse().unwrap_or(tenth)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tenths_are_short() {
+        for (rate, expected) in [(0.07, "0.007"), (0.005, "0.0005"), (1.6, "0.16"), (0.0, "0")] {
+            assert_eq!(tenth(rate).to_string(), expected);
+        }
+    }
 
     #[test]
     fn runs_are_numbered() {

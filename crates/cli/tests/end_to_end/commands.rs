@@ -48,6 +48,21 @@ fn eval_counts_every_image() {
             best.1
         );
     }
+    // Batches of 4 leave one photo over; MindSpore's scripts leave it out.
+    let (code, stdout, stderr) = place.run(&format!(
+        "eval --data photos --weights {BEST} --batch_size 4 --drop_remainder --json"
+    ));
+    let eval: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, eval["images"].as_u64()), (0, Some(8)));
+    assert_eq!(stderr, "note: 8 of 9 images; the last 1 do not fill a batch of 4\n");
+    let (code, _, stderr) = place.run(&format!(
+        "eval --data photos --weights {BEST} --batch_size 10 --drop_remainder"
+    ));
+    assert_eq!(code, 3);
+    assert!(
+        stderr.starts_with("error: photos/val has 9 images, fewer than one batch of 10"),
+        "{stderr}"
+    );
     // The last line is MindSpore's; a folder of classes alone does too.
     let stdout = place.done(&format!("eval --data photos/val --weights {BEST}"));
     let last = stdout.lines().last().unwrap();
@@ -129,7 +144,7 @@ fn info_counts_as_the_origins_do() {
 fn bench_reports_speed_and_memory() {
     let place = Place::three_classes();
     let small = "--model mnasnet-small --width 0.35 --resolution 32 --batch 4 --steps 3 --json";
-    for subject in ["train", "infer", "data --data photos"] {
+    for subject in ["train", "infer"] {
         let report = place.json(&format!("bench {subject} {small}"));
         for key in ["images_per_s", "ms_per_step", "ms_per_step_min"] {
             assert!(report[key].as_f64().unwrap() > 0.0, "{subject} {key}");
@@ -144,6 +159,48 @@ fn bench_reports_speed_and_memory() {
             assert!(report["peak_rss_mib"].as_f64().unwrap() > 1.0);
         }
     }
+}
+
+#[test]
+fn bench_times_decoding_and_transforms_apart() {
+    let place = Place::three_classes();
+    let arguments = "bench data --data photos --resolution 32 --batch_size 4 --threads 1 --policy autoaugment";
+    // 6 batches an epoch: the loader goes on into the next.
+    let report = place.json(&format!("{arguments} --steps 10 --json"));
+    let number = |key: &str| report[key].as_f64().unwrap();
+    assert_eq!((number("steps"), number("batch")), (10.0, 4.0));
+    let (decode, transform) = (number("decode_ms_per_image"), number("transform_ms_per_image"));
+    assert!(decode > 0.0 && transform > 0.0);
+    // One thread does all the work; up to two batches of it lie outside the ten that are timed.
+    let total = number("ms_per_step") / 4.0;
+    assert!(decode + transform < total * 1.5, "{report}");
+    assert!((number("images_per_s") * total / 1e3 - 1.0).abs() < 1e-6, "{report}");
+    for absent in ["ms_per_step_min", "model", "width", "precision"] {
+        assert!(report.get(absent).is_none(), "{absent} says nothing of photos");
+    }
+    let text = place.done(&format!("{arguments} --seconds 0.1"));
+    assert!(text.contains(" ms to decode an image and "), "{text}");
+}
+
+#[test]
+fn help_names_every_variant_and_recipe() {
+    let place = Place::new(&[]);
+    for command in ["train", "info", "bench"] {
+        let help = place.done(&format!("{command} --help"));
+        for variant in mnasnet_model::VARIANTS {
+            assert!(help.contains(variant.name), "{command}: {}", variant.name);
+        }
+    }
+    let help = place.done("train --help");
+    for (recipe, _) in mnasnet_train::resolve::RECIPES {
+        assert!(help.contains(recipe), "{recipe}");
+    }
+}
+
+#[test]
+fn mindspores_recipe_has_its_plain_momentum() {
+    let settings = Place::new(&[]).done("train --config mindspore --opt sgd --print-config");
+    assert!(settings.contains("\nnesterov = false\n"), "{settings}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The real binary in fresh folders, on a few of the sample photos and a network small enough to train in a second.
 
 mod commands;
+mod next_steps;
+mod output;
 mod refusals;
 mod resume;
 mod runs;

@@ -15,6 +15,7 @@ fn check(place: &Place, arguments: &str, code: i32, message: &str) {
 fn command_line_and_settings() {
     let place = Place::three_classes();
     fs::write(place.path("bad.toml"), "batch_sizes = 3\n").unwrap();
+    fs::write(place.path("mine.toml"), "batch_size = 3\n").unwrap();
     for (arguments, message) in [
         ("train --batchsize 3", "--batch"),
         (
@@ -34,6 +35,7 @@ fn command_line_and_settings() {
         ),
         ("train --config none.toml", "cannot read the configuration none.toml"),
         ("train --config imagnet", "(did you mean `imagenet`?)"),
+        ("train --config mine", "(did you mean `./mine.toml`?)"),
         ("train --config sample --resume", "cannot be used with"),
         (
             "train --warmup_epochs 200",
@@ -49,6 +51,23 @@ fn command_line_and_settings() {
         ("predict --weights x", "required"),
     ] {
         check(&place, arguments, 2, message);
+    }
+}
+
+#[test]
+fn an_instruction_set_that_is_not_there() {
+    let place = Place::three_classes();
+    for arguments in [
+        &format!("train {TINY} --out run"),
+        "bench infer --batch 1 --resolution 32",
+    ] {
+        let output = place.command(arguments).env("MNASNET_ISA", "mmx").output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(
+            stderr.starts_with("error: MNASNET_ISA=mmx: this machine has "),
+            "{stderr}"
+        );
     }
 }
 

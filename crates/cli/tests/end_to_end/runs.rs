@@ -109,6 +109,18 @@ fn a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_bits() {
 }
 
 #[test]
+fn a_run_with_checkpoints_elsewhere_goes_on_from_its_own_folder() {
+    let place = Place::three_classes();
+    let elsewhere = place.path("elsewhere");
+    let settings = format!("--save_checkpoint_path {}", elsewhere.display());
+    place.done(&format!("train {TINY} --epoch_size 2 {settings} --out run"));
+    assert!(elsewhere.join("Mnasnet-rank0-2_6.safetensors").exists());
+    place.done("train --resume run --epoch_size 3");
+    assert!(elsewhere.join("Mnasnet-rank0-3_6.safetensors").exists());
+    assert_eq!(place.metrics("run", "epoch").len(), 3);
+}
+
+#[test]
 fn threads_change_no_bit() {
     let place = Place::three_classes();
     place.done(&format!("train {TINY} --out one --threads 1 --workers 1"));

@@ -1,0 +1,121 @@
+//! The one place that writes to standard output and standard error.
+//!
+//! Names of files and classes are a stranger's: their control characters could rewrite what a terminal shows, so they are
+//! printed escaped.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Prints a text and a line end on standard output.
+pub fn print(text: &str) -> Result<(), Failure> {
+    write_line(&visible(text))
+}
+
+/// Prints a value as one line of JSON on standard output.
+pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    write_line(&serde_json::to_string(value).map_err(|error| Failure::Io("write JSON", error.into()))?)
+}
+
+fn write_line(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}")
+        .and_then(|()| stdout.flush())
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
+            _ => Failure::Io("write to standard output", error),
+        })
+}
+
+/// Tells the user something on standard error. There is nobody left to tell if that cannot be written.
+pub fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", visible(text));
+}
+
+/// A text of lines with its other control characters escaped.
+pub fn visible(text: &str) -> String {
+    escaped(text, |c| c.is_control() && c != '\n')
+}
+
+/// A name on one line, its control characters escaped.
+pub fn visible_name(name: &str) -> String {
+    escaped(name, char::is_control)
+}
+
+fn escaped(text: &str, which: impl Fn(char) -> bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if which(c) {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
+/// One word of a shell's command line that stands for `text`.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./+,:@%=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    if !text.chars().any(char::is_control) {
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    // Quotes of POSIX 2024, and long before of every usual shell: control characters would not reach the screen as such.
+    let mut word = String::from("$'");
+    for c in text.chars() {
+        match c {
+            '\'' | '\\' => word.extend(['\\', c]),
+            c if c.is_control() => {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    // Writing to a String cannot fail.
+                    let _ = write!(word, "\\{byte:03o}");
+                }
+            }
+            c => word.push(c),
+        }
+    }
+    word + "'"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_letters_of_all_scripts_are_not() {
+        for (text, expected) in [
+            ("a\u{1b}[2Jb\u{7f}\u{9b}\n", "a\\u{1b}[2Jb\\u{7f}\\u{9b}\n"),
+            ("Bär/犬 \"x\" \\", "Bär/犬 \"x\" \\"),
+        ] {
+            assert_eq!(visible(text), expected);
+        }
+        assert_eq!(visible_name("a\nb\tc"), "a\\nb\\tc");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_shell_reads_the_word_back() {
+        for (text, word) in [
+            ("runs/m-1", "runs/m-1"),
+            ("my photos", "'my photos'"),
+            ("it's", r"'it'\''s'"),
+            ("~", "'~'"),
+            ("$(x) `y` \"z\" \\", "'$(x) `y` \"z\" \\'"),
+            ("", "''"),
+            ("a\nb\u{1b}'\\\u{9b}", r"$'a\012b\033\'\\\302\233'"),
+        ] {
+            assert_eq!(shell_word(text), word);
+            let output = std::process::Command::new("bash")
+                .args(["-c", &format!("printf %s {word}")])
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
+        }
+    }
+}
