@@ -75,14 +75,14 @@ pub enum ModelError {
     },
 }
 
-/// The name in `known` that is the fewest edits (insert, delete, replace) from `name`; the first of equals.
-pub(crate) fn nearest(name: &str, known: impl IntoIterator<Item = &'static str>) -> &'static str {
+/// The name in `known` that is the fewest edits (insert, delete, replace) from `name`, the first of equals, with their number.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, usize)> {
     // A name as long as a book is nobody's typing error; comparing its head bounds the work.
     let name: Vec<char> = name.to_lowercase().chars().take(64).collect();
     known
         .into_iter()
-        .min_by_key(|candidate| edit_distance(&name, candidate))
-        .unwrap_or_default()
+        .map(|candidate| (candidate, edit_distance(&name, candidate)))
+        .min_by_key(|(_, edits)| *edits)
 }
 
 fn edit_distance(a: &[char], b: &str) -> usize {

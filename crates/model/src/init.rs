@@ -48,7 +48,7 @@ impl Scheme {
         let known = Self::ALL.into_iter().find(|scheme| scheme.name() == name);
         known.ok_or_else(|| ModelError::UnknownScheme {
             name: name.chars().take(64).collect(),
-            nearest: nearest(name, Self::NAMES.iter().copied()),
+            nearest: nearest(name, Self::NAMES.iter().copied()).map_or("", |(nearest, _)| nearest),
             known: Self::NAMES.join(", "),
         })
     }

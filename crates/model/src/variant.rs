@@ -222,7 +222,7 @@ impl Variant {
             .map(|variant| (variant, width))
             .ok_or_else(|| ModelError::UnknownVariant {
                 name: name.chars().take(64).collect(),
-                nearest: nearest(name, offered()),
+                nearest: nearest(name, offered()).map_or("", |(nearest, _)| nearest),
                 known: offered().collect::<Vec<_>>().join(", "),
             })
     }

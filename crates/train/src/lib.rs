@@ -9,6 +9,7 @@
 //!   uninterrupted one, bit for bit.
 //! - A file of weights is whole or absent: it is written beside its place, synced and renamed. A good checkpoint goes only
 //!   when its successor is on disk.
+//! - A run's folder has one writer at a time, and a start that is refused leaves it as it was.
 //! - Validation counts every image, exactly.
 //! - A file of weights is data from a stranger: lengths are checked before they are believed.
 //! - Nothing here prints or exits.

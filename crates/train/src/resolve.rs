@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, KEYS};
 use crate::schedule::DecayMode;
-use crate::setting::nearest;
+use crate::setting::hint;
 
 /// What is wrong with a setting, and where it stands.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +91,7 @@ impl Resolver {
             return self.toml(text, &format!("recipe {recipe}"));
         }
         if !path.exists() && path.components().count() == 1 && path.extension().is_none() {
-            let hint = nearest(name, RECIPES.iter().map(|(recipe, _)| *recipe));
+            let hint = hint(name, RECIPES.iter().map(|(recipe, _)| *recipe));
             return Err(ConfigError::UnknownRecipe {
                 name: name.to_owned(),
                 hint,
@@ -184,7 +184,7 @@ impl Resolver {
 }
 
 fn unknown_key(key: &str, origin: &str) -> ConfigError {
-    let hint = nearest(key, KEYS.iter().map(|row| row.name));
+    let hint = hint(key, KEYS.iter().map(|row| row.name));
     ConfigError::UnknownKey {
         origin: origin.to_owned(),
         key: key.to_owned(),

@@ -2,6 +2,8 @@
 
 use std::ops::{Bound, RangeBounds};
 
+use mnasnet_model::error::nearest;
+
 /// What a setting takes, for help texts and for reading a flag's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -150,20 +152,15 @@ impl Setting for mnasnet_model::Scheme {
 }
 
 /// The name most like `wanted`, as " (did you mean `name`?)", or nothing where none is like it.
-pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    let wanted = wanted.to_ascii_lowercase().replace('-', "_");
-    let likeness = |name: &str| {
-        let name = name.replace('-', "_");
-        let part = wanted.len() > 2 && (name.contains(&wanted) || wanted.contains(&name));
-        strsim::jaro_winkler(&wanted, &name).max(if part { 0.9 } else { 0.0 })
-    };
-    let best = names
-        .into_iter()
-        .map(|name| (likeness(name), name))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match best {
-        Some((likeness, name)) if likeness > 0.75 => format!(" (did you mean `{name}`?)"),
-        _ => String::new(),
+pub fn hint<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    // Half a name needs many edits and is no typing error: MindSpore's `other` is `mindspore-other` here.
+    let half = |name: &&str| wanted.len() > 2 && name.contains(wanted);
+    let whole = nearest(wanted, names.iter().copied().filter(half));
+    let like = |(_, edits): &(&str, usize)| 3 * edits <= wanted.len();
+    match whole.or_else(|| nearest(wanted, names).filter(like)) {
+        Some((name, _)) => format!(" (did you mean `{name}`?)"),
+        None => String::new(),
     }
 }
 
@@ -202,7 +199,7 @@ pub(crate) use choices;
 
 pub(crate) fn unknown_choice(value: &toml::Value, names: &[&str]) -> String {
     let given = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let hint = nearest(&given, names.iter().copied());
+    let hint = hint(&given, names.iter().copied());
     format!("cannot be `{given}`{hint}; it is one of {}", names.join(", "))
 }
 
@@ -226,9 +223,10 @@ mod tests {
             ("Cosine", " (did you mean `cosine`?)"),
             ("batchsize", " (did you mean `batch_size`?)"),
             ("batch-size", " (did you mean `batch_size`?)"),
+            ("decay", ""),
             ("zzz", ""),
         ] {
-            assert_eq!(nearest(wanted, names), expected, "{wanted}");
+            assert_eq!(hint(wanted, names), expected, "{wanted}");
         }
     }
 

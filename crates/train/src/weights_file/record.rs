@@ -103,24 +103,30 @@ impl Record {
         } = &self.preprocessing;
         let mut names = BTreeSet::new();
         let twice = self.classes.iter().find(|name| !names.insert(*name));
-        if self.classes.is_empty() {
-            Some("it has no classes".into())
-        } else if let Some(name) = twice {
-            Some(format!("class {name:?} stands in it twice"))
-        } else if !(self.bn_epsilon.is_finite() && self.bn_epsilon > 0.0) {
-            Some(format!("bn_epsilon is {}", self.bn_epsilon))
-        } else if !std.iter().all(|std| std.is_finite() && *std > 0.0) {
-            Some(format!("std is {std:?}"))
-        } else if !mean.iter().all(|mean| mean.is_finite()) {
-            Some(format!("mean is {mean:?}"))
-        } else if !(1..=MAX_RESOLUTION).contains(resolution) {
-            Some(format!("resolution is {resolution}"))
-        } else if !(*resolution..=1 << 16).contains(resize) {
-            Some(format!("resize is {resize} at resolution {resolution}"))
-        } else if let Some(best) = self.progress.best.filter(|best| !(0.0..=1.0).contains(&best.top1)) {
-            Some(format!("the best top-1 is {}", best.top1))
-        } else {
-            None
-        }
+        let positive = |value: &f32| value.is_finite() && *value > 0.0;
+        let top1 = self.progress.best.map_or(0.0, |best| best.top1);
+        let refusals = [
+            (self.classes.is_empty(), "it has no classes".to_owned()),
+            (
+                twice.is_some(),
+                format!("class {:?} stands in it twice", twice.map_or("", String::as_str)),
+            ),
+            (
+                !positive(&self.bn_epsilon),
+                format!("bn_epsilon is {}", self.bn_epsilon),
+            ),
+            (!std.iter().all(positive), format!("std is {std:?}")),
+            (!mean.iter().all(|mean| mean.is_finite()), format!("mean is {mean:?}")),
+            (
+                !(1..=MAX_RESOLUTION).contains(resolution),
+                format!("resolution is {resolution}"),
+            ),
+            (
+                !(*resolution..=1 << 16).contains(resize),
+                format!("resize is {resize} at resolution {resolution}"),
+            ),
+            (!(0.0..=1.0).contains(&top1), format!("the best top-1 is {top1}")),
+        ];
+        refusals.into_iter().find_map(|(refused, what)| refused.then_some(what))
     }
 }
