@@ -1,7 +1,7 @@
 //! The one place that writes to standard output and standard error.
 //!
 //! Names of files and classes are a stranger's: their control characters could rewrite what a terminal shows, so they are
-//! printed escaped.
+//! printed escaped, in the one form that JSON and TOML read back.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -12,22 +12,18 @@ use crate::failure::Failure;
 
 /// Prints a text and a line end on standard output.
 pub fn print(text: &str) -> Result<(), Failure> {
-    write_line(&visible(text))
-}
-
-/// Prints a value as one line of JSON on standard output.
-pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    write_line(&serde_json::to_string(value).map_err(|error| Failure::Io("write JSON", error.into()))?)
-}
-
-fn write_line(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{text}")
+    writeln!(stdout, "{}", visible(text))
         .and_then(|()| stdout.flush())
         .map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
             _ => Failure::Io("write to standard output", error),
         })
+}
+
+/// Prints a value as one line of JSON on standard output.
+pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    print(&serde_json::to_string(value).map_err(|error| Failure::Io("write JSON", error.into()))?)
 }
 
 /// Tells the user something on standard error. There is nobody left to tell if that cannot be written.
@@ -49,7 +45,8 @@ fn escaped(text: &str, which: impl Fn(char) -> bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if which(c) {
-            escaped.extend(c.escape_default());
+            // Writing to a String cannot fail. Control characters have four digits at most.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
         } else {
             escaped.push(c);
         }
@@ -73,7 +70,6 @@ pub fn shell_word(text: &str) -> String {
             '\'' | '\\' => word.extend(['\\', c]),
             c if c.is_control() => {
                 for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                    // Writing to a String cannot fail.
                     let _ = write!(word, "\\{byte:03o}");
                 }
             }
@@ -90,12 +86,12 @@ mod tests {
     #[test]
     fn control_characters_are_escaped_and_letters_of_all_scripts_are_not() {
         for (text, expected) in [
-            ("a\u{1b}[2Jb\u{7f}\u{9b}\n", "a\\u{1b}[2Jb\\u{7f}\\u{9b}\n"),
+            ("a\u{1b}[2Jb\u{7f}\u{9b}\n", "a\\u001b[2Jb\\u007f\\u009b\n"),
             ("Bär/犬 \"x\" \\", "Bär/犬 \"x\" \\"),
         ] {
             assert_eq!(visible(text), expected);
         }
-        assert_eq!(visible_name("a\nb\tc"), "a\\nb\\tc");
+        assert_eq!(visible_name("a\nb\tc"), "a\\u000ab\\u0009c");
     }
 
     #[test]
