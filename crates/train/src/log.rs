@@ -84,6 +84,10 @@ pub struct EpochLog {
     pub compute_s: f64,
     /// Seconds of them that were waiting for photos.
     pub wait_s: f64,
+    /// Seconds in which the loader's threads, added up, decoded photos beside the training.
+    pub decode_s: f64,
+    /// Seconds in which they cropped, resized and augmented.
+    pub transform_s: f64,
     /// Seconds of validation.
     pub val_s: f64,
 }
@@ -270,6 +274,8 @@ mod tests {
             seconds: 2.0,
             compute_s: 1.5,
             wait_s: 0.5,
+            decode_s: 0.7,
+            transform_s: 0.2,
             val_s: 0.1,
         };
         let expected = "epoch time: 2000.000, per step time: 500.000, avg loss: 2.000\n\

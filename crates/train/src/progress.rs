@@ -39,4 +39,10 @@ pub struct EpochSums {
     pub compute_s: f64,
     /// Seconds of waiting for photos.
     pub wait_s: f64,
+    /// Seconds in which the loader's threads, added up, decoded photos.
+    #[serde(default)]
+    pub decode_s: f64,
+    /// Seconds in which they cropped, resized and augmented.
+    #[serde(default)]
+    pub transform_s: f64,
 }

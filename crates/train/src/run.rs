@@ -139,6 +139,8 @@ impl Run<'_> {
         sums.images += batch.labels.len() as u64;
         sums.compute_s += compute_s;
         sums.wait_s += wait_s;
+        sums.decode_s += batch.decode_time.as_secs_f64();
+        sums.transform_s += batch.transform_time.as_secs_f64();
         let step_log = StepLog {
             epoch,
             epochs: self.config.epoch_size,
@@ -201,6 +203,8 @@ impl Run<'_> {
             seconds,
             compute_s: sums.compute_s,
             wait_s: sums.wait_s,
+            decode_s: sums.decode_s,
+            transform_s: sums.transform_s,
             val_s,
         };
         self.log

@@ -112,7 +112,12 @@ impl WeightsFile {
             path: path.to_owned(),
             reason,
         };
-        let size = fs::metadata(path).map_err(io_error)?.len();
+        let metadata = fs::metadata(path).map_err(io_error)?;
+        // A pipe would be waited for without end.
+        if !metadata.is_file() {
+            return Err(io_error(std::io::Error::other("not a regular file")));
+        }
+        let size = metadata.len();
         if size > MAX_FILE {
             return Err(format(format!("{size} bytes are more than the limit of {MAX_FILE}")));
         }

@@ -105,7 +105,7 @@ fn a_path_that_is_not_utf_8_costs_no_results() {
 
 #[test]
 #[cfg(unix)]
-fn a_pipe_is_no_photo() {
+fn a_pipe_is_no_photo_and_holds_no_weights() {
     let place = Place::three_classes();
     place.done(&format!("train {TINY} --epoch_size 1 --out run"));
     let status = Command::new("mkfifo").arg(place.path("p.jpg")).status().unwrap();
@@ -115,4 +115,9 @@ fn a_pipe_is_no_photo() {
     assert_eq!(output.status.code(), Some(3));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(stderr, "error: cannot read p.jpg: not a regular file\n");
+    let mut command = place.command("predict --weights p.jpg p.jpg");
+    let output = command.timeout(Duration::from_secs(20)).output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("p.jpg: not a regular file"), "{stderr}");
 }
