@@ -1,6 +1,6 @@
 //! The arithmetic of MNASNet, one folder an operation, for every instruction set that pays.
 //!
-//! A kernel is written once over [`simd::Vector`] and compiled for each instruction set by [`Isa::run`]; beside it stands a
+//! A kernel is written once over `simd::Vector` and compiled for each instruction set by `Isa::run`; beside it stands a
 //! plain reference in float64 that defines it. Activations are channels-last, `[rows, C]` with `rows = N * H * W`, and are
 //! stored *raw*: whoever reads one applies the batch-norm map and ReLU as it loads ([`Source`]), whoever writes one gathers
 //! the per-channel sums that batch norm needs ([`Moments`], [`Sums`]).
