@@ -30,34 +30,25 @@ pub fn recorded_network(record: &Record) -> Result<Network, ModelError> {
 
 /// The loss of training.
 pub fn train_loss(config: &Config) -> Loss {
-    let smoothing = if config.use_label_smooth {
-        config.label_smooth_factor as f32
-    } else {
-        0.0
-    };
-    Loss {
-        smoothing,
-        convention: convention(config),
-    }
+    loss(config, config.use_label_smooth)
 }
 
 /// The loss that evaluation reports. MindSpore's smooths it by the factor alone, whatever `use_label_smooth` says.
 pub fn eval_loss(config: &Config) -> Loss {
-    let smoothing = if config.smooth_eval_loss {
-        config.label_smooth_factor as f32
-    } else {
-        0.0
-    };
-    Loss {
-        smoothing,
-        convention: convention(config),
-    }
+    loss(config, config.smooth_eval_loss)
 }
 
-fn convention(config: &Config) -> Smoothing {
-    match config.label_smooth_convention {
-        SmoothConvention::Uniform => Smoothing::Uniform,
-        SmoothConvention::Others => Smoothing::Others,
+fn loss(config: &Config, smoothed: bool) -> Loss {
+    Loss {
+        smoothing: if smoothed {
+            config.label_smooth_factor as f32
+        } else {
+            0.0
+        },
+        convention: match config.label_smooth_convention {
+            SmoothConvention::Uniform => Smoothing::Uniform,
+            SmoothConvention::Others => Smoothing::Others,
+        },
     }
 }
 
