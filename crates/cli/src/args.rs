@@ -76,9 +76,28 @@ pub struct TrainArgs {
 /// `mnasnet eval`.
 #[derive(Debug, clap::Args)]
 pub struct EvalArgs {
-    /// Folder of photos: one with val/, or one with class folders
-    #[arg(long, value_name = "DIR")]
+    /// Photos: a folder with val/ or of classes, an archive, shards, Parquet files or a table
+    #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
+    /// Kind of the set; auto looks [auto, folder, imagenet, webdataset, parquet, table]
+    #[arg(
+        long = "data_format",
+        alias = "data-format",
+        value_name = "NAME",
+        default_value = "auto"
+    )]
+    pub data_format: String,
+    /// File of class names that relabels the set or leaves a part of it out, as for `train`
+    #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
+    pub class_list: Option<String>,
+    /// Photos that cannot be decoded: fail ends, skip leaves them out, replace takes grey for them
+    #[arg(
+        long = "bad_images",
+        alias = "bad-images",
+        value_name = "NAME",
+        default_value = "fail"
+    )]
+    pub bad_images: String,
     /// File of weights that `mnasnet train` wrote, e.g. RUN/checkpoints/best.safetensors
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,

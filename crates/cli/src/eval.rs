@@ -1,11 +1,11 @@
 //! `mnasnet eval`.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mnasnet_data::{Dataset, Split, find_split, open_folder};
+use mnasnet_data::{BadImage, Dataset, Split};
 use mnasnet_train::evaluate::Evaluator;
+use mnasnet_train::photos;
 use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::thread_pool;
 use mnasnet_train::weights_file::WeightsFile;
@@ -25,18 +25,19 @@ struct Report {
     correct1: u64,
     correct5: u64,
     images: u64,
+    bad_images: usize,
     images_per_s: f64,
 }
 
 /// Leaves out the last incomplete batch, as MindSpore's scripts do, and says so, as they do not.
-fn drop_remainder(dataset: &mut Dataset, batch: usize, folder: &Path) -> Result<(), Failure> {
+fn drop_remainder(dataset: &mut Dataset, batch: usize) -> Result<(), Failure> {
     let images = dataset.samples.len();
     let kept = images / batch * batch;
     if kept == 0 {
         return Err(Failure::Photos(format!(
             "{} has {images} images, fewer than one batch of {batch}, so that --drop_remainder leaves none; choose a smaller \
              --batch_size",
-            folder.display()
+            dataset.root.display()
         )));
     }
     dataset.samples.truncate(kept);
@@ -63,15 +64,22 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
         .toml(&record.config, &format!("settings in {}", args.weights.display()))?
         .finish()?;
 
-    let folder = find_split(&args.data, Split::Val)?;
-    let mut dataset = open_folder(&folder)?;
-    dataset.relabel(&record.classes, &folder)?;
+    // The command line says what the set is; of the run's settings only the pixels' own count.
+    let mut layers = Resolver::new();
+    layers.flag("exif_orientation", &record.preprocessing.exif_orientation.to_string())?;
+    layers.flag("bad_images", &args.bad_images)?;
+    layers.flag("data_format", &args.data_format)?;
+    if let Some(list) = &args.class_list {
+        layers.flag("class_list", list)?;
+    }
+    let mut dataset = photos::open(&layers.finish()?, &args.data, Split::Val)?;
+    dataset.relabel(&record.classes)?;
     for note in &dataset.notes {
         tell(&format!("note: {note}"));
     }
     let (loss, batch) = (wiring::eval_loss(&config), args.batch_size as usize);
     if args.drop_remainder {
-        drop_remainder(&mut dataset, batch, &folder)?;
+        drop_remainder(&mut dataset, batch)?;
     }
     let evaluation = thread_pool(args.threads as usize)?.install(|| {
         let preprocessing = record.preprocessing.clone();
@@ -92,6 +100,9 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Interrupted);
     };
 
+    for BadImage { cause, .. } in &evaluation.bad {
+        tell(&format!("bad image: {cause}"));
+    }
     let score = evaluation.score;
     let images_per_s = score.images as f64 / evaluation.total.as_secs_f64();
     let report = Report {
@@ -101,6 +112,7 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
         correct1: score.correct1,
         correct5: score.correct5,
         images: score.images,
+        bad_images: evaluation.bad.len(),
         images_per_s,
     };
     if args.json {
@@ -114,11 +126,23 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
             correct1,
             correct5,
             images,
+            bad_images,
             ..
         } = report;
+        let bad = match bad_images {
+            0 => String::new(),
+            bad => format!(
+                ", {bad} bad ones {}",
+                if args.bad_images == "skip" {
+                    "left out"
+                } else {
+                    "taken as grey"
+                }
+            ),
+        };
         print(&format!(
             "{images} images in {total:.1} s ({images_per_s:.1} images/s, {wait:.1} s of it waiting for photos); \
-             top-1 right {correct1}, top-5 right {correct5}"
+             top-1 right {correct1}, top-5 right {correct5}{bad}"
         ))?;
         let path = args.weights.display();
         print(&format!(

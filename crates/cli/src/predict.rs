@@ -56,7 +56,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     for paths in photos.chunks(BATCH) {
         let (mut read, mut pixels) = (Vec::new(), Vec::new());
         for path in paths {
-            match read_image(path) {
+            match read_image(path, record.preprocessing.exif_orientation) {
                 Ok(photo) => {
                     pixels.extend_from_slice(&transform.apply(&photo).pixels);
                     read.push(path.clone());

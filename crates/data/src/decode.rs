@@ -4,13 +4,17 @@
 //! [`MAX_PIXELS`], and no more than its bytes can hold (see [`Claim`]). So a small file can never cost much memory, nor
 //! a large one more than a fixed multiple of its own size.
 
+mod bmp;
 mod jpeg;
+mod orientation;
 mod png;
+mod webp;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+pub(crate) use self::orientation::make_upright;
 use crate::{DataError, DecodeError, RgbImage};
 
 /// The most pixels that an image may have: 100 million, 300 MB once decoded.
@@ -19,10 +23,11 @@ pub const MAX_PIXELS: usize = 100_000_000;
 /// The most bytes that an image file may have: 256 MiB.
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// Decodes a JPEG (grey, YCbCr, RGB, CMYK, YCCK; baseline or progressive) or PNG (every kind; the first frame of an
-/// animation) into RGB. Alpha is dropped, the colour beneath it stays; of 16 bits the high 8 are kept; Adobe's inverted
-/// CMYK is composed as `ink * black / 255`; EXIF orientation and colour profiles are ignored. All as Pillow's
-/// `convert("RGB")`, but for 16-bit grey, which Pillow clips at 255 instead of scaling it.
+/// Decodes a JPEG (grey, YCbCr, RGB, CMYK, YCCK; baseline or progressive), PNG (every kind; the first frame of an
+/// animation), WebP (lossy or lossless; the first frame of an animation) or BMP into RGB. Alpha is dropped, the colour
+/// beneath it stays; of 16 bits the high 8 are kept; Adobe's inverted CMYK is composed as `ink * black / 255`; EXIF
+/// orientation and colour profiles are ignored. All as Pillow's `convert("RGB")`, but for 16-bit grey, which Pillow clips
+/// at 255 instead of scaling it.
 ///
 /// # Errors
 /// [`DecodeError`], never a panic.
@@ -34,28 +39,76 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
 
 /// [`decode`] into an image whose memory is used again.
 pub(crate) fn decode_into(bytes: &[u8], image: &mut RgbImage) -> Result<(), DecodeError> {
-    match bytes {
-        [] => Err(DecodeError::Empty),
-        [0xff, 0xd8, 0xff, ..] => jpeg::decode(bytes, image),
-        [0x89, b'P', b'N', b'G', ..] => png::decode(bytes, image),
-        _ => Err(match known_format(bytes) {
-            Some(name) => DecodeError::Unsupported(name),
-            None => DecodeError::NotAnImage(bytes[..bytes.len().min(8)].to_vec()),
-        }),
+    match sniff(bytes) {
+        _ if bytes.is_empty() => Err(DecodeError::Empty),
+        Some(Kind::Read(format)) => match format {
+            Format::Jpeg => jpeg::decode(bytes, image),
+            Format::Png => png::decode(bytes, image),
+            Format::Webp => webp::decode(bytes, image),
+            Format::Bmp => bmp::decode(bytes, image),
+        },
+        Some(Kind::Known(name)) => Err(DecodeError::Unsupported(name)),
+        None => Err(DecodeError::NotAnImage(bytes[..bytes.len().min(8)].to_vec())),
     }
 }
 
-/// Reads and decodes one file.
+/// Formats that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// JPEG.
+    Jpeg,
+    /// PNG.
+    Png,
+    /// WebP.
+    Webp,
+    /// Windows bitmap.
+    Bmp,
+}
+
+impl Format {
+    /// The format that a file's first bytes tell; 16 are enough.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        match sniff(bytes) {
+            Some(Kind::Read(format)) => Some(format),
+            _ => None,
+        }
+    }
+
+    /// Name, and the endings of files that people give it.
+    pub fn name_and_endings(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Format::Jpeg => ("JPEG", &["jpg", "jpeg", "jpe", "jfif"]),
+            Format::Png => ("PNG", &["png", "apng"]),
+            Format::Webp => ("WebP", &["webp"]),
+            Format::Bmp => ("BMP", &["bmp", "dib"]),
+        }
+    }
+}
+
+/// What the first bytes of a file tell.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// A format that is read.
+    Read(Format),
+    /// An image of a format that is not.
+    Known(&'static str),
+}
+
+/// Reads and decodes one file; `upright` turns it as its EXIF orientation says.
 ///
 /// # Errors
 /// [`DataError::Io`] if it cannot be read, [`DataError::Image`] if it is not an image that can be decoded.
-pub fn read_image(path: &Path) -> Result<RgbImage, DataError> {
+pub fn read_image(path: &Path, upright: bool) -> Result<RgbImage, DataError> {
     let mut bytes = Vec::new();
     read_file(path, &mut bytes)?;
-    decode(&bytes).map_err(|source| DataError::Image {
+    let mut image = decode(&bytes).map_err(|source| DataError::Image {
         path: path.to_path_buf(),
         source,
-    })
+    })?;
+    if upright {
+        make_upright(&bytes, &mut image);
+    }
+    Ok(image)
 }
 
 /// Replaces `bytes` by a file's content.
@@ -64,7 +117,6 @@ pub(crate) fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<(), DataErro
         path: path.to_path_buf(),
         source,
     };
-    bytes.clear();
     // Opening a pipe waits for a writer, for ever if there is none: ask before.
     if !fs::metadata(path).map_err(refused)?.is_file() {
         return Err(refused(io::Error::new(
@@ -73,14 +125,18 @@ pub(crate) fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<(), DataErro
         )));
     }
     let file = File::open(path).map_err(refused)?;
+    read_bytes(file, bytes, || path.to_path_buf())
+}
+
+/// Replaces `bytes` by all that `file` gives; `name` is for messages.
+pub(crate) fn read_bytes(file: impl Read, bytes: &mut Vec<u8>, name: impl Fn() -> PathBuf) -> Result<(), DataError> {
+    bytes.clear();
     // One byte over the limit tells "too long" from "just fits", whatever the file system says of the length.
-    file.take(MAX_FILE_BYTES + 1).read_to_end(bytes).map_err(refused)?;
+    let read = file.take(MAX_FILE_BYTES + 1).read_to_end(bytes);
+    read.map_err(|source| DataError::Io { path: name(), source })?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let source = DecodeError::TooManyBytes { limit: MAX_FILE_BYTES };
-        return Err(DataError::Image {
-            path: path.to_path_buf(),
-            source,
-        });
+        return Err(DataError::Image { path: name(), source });
     }
     Ok(())
 }
@@ -126,25 +182,40 @@ impl Claim {
     }
 }
 
-/// Names the formats that people try, so that the error can.
-fn known_format(bytes: &[u8]) -> Option<&'static str> {
-    const MAGIC: [(usize, &[u8], &str); 13] = [
-        (0, b"GIF8", "GIF"),
-        (0, b"BM", "BMP"),
-        (8, b"WEBP", "WebP"),
-        (0, b"II*\0", "TIFF"),
-        (0, b"MM\0*", "TIFF"),
-        (4, b"ftypavi", "AVIF"),
-        (4, b"ftyphei", "HEIF"),
-        (4, b"ftypmif1", "HEIF"),
-        (4, b"jP  ", "JPEG 2000"),
-        (0, &[0xff, 0x4f, 0xff, 0x51], "JPEG 2000"),
-        (0, &[0xff, 0x0a], "JPEG XL"),
-        (4, b"JXL ", "JPEG XL"),
-        (0, b"qoif", "QOI"),
+/// Tells a format by its first bytes; those that people try and that are not read are named, so that the error can.
+pub(crate) fn sniff(bytes: &[u8]) -> Option<Kind> {
+    use Kind::{Known, Read};
+    const MAGIC: [(usize, &[u8], Kind); 15] = [
+        (0, &[0xff, 0xd8, 0xff], Read(Format::Jpeg)),
+        (0, b"\x89PNG", Read(Format::Png)),
+        (8, b"WEBP", Read(Format::Webp)),
+        (0, b"BM", Read(Format::Bmp)),
+        (0, b"GIF8", Known("GIF")),
+        (0, b"II*\0", Known("TIFF")),
+        (0, b"MM\0*", Known("TIFF")),
+        (4, b"ftypavi", Known("AVIF")),
+        (4, b"ftyphei", Known("HEIF")),
+        (4, b"ftypmif1", Known("HEIF")),
+        (4, b"jP  ", Known("JPEG 2000")),
+        (0, &[0xff, 0x4f, 0xff, 0x51], Known("JPEG 2000")),
+        (0, &[0xff, 0x0a], Known("JPEG XL")),
+        (4, b"JXL ", Known("JPEG XL")),
+        (0, b"qoif", Known("QOI")),
     ];
     let found = MAGIC
         .iter()
         .find(|(at, magic, _)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
-    found.map(|&(_, _, name)| name)
+    found.map(|&(_, _, kind)| kind)
+}
+
+/// Copies samples of `channels` channels (grey, grey and alpha, RGB, RGBA) into RGB; alpha is dropped.
+fn to_rgb(samples: &[u8], channels: usize, image: &mut RgbImage) {
+    let (pixels, _) = image.pixels.as_chunks_mut::<3>();
+    for (rgb, sample) in pixels.iter_mut().zip(samples.chunks_exact(channels)) {
+        *rgb = match *sample {
+            [grey] | [grey, _] => [grey; 3],
+            [r, g, b, ..] => [r, g, b],
+            [] => [0; 3],
+        };
+    }
 }

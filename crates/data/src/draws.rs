@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 enum Purpose {
     Order = 1,
     Augmentation = 2,
+    Substitute = 3,
 }
 
 /// A stream of draws.
@@ -29,6 +30,11 @@ impl Draws {
     /// The augmentation stream of one sample in one epoch.
     pub(crate) fn for_sample(seed: u64, epoch: u64, index: u32) -> Self {
         Self::keyed(seed, epoch, u64::from(index), Purpose::Augmentation)
+    }
+
+    /// The stream that chooses what takes the place of one sample in one epoch, if it is bad.
+    pub(crate) fn for_substitute(seed: u64, epoch: u64, index: u32) -> Self {
+        Self::keyed(seed, epoch, u64::from(index), Purpose::Substitute)
     }
 
     /// Uniform in `[0, 1)`, a multiple of 2^-53.

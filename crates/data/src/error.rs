@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An error of this crate; each names the file or folder.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +43,32 @@ pub enum DataError {
         /// Number of known classes.
         known: usize,
     },
+    /// A list or table of labels cannot be used.
+    #[error("{path}: {reason}", path = path.display())]
+    Label {
+        /// The list, or the image whose label it is.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An archive is broken or holds something else.
+    #[error("cannot use the archive {path}: {reason}", path = path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// So many images in a row were bad that something else must be wrong.
+    #[error("{tries} images in a row cannot be read, the last of them: {last}", last = last)]
+    TooManyBad {
+        /// How many.
+        tries: usize,
+        /// Why the last one cannot be read.
+        last: String,
+    },
     /// A file is not an image that can be read.
-    #[error("{path}: {source}; repair the file or remove it", path = path.display())]
+    #[error("{path}: {source}; repair the file or remove it, or choose by `bad_images` what to do with such", path = path.display())]
     Image {
         /// The file.
         path: PathBuf,
@@ -62,6 +86,28 @@ pub enum DataError {
     },
 }
 
+impl DataError {
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// Whether this is about one image and not about the machine or the set: its content, or a listed file that is not
+    /// there or not to be read.
+    pub fn is_bad_image(&self) -> bool {
+        use io::ErrorKind::{InvalidInput, IsADirectory, NotFound, PermissionDenied};
+        match self {
+            Self::Image { .. } => true,
+            Self::Io { source, .. } => {
+                matches!(source.kind(), NotFound | PermissionDenied | InvalidInput | IsADirectory)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Why bytes are not an image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -69,10 +115,10 @@ pub enum DecodeError {
     #[error("the file is empty")]
     Empty,
     /// A known format that is not read.
-    #[error("unsupported format {0}; JPEG and PNG are read")]
+    #[error("unsupported format {0}; JPEG, PNG, WebP and BMP are read")]
     Unsupported(&'static str),
     /// No known format.
-    #[error("not an image: begins with the bytes {0:02x?}; JPEG and PNG are read")]
+    #[error("not an image: begins with the bytes {0:02x?}; JPEG, PNG, WebP and BMP are read")]
     NotAnImage(Vec<u8>),
     /// More pixels than [`crate::MAX_PIXELS`].
     #[error("{width}x{height} pixels are more than the limit of {limit}")]
@@ -90,10 +136,18 @@ pub enum DecodeError {
         /// Bytes.
         limit: u64,
     },
+    /// An archive ends inside the image.
+    #[error("{len} bytes of {whole} are there: the archive is cut short")]
+    Cut {
+        /// Bytes that are there.
+        len: u64,
+        /// Bytes that should be.
+        whole: u64,
+    },
     /// Bytes that break the format's rules or end too early.
     #[error("broken {format}: {reason}")]
     Corrupt {
-        /// `JPEG` or `PNG`.
+        /// `JPEG` for example.
         format: &'static str,
         /// The decoder's words.
         reason: String,

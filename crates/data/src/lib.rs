@@ -1,9 +1,9 @@
 //! Images in: sources, decoding, augmentation, batches.
 //!
-//! The way of a photo: [`open_folder`] lists it with its label; a worker thread of the [`Loader`] reads and decodes it
-//! ([`decode`]), crops, flips and augments it ([`TrainTransform`]) or crops its centre ([`EvalTransform`]); the loader
-//! lays it beside others as bytes in a [`Batch`] of shape `[n, resolution, resolution, 3]`. The engine turns bytes into
-//! floats with [`Preprocessing::scale_shift`] as it loads them.
+//! The way of a photo: [`locate`] finds its set and [`Location::open`] lists it with its label; a worker thread of the
+//! [`Loader`] reads it from its [`Source`] and decodes it ([`decode`]), crops, flips and augments it ([`TrainTransform`]) or
+//! crops its centre ([`EvalTransform`]); the loader lays it beside others as bytes in a [`Batch`] of shape
+//! `[n, resolution, resolution, 3]`. The engine turns bytes into floats with [`Preprocessing::scale_shift`] as it loads them.
 //!
 //! Invariants:
 //! - The order of samples is a pure function of (seed, epoch), every augmentation draw one of (seed, epoch, sample
@@ -14,27 +14,31 @@
 #![forbid(unsafe_code)]
 
 mod augment;
+mod bad_images;
 mod crop;
+mod dataset;
 mod decode;
 mod draws;
 mod error;
-mod folder;
 mod image;
 mod loader;
 mod preprocessing;
 mod resize;
+mod source;
 mod throughput;
 mod transform;
 
 pub use augment::Policy;
+pub use bad_images::{BadImage, BadImages};
 pub use crop::Rect;
-pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode, read_image};
+pub use dataset::{Dataset, Sample};
+pub use decode::{Format as ImageFormat, MAX_FILE_BYTES, MAX_PIXELS, decode, read_image};
 pub use draws::epoch_order;
 pub use error::{DataError, DecodeError};
-pub use folder::{Dataset, Sample, Split, find_split, open_folder};
 pub use image::RgbImage;
 pub use loader::{Batch, Epoch, Loader};
 pub use preprocessing::Preprocessing;
 pub use resize::Interpolation;
+pub use source::{ClassList, Format, Location, Source, Split, images_below, locate};
 pub use throughput::Throughput;
 pub use transform::{EvalTransform, TrainTransform};

@@ -5,14 +5,14 @@
 mod queue;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use self::queue::{Shared, Slot};
 use self::worker::{Pass, Transform};
 use crate::draws::epoch_order;
-use crate::{DataError, Dataset, EvalTransform, RgbImage, TrainTransform};
+use crate::{BadImage, DataError, Dataset, EvalTransform, RgbImage, TrainTransform};
 
 /// Photos side by side, ready for the network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,8 +21,10 @@ pub struct Batch {
     pub pixels: Vec<u8>,
     /// `[n]`, indices into the data set's classes.
     pub labels: Vec<u32>,
-    /// `[n]`, indices into the data set's samples.
+    /// `[n]`, indices into the data set's samples: of those that are shown, where [`crate::BadImages`] puts others.
     pub indices: Vec<u32>,
+    /// Images that were met on the way and could not be read.
+    pub bad: Vec<BadImage>,
     /// Time that the workers took to read and decode, summed over the photos.
     pub decode_time: Duration,
     /// Time that they took to crop, resize and augment, summed over the photos.
@@ -34,6 +36,7 @@ impl Batch {
         self.pixels.clear();
         self.labels.clear();
         self.indices.clear();
+        self.bad.clear();
         (self.decode_time, self.transform_time) = (Duration::ZERO, Duration::ZERO);
     }
 }
@@ -56,6 +59,8 @@ pub struct Loader {
     batch: usize,
     /// Position of the next batch.
     position: usize,
+    /// Images delivered.
+    delivered: usize,
     /// Pixel buffers on their way back to the workers.
     spent: Vec<RgbImage>,
 }
@@ -98,6 +103,7 @@ impl Loader {
                 dataset,
                 transform,
                 order,
+                by_class: OnceLock::new(),
             },
             batch,
             workers,
@@ -121,6 +127,7 @@ impl Loader {
                 dataset,
                 transform: Transform::Eval(transform),
                 order,
+                by_class: OnceLock::new(),
             },
             batch,
             workers,
@@ -136,6 +143,7 @@ impl Loader {
             workers: Vec::new(),
             batch,
             position: 0,
+            delivered: 0,
             spent: Vec::new(),
         };
         for i in 0..workers {
@@ -151,40 +159,60 @@ impl Loader {
         Ok(loader)
     }
 
-    /// Fills `batch` with the next batch, reusing its memory. False: none is left, and `batch` is empty.
+    /// Fills `batch` with the next batch, reusing its memory. False: none is left, and `batch` holds no image. In evaluation a
+    /// batch is shorter by the bad images that are left out, see [`crate::BadImages::Skip`].
     ///
     /// # Errors
-    /// That of the batch's first photo that failed; the pass ends there.
+    /// That of the batch's first photo that failed; the pass ends there. [`DataError::TooManyBad`] if every image was bad.
     pub fn read_into(&mut self, batch: &mut Batch) -> Result<bool, DataError> {
         batch.clear();
-        let order = &self.shared.pass.order;
-        let n = self.batch.min(order.len() - self.position);
-        if n == 0 {
-            return Ok(false);
+        while batch.labels.is_empty() {
+            let left = self.shared.pass.order.len() - self.position;
+            let n = self.batch.min(left);
+            if n == 0 {
+                let last = batch.bad.pop();
+                return match last {
+                    Some(last) if self.delivered == 0 => Err(DataError::TooManyBad {
+                        tries: self.position,
+                        last: last.cause,
+                    }),
+                    last => {
+                        batch.bad.extend(last);
+                        Ok(false)
+                    }
+                };
+            }
+            self.append(n, batch)?;
         }
-        let indices = &order[self.position..][..n];
-        let samples = &self.shared.pass.dataset.samples;
-        batch.indices.extend_from_slice(indices);
-        batch.labels.extend(indices.iter().map(|&i| samples[i as usize].label));
+        self.delivered += batch.labels.len();
+        Ok(true)
+    }
 
+    /// Appends the next `n` places to `batch`.
+    fn append(&mut self, n: usize, batch: &mut Batch) -> Result<(), DataError> {
         for slot in self.shared.take(n, &mut self.spent) {
-            let prepared = match slot {
+            let mut prepared = match slot {
                 Slot::Ready(prepared) => prepared,
                 Slot::Failed(error) => {
-                    self.position = order.len();
+                    self.position = self.shared.pass.order.len();
                     self.shared.close();
                     batch.clear();
                     return Err(error);
                 }
                 Slot::InWork => unreachable!("take waits for them"),
             };
-            batch.pixels.extend_from_slice(&prepared.image.pixels);
+            if let Some((index, label)) = prepared.shown {
+                batch.indices.push(index);
+                batch.labels.push(label);
+                batch.pixels.extend_from_slice(&prepared.image.pixels);
+            }
+            batch.bad.append(&mut prepared.bad);
             batch.decode_time += prepared.decode_time;
             batch.transform_time += prepared.transform_time;
             self.spent.push(prepared.image);
         }
         self.position += n;
-        Ok(true)
+        Ok(())
     }
 }
 

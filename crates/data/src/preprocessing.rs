@@ -18,6 +18,9 @@ pub struct Preprocessing {
     pub mean: [f32; 3],
     /// Standard deviation of each channel in the same units.
     pub std: [f32; 3],
+    /// Whether the photo is turned as its EXIF orientation says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exif_orientation: bool,
 }
 
 impl Preprocessing {
@@ -29,6 +32,7 @@ impl Preprocessing {
             interpolation: Interpolation::Bilinear,
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
+            exif_orientation: false,
         }
     }
 
@@ -40,6 +44,7 @@ impl Preprocessing {
             interpolation: Interpolation::MindSpore,
             mean: [0.5; 3],
             std: [0.5; 3],
+            exif_orientation: false,
         }
     }
 

@@ -3,7 +3,11 @@
 use mnasnet_data::{EvalTransform, Interpolation, Preprocessing, RgbImage, read_image};
 
 fn fixture(name: &str) -> RgbImage {
-    read_image(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR")).as_ref()).unwrap()
+    read_image(
+        format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR")).as_ref(),
+        false,
+    )
+    .unwrap()
 }
 
 /// Fraction of values that differ by more than `tolerance`, in percent, and the greatest difference.

@@ -75,6 +75,36 @@ choices! {
     }
 }
 
+choices! {
+    /// Kind of a set of photos.
+    pub enum DataFormat {
+        /// What the path looks like.
+        Auto = "auto",
+        /// A folder for each class.
+        Folder = "folder",
+        /// ImageNet's own archives.
+        Imagenet = "imagenet",
+        /// WebDataset shards.
+        Webdataset = "webdataset",
+        /// Parquet in Hugging Face's layout.
+        Parquet = "parquet",
+        /// A table of path and label.
+        Table = "table",
+    }
+}
+
+choices! {
+    /// What becomes of photos that cannot be decoded.
+    pub enum BadImagePolicy {
+        /// The first one ends the run.
+        Fail = "fail",
+        /// Another photo in training, not counted in evaluation.
+        Skip = "skip",
+        /// Another photo of the class in training, plain grey in evaluation.
+        Replace = "replace",
+    }
+}
+
 /// One row of the table of settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
@@ -144,10 +174,18 @@ settings! {
         bn_epsilon: f64 = 1e-5, 1e-12..=1.0;
     }
     "Data" {
-        /// Folder with train/ and val/, each with one folder a class.
+        /// Photos: a folder with train/ and val/ (class folders, WebDataset shards, Parquet), ImageNet's archives, or a table.
         data: String = String::new();
-        /// Folder of the validation photos where they are not in data/val.
+        /// Validation photos where they are not in data/val.
         val_data: String = String::new();
+        /// Kind of the set; auto looks.
+        data_format: DataFormat = DataFormat::Auto;
+        /// File of class names, one a line (NAME, or NAME IN THE SET<tab>NAME): order, relabelling, and leaving out the rest.
+        class_list: String = String::new();
+        /// What becomes of photos that cannot be decoded.
+        bad_images: BadImagePolicy = BadImagePolicy::Fail;
+        /// Whether photos are turned as their EXIF orientation says.
+        exif_orientation: bool = false;
         /// Side of the network's input, pixels.
         resolution: usize = 224, 16.0..=4096.0;
         /// Shorter side before the centre crop of evaluation, pixels; 0 means resolution / 0.875.

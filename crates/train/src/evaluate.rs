@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mnasnet_data::{Batch, Dataset, Loader, Preprocessing};
+use mnasnet_data::{BadImage, Batch, Dataset, Loader, Preprocessing};
 use mnasnet_engine::{Loss, Pixels, Predictor};
 use mnasnet_model::{Network, Weights};
 
@@ -23,10 +23,12 @@ pub struct Evaluator {
 }
 
 /// What came out.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// Counts and loss.
     pub score: Score,
+    /// Images that could not be decoded: left out, or grey and counted, as the data set's policy is.
+    pub bad: Vec<BadImage>,
     /// Time of the whole.
     pub total: Duration,
     /// Time of it that was waiting for photos.
@@ -72,6 +74,7 @@ impl Evaluator {
         let start = Instant::now();
         let mut wait = Duration::ZERO;
         let mut score = Score::default();
+        let mut bad = Vec::new();
         let mut batch = Batch::default();
         self.predictor.set_weights(weights)?;
         let normalise = wiring::normalise(&self.preprocessing);
@@ -84,6 +87,7 @@ impl Evaluator {
             let asked = Instant::now();
             let more = loader.read_into(&mut batch)?;
             wait += asked.elapsed();
+            bad.append(&mut batch.bad);
             if !more {
                 break;
             }
@@ -94,6 +98,7 @@ impl Evaluator {
         }
         Ok(Some(Evaluation {
             score,
+            bad,
             total: start.elapsed(),
             wait,
         }))

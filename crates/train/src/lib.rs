@@ -20,6 +20,7 @@ pub mod config;
 pub mod ema;
 pub mod evaluate;
 pub mod log;
+pub mod photos;
 pub mod progress;
 pub mod resolve;
 mod resume;

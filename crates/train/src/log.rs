@@ -51,6 +51,8 @@ pub struct ValidationLog {
     pub top5: f64,
     /// Photos.
     pub images: u64,
+    /// Photos that could not be decoded; left out of `images`, or grey in it, as `bad_images` says.
+    pub bad_images: usize,
 }
 
 /// An epoch, done and validated.
@@ -90,6 +92,8 @@ pub struct EpochLog {
     pub transform_s: f64,
     /// Seconds of validation.
     pub val_s: f64,
+    /// Training photos that could not be decoded, each as often as it was met; others took their places.
+    pub bad_images: u64,
 }
 
 impl StepLog {
@@ -137,9 +141,14 @@ impl ValidationLog {
             top1,
             top5,
             images,
+            bad_images,
         } = self;
+        let bad = match bad_images {
+            0 => String::new(),
+            bad => format!(" ({bad} bad)"),
+        };
         format!(
-            "epoch: [{epoch:3}/{epochs:3}], {whose}: {{'Loss': {loss:.4}, 'Top_1_Acc': {top1:.4}, 'Top_5_Acc': {top5:.4}}} of {images} images"
+            "epoch: [{epoch:3}/{epochs:3}], {whose}: {{'Loss': {loss:.4}, 'Top_1_Acc': {top1:.4}, 'Top_5_Acc': {top5:.4}}} of {images} images{bad}"
         )
     }
 }
@@ -259,6 +268,7 @@ mod tests {
             top1: 0.25,
             top5: 0.75,
             images: 8,
+            bad_images: 0,
         };
         let epoch = EpochLog {
             epoch: 1,
@@ -277,6 +287,7 @@ mod tests {
             decode_s: 0.7,
             transform_s: 0.2,
             val_s: 0.1,
+            bad_images: 0,
         };
         let expected = "epoch time: 2000.000, per step time: 500.000, avg loss: 2.000\n\
             epoch: [  1/  3], val: {'Loss': 1.5000, 'Top_1_Acc': 0.2500, 'Top_5_Acc': 0.7500} of 8 images";

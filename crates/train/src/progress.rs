@@ -45,4 +45,7 @@ pub struct EpochSums {
     /// Seconds in which they cropped, resized and augmented.
     #[serde(default)]
     pub transform_s: f64,
+    /// Bad training images met.
+    #[serde(default)]
+    pub bad_images: u64,
 }

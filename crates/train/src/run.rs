@@ -1,11 +1,12 @@
 //! The training loop.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mnasnet_data::{Batch, Dataset, Epoch, Loader, Preprocessing};
+use mnasnet_data::{BadImage, Batch, Dataset, Epoch, Loader, Preprocessing};
 use mnasnet_engine::{Loss, Optimizer, Pixels, Trainer};
 use mnasnet_model::{Network, Weights};
 
@@ -30,6 +31,8 @@ pub(crate) struct Run<'a> {
     pub(crate) observer: &'a mut dyn Observer,
     pub(crate) log: RunLog,
     pub(crate) photo_list: PhotoList,
+    /// Bad images that have been told, by name.
+    pub(crate) bad_images: HashSet<PathBuf>,
     pub(crate) photos: Arc<Dataset>,
     pub(crate) preprocessing: Preprocessing,
     pub(crate) network: Network,
@@ -108,6 +111,7 @@ impl Run<'_> {
     }
 
     fn step(&mut self, batch: &Batch, wait: Duration) -> Result<(), TrainError> {
+        self.tell(&batch.bad)?;
         let start = Instant::now();
         let Progress {
             epoch,
@@ -141,6 +145,7 @@ impl Run<'_> {
         sums.wait_s += wait_s;
         sums.decode_s += batch.decode_time.as_secs_f64();
         sums.transform_s += batch.transform_time.as_secs_f64();
+        sums.bad_images += batch.bad.len() as u64;
         let step_log = StepLog {
             epoch,
             epochs: self.config.epoch_size,
@@ -171,6 +176,7 @@ impl Run<'_> {
         let Some(val) = self.evaluate(false, stop)? else {
             return Ok(false);
         };
+        self.tell(&val.bad)?;
         let ema = match &self.average {
             None => None,
             Some(_) => match self.evaluate(true, stop)? {
@@ -206,6 +212,7 @@ impl Run<'_> {
             decode_s: sums.decode_s,
             transform_s: sums.transform_s,
             val_s,
+            bad_images: sums.bad_images,
         };
         self.log
             .epoch(&epoch_log)
@@ -233,6 +240,19 @@ impl Run<'_> {
         Ok(true)
     }
 
+    /// Tells each bad image once, to the observer and to the log.
+    fn tell(&mut self, bad: &[BadImage]) -> Result<(), TrainError> {
+        for BadImage { name, cause, .. } in bad {
+            if self.bad_images.insert(name.clone()) {
+                let note = format!("bad image {}: {cause}", self.bad_images.len());
+                self.observer.event(Event::Note(&note));
+                let logged = self.log.line(&note.replace('\n', " "));
+                logged.map_err(|source| TrainError::folder(&self.out, source))?;
+            }
+        }
+        Ok(())
+    }
+
     fn evaluate(&mut self, average: bool, stop: &AtomicBool) -> Result<Option<Evaluation>, TrainError> {
         let weights = match &self.average {
             Some(weights) if average => weights,
@@ -253,6 +273,7 @@ fn validation(evaluation: &Evaluation) -> ValidationLog {
         top1: score.top1(),
         top5: score.top5(),
         images: score.images,
+        bad_images: evaluation.bad.len(),
     }
 }
 

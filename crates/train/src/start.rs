@@ -1,5 +1,6 @@
 //! From a configuration to a run that stands at its first step.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use mnasnet_engine::{Optimizer, Trainer};
@@ -9,11 +10,12 @@ use crate::checkpoint;
 use crate::config::Config;
 use crate::evaluate::Evaluator;
 use crate::log::RunLog;
+use crate::photos::Photos;
 use crate::progress::Progress;
 use crate::resume;
 use crate::run::Run;
 use crate::run_folder::{Claim, remove_leftovers, replace};
-use crate::train::{Event, Observer, Photos, Start, TrainError, vacant};
+use crate::train::{Event, Observer, Start, TrainError, vacant};
 use crate::weights_file::{PhotoList, WeightsFile};
 use crate::wiring;
 
@@ -150,6 +152,7 @@ impl<'a> Run<'a> {
             observer,
             log,
             photo_list: PhotoList::of(&train),
+            bad_images: HashSet::new(),
             photos: train,
             preprocessing,
             network,

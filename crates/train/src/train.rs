@@ -1,16 +1,16 @@
 //! A training run: what it needs, what it tells, how it ends.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mnasnet_data::{DataError, Dataset, Split, find_split, open_folder};
+use mnasnet_data::DataError;
 use mnasnet_engine::EngineError;
 use mnasnet_model::{ModelError, Network};
 
 use crate::checkpoint;
 use crate::config::Config;
 use crate::log::{EpochLog, StepLog};
+use crate::photos::Photos;
 use crate::run::Run;
 use crate::run_folder::Claim;
 use crate::score::Score;
@@ -177,59 +177,6 @@ pub enum Outcome {
         /// The checkpoint to go on from.
         checkpoint: PathBuf,
     },
-}
-
-/// The photos of a run; validation has the training set's classes.
-#[derive(Clone, Debug)]
-pub struct Photos {
-    /// What is learnt from.
-    pub train: Arc<Dataset>,
-    /// What is judged on.
-    pub val: Arc<Dataset>,
-}
-
-impl Photos {
-    /// Lists the photos of a configuration.
-    pub fn open(config: &Config) -> Result<Self, TrainError> {
-        if config.data.is_empty() {
-            return Err(TrainError::Mismatch("no photos given: say `--data DIR`".into()));
-        }
-        let train_folder = find_split(Path::new(&config.data), Split::Train)?;
-        let val_root = if config.val_data.is_empty() {
-            &config.data
-        } else {
-            &config.val_data
-        };
-        let val_folder = find_split(Path::new(val_root), Split::Val)?;
-        if train_folder == val_folder {
-            return Err(TrainError::Mismatch(format!(
-                "{} has no photos kept apart for validation; make train/ and val/ in it, or say `--val_data DIR`",
-                train_folder.display()
-            )));
-        }
-        let train = open_folder(&train_folder)?;
-        let mut val = open_folder(&val_folder)?;
-        val.relabel(&train.classes, &val_folder)?;
-        let (classes, images) = (train.classes.len(), train.samples.len());
-        if config.class_num != 0 && config.class_num != classes {
-            return Err(TrainError::Mismatch(format!(
-                "class_num is {}, but {} has {classes} classes; say `--class_num 0` to take as many as the data has",
-                config.class_num,
-                train_folder.display()
-            )));
-        }
-        if config.batch_size > images {
-            return Err(TrainError::Mismatch(format!(
-                "{} has {images} images, fewer than one batch of {}; choose a smaller batch_size",
-                train_folder.display(),
-                config.batch_size
-            )));
-        }
-        Ok(Self {
-            train: Arc::new(train),
-            val: Arc::new(val),
-        })
-    }
 }
 
 /// Trains as `config` says and leaves everything in the folder `out`: `config.toml`, `log.txt`, `metrics.jsonl` and the

@@ -84,6 +84,7 @@ pub fn preprocessing(config: &Config) -> Preprocessing {
         Norm::Mindspore => Preprocessing::mindspore(config.resolution),
     };
     preprocessing.interpolation = interpolation(config);
+    preprocessing.exif_orientation = config.exif_orientation;
     preprocessing.resize = match config.resize {
         0 => (config.resolution as f64 / 0.875).round() as usize,
         resize => resize,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mnasnet_data::{Epoch, Loader, Split, Throughput, find_split, open_folder};
+use mnasnet_data::{Epoch, Loader, Split, Throughput, locate};
 use mnasnet_train::resolve::Resolver;
 use mnasnet_train::wiring;
 use serde::Serialize;
@@ -35,7 +35,7 @@ struct Report<'a> {
 /// Times the loader and prints a report.
 pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let root = args.data.as_deref().unwrap_or(Path::new("data/sample"));
-    let dataset = Arc::new(open_folder(&find_split(root, Split::Train)?)?);
+    let dataset = Arc::new(locate(root, Split::Train, None)?.open()?);
     let batch = args.batch as usize;
     if dataset.samples.len() < batch {
         return Err(Failure::Photos(format!(

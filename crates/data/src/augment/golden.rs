@@ -5,7 +5,7 @@ use crate::{RgbImage, read_image};
 
 fn fixture(origin: &str, name: &str) -> RgbImage {
     let path = format!("{}/tests/fixtures/{origin}/{name}.png", env!("CARGO_MANIFEST_DIR"));
-    read_image(path.as_ref()).unwrap()
+    read_image(path.as_ref(), false).unwrap()
 }
 
 /// Applies `op` to `input` and compares with `expected`, each a fixture's name.

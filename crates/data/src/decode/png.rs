@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use png::{ColorType, DecodeOptions, Decoder, DecodingError, Limits, Transformations};
 
-use super::{Claim, MAX_PIXELS};
+use super::{Claim, MAX_PIXELS, to_rgb};
 use crate::{DecodeError, RgbImage};
 
 /// Deflate's best is 1032 to 1, and a byte before it holds up to eight pixels.
@@ -41,13 +41,6 @@ pub(super) fn decode(bytes: &[u8], image: &mut RgbImage) -> Result<(), DecodeErr
     let channels = color.samples();
     let mut samples = vec![0; width * height * channels];
     reader.next_frame(&mut samples).map_err(corrupt)?;
-    let (pixels, _) = image.pixels.as_chunks_mut::<3>();
-    for (rgb, sample) in pixels.iter_mut().zip(samples.chunks_exact(channels)) {
-        *rgb = match *sample {
-            [grey] | [grey, _] => [grey; 3],
-            [r, g, b, ..] => [r, g, b],
-            [] => [0; 3],
-        };
-    }
+    to_rgb(&samples, channels, image);
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! What one worker does with one photo.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::decode::{decode_into, read_file};
+use crate::bad_images::{BadImage, BadImages, GREY, MAX_TRIES};
 use crate::draws::Draws;
 use crate::resize::Resizer;
 use crate::{DataError, Dataset, EvalTransform, RgbImage, TrainTransform};
@@ -15,6 +15,8 @@ pub(super) struct Pass {
     pub(super) transform: Transform,
     /// The samples' indices in the order of the pass.
     pub(super) order: Vec<u32>,
+    /// The samples of each class, once a bad one asks for another of its own.
+    pub(super) by_class: OnceLock<Vec<Vec<u32>>>,
 }
 
 pub(super) enum Transform {
@@ -26,17 +28,44 @@ pub(super) enum Transform {
     Eval(EvalTransform),
 }
 
-/// One photo, prepared.
+/// One place of the pass, prepared.
 pub(super) struct Prepared {
     pub(super) image: RgbImage,
+    /// The sample that is shown, and its label; `None` where the place is left out.
+    pub(super) shown: Option<(u32, u32)>,
+    /// Those that could not be.
+    pub(super) bad: Vec<BadImage>,
     pub(super) decode_time: Duration,
     pub(super) transform_time: Duration,
 }
 
 impl Pass {
     pub(super) fn path(&self, index: u32) -> PathBuf {
-        self.dataset.samples[index as usize].path.clone()
+        self.dataset.name(index)
     }
+
+    fn label(&self, index: u32) -> u32 {
+        self.dataset.samples[index as usize].label
+    }
+
+    /// Samples of the class of `index`, itself included.
+    fn class_of(&self, index: u32) -> &[u32] {
+        let by_class = self.by_class.get_or_init(|| {
+            let mut by_class = vec![Vec::new(); self.dataset.classes.len()];
+            for (index, sample) in (0..).zip(&self.dataset.samples) {
+                by_class[sample.label as usize].push(index);
+            }
+            by_class
+        });
+        &by_class[self.label(index) as usize]
+    }
+}
+
+/// What a worker found for a place.
+enum Found {
+    Sample(u32),
+    Grey,
+    Nothing,
 }
 
 /// A worker's memory, used from photo to photo.
@@ -50,31 +79,93 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn prepare(&mut self, pass: &Pass, index: u32, image: Option<RgbImage>) -> Result<Prepared, DataError> {
         let start = Instant::now();
-        let path = &pass.dataset.samples[index as usize].path;
-        read_file(path, &mut self.bytes)?;
-        decode_into(&self.bytes, &mut self.photo).map_err(|source| DataError::Image {
-            path: path.clone(),
-            source,
-        })?;
+        let mut bad = Vec::new();
+        let found = self.find(pass, index, &mut bad)?;
         let decoded = Instant::now();
-        let fresh = |resolution| RgbImage::new(resolution, resolution);
-        let image = match &pass.transform {
-            Transform::Train { transform, seed, epoch } => {
-                let mut image = image.unwrap_or_else(|| fresh(transform.resolution));
+        let resolution = match &pass.transform {
+            Transform::Train { transform, .. } => transform.resolution,
+            Transform::Eval(transform) => transform.resolution,
+        };
+        let mut image = image.unwrap_or_else(|| RgbImage::new(resolution, resolution));
+        let shown = match (found, &pass.transform) {
+            (Found::Nothing, _) => None,
+            (Found::Grey, _) => {
+                image.pixels.fill(GREY);
+                Some(index)
+            }
+            (Found::Sample(shown), Transform::Train { transform, seed, epoch }) => {
+                // The place's draws, whichever photo fills it.
                 let mut draws = Draws::for_sample(*seed, *epoch, index);
                 transform.apply_into(&self.photo, &mut draws, &mut self.resizer, &mut image);
-                image
+                Some(shown)
             }
-            Transform::Eval(transform) => {
-                let mut image = image.unwrap_or_else(|| fresh(transform.resolution));
+            (Found::Sample(shown), Transform::Eval(transform)) => {
                 transform.apply_into(&self.photo, &mut self.resizer, &mut image);
-                image
+                Some(shown)
             }
         };
         Ok(Prepared {
             image,
+            shown: shown.map(|index| (index, pass.label(index))),
+            bad,
             decode_time: decoded - start,
             transform_time: decoded.elapsed(),
         })
+    }
+
+    /// Decodes the photo of a place, or what [`BadImages`] puts there, into `self.photo`.
+    fn find(&mut self, pass: &Pass, index: u32, bad: &mut Vec<BadImage>) -> Result<Found, DataError> {
+        let policy = pass.dataset.bad_images;
+        let last = match self.decode(pass, index, bad)? {
+            None => return Ok(Found::Sample(index)),
+            Some(error) => error,
+        };
+        let (mut draws, all) = match (&pass.transform, policy) {
+            (_, BadImages::Fail) => return Err(last),
+            (Transform::Eval(_), BadImages::Skip) => return Ok(Found::Nothing),
+            (Transform::Eval(_), BadImages::Replace) => return Ok(Found::Grey),
+            (Transform::Train { seed, epoch, .. }, BadImages::Skip) => {
+                (Draws::for_substitute(*seed, *epoch, index), None)
+            }
+            (Transform::Train { seed, epoch, .. }, BadImages::Replace) => {
+                (Draws::for_substitute(*seed, *epoch, index), Some(pass.class_of(index)))
+            }
+        };
+        let mut last = last;
+        for _ in 1..MAX_TRIES {
+            let other = match all {
+                None => draws.below(pass.dataset.samples.len()) as u32,
+                Some(class) => class[draws.below(class.len())],
+            };
+            match self.decode(pass, other, bad)? {
+                None => return Ok(Found::Sample(other)),
+                Some(error) => last = error,
+            }
+        }
+        match policy {
+            BadImages::Replace => Ok(Found::Grey),
+            _ => Err(DataError::TooManyBad {
+                tries: MAX_TRIES,
+                last: last.to_string(),
+            }),
+        }
+    }
+
+    /// Decodes a photo; an error that is about this one photo is noted and returned as a value.
+    fn decode(&mut self, pass: &Pass, index: u32, bad: &mut Vec<BadImage>) -> Result<Option<DataError>, DataError> {
+        match pass.dataset.read_image(index, &mut self.bytes, &mut self.photo) {
+            Ok(()) => Ok(None),
+            Err(error) if error.is_bad_image() => {
+                if bad.iter().all(|known| known.index != index) {
+                    bad.push(BadImage {
+                        index,
+                        name: pass.path(index),
+                        cause: error.to_string(),
+                    });
+                }
+                Ok(Some(error))
+            }
+            Err(error) => Err(error),
+        }
     }
 }

@@ -4,7 +4,11 @@ use super::Resizer;
 use crate::{Interpolation, Rect, RgbImage, read_image};
 
 fn fixture(name: &str) -> RgbImage {
-    read_image(format!("{}/tests/fixtures/{name}.png", env!("CARGO_MANIFEST_DIR")).as_ref()).unwrap()
+    read_image(
+        format!("{}/tests/fixtures/{name}.png", env!("CARGO_MANIFEST_DIR")).as_ref(),
+        false,
+    )
+    .unwrap()
 }
 
 /// Resizes a part of `input` to the size of `expected`; at most 0.1 % of the values may differ by more than `tolerance`.

@@ -1,0 +1,103 @@
+//! A file that says which classes there are, in which order, and under which names.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::ground_truth::read_text;
+use crate::{DataError, Dataset, Sample};
+
+/// A list of classes for sets that are relabelled or used in part. A line is a class's name; with a tab, `NAME IN THE
+/// SET<tab>NAME`. Labels follow the names' first appearance, so several classes of a set may become one. Classes of the
+/// set that are not in the list are left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassList {
+    path: PathBuf,
+    lines: Vec<(String, String)>,
+}
+
+impl ClassList {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`DataError::Io`]; [`DataError::Label`] where it is empty or a class stands in it twice.
+    pub fn read(path: &Path) -> Result<Self, DataError> {
+        let error = |reason| DataError::Label {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let text = read_text(path)?;
+        let line = |line: &str| {
+            let (from, to) = line.split_once('\t').unwrap_or((line, line));
+            (from.trim().to_owned(), to.trim().to_owned())
+        };
+        let lines: Vec<_> = text.lines().filter(|text| !text.trim().is_empty()).map(line).collect();
+        if lines.is_empty() {
+            return Err(error("the list of classes is empty".to_owned()));
+        }
+        let mut seen = std::collections::HashSet::new();
+        match lines.iter().find(|(from, _)| !seen.insert(from)) {
+            Some((from, _)) => Err(error(format!("class {from:?} stands in the list twice"))),
+            None => Ok(Self {
+                path: path.to_path_buf(),
+                lines,
+            }),
+        }
+    }
+
+    /// Relabels a set and leaves out what is not listed; a note says how much that is. Where the set has numbers only and
+    /// the list does not speak of numbers, line `i` (from 0) names class `i`.
+    ///
+    /// # Errors
+    /// [`DataError::Label`] where nothing is left.
+    pub fn apply(&self, dataset: &mut Dataset) -> Result<(), DataError> {
+        let mut classes: Vec<String> = Vec::new();
+        let mut places: HashMap<&str, u32> = HashMap::new();
+        let mut to: HashMap<String, u32> = HashMap::new();
+        let by_place = dataset.numbered && self.lines.iter().any(|(from, _)| from.parse::<u32>().is_err());
+        for (number, (from, name)) in self.lines.iter().enumerate() {
+            let place = *places.entry(name).or_insert_with(|| {
+                classes.push(name.clone());
+                classes.len() as u32 - 1
+            });
+            to.insert(if by_place { number.to_string() } else { from.clone() }, place);
+        }
+        let labels: Vec<Option<u32>> = dataset.classes.iter().map(|class| to.get(class).copied()).collect();
+        let before = dataset.samples.len();
+        let relabelled = dataset.samples.iter().filter_map(|sample| {
+            let label = labels[sample.label as usize]?;
+            Some(Sample { label, ..*sample })
+        });
+        dataset.samples = relabelled.collect();
+        let missing: Vec<&String> = dataset
+            .classes
+            .iter()
+            .filter(|class| !to.contains_key(*class))
+            .collect();
+        if dataset.samples.is_empty() {
+            return Err(DataError::Label {
+                path: self.path.clone(),
+                reason: format!("none of its classes is in {}", dataset.root.display()),
+            });
+        }
+        if let Some(example) = missing.first() {
+            dataset.notes.push(format!(
+                "left out {} images of {} classes that are not in {}, e.g. {example}",
+                before - dataset.samples.len(),
+                missing.len(),
+                self.path.display()
+            ));
+        }
+        (dataset.classes, dataset.numbered) = (classes, false);
+        Ok(())
+    }
+}
+
+/// Names, one a line.
+pub(super) fn read_names(path: &Path) -> Result<Vec<String>, DataError> {
+    let text = read_text(path)?;
+    Ok(text
+        .lines()
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect())
+}

@@ -1,0 +1,138 @@
+//! The archives that ImageNet comes in, as they are: `ILSVRC2012_img_train.tar`, a tar of one tar a class, and
+//! `ILSVRC2012_img_val.tar` with its ground truth beside it.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::archive::{self, Member, Members};
+use super::ground_truth;
+use super::listing::{PassedOver, has_ending};
+use crate::DataError;
+use crate::dataset::{Classes, Dataset};
+
+/// The training archive: class `n01440764` is the member `n01440764.tar`. Classes and images are in byte order of their
+/// names, as in the folder that unpacking would make.
+///
+/// # Errors
+/// [`DataError::Io`], [`DataError::Archive`]; [`DataError::Layout`] where it holds no class with an image.
+pub(super) fn open_train(path: &Path) -> Result<Dataset, DataError> {
+    let whole = archive::open(path)?;
+    let mut passed = PassedOver::default();
+    let mut inner = archive::index(&whole, path)?;
+    inner.retain(|(name, ..)| {
+        let is_class = is_tar(name);
+        if !is_class {
+            passed.add("members that are no class's tar", path.join(name));
+        }
+        is_class
+    });
+    inner.sort_by(|a, b| class(&a.0).cmp(class(&b.0)));
+    let indexed = inner
+        .par_iter()
+        .map(|(name, offset, len)| archive::index(&whole.part(*offset, *len), &path.join(name)))
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let (mut classes, mut labels, mut members) = (Vec::new(), Vec::new(), Vec::new());
+    for ((tar, start, _), mut images) in inner.into_iter().zip(indexed) {
+        let class = class(&tar);
+        images.retain(|(name, ..)| {
+            is_image(name) || {
+                passed.add("members that are no images", path.join(&tar).join(name));
+                false
+            }
+        });
+        if images.is_empty() {
+            passed.add("classes without an image", path.join(&tar));
+            continue;
+        }
+        images.sort_by(|a, b| a.0.cmp(&b.0));
+        members.extend(images.into_iter().map(|(name, offset, len)| Member {
+            archive: 0,
+            name: format!("{class}/{name}").into(),
+            offset: start + offset,
+            len,
+        }));
+        labels.resize(members.len(), classes.len() as u32);
+        classes.push(class.to_owned());
+    }
+    if classes.is_empty() {
+        return Err(no_images(path, "one tar archive of images for each class"));
+    }
+    let archives = vec![path.to_path_buf()];
+    let mut dataset = Dataset::new(path, Classes::named(classes), labels, Members { archives, members });
+    dataset.notes = passed.notes();
+    Ok(dataset)
+}
+
+/// The validation archive; its labels are found beside it, see [`ground_truth::find`].
+///
+/// # Errors
+/// [`DataError::Io`], [`DataError::Archive`], [`DataError::Label`]; [`DataError::Layout`] where there is no ground truth or
+/// no image.
+pub(super) fn open_val(path: &Path) -> Result<Dataset, DataError> {
+    let whole = archive::open(path)?;
+    let mut passed = PassedOver::default();
+    let mut images = archive::index(&whole, path)?;
+    images.retain(|(name, ..)| {
+        is_image(name) || {
+            passed.add("members that are no images", path.join(name));
+            false
+        }
+    });
+    if images.is_empty() {
+        return Err(no_images(path, "images of the validation set"));
+    }
+    images.sort_by(|a, b| file_name(&a.0).cmp(file_name(&b.0)));
+    let truth = ground_truth::find(path)?;
+    let names: Vec<&str> = images.iter().map(|(name, ..)| file_name(name)).collect();
+    let (classes, labels) = truth.label(&names)?;
+    let member = |(name, offset, len): (String, u64, u64)| Member {
+        archive: 0,
+        name: name.into(),
+        offset,
+        len,
+    };
+    let members = Members {
+        archives: vec![path.to_path_buf()],
+        members: images.into_iter().map(member).collect(),
+    };
+    let mut dataset = Dataset::new(path, classes, labels, members);
+    dataset.notes = passed.notes();
+    Ok(dataset)
+}
+
+/// The classes of a training archive, in order, from its outer headers alone.
+pub(super) fn classes(path: &Path) -> Result<Vec<String>, DataError> {
+    let members = archive::index(&archive::open(path)?, path)?;
+    let tars = members.iter().filter(|(name, ..)| is_tar(name));
+    let mut classes: Vec<String> = tars.map(|(name, ..)| class(name).to_owned()).collect();
+    classes.sort_unstable();
+    Ok(classes)
+}
+
+pub(super) fn is_tar(name: &str) -> bool {
+    has_ending(Path::new(name), &["tar"])
+}
+
+pub(super) fn is_image(name: &str) -> bool {
+    let hidden = file_name(name).starts_with('.');
+    !hidden && has_ending(Path::new(name), &["jpg", "jpeg", "png", "webp", "bmp"])
+}
+
+fn file_name(member: &str) -> &str {
+    member.rsplit('/').next().unwrap_or(member)
+}
+
+fn class(tar: &str) -> &str {
+    let name = file_name(tar);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+fn no_images(path: &Path, expected: &str) -> DataError {
+    DataError::Layout {
+        path: path.to_path_buf(),
+        found: "an archive without an image".to_owned(),
+        expected: expected.to_owned(),
+    }
+}

@@ -1,0 +1,351 @@
+//! Tells from a path what kind of set lies there, and where the images of a split are.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::listing::{Entry, Kind, has_ending, list};
+use super::{archive, folder, imagenet_tar, parquet, table, webdataset};
+use crate::{DataError, Dataset};
+
+/// The layouts, for messages.
+pub(super) const KNOWN_LAYOUTS: &str = "one of the known layouts: one folder for each class with images inside; \
+    ILSVRC2012_img_train.tar or ILSVRC2012_img_val.tar with its labels beside it; WebDataset shards (.tar) of .jpg with .cls or \
+    .json; Parquet files with the columns image and label; a .csv or .tsv table of path and label";
+
+/// The two halves of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// What is learnt from.
+    Train,
+    /// What is judged on.
+    Val,
+}
+
+impl Split {
+    /// Names that people use, the best first.
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Split::Train => &["train", "training"],
+            Split::Val => &["val", "validation", "valid", "test"],
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Split::Train => Split::Val,
+            Split::Val => Split::Train,
+        }
+    }
+
+    /// Whether one of the words of a file's name is the split's, as in `train-00000-of-00294.parquet`.
+    fn is_in(self, path: &Path) -> bool {
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_ascii_lowercase();
+        name.split(|c: char| !c.is_ascii_alphabetic())
+            .any(|word| self.names().contains(&word))
+    }
+}
+
+/// Kinds of sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A folder for each class.
+    Folder,
+    /// ImageNet's own archives.
+    Imagenet,
+    /// WebDataset shards.
+    Webdataset,
+    /// Parquet in Hugging Face's layout.
+    Parquet,
+    /// A table of path and label.
+    Table,
+}
+
+/// Where the images of one split are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The folder, file or pattern, for messages.
+    pub root: PathBuf,
+    /// What is there.
+    pub format: Format,
+    /// The files; none for a folder of classes.
+    pub files: Vec<PathBuf>,
+}
+
+impl Location {
+    /// Lists the images and their labels.
+    ///
+    /// # Errors
+    /// [`DataError::Io`], [`DataError::Layout`], [`DataError::Archive`], [`DataError::Label`], [`DataError::ClassName`];
+    /// [`DataError::Settings`] for more than 2^32 - 1 images.
+    pub fn open(&self) -> Result<Dataset, DataError> {
+        let dataset = match (self.format, self.files.as_slice()) {
+            (Format::Folder, _) => folder::open(&self.root),
+            (Format::Imagenet, [file]) if is_imagenet_train(file)? => imagenet_tar::open_train(file),
+            (Format::Imagenet, [file]) => imagenet_tar::open_val(file),
+            (Format::Webdataset, shards) => webdataset::open(&self.root, shards),
+            (Format::Parquet, files) => parquet::open(&self.root, files),
+            (Format::Table, [file]) => table::open(file),
+            (Format::Imagenet | Format::Table, files) => Err(self.error(format!("{} files", files.len()), "one file")),
+        }?;
+        match u32::try_from(dataset.samples.len()) {
+            Ok(_) => Ok(dataset),
+            Err(_) => Err(DataError::Settings(format!(
+                "{} images are more than 2^32 - 1",
+                dataset.samples.len()
+            ))),
+        }
+    }
+
+    fn error(&self, found: String, expected: &str) -> DataError {
+        DataError::Layout {
+            path: self.root.clone(),
+            found,
+            expected: expected.to_owned(),
+        }
+    }
+}
+
+/// Finds a split. `path` is a folder of class folders, a file, a pattern such as `train-{000..146}.tar`, or a folder that
+/// holds such: in `train/` or `val/` (or another usual name), under such names, or, where it holds no split at all, as they
+/// are. `format` says what to take where there is more than one kind.
+///
+/// # Errors
+/// [`DataError::Io`] if something cannot be read, [`DataError::Layout`] with what was found if it is of no known layout or
+/// holds the other split only.
+pub fn locate(path: &Path, split: Split, format: Option<Format>) -> Result<Location, DataError> {
+    let text = path.to_string_lossy();
+    if text.contains('{') && !path.exists() {
+        return pattern(path, &text, format);
+    }
+    let about = std::fs::metadata(path).map_err(|source| DataError::io(path, source))?;
+    if !about.is_dir() {
+        return Ok(Location {
+            root: path.to_path_buf(),
+            format: file_format(path, format)?,
+            files: vec![path.to_path_buf()],
+        });
+    }
+    if let Some(inside) = split_folder(path, split, format)? {
+        return whole(&inside, split, format);
+    }
+    if split_folder(path, split.other(), format)?.is_some() {
+        return Err(other_split_only(path, split));
+    }
+    whole(path, split, format)
+}
+
+/// The folder of a split, `path/train` for example. A class may be called "train" too: a split has more inside than images.
+fn split_folder(path: &Path, split: Split, format: Option<Format>) -> Result<Option<PathBuf>, DataError> {
+    let entries = list(path)?;
+    for name in split.names() {
+        let Some(entry) = entries
+            .iter()
+            .find(|entry| entry.kind == Kind::Folder && entry.name == *name)
+        else {
+            continue;
+        };
+        let Ok(inside) = list(&entry.path) else { continue };
+        if inside.iter().any(Entry::is_visible_folder) || !containers(&inside, format).is_empty() {
+            return Ok(Some(entry.path.clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// The files of a folder that hold images or list them, by format.
+fn containers(entries: &[Entry], format: Option<Format>) -> Vec<(Format, Vec<PathBuf>)> {
+    let kinds: [(Format, &[&str]); 3] = [
+        (Format::Webdataset, &["tar"]),
+        (Format::Parquet, &["parquet"]),
+        (Format::Table, &["csv", "tsv"]),
+    ];
+    let files = |endings| {
+        let fits = |entry: &&Entry| entry.kind == Kind::File && !entry.hidden() && has_ending(&entry.path, endings);
+        entries
+            .iter()
+            .filter(fits)
+            .map(|entry| entry.path.clone())
+            .collect::<Vec<_>>()
+    };
+    let wanted = |found: &(Format, Vec<PathBuf>)| {
+        let same = format
+            .is_none_or(|format| format == found.0 || (format, found.0) == (Format::Imagenet, Format::Webdataset));
+        same && !found.1.is_empty()
+    };
+    kinds
+        .map(|(kind, endings)| (kind, files(endings)))
+        .into_iter()
+        .filter(wanted)
+        .collect()
+}
+
+/// What a folder without folders of splits holds.
+fn whole(dir: &Path, split: Split, format: Option<Format>) -> Result<Location, DataError> {
+    let entries = list(dir)?;
+    let at = |root: &Path, format, files| Location {
+        root: root.to_path_buf(),
+        format,
+        files,
+    };
+    if format == Some(Format::Folder) {
+        return Ok(at(dir, Format::Folder, Vec::new()));
+    }
+    for (kind, files) in containers(&entries, format) {
+        let of = |split: Split| {
+            files
+                .iter()
+                .filter(|file| split.is_in(file))
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        let (own, others) = (of(split), of(split.other()));
+        let files = match (own.is_empty(), others.is_empty()) {
+            (false, _) => own,
+            (true, true) => files.clone(),
+            (true, false) => return Err(other_split_only(dir, split)),
+        };
+        // Archives of either kind end in .tar: the first tells.
+        let kind = match kind {
+            Format::Webdataset => file_format(&files[0], format)?,
+            kind => kind,
+        };
+        if matches!(kind, Format::Imagenet | Format::Table) {
+            let found = format!("{} files that could be meant ({})", files.len(), enumerate(&files));
+            if files.len() != 1 {
+                return Err(layout(dir, found, "one: name the file itself"));
+            }
+            return Ok(at(&files[0].clone(), kind, files));
+        }
+        return Ok(at(dir, kind, files));
+    }
+    // Hugging Face keeps its files one folder down.
+    let data = dir.join("data");
+    if format.is_none_or(|format| format == Format::Parquet) && data.is_dir() {
+        let parquet = containers(&list(&data)?, Some(Format::Parquet));
+        if !parquet.is_empty() {
+            return whole(&data, split, Some(Format::Parquet));
+        }
+    }
+    if format.is_none() && entries.iter().any(Entry::is_visible_folder) {
+        return Ok(at(dir, Format::Folder, Vec::new()));
+    }
+    let names: Vec<PathBuf> = entries.iter().map(|entry| PathBuf::from(&entry.name)).collect();
+    let found = match names.as_slice() {
+        [] => "the folder is empty".to_owned(),
+        names => format!("no folders among {} entries ({})", names.len(), enumerate(names)),
+    };
+    Err(layout(dir, found, KNOWN_LAYOUTS))
+}
+
+/// The format of one file, by its content where that tells.
+fn file_format(path: &Path, format: Option<Format>) -> Result<Format, DataError> {
+    if let Some(format) = format.filter(|format| *format != Format::Folder) {
+        return Ok(format);
+    }
+    let mut start = Vec::with_capacity(512);
+    let regular = path.metadata().is_ok_and(|about| about.is_file());
+    if regular {
+        let mut read = || File::open(path)?.take(512).read_to_end(&mut start);
+        read().map_err(|source| DataError::io(path, source))?;
+    }
+    if start.starts_with(b"PAR1") {
+        return Ok(Format::Parquet);
+    }
+    if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(b"PK\x03\x04") || start.starts_with(b"BZh") {
+        let found = "a compressed archive, which cannot be read in any order".to_owned();
+        return Err(layout(path, found, "it unpacked or as a plain .tar"));
+    }
+    if start.get(257..262) == Some(b"ustar") || has_ending(path, &["tar"]) {
+        let members = archive::index(&archive::open(path)?, path)?;
+        if webdataset::has_labels(&members) {
+            return Ok(Format::Webdataset);
+        }
+        let is_imagenet = members
+            .iter()
+            .any(|(name, ..)| imagenet_tar::is_tar(name) || name.contains("ILSVRC2012_val"));
+        if is_imagenet {
+            return Ok(Format::Imagenet);
+        }
+        let names: Vec<PathBuf> = members.iter().map(|(name, ..)| PathBuf::from(name)).collect();
+        let found = format!(
+            "an archive of {} files without labels ({})",
+            names.len(),
+            enumerate(&names)
+        );
+        return Err(layout(path, found, KNOWN_LAYOUTS));
+    }
+    if has_ending(path, &["csv", "tsv", "txt"]) {
+        return Ok(Format::Table);
+    }
+    let found = match regular {
+        true => "a file of no known kind",
+        false => "neither a folder nor a regular file",
+    };
+    Err(layout(path, found.to_owned(), KNOWN_LAYOUTS))
+}
+
+fn is_imagenet_train(path: &Path) -> Result<bool, DataError> {
+    let members = archive::index(&archive::open(path)?, path)?;
+    Ok(members.iter().any(|(name, ..)| imagenet_tar::is_tar(name)))
+}
+
+/// A pattern with braces, all of whose files must be there.
+fn pattern(path: &Path, text: &str, format: Option<Format>) -> Result<Location, DataError> {
+    let names = webdataset::expand_braces(text).unwrap_or_default();
+    let files: Vec<PathBuf> = names.into_iter().map(PathBuf::from).collect();
+    let Some(first) = files.first() else {
+        return Err(layout(
+            path,
+            "a pattern that cannot be expanded".to_owned(),
+            "one such as train-{000..146}.tar",
+        ));
+    };
+    let missing: Vec<PathBuf> = files.iter().filter(|file| !file.is_file()).cloned().collect();
+    if !missing.is_empty() {
+        let found = format!(
+            "{} of {} files are missing: {}",
+            missing.len(),
+            files.len(),
+            enumerate(&missing)
+        );
+        return Err(layout(path, found, "all of them"));
+    }
+    Ok(Location {
+        root: path.to_path_buf(),
+        format: file_format(first, format)?,
+        files,
+    })
+}
+
+fn other_split_only(path: &Path, split: Split) -> DataError {
+    let (own, other) = (split.names().join(" or "), split.other().names().join(" or "));
+    layout(
+        path,
+        format!("found only {other}, nothing called {own}"),
+        &format!("a {own} set, or its own path"),
+    )
+}
+
+fn layout(path: &Path, found: String, expected: &str) -> DataError {
+    DataError::Layout {
+        path: path.to_path_buf(),
+        found,
+        expected: expected.to_owned(),
+    }
+}
+
+/// `a, b, c and 7 more`.
+fn enumerate(paths: &[PathBuf]) -> String {
+    let names: Vec<Cow<str>> = paths.iter().take(3).map(|path| path.to_string_lossy()).collect();
+    let shown = names.join(", ");
+    match paths.len().checked_sub(3) {
+        Some(more @ 1..) => format!("{shown} and {more} more"),
+        _ => shown,
+    }
+}

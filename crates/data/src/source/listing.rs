@@ -1,0 +1,117 @@
+//! Folders' entries, and a count of what is passed over.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::DataError;
+use crate::decode::{Kind as Content, sniff};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Folder,
+    File,
+    /// Pipes, sockets, devices, broken links: opening one could block for ever.
+    Special,
+}
+
+/// An entry of a folder.
+pub(super) struct Entry {
+    pub(super) name: OsString,
+    pub(super) path: PathBuf,
+    pub(super) kind: Kind,
+    pub(super) linked: bool,
+}
+
+/// What a file is taken for.
+pub(super) enum Guess {
+    Image,
+    /// An image of a format that is not read.
+    OtherFormat,
+    Else,
+}
+
+impl Entry {
+    pub(super) fn hidden(&self) -> bool {
+        self.name.as_encoded_bytes().starts_with(b".")
+    }
+
+    pub(super) fn is_visible_folder(&self) -> bool {
+        self.kind == Kind::Folder && !self.hidden()
+    }
+
+    /// Whether a file is an image. A usual ending is believed, as opening each file of a large set would take minutes; what
+    /// it is its content decides when it is decoded. A file of any other name is opened and looked at.
+    pub(super) fn guess(&self) -> Result<Guess, DataError> {
+        if has_ending(&self.path, &["jpg", "jpeg", "png", "webp", "bmp"]) {
+            return Ok(Guess::Image);
+        }
+        let mut start = Vec::with_capacity(32);
+        let mut open = || File::open(&self.path)?.take(32).read_to_end(&mut start);
+        open().map_err(|source| DataError::io(&self.path, source))?;
+        Ok(match sniff(&start) {
+            Some(Content::Read(_)) => Guess::Image,
+            Some(Content::Known(_)) => Guess::OtherFormat,
+            None => Guess::Else,
+        })
+    }
+}
+
+/// Whether a path ends in `.ENDING` in any case, for one of `endings`.
+pub(super) fn has_ending(path: &Path, endings: &[&str]) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    endings.iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// A folder's entries in byte order of their names. Links are followed.
+pub(super) fn list(dir: &Path) -> Result<Vec<Entry>, DataError> {
+    let refused = |source| DataError::io(dir, source);
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(dir).map_err(refused)? {
+        let entry = entry.map_err(refused)?;
+        // The listing tells the kind at no cost, except of a link.
+        let mut kind = entry.file_type().map_err(refused)?;
+        let path = entry.path();
+        let linked = kind.is_symlink();
+        if linked && let Ok(target) = fs::metadata(&path) {
+            kind = target.file_type();
+        }
+        let kind = match kind {
+            kind if kind.is_dir() => Kind::Folder,
+            kind if kind.is_file() => Kind::File,
+            _ => Kind::Special,
+        };
+        let name = entry.file_name();
+        entries.push(Entry {
+            name,
+            path,
+            kind,
+            linked,
+        });
+    }
+    entries.sort_by(|a, b| a.name.as_encoded_bytes().cmp(b.name.as_encoded_bytes()));
+    Ok(entries)
+}
+
+/// What was passed over: for each kind how many, and the first of them.
+#[derive(Default)]
+pub(super) struct PassedOver(Vec<(&'static str, usize, PathBuf)>);
+
+impl PassedOver {
+    /// One more of a kind, named in the plural.
+    pub(super) fn add(&mut self, what: &'static str, example: impl AsRef<Path>) {
+        match self.0.iter_mut().find(|(known, ..)| *known == what) {
+            Some((_, count, _)) => *count += 1,
+            None => self.0.push((what, 1, example.as_ref().to_path_buf())),
+        }
+    }
+
+    /// One sentence for each kind.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let note = |(what, count, example): &(_, _, PathBuf)| {
+            format!("passed over {count} {what}, e.g. {}", example.display())
+        };
+        self.0.iter().map(note).collect()
+    }
+}

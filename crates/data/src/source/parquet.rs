@@ -1,0 +1,263 @@
+//! Parquet files in the layout that Hugging Face stores image sets in: a column `image` of `{bytes, path}`, a column `label`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use parquet::basic::Type;
+use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::serialized_reader::SerializedPageReader;
+use rayon::prelude::*;
+
+use super::Source;
+use crate::dataset::{Classes, Dataset};
+use crate::decode::MAX_FILE_BYTES;
+use crate::{DataError, DecodeError};
+
+/// Opens files in the order given. Labels are numbers, which Hugging Face's metadata names, or names.
+///
+/// # Errors
+/// [`DataError::Io`], [`DataError::Archive`] where a file is broken or has other columns, [`DataError::Label`].
+pub(super) fn open(root: &Path, paths: &[PathBuf]) -> Result<Dataset, DataError> {
+    let read = paths
+        .par_iter()
+        .map(|path| Table::open(path))
+        .collect::<Result<Vec<_>, _>>()?;
+    let names = read.iter().find_map(|(table, _)| class_names(&table.metadata));
+    let (mut tables, mut labels, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    for (table, texts) in read {
+        labels.extend(texts);
+        ends.push(labels.len() as u64);
+        tables.push(table);
+    }
+    let source = Rows {
+        tables,
+        ends,
+        cursors: Mutex::default(),
+    };
+    let (classes, labels) = Classes::of_labels(&labels, names).map_err(|(at, reason)| DataError::Label {
+        path: source.name(at as u32),
+        reason,
+    })?;
+    Ok(Dataset::new(root, classes, labels, source))
+}
+
+/// The rows of some files, one after the other.
+struct Rows {
+    tables: Vec<Table>,
+    /// Where each file's rows end among all.
+    ends: Vec<u64>,
+    cursors: Mutex<Vec<Cursor>>,
+}
+
+/// One file: its footer, and which columns are of interest.
+struct Table {
+    path: PathBuf,
+    metadata: ParquetMetaData,
+    bytes: usize,
+}
+
+/// A reader that stands before a row of a row group. Rows of one group are read in a stream, page by page, so going on
+/// where one stopped costs least; a jump ahead passes pages over unread. Each has a file of its own, hence a position.
+struct Cursor {
+    table: usize,
+    group: usize,
+    row: u64,
+    reader: ColumnReaderImpl<ByteArrayType>,
+}
+
+/// Cursors kept. Each holds a page or two, of a megabyte as they are usually written.
+const MAX_CURSORS: usize = 16;
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_list()
+            .entries(self.tables.iter().map(|table| &table.path))
+            .finish()
+    }
+}
+
+impl Rows {
+    /// File and row in it.
+    fn place(&self, entry: u32) -> (usize, u64) {
+        let entry = u64::from(entry);
+        let table = self.ends.partition_point(|&end| end <= entry);
+        (table, entry - if table == 0 { 0 } else { self.ends[table - 1] })
+    }
+
+    fn cursor(&self, table: usize, mut row: u64) -> Result<(Cursor, u64), ParquetError> {
+        let metadata = &self.tables[table].metadata;
+        let mut group = 0;
+        while row >= metadata.row_group(group).num_rows() as u64 {
+            row -= metadata.row_group(group).num_rows() as u64;
+            group += 1;
+        }
+        let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |cursor: &&Cursor| (cursor.table, cursor.group) == (table, group) && cursor.row <= row;
+        let nearest = cursors.iter().filter(fits).map(|cursor| cursor.row).max();
+        let found = cursors
+            .iter()
+            .position(|cursor| fits(&cursor) && Some(cursor.row) == nearest);
+        if let Some(found) = found {
+            return Ok((cursors.remove(found), row));
+        }
+        drop(cursors);
+        let cursor = Cursor {
+            table,
+            group,
+            row: 0,
+            reader: self.tables[table].column(group, self.tables[table].bytes)?,
+        };
+        Ok((cursor, row))
+    }
+
+    fn value(&self, entry: u32, bytes: &mut Vec<u8>) -> Result<(), ParquetError> {
+        let (table, row) = self.place(entry);
+        let (mut cursor, row) = self.cursor(table, row)?;
+        let (mut values, mut levels) = (Vec::<ByteArray>::new(), Vec::new());
+        let skipped = cursor.reader.skip_records((row - cursor.row) as usize)? as u64;
+        let (records, ..) = cursor.reader.read_records(1, Some(&mut levels), None, &mut values)?;
+        if cursor.row + skipped != row || records != 1 {
+            return Err(ParquetError::General("the row group ends too early".to_owned()));
+        }
+        // A null has no bytes, which decoding will say.
+        if let Some(value) = values.first() {
+            bytes.extend_from_slice(value.data());
+        }
+        cursor.row = row + 1;
+        let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
+        if cursors.len() >= MAX_CURSORS {
+            cursors.remove(0);
+        }
+        cursors.push(cursor);
+        Ok(())
+    }
+}
+
+impl Source for Rows {
+    fn name(&self, entry: u32) -> PathBuf {
+        let (table, row) = self.place(entry);
+        self.tables[table].path.join(format!("row {row}"))
+    }
+
+    fn read(&self, entry: u32, bytes: &mut Vec<u8>) -> Result<(), DataError> {
+        bytes.clear();
+        self.value(entry, bytes)
+            .map_err(|error| broken(&self.tables[self.place(entry).0].path, &error))?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(DataError::Image {
+                path: self.name(entry),
+                source: DecodeError::TooManyBytes { limit: MAX_FILE_BYTES },
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Table {
+    /// Opens a file and reads all of its labels.
+    fn open(path: &Path) -> Result<(Self, Vec<String>), DataError> {
+        let refused = |reason: String| DataError::Archive {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let file = File::open(path).map_err(|source| DataError::io(path, source))?;
+        let metadata = ParquetMetaDataReader::new()
+            .parse_and_finish(&file)
+            .map_err(|error| broken(path, &error))?;
+        let schema = metadata.file_metadata().schema_descr();
+        let columns: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
+        let find = |name: &str| columns.iter().position(|column| column == name);
+        let (Some(bytes), Some(label)) = (find("image.bytes"), find("label")) else {
+            return Err(refused(format!(
+                "it has the columns {}; expected image.bytes and label",
+                columns.join(", ")
+            )));
+        };
+        if schema.column(bytes).physical_type() != Type::BYTE_ARRAY || schema.column(bytes).max_rep_level() != 0 {
+            return Err(refused("its column image.bytes does not hold bytes".to_owned()));
+        }
+        let table = Self {
+            path: path.to_path_buf(),
+            bytes,
+            metadata,
+        };
+        let labels = table.labels(label).map_err(|error| broken(path, &error))?;
+        Ok((table, labels))
+    }
+
+    fn labels(&self, column: usize) -> Result<Vec<String>, ParquetError> {
+        let kind = self
+            .metadata
+            .file_metadata()
+            .schema_descr()
+            .column(column)
+            .physical_type();
+        let text = |label: ByteArray| String::from_utf8_lossy(label.data()).into_owned();
+        let mut labels = Vec::new();
+        for group in 0..self.metadata.num_row_groups() {
+            match kind {
+                Type::INT64 => labels.extend(self.read_all::<Int64Type>(group, column)?.iter().map(i64::to_string)),
+                Type::INT32 => labels.extend(self.read_all::<Int32Type>(group, column)?.iter().map(i32::to_string)),
+                Type::BYTE_ARRAY => labels.extend(self.read_all::<ByteArrayType>(group, column)?.into_iter().map(text)),
+                kind => return Err(ParquetError::General(format!("its column label holds {kind}"))),
+            }
+        }
+        Ok(labels)
+    }
+
+    fn read_all<T: DataType>(&self, group: usize, column: usize) -> Result<Vec<T::T>, ParquetError> {
+        let rows = self.metadata.row_group(group).num_rows() as usize;
+        let (mut values, mut levels) = (Vec::new(), Vec::new());
+        let mut reader = self.column::<T>(group, column)?;
+        // A page at a time: what the footer says of the number of rows takes no memory.
+        while values.len() < rows
+            && reader
+                .read_records(rows - values.len(), Some(&mut levels), None, &mut values)?
+                .0
+                > 0
+        {}
+        if values.len() == rows {
+            Ok(values)
+        } else {
+            Err(ParquetError::General(format!(
+                "{} labels for {rows} rows in row group {group}",
+                values.len()
+            )))
+        }
+    }
+
+    fn column<T: DataType>(&self, group: usize, column: usize) -> Result<ColumnReaderImpl<T>, ParquetError> {
+        let group = self.metadata.row_group(group);
+        let chunk = group.column(column);
+        let pages = SerializedPageReader::new(
+            Arc::new(File::open(&self.path)?),
+            chunk,
+            group.num_rows() as usize,
+            None,
+        )?;
+        Ok(get_typed_column_reader(get_column_reader(
+            chunk.column_descr_ptr(),
+            Box::new(pages),
+        )))
+    }
+}
+
+fn broken(path: &Path, error: &ParquetError) -> DataError {
+    DataError::Archive {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    }
+}
+
+/// Class names that Hugging Face writes into the footer.
+fn class_names(metadata: &ParquetMetaData) -> Option<Vec<String>> {
+    let pairs = metadata.file_metadata().key_value_metadata()?;
+    let text = pairs.iter().find(|pair| pair.key == "huggingface")?.value.as_ref()?;
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let names = value.pointer("/info/features/label/names")?.as_array()?;
+    names.iter().map(|name| name.as_str().map(str::to_owned)).collect()
+}

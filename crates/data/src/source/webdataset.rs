@@ -1,0 +1,230 @@
+//! WebDataset: tar shards in which the members `KEY.jpg` and `KEY.cls` (or `KEY.json` with a `label`) are one sample.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::archive::{self, Member, Members};
+use super::class_list::read_names;
+use super::imagenet_tar::is_image;
+use super::layout::KNOWN_LAYOUTS;
+use super::listing::PassedOver;
+use crate::DataError;
+use crate::dataset::{Classes, Dataset};
+
+/// Files beside the shards that name the classes, one a line, in the order of their numbers.
+pub(crate) const CLASS_NAMES: [&str; 2] = ["classes.txt", "classnames.txt"];
+
+/// One shard, read.
+struct Shard {
+    images: Vec<Member>,
+    labels: Vec<String>,
+    unlabelled: Option<String>,
+    skipped: usize,
+}
+
+/// Opens shards in the order given. A label is a number or a name; `classes.txt` beside the shards gives numbers their
+/// names.
+///
+/// # Errors
+/// [`DataError::Io`], [`DataError::Archive`], [`DataError::Label`]; [`DataError::Layout`] where no image has a label.
+pub(super) fn open(root: &Path, shards: &[PathBuf]) -> Result<Dataset, DataError> {
+    let read = shards
+        .par_iter()
+        .enumerate()
+        .map(|(number, path)| read_shard(path, number as u32))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut passed = PassedOver::default();
+    let (mut members, mut texts) = (Vec::new(), Vec::new());
+    for (shard, path) in read.into_iter().zip(shards) {
+        if let Some(example) = shard.unlabelled {
+            (0..shard.skipped)
+                .for_each(|_| passed.add("images without a .cls or a .json with a label", path.join(&example)));
+        }
+        members.extend(shard.images);
+        texts.extend(shard.labels);
+    }
+    if members.is_empty() {
+        return Err(DataError::Layout {
+            path: root.to_path_buf(),
+            found: match passed.notes().as_slice() {
+                [] => format!("{} tar archives without an image", shards.len()),
+                notes => notes.join("; "),
+            },
+            expected: KNOWN_LAYOUTS.to_owned(),
+        });
+    }
+    let folder = shards.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
+    let named = CLASS_NAMES
+        .iter()
+        .map(|name| folder.join(name))
+        .find(|path| path.is_file());
+    let names = named.as_deref().map(read_names).transpose()?;
+    let source = Members {
+        archives: shards.to_vec(),
+        members,
+    };
+    let (classes, labels) = Classes::of_labels(&texts, names).map_err(|(at, reason)| DataError::Label {
+        path: source.archives[source.members[at].archive as usize].join(&*source.members[at].name),
+        reason,
+    })?;
+    let mut dataset = Dataset::new(root, classes, labels, source);
+    dataset.notes = passed.notes();
+    Ok(dataset)
+}
+
+/// The members of one sample so far.
+#[derive(Default)]
+struct Pending {
+    key: String,
+    image: Option<Member>,
+    cls: Option<String>,
+    json: Option<String>,
+}
+
+fn read_shard(path: &Path, number: u32) -> Result<Shard, DataError> {
+    let whole = archive::open(path)?;
+    let mut shard = Shard {
+        images: Vec::new(),
+        labels: Vec::new(),
+        unlabelled: None,
+        skipped: 0,
+    };
+    let mut pending = Pending::default();
+    for (name, offset, len) in archive::index(&whole, path)? {
+        let (key, ending) = split_key(&name);
+        // Members of a sample stand together: that is the format's only rule.
+        if key != pending.key {
+            shard.close(std::mem::take(&mut pending));
+            pending.key = key.to_owned();
+        }
+        match ending.to_ascii_lowercase().as_str() {
+            "cls" => {
+                pending.cls = Some(
+                    archive::read_text(&whole, offset, len, &path.join(&name))?
+                        .trim()
+                        .to_owned(),
+                )
+            }
+            "json" => pending.json = label_of(&archive::read_text(&whole, offset, len, &path.join(&name))?),
+            _ if is_image(&name) && pending.image.is_none() => {
+                pending.image = Some(Member {
+                    archive: number,
+                    name: name.into(),
+                    offset,
+                    len,
+                });
+            }
+            _ => {}
+        }
+    }
+    shard.close(pending);
+    Ok(shard)
+}
+
+impl Shard {
+    /// Takes in a sample, whose members are all known.
+    fn close(&mut self, sample: Pending) {
+        match (sample.image, sample.cls.or(sample.json)) {
+            (Some(image), Some(label)) => {
+                self.images.push(image);
+                self.labels.push(label);
+            }
+            (Some(image), None) => {
+                self.unlabelled.get_or_insert(image.name.into());
+                self.skipped += 1;
+            }
+            (None, _) => {}
+        }
+    }
+}
+
+/// The `label` of a sample's record: a number or a name.
+fn label_of(json: &str) -> Option<String> {
+    let record: serde_json::Value = serde_json::from_str(json).ok()?;
+    match record.get("label")? {
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        serde_json::Value::String(name) => Some(name.clone()),
+        _ => None,
+    }
+}
+
+/// A sample's key, all up to the first dot of the file name, and the ending behind it.
+fn split_key(name: &str) -> (&str, &str) {
+    let file = name.rfind('/').map_or(0, |slash| slash + 1);
+    match name[file..].find('.') {
+        Some(dot) => (&name[..file + dot], &name[file + dot + 1..]),
+        None => (name, ""),
+    }
+}
+
+/// Whether an archive looks like a shard: its first samples have labels.
+pub(super) fn has_labels(members: &[(String, u64, u64)]) -> bool {
+    let endings = members.iter().take(64).map(|(name, ..)| split_key(name).1);
+    endings.into_iter().any(|ending| matches!(ending, "cls" | "json"))
+}
+
+/// Expands one `{a..b}` or `{a,b,c}` after the other, as shells do: `train-{000..146}.tar`. `None` where the braces do not
+/// match or stand for more than a million names.
+pub(super) fn expand_braces(pattern: &str) -> Option<Vec<String>> {
+    let mut names = vec![String::new()];
+    let mut rest = pattern;
+    while let Some(open) = rest.find('{') {
+        let close = open + rest[open..].find('}')?;
+        let inside = &rest[open + 1..close];
+        let choices: Vec<String> = match inside.split_once("..") {
+            Some((from, to)) => {
+                let width = if from.len() == to.len() { from.len() } else { 0 };
+                let (from, to): (usize, usize) = (from.parse().ok()?, to.parse().ok()?);
+                if to < from || to - from >= 1_000_000 {
+                    return None;
+                }
+                (from..=to).map(|number| format!("{number:0width$}")).collect()
+            }
+            None => inside.split(',').map(str::to_owned).collect(),
+        };
+        if names.len().saturating_mul(choices.len()) > 1_000_000 {
+            return None;
+        }
+        let before = &rest[..open];
+        names = names
+            .iter()
+            .flat_map(|name| choices.iter().map(move |choice| format!("{name}{before}{choice}")))
+            .collect();
+        rest = &rest[close + 1..];
+    }
+    names.iter_mut().for_each(|name| name.push_str(rest));
+    Some(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces() {
+        for (pattern, expected) in [
+            ("a-{08..10}.tar", Some(vec!["a-08.tar", "a-09.tar", "a-10.tar"])),
+            ("{a,b}/{1..2}", Some(vec!["a/1", "a/2", "b/1", "b/2"])),
+            ("{9..10}", Some(vec!["9", "10"])),
+            ("plain", Some(vec!["plain"])),
+            ("{1..", None),
+            ("{2..1}", None),
+            ("{0..9999999}", None),
+        ] {
+            let expected = expected.map(|names| names.into_iter().map(String::from).collect::<Vec<_>>());
+            assert_eq!(expand_braces(pattern), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn keys() {
+        for (name, expected) in [
+            ("a/b.c/000.jpg", ("a/b.c/000", "jpg")),
+            ("x.seg.png", ("x", "seg.png")),
+            ("plain", ("plain", "")),
+        ] {
+            assert_eq!(split_key(name), expected);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The photos of a run, found and labelled as the settings say.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mnasnet_data::{BadImages, ClassList, Dataset, Location, Split, locate};
+
+use crate::config::{BadImagePolicy, Config, DataFormat};
+use crate::train::TrainError;
+
+/// The photos of a run; validation has the training set's classes.
+#[derive(Clone, Debug)]
+pub struct Photos {
+    /// What is learnt from.
+    pub train: Arc<Dataset>,
+    /// What is judged on.
+    pub val: Arc<Dataset>,
+}
+
+impl Photos {
+    /// Lists the photos of a configuration.
+    pub fn open(config: &Config) -> Result<Self, TrainError> {
+        if config.data.is_empty() {
+            return Err(TrainError::Mismatch("no photos given: say `--data PATH`".into()));
+        }
+        let train_at = find(config, Path::new(&config.data), Split::Train)?;
+        let val_root = if config.val_data.is_empty() {
+            &config.data
+        } else {
+            &config.val_data
+        };
+        let val_at = find(config, Path::new(val_root), Split::Val)?;
+        if train_at == val_at {
+            return Err(TrainError::Mismatch(format!(
+                "{} has no photos kept apart for validation; make train/ and val/ in it, or say `--val_data PATH`",
+                train_at.root.display()
+            )));
+        }
+        let train = list(config, &train_at)?;
+        let mut val = list(config, &val_at)?;
+        val.relabel(&train.classes)?;
+        let (classes, images) = (train.classes.len(), train.samples.len());
+        if config.class_num != 0 && config.class_num != classes {
+            return Err(TrainError::Mismatch(format!(
+                "class_num is {}, but {} has {classes} classes; say `--class_num 0` to take as many as the data has",
+                config.class_num,
+                train.root.display()
+            )));
+        }
+        if config.batch_size > images {
+            return Err(TrainError::Mismatch(format!(
+                "{} has {images} images, fewer than one batch of {}; choose a smaller batch_size",
+                train.root.display(),
+                config.batch_size
+            )));
+        }
+        Ok(Self {
+            train: Arc::new(train),
+            val: Arc::new(val),
+        })
+    }
+}
+
+/// Opens one split at `path` under the settings of `config`; the rest of it does not matter.
+pub fn open(config: &Config, path: &Path, split: Split) -> Result<Dataset, TrainError> {
+    list(config, &find(config, path, split)?)
+}
+
+fn find(config: &Config, path: &Path, split: Split) -> Result<Location, TrainError> {
+    let format = match config.data_format {
+        DataFormat::Auto => None,
+        DataFormat::Folder => Some(mnasnet_data::Format::Folder),
+        DataFormat::Imagenet => Some(mnasnet_data::Format::Imagenet),
+        DataFormat::Webdataset => Some(mnasnet_data::Format::Webdataset),
+        DataFormat::Parquet => Some(mnasnet_data::Format::Parquet),
+        DataFormat::Table => Some(mnasnet_data::Format::Table),
+    };
+    Ok(locate(path, split, format)?)
+}
+
+fn list(config: &Config, location: &Location) -> Result<Dataset, TrainError> {
+    let mut dataset = location.open()?;
+    if !config.class_list.is_empty() {
+        ClassList::read(Path::new(&config.class_list))?.apply(&mut dataset)?;
+    }
+    dataset.bad_images = match config.bad_images {
+        BadImagePolicy::Fail => BadImages::Fail,
+        BadImagePolicy::Skip => BadImages::Skip,
+        BadImagePolicy::Replace => BadImages::Replace,
+    };
+    dataset.upright = config.exif_orientation;
+    Ok(dataset)
+}
