@@ -7,17 +7,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mnasnet_data::{
-    Batch, DataError, Dataset, Epoch, EvalTransform, Interpolation, Loader, Policy, Split, Throughput, TrainTransform,
-    find_split, open_folder, read_image,
+    BadImages, Batch, DataError, Dataset, Epoch, EvalTransform, Interpolation, Loader, Policy, RgbImage, Split,
+    Throughput, TrainTransform, locate,
 };
 
 fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/sample")
 }
 
+fn open(path: &Path, split: Split) -> Dataset {
+    locate(path, split, None).unwrap().open().unwrap()
+}
+
+fn read_image(dataset: &Dataset, index: u32) -> RgbImage {
+    let mut image = RgbImage::default();
+    dataset.read_image(index, &mut Vec::new(), &mut image).unwrap();
+    image
+}
+
 /// The first `n` of every class of the sample's validation set.
 fn few(n: usize) -> Arc<Dataset> {
-    let mut dataset = open_folder(&find_split(&sample(), Split::Val).unwrap()).unwrap();
+    let mut dataset = open(&sample(), Split::Val);
     let mut seen = vec![0; dataset.classes.len()];
     dataset.samples.retain(|sample| {
         seen[sample.label as usize] += 1;
@@ -89,11 +99,11 @@ fn a_batch_holds_what_the_transform_makes() {
     for (i, (pixels, &index)) in batch.pixels.chunks_exact(48 * 48 * 3).zip(&batch.indices).enumerate() {
         let sample = &dataset.samples[index as usize];
         assert_eq!(batch.labels[i], sample.label);
-        let photo = read_image(&sample.path).unwrap();
+        let photo = read_image(&dataset, index);
         assert!(
             pixels == transform().apply(&photo, EPOCH.seed, EPOCH.number, index).pixels,
             "{}",
-            sample.path.display()
+            dataset.name(index).display()
         );
     }
     assert!(batch.decode_time > Duration::ZERO && batch.transform_time > Duration::ZERO);
@@ -138,7 +148,7 @@ fn evaluation_sees_every_photo_in_order() {
     );
     let indices: Vec<u32> = batches.iter().flat_map(|(_, _, indices)| indices.clone()).collect();
     assert_eq!(indices, (0..30).collect::<Vec<u32>>());
-    let last = read_image(&dataset.samples[29].path).unwrap();
+    let last = read_image(&dataset, 29);
     assert!(batches[3].0.ends_with(&transform.apply(&last).pixels));
 }
 
@@ -171,7 +181,7 @@ fn a_loader_dropped_early_ends_its_threads() {
 #[test]
 fn a_broken_photo_is_named_and_ends_the_pass() {
     let dir = scratch("broken");
-    let photo = &few(1).samples[0].path;
+    let photo = &few(1).name(0);
     for class in ["a", "b"] {
         fs::create_dir(dir.join(class)).unwrap();
         for i in 0..6 {
@@ -181,7 +191,7 @@ fn a_broken_photo_is_named_and_ends_the_pass() {
     let bytes = fs::read(photo).unwrap();
     fs::write(dir.join("b/2.jpg"), &bytes[..bytes.len() / 2]).unwrap();
     fs::write(dir.join("b/3.jpg"), b"hello").unwrap();
-    let dataset = Arc::new(open_folder(&dir).unwrap());
+    let dataset = Arc::new(open(&dir, Split::Val));
     let transform = EvalTransform {
         resolution: 32,
         resize: 36,
@@ -202,7 +212,7 @@ fn a_broken_photo_is_named_and_ends_the_pass() {
             "{message}"
         );
         assert!(
-            message.contains("broken JPEG") && message.contains("repair the file or remove it"),
+            message.contains("broken JPEG") && message.contains("or choose by `bad_images`"),
             "{message}"
         );
         assert!(loader.next().is_none());
@@ -225,130 +235,18 @@ fn impossible_settings_are_refused() {
 }
 
 #[test]
-fn folders_are_classes_and_nothing_is_passed_over_in_silence() {
-    let dir = scratch("layout");
-    for class in ["b", "A", "a", ".hidden", "empty"] {
-        fs::create_dir(dir.join(class)).unwrap();
-    }
-    for file in [
-        "b/2.JPG",
-        "b/10.jpeg",
-        "b/1.Png",
-        "A/x.jpg",
-        "a/x.jpg",
-        "a/notes.txt",
-        "README",
-        ".hidden/x.jpg",
-    ] {
-        fs::write(dir.join(file), b"").unwrap();
-    }
-    fs::create_dir(dir.join("a/inner")).unwrap();
-    let dataset = open_folder(&dir).unwrap();
-    assert_eq!(dataset.classes, ["A", "a", "b"]);
-    let listed: Vec<_> = dataset
-        .samples
-        .iter()
-        .map(|s| (s.path.strip_prefix(&dir).unwrap(), s.label))
-        .collect();
-    let expected = [
-        ("A/x.jpg", 0),
-        ("a/x.jpg", 1),
-        ("b/1.Png", 2),
-        ("b/10.jpeg", 2),
-        ("b/2.JPG", 2),
-    ];
-    assert_eq!(listed, expected.map(|(path, label)| (Path::new(path), label)));
-    let noted = |text: &str, example: &str| dataset.notes.iter().any(|n| n.contains(text) && n.ends_with(example));
-    for (text, example) in [
-        ("1 hidden", ".hidden"),
-        ("1 class folders without a photo", "empty"),
-        ("1 files beside the class folders", "README"),
-        ("1 folders inside", "inner"),
-        ("1 files that do not end in", "notes.txt"),
-    ] {
-        assert!(noted(text, example), "{text}: {:?}", dataset.notes);
-    }
-    assert_eq!(dataset.notes.len(), 5);
-}
-
-#[test]
-fn splits_are_found_or_what_is_there_is_told() {
-    let dir = scratch("splits");
-    let message = |split| find_split(&dir, split).unwrap_err().to_string();
-    assert!(
-        message(Split::Train).contains("no folders"),
-        "{}",
-        message(Split::Train)
-    );
-    fs::create_dir_all(dir.join("train/cat")).unwrap();
-    assert_eq!(find_split(&dir, Split::Train).unwrap(), dir.join("train"));
-    assert!(message(Split::Val).contains("found only train") && message(Split::Val).contains("val or validation"));
-    fs::create_dir_all(dir.join("validation/cat")).unwrap();
-    assert_eq!(find_split(&dir, Split::Val).unwrap(), dir.join("validation"));
-    assert_eq!(
-        find_split(&dir.join("train"), Split::Val).unwrap(),
-        dir.join("train"),
-        "a folder of classes itself"
-    );
-    assert!(
-        open_folder(&dir.join("train"))
-            .unwrap_err()
-            .to_string()
-            .contains("without a photo")
-    );
-    assert!(matches!(
-        find_split(&dir.join("none"), Split::Val),
-        Err(DataError::Io { .. })
-    ));
-}
-
-#[test]
 fn labels_follow_the_classes_of_the_weights() {
     let mut dataset = (*few(1)).clone();
     let known: Vec<String> = ["zebra", "watch", "sunflower"].map(String::from).to_vec();
-    let error = dataset.relabel(&known, Path::new("DIR")).unwrap_err().to_string();
+    let error = dataset.relabel(&known).unwrap_err().to_string();
     assert!(error.contains("airplanes") && error.contains("3 known"), "{error}");
     dataset
         .samples
         .retain(|sample| dataset.classes[sample.label as usize] == "watch");
     dataset.classes = vec!["watch".into()];
     dataset.samples.iter_mut().for_each(|sample| sample.label = 0);
-    dataset.relabel(&known, Path::new("DIR")).unwrap();
+    dataset.relabel(&known).unwrap();
     assert_eq!((dataset.samples[0].label, dataset.classes), (1, known));
-}
-
-#[test]
-#[cfg(unix)]
-fn class_names_that_are_not_utf_8_are_refused_before_they_become_one() {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-
-    let dir = scratch("bytes");
-    for class in [b"a\xfe", b"a\xff"] {
-        let class = dir.join(OsStr::from_bytes(class));
-        fs::create_dir(&class).unwrap();
-        fs::write(class.join("x.jpg"), b"").unwrap();
-    }
-    let error = open_folder(&dir).unwrap_err().to_string();
-    assert!(
-        error.ends_with("the name of the class folder \"a\\xFE\" is not UTF-8; rename it"),
-        "{error}"
-    );
-}
-
-#[test]
-#[cfg(unix)]
-fn a_pipe_is_refused_and_not_waited_for() {
-    let pipe = scratch("pipe").join("x.jpg");
-    assert!(
-        std::process::Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let error = read_image(&pipe).unwrap_err().to_string();
-    assert!(error.ends_with("x.jpg: not a regular file"), "{error}");
 }
 
 #[test]
@@ -362,4 +260,140 @@ fn throughput_counts_what_follows_the_warm_up() {
     assert!(measured.images_per_second() > 0.0);
     let whole = Throughput::measure(loaders().take(2), 0, |_| false).unwrap();
     assert_eq!((whole.batches, whole.images), (4, 16));
+}
+
+/// Class folders a and b of six photos each, of which `bad` are no images.
+fn with_bad(name: &str, bad: &[&str]) -> Dataset {
+    let dir = scratch(name);
+    let photos: Vec<PathBuf> = (0..12).map(|index| few(2).name(index)).collect();
+    for (i, photo) in photos.iter().enumerate() {
+        let class = dir.join(if i < 6 { "a" } else { "b" });
+        fs::create_dir_all(&class).unwrap();
+        fs::copy(photo, class.join(format!("{}.jpg", i % 6))).unwrap();
+    }
+    for file in bad {
+        fs::write(dir.join(file), b"hello").unwrap();
+    }
+    open(&dir, Split::Train)
+}
+
+/// What every policy makes of a bad image: only its own place changes, its place is filled, and it is told once.
+#[test]
+fn a_bad_image_changes_its_own_place_only() {
+    let whole = with_bad("policy-whole", &[]);
+    let bad = [2, 9];
+    let with = |policy| {
+        let mut dataset = with_bad("policy-bad", &["a/2.jpg", "b/3.jpg"]);
+        dataset.bad_images = policy;
+        Arc::new(dataset)
+    };
+    let train = |dataset: &Arc<Dataset>, epoch, workers| {
+        let loader = Loader::train(dataset.clone(), transform(), epoch, 4, workers).unwrap();
+        loader.collect::<Result<Vec<Batch>, _>>()
+    };
+    let expected = train(&Arc::new(whole), EPOCH, 2).unwrap();
+    assert!(matches!(
+        train(&with(BadImages::Fail), EPOCH, 2),
+        Err(DataError::Image { .. })
+    ));
+    for policy in [BadImages::Skip, BadImages::Replace] {
+        let dataset = with(policy);
+        let found = train(&dataset, EPOCH, 3).unwrap();
+        assert_eq!(found.len(), 3, "three full batches");
+        let mut told = Vec::new();
+        for (found, expected) in found.iter().zip(&expected) {
+            told.extend(found.bad.iter().map(|bad| bad.index));
+            for place in 0..4 {
+                let index = expected.indices[place];
+                let range = place * 48 * 48 * 3..(place + 1) * 48 * 48 * 3;
+                if bad.contains(&index) {
+                    let other = found.indices[place];
+                    assert!(!bad.contains(&other));
+                    assert_eq!(found.labels[place], dataset.samples[other as usize].label);
+                    if policy == BadImages::Replace {
+                        assert_eq!(found.labels[place], expected.labels[place]);
+                    }
+                    // The place's draws, the other photo.
+                    let pixels = transform()
+                        .apply(&read_image(&dataset, other), EPOCH.seed, EPOCH.number, index)
+                        .pixels;
+                    assert!(found.pixels[range] == pixels);
+                } else {
+                    assert_eq!(
+                        (found.indices[place], found.labels[place]),
+                        (index, expected.labels[place])
+                    );
+                    assert!(found.pixels[range.clone()] == expected.pixels[range]);
+                }
+            }
+        }
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!(told, bad);
+        // The same again, with any number of threads, and after a resume.
+        let pixels = |batches: &[Batch]| batches.iter().map(|batch| batch.pixels.clone()).collect::<Vec<_>>();
+        assert!(pixels(&train(&dataset, EPOCH, 1).unwrap()) == pixels(&found));
+        let later = Epoch {
+            first_batch: 1,
+            ..EPOCH
+        };
+        assert!(pixels(&train(&dataset, later, 2).unwrap()) == pixels(&found[1..]));
+    }
+}
+
+#[test]
+fn evaluation_counts_what_the_policy_says() {
+    let transform = EvalTransform {
+        resolution: 32,
+        resize: 36,
+        interpolation: Interpolation::Bilinear,
+    };
+    let eval = |policy, bad: &[&str]| {
+        let mut dataset = with_bad("policy-eval", bad);
+        dataset.bad_images = policy;
+        let loader = Loader::eval(Arc::new(dataset), transform.clone(), 4, 2).unwrap();
+        loader.collect::<Result<Vec<Batch>, _>>()
+    };
+    // A whole batch is bad, and the end of the last one.
+    let bad = ["a/4.jpg", "a/5.jpg", "b/0.jpg", "b/1.jpg", "b/5.jpg"];
+    let skipped = eval(BadImages::Skip, &bad).unwrap();
+    assert_eq!(
+        skipped.iter().map(|batch| batch.indices.clone()).collect::<Vec<_>>(),
+        [vec![0, 1, 2, 3], vec![8, 9, 10]]
+    );
+    assert_eq!(skipped.iter().map(|batch| batch.bad.len()).sum::<usize>(), 5);
+    assert!(skipped[1].bad[0].cause.contains("a/4.jpg: not an image"));
+    let replaced = eval(BadImages::Replace, &bad).unwrap();
+    assert_eq!(
+        replaced.iter().map(|batch| batch.labels.len()).collect::<Vec<_>>(),
+        [4, 4, 4]
+    );
+    assert!(replaced[1].pixels.iter().all(|&byte| byte == 128) && replaced[2].pixels[0] != 128);
+    assert_eq!(replaced[1].labels, [0, 0, 1, 1]);
+    let all: Vec<String> = ["a", "b"]
+        .iter()
+        .flat_map(|class| (0..6).map(move |i| format!("{class}/{i}.jpg")))
+        .collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let error = eval(BadImages::Skip, &all).unwrap_err().to_string();
+    assert!(
+        error.starts_with("12 images in a row cannot be read, the last of them: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_set_that_has_gone_is_no_matter_of_single_images() {
+    for (policy, whole_batches) in [(BadImages::Skip, 0), (BadImages::Replace, 3)] {
+        let mut dataset = with_bad("policy-gone", &[]);
+        dataset.bad_images = policy;
+        fs::remove_dir_all(&dataset.root).unwrap();
+        let batches: Vec<_> = Loader::train(Arc::new(dataset), transform(), EPOCH, 4, 2)
+            .unwrap()
+            .collect();
+        assert_eq!(batches.iter().filter(|batch| batch.is_ok()).count(), whole_batches);
+        if policy == BadImages::Skip {
+            assert!(matches!(batches[0], Err(DataError::TooManyBad { tries: 16, .. })));
+        }
+    }
 }

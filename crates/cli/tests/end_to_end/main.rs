@@ -6,6 +6,7 @@ mod output;
 mod refusals;
 mod resume;
 mod runs;
+mod sources;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,9 @@
-//! Windows bitmaps, through zune-bmp.
+//! Windows bitmaps, through the `image` crate.
 
-use zune_bmp::zune_core::bytestream::ZCursor;
-use zune_bmp::zune_core::options::DecoderOptions;
-use zune_bmp::{BmpDecoder, BmpDecoderErrors};
+use std::io::Cursor;
+
+use image::codecs::bmp::BmpDecoder;
+use image::{ImageDecoder, ImageError};
 
 use super::{Claim, to_rgb};
 use crate::{DecodeError, RgbImage};
@@ -11,34 +12,25 @@ use crate::{DecodeError, RgbImage};
 const PIXELS_PER_BYTE: usize = 128;
 
 pub(super) fn decode(bytes: &[u8], image: &mut RgbImage) -> Result<(), DecodeError> {
-    let options = DecoderOptions::default()
-        .set_strict_mode(true)
-        .set_max_width(usize::from(u16::MAX))
-        .set_max_height(usize::from(u16::MAX));
-    let mut decoder = BmpDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(corrupt)?;
-    let (width, height) = decoder.dimensions().unwrap_or_default();
+    let corrupt = |error: ImageError| DecodeError::Corrupt {
+        format: "BMP",
+        reason: error.to_string(),
+    };
+    let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(corrupt)?;
+    let (width, height) = decoder.dimensions();
     Claim {
         format: "BMP",
-        width,
-        height,
+        width: width as usize,
+        height: height as usize,
         pixels_per_byte: PIXELS_PER_BYTE,
     }
     .accept(bytes.len(), image)?;
-    let channels = decoder.colorspace().map_or(3, |colors| colors.num_components());
+    let channels = usize::from(decoder.color_type().channel_count());
     if channels == 3 {
-        return decoder.decode_into(&mut image.pixels).map_err(corrupt);
+        return decoder.read_image(&mut image.pixels).map_err(corrupt);
     }
-    let mut samples = vec![0; width * height * channels];
-    decoder.decode_into(&mut samples).map_err(corrupt)?;
+    let mut samples = vec![0; image.width * image.height * channels];
+    decoder.read_image(&mut samples).map_err(corrupt)?;
     to_rgb(&samples, channels, image);
     Ok(())
-}
-
-fn corrupt(error: BmpDecoderErrors) -> DecodeError {
-    let text = format!("{error:?}").replace('\n', " ");
-    DecodeError::Corrupt {
-        format: "BMP",
-        reason: text.trim_matches(['"', ' ', '.']).to_owned(),
-    }
 }

@@ -1,0 +1,66 @@
+//! WebP, BMP and EXIF orientation as Pillow has them.
+
+use std::path::{Path, PathBuf};
+
+use mnasnet_data::{RgbImage, read_image};
+
+fn open(name: &str, upright: bool) -> RgbImage {
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/odd")
+        .join(name);
+    read_image(&path, upright).unwrap()
+}
+
+/// The largest difference of a byte from Pillow's image.
+fn difference(image: &RgbImage, expected: &RgbImage) -> u8 {
+    assert_eq!((image.width, image.height), (expected.width, expected.height));
+    image
+        .pixels
+        .iter()
+        .zip(&expected.pixels)
+        .map(|(a, b)| a.abs_diff(*b))
+        .max()
+        .unwrap()
+}
+
+#[test]
+fn formats() {
+    for name in [
+        "lossless.webp",
+        "alpha.webp",
+        "animated.webp",
+        "rgb.bmp",
+        "grey.bmp",
+        "palette.bmp",
+        "one_bit.bmp",
+        "alpha.bmp",
+    ] {
+        let expected = open(&format!("{name}.png"), false);
+        assert_eq!(difference(&open(name, false), &expected), 0, "{name}");
+    }
+    // Upsampling of colour may round otherwise.
+    let lossy = difference(&open("lossy.webp", false), &open("lossy.webp.png", false));
+    assert!(lossy <= 2, "{lossy}");
+}
+
+#[test]
+fn orientation_is_obeyed_when_asked() {
+    for name in [
+        "orientation_3.jpg",
+        "orientation_6.jpg",
+        "orientation_8.jpg",
+        "orientation_5.webp",
+        "orientation_5.png",
+    ] {
+        let expected = open(&format!("{name}.upright.png"), false);
+        let difference = difference(&open(name, true), &expected);
+        // Decoders of JPEG may round otherwise, most where colour is upsampled.
+        let allowed = if name.ends_with("jpg") { 8 } else { 0 };
+        assert!(difference <= allowed, "{name}: {difference}");
+        let as_stored = open(name, false);
+        assert_eq!((as_stored.width, as_stored.height), (33, 22), "{name}");
+        assert_ne!(as_stored, expected, "{name}");
+    }
+    // Nothing says how to hold this one.
+    assert_eq!(open("rgb.bmp", true), open("rgb.bmp", false));
+}

@@ -1,0 +1,447 @@
+//! One small set in every layout, written by Python's tarfile and pyarrow: the same images under the same labels.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mnasnet_data::{ClassList, Dataset, Format, Split, locate};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/sources")
+        .join(name)
+}
+
+fn open(path: &Path, split: Split) -> Dataset {
+    locate(path, split, None).unwrap().open().unwrap()
+}
+
+/// Each image's class name, label and bytes.
+fn contents(dataset: &Dataset) -> Vec<(String, u32, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    let sample = |index: usize| {
+        dataset.read(index as u32, &mut bytes).unwrap();
+        let label = dataset.samples[index].label;
+        (dataset.classes[label as usize].clone(), label, bytes.clone())
+    };
+    (0..dataset.samples.len()).map(sample).collect()
+}
+
+/// The file `CLASS_i.JPEG` itself.
+fn image(class: usize, i: usize) -> Vec<u8> {
+    let id = ["n01440764", "n01443537", "n02119789"][class];
+    fs::read(fixture(&format!("table/{id}_{i}.JPEG"))).unwrap()
+}
+
+/// Checks the images, given as (class name, label, class and number of the file), in order.
+fn check(dataset: &Dataset, expected: &[(&str, u32, (usize, usize))]) {
+    let found = contents(dataset);
+    assert_eq!(found.len(), expected.len());
+    for ((name, label, bytes), &(class, number, (c, i))) in found.iter().zip(expected) {
+        assert_eq!((name.as_str(), *label), (class, number));
+        assert!(*bytes == image(c, i), "{class} {i}");
+    }
+}
+
+const IDS: [(&str, u32, (usize, usize)); 6] = [
+    ("n01440764", 0, (0, 0)),
+    ("n01440764", 0, (0, 1)),
+    ("n01443537", 1, (1, 0)),
+    ("n01443537", 1, (1, 1)),
+    ("n02119789", 2, (2, 0)),
+    ("n02119789", 2, (2, 1)),
+];
+
+/// Classes 2 0 1 1 0 2, images 0 1 0 1 0 1 of them.
+const VAL: [(&str, u32, (usize, usize)); 6] = [
+    ("n02119789", 2, (2, 0)),
+    ("n01440764", 0, (0, 1)),
+    ("n01443537", 1, (1, 0)),
+    ("n01443537", 1, (1, 1)),
+    ("n01440764", 0, (0, 0)),
+    ("n02119789", 2, (2, 1)),
+];
+
+#[test]
+fn imagenets_archives() {
+    let train = open(&fixture("imagenet"), Split::Train);
+    check(&train, &IDS);
+    let name = train.name(3);
+    assert!(
+        name.ends_with("ILSVRC2012_img_train.tar/n01443537/n01443537_1.JPEG"),
+        "{}",
+        name.display()
+    );
+    check(&open(&fixture("imagenet/ILSVRC2012_img_train.tar"), Split::Train), &IDS);
+    check(&open(&fixture("imagenet"), Split::Val), &VAL);
+}
+
+/// Every form of ground truth that is in use says the same.
+#[test]
+fn ground_truths() {
+    let files: Vec<String> = (1..=6).map(|k| format!("ILSVRC2012_val_{k:08}.JPEG")).collect();
+    let ids = VAL.map(|(id, ..)| id);
+    let by_file = |separator: &str| {
+        files
+            .iter()
+            .zip(ids)
+            .map(|(file, id)| format!("{file}{separator}{id}\n"))
+            .collect::<String>()
+    };
+    let by_place: String = files
+        .iter()
+        .zip(VAL)
+        .map(|(file, (_, label, _))| format!("{file} {label}\n"))
+        .collect();
+    let kaggle = format!(
+        "ImageId,PredictionString\n{}",
+        by_file(",").replace(".JPEG", "").replace('\n', " 1 2 3 4\n")
+    );
+    // The development kit counts from 1 in an order of its own: here tench 2, goldfish 3, kit fox 1.
+    let kit = "1\n2\n3\n3\n2\n1\n";
+    let map = "n02119789 1 kit_fox\nn01440764 2 tench\nn01443537 3 goldfish\n";
+    let cases: [(&str, &[(&str, &str)]); 6] = [
+        ("wordnet", &[("val.txt", &by_file(" "))]),
+        (
+            "order",
+            &[("synset_labels.txt", &ids.map(|id| format!("{id}\n")).concat())],
+        ),
+        ("kaggle", &[("LOC_val_solution.csv", &kaggle)]),
+        ("places", &[("val_labels.txt", &by_place)]),
+        (
+            "kit",
+            &[("ILSVRC2012_validation_ground_truth.txt", kit), ("map_clsloc.txt", map)],
+        ),
+        (
+            "kit-list",
+            &[
+                ("ILSVRC2012_validation_ground_truth.txt", kit),
+                ("synsets.txt", "n02119789\nn01440764\nn01443537\n"),
+            ],
+        ),
+    ];
+    for (name, lists) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |file: &str| folder.path().join(file);
+        fs::copy(
+            fixture("imagenet-gnu/ILSVRC2012_img_val.tar"),
+            at("ILSVRC2012_img_val.tar"),
+        )
+        .unwrap();
+        for (list, text) in lists {
+            fs::write(at(list), text).unwrap();
+        }
+        let mut val = open(folder.path(), Split::Val);
+        if name == "places" {
+            assert!(val.numbered);
+            val.relabel(&["n01440764", "n01443537", "n02119789"].map(String::from))
+                .unwrap();
+        }
+        check(&val, &VAL);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |file: &str| folder.path().join(file);
+    fs::copy(
+        fixture("imagenet-gnu/ILSVRC2012_img_val.tar"),
+        at("ILSVRC2012_img_val.tar"),
+    )
+    .unwrap();
+    let error = || {
+        locate(folder.path(), Split::Val, None)
+            .unwrap()
+            .open()
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(
+        error().contains("a validation archive without its labels; expected one of these files beside it: val.txt")
+    );
+    fs::write(at("ILSVRC2012_validation_ground_truth.txt"), kit).unwrap();
+    assert!(
+        error().contains("development kit's own order, and none of map_clsloc.txt"),
+        "{}",
+        error()
+    );
+    fs::write(at("val.txt"), "ILSVRC2012_val_00000001.JPEG n01440764\n").unwrap();
+    assert!(
+        error().ends_with("val.txt: no label for ILSVRC2012_val_00000002.JPEG"),
+        "{}",
+        error()
+    );
+    fs::write(at("val.txt"), "n01440764\n").unwrap();
+    assert!(error().ends_with("val.txt: 1 labels for 6 images"), "{}", error());
+}
+
+#[test]
+fn webdataset_shards() {
+    // Every other image in each shard, labels in .cls and in .json.
+    let numbered = [
+        ("0", 0, (0, 0)),
+        ("1", 1, (1, 0)),
+        ("2", 2, (2, 0)),
+        ("0", 0, (0, 1)),
+        ("1", 1, (1, 1)),
+        ("2", 2, (2, 1)),
+    ];
+    for path in ["webdataset", "webdataset/train-{0000..0001}.tar"] {
+        let dataset = open(&fixture(path), Split::Train);
+        assert!(dataset.numbered && dataset.notes.is_empty());
+        check(&dataset, &numbered);
+    }
+    check(
+        &open(&fixture("webdataset/train-0001.tar"), Split::Train),
+        &numbered[3..],
+    );
+    let error = locate(&fixture("webdataset/train-{0000..0003}.tar"), Split::Train, None)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("2 of 4 files are missing"), "{error}");
+    let error = locate(&fixture("webdataset"), Split::Val, None)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("found only train or training"), "{error}");
+
+    let folder = tempfile::tempdir().unwrap();
+    for shard in ["train-0000.tar", "train-0001.tar"] {
+        fs::copy(fixture("webdataset").join(shard), folder.path().join(shard)).unwrap();
+    }
+    fs::write(folder.path().join("classes.txt"), "tench\ngoldfish\nkit fox\n").unwrap();
+    let named = open(folder.path(), Split::Train);
+    assert_eq!(
+        (named.numbered, named.classes.join(",").as_str()),
+        (false, "tench,goldfish,kit fox")
+    );
+    fs::write(folder.path().join("classes.txt"), "tench\ngoldfish\n").unwrap();
+    let error = locate(folder.path(), Split::Train, None)
+        .unwrap()
+        .open()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("train-0000.tar/000002.jpg: label 2 is not below 2, the number of classes"),
+        "{error}"
+    );
+}
+
+#[test]
+fn hugging_faces_parquet() {
+    let dataset = open(&fixture("parquet"), Split::Train);
+    let expected = IDS.map(|(_, label, file)| (["tench", "goldfish", "kit fox"][label as usize], label, file));
+    check(&dataset, &expected);
+    assert!(dataset.name(5).ends_with("train-00000-of-00001.parquet/row 5"));
+    // In any order, and from several threads at once.
+    let mut bytes = Vec::new();
+    for index in [5, 0, 3, 2, 4, 4, 1] {
+        dataset.read(index, &mut bytes).unwrap();
+        let (_, _, (c, i)) = IDS[index as usize];
+        assert!(bytes == image(c, i), "{index}");
+    }
+    std::thread::scope(|scope| {
+        for first in 0..6 {
+            let dataset = &dataset;
+            scope.spawn(move || {
+                let mut bytes = Vec::new();
+                for step in 0..30 {
+                    let index = (first + step * 5) % 6;
+                    dataset.read(index as u32, &mut bytes).unwrap();
+                    let (_, _, (c, i)) = IDS[index];
+                    assert!(bytes == image(c, i));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn tables() {
+    let expected = IDS.map(|(_, label, file)| match label {
+        0 => ("tench", 2, file),
+        1 => ("goldfish", 0, file),
+        _ => ("kit fox", 1, file),
+    });
+    check(&open(&fixture("table/train.csv"), Split::Train), &expected);
+    check(&open(&fixture("table"), Split::Train), &expected);
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("t.tsv");
+    let write = |text: &str| fs::write(&table, text).unwrap();
+    write(&format!("{}\t1\n", fixture("table/n01440764_0.JPEG").display()));
+    let dataset = open(&table, Split::Val);
+    assert!(dataset.numbered);
+    check(&dataset, &[("1", 1, (0, 0))]);
+    for (text, message) in [
+        ("", "the table has no rows"),
+        ("path\tlabel\n", "the table has no rows"),
+        ("a.jpg\n", "line 1 has 1 columns; a path and a label are needed"),
+        ("path\tlabel\na.jpg\t\n", "line 2 has an empty path or label"),
+        ("a.jpg\t99999999\n", "line 1: label 99999999 is not below 1048576"),
+    ] {
+        write(text);
+        let error = locate(&table, Split::Val, None)
+            .unwrap()
+            .open()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(message), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn a_class_list_relabels_and_leaves_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("classes.txt");
+    let apply = |text: &str, path: &str| {
+        fs::write(&list, text).unwrap();
+        let mut dataset = open(&fixture(path), Split::Train);
+        ClassList::read(&list)
+            .and_then(|classes| classes.apply(&mut dataset))
+            .map(|()| dataset)
+    };
+    let dataset = apply("n02119789\tfox\nn01440764\tfish\n", "imagenet").unwrap();
+    check(
+        &dataset,
+        &[
+            ("fish", 1, (0, 0)),
+            ("fish", 1, (0, 1)),
+            ("fox", 0, (2, 0)),
+            ("fox", 0, (2, 1)),
+        ],
+    );
+    let note = dataset.notes.last().unwrap();
+    assert!(
+        note.starts_with("left out 2 images of 1 classes that are not in ") && note.ends_with("e.g. n01443537"),
+        "{note}"
+    );
+    // Two classes of the set may become one.
+    let merged = apply("n01440764\tfish\nn02119789\tfox\nn01443537\tfish\n", "imagenet").unwrap();
+    assert_eq!(
+        merged.samples.iter().map(|sample| sample.label).collect::<Vec<_>>(),
+        [0, 0, 0, 0, 1, 1]
+    );
+    // Numbers get the names of their lines, unless the list speaks of numbers itself.
+    assert_eq!(
+        contents(&apply("tench\ngoldfish\nfox\n", "webdataset").unwrap())[1].0,
+        "goldfish"
+    );
+    let numbers = contents(&apply("2\tfox\n0\ttench\n", "webdataset").unwrap());
+    assert_eq!(
+        numbers
+            .iter()
+            .map(|(name, label, _)| (name.as_str(), *label))
+            .collect::<Vec<_>>()[..2],
+        [("tench", 1), ("fox", 0)]
+    );
+    for (text, message) in [
+        ("", "the list of classes is empty"),
+        ("a\na\n", "class \"a\" stands in the list twice"),
+        ("a\nb\n", "none of its classes is in "),
+    ] {
+        let error = apply(text, "imagenet").unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn unknown_layouts_are_told_with_what_was_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let error = |name: &str, format| match locate(&at(name), Split::Train, format) {
+        Ok(location) => location.open().unwrap_err().to_string(),
+        Err(error) => error.to_string(),
+    };
+    fs::create_dir_all(at("flat")).unwrap();
+    fs::write(at("flat/a.jpg"), "x").unwrap();
+    fs::write(at("notes.doc"), "x").unwrap();
+    fs::write(at("set.tar.gz"), [0x1f, 0x8b, 8, 0]).unwrap();
+    fs::write(at("empty.tar"), [0; 1024]).unwrap();
+    fs::write(at("cut.parquet"), "PAR1....").unwrap();
+    let tar = fs::read(fixture("imagenet/ILSVRC2012_img_train.tar")).unwrap();
+    fs::write(at("cut.tar"), &tar[..9000]).unwrap();
+    fs::create_dir_all(at("two")).unwrap();
+    fs::write(at("two/a.csv"), "x,y").unwrap();
+    fs::write(at("two/b.csv"), "x,y").unwrap();
+    for (name, messages) in [
+        (
+            "flat",
+            vec![
+                "no folders among 1 entries (a.jpg)",
+                "one of the known layouts",
+                "Parquet files",
+            ],
+        ),
+        ("notes.doc", vec!["a file of no known kind", "one of the known layouts"]),
+        (
+            "set.tar.gz",
+            vec!["a compressed archive, which cannot be read in any order", "unpacked"],
+        ),
+        ("empty.tar", vec!["an archive of 0 files without labels"]),
+        ("cut.parquet", vec!["cannot use the archive", "cut.parquet"]),
+        (
+            "cut.tar",
+            vec!["it is cut short: n02119789.tar should have 10240 bytes from byte 512 on"],
+        ),
+        ("two", vec!["2 files that could be meant", "name the file itself"]),
+        ("none", vec!["cannot read"]),
+    ] {
+        let error = error(name, None);
+        for message in messages {
+            assert!(error.contains(message), "{name}: {error}");
+        }
+    }
+    assert!(error("notes.doc", Some(Format::Parquet)).contains("cannot use the archive"));
+    assert!(error("flat", Some(Format::Webdataset)).contains("no folders among"));
+}
+
+/// An archive whose header says that a name of terabytes follows takes no memory for it.
+#[test]
+fn long_names_of_strangers_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.tar");
+    let mut header = tar::Header::new_gnu();
+    header.set_path("././@LongLink").unwrap();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(1 << 40);
+    header.set_cksum();
+    fs::write(&path, header.as_bytes()).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    // A sparse file: long, and nothing on disk.
+    file.set_len(1 << 41).unwrap();
+    let error = locate(&path, Split::Train, None).unwrap_err().to_string();
+    assert!(error.ends_with("a header has more than 1048576 bytes"), "{error}");
+}
+
+/// Damaged archives and tables are errors, or images that decoding will refuse; never a panic.
+#[test]
+fn damaged_containers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = 1u64;
+    let mut next = move || {
+        random = random
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (random >> 33) as usize
+    };
+    for name in [
+        "webdataset/train-0000.tar",
+        "imagenet/ILSVRC2012_img_train.tar",
+        "parquet/data/train-00000-of-00001.parquet",
+    ] {
+        let whole = fs::read(fixture(name)).unwrap();
+        let path = folder.path().join(Path::new(name).file_name().unwrap());
+        for _ in 0..150 {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + next() % 4 {
+                // Headers and footers are where it hurts.
+                let reach = if next() % 2 == 0 { bytes.len() } else { 1200 };
+                let at = next() % reach;
+                let at = if next() % 2 == 0 { at } else { bytes.len() - 1 - at };
+                bytes[at] = next() as u8;
+            }
+            fs::write(&path, &bytes).unwrap();
+            if let Ok(dataset) = locate(&path, Split::Train, None).and_then(|location| location.open()) {
+                let mut bytes = Vec::new();
+                for index in 0..dataset.samples.len() as u32 {
+                    let _ = dataset.read(index, &mut bytes);
+                }
+            }
+        }
+    }
+}
