@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use mnasnet_model::VARIANTS;
-use mnasnet_train::resolve::RECIPES;
+use mnasnet_train::resolve::{ConfigError, RECIPES, Resolver};
 
 use crate::settings::SettingFlags;
 
@@ -13,7 +13,7 @@ Exit codes:
   0    done
   1    anything that is not below
   2    the command line or the configuration
-  3    the photos
+  3    the photos; of `data check`: the set is not clean
   4    a file of weights or a checkpoint
   5    training diverged
   130  interrupted (after the first Ctrl-C: and saved)
@@ -43,6 +43,8 @@ pub enum Command {
     Info(InfoArgs),
     /// Speed of training, inference or data loading on this machine
     Bench(BenchArgs),
+    /// Checks a set of photos, or packs it into shards
+    Data(DataArgs),
 }
 
 /// `mnasnet train`.
@@ -79,17 +81,9 @@ pub struct EvalArgs {
     /// Photos: a folder with val/ or of classes, an archive, shards, Parquet files or a table
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
-    /// Kind of the set; auto looks [auto, folder, imagenet, webdataset, parquet, table]
-    #[arg(
-        long = "data_format",
-        alias = "data-format",
-        value_name = "NAME",
-        default_value = "auto"
-    )]
-    pub data_format: String,
-    /// File of class names that relabels the set or leaves a part of it out, as for `train`
-    #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
-    pub class_list: Option<String>,
+    /// What the set is.
+    #[command(flatten)]
+    pub set: SetArgs,
     /// Photos that cannot be decoded: fail ends, skip leaves them out, replace takes grey for them
     #[arg(
         long = "bad_images",
@@ -210,6 +204,109 @@ pub struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `mnasnet data`.
+#[derive(Debug, clap::Args)]
+pub struct DataArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: DataAction,
+}
+
+/// What `mnasnet data` does.
+#[derive(Debug, Subcommand)]
+pub enum DataAction {
+    /// Decodes every photo of a set: counts, sizes, what cannot be read, what is there twice or in both splits
+    Check(CheckArgs),
+    /// Writes WebDataset shards with photos resized once; run again, it goes on where it was stopped
+    Pack(PackArgs),
+}
+
+/// `mnasnet data check`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The set is clean if every photo can be decoded, none is there twice and none is in both splits. The \
+exit code is 0 if so, and 3 if not."
+)]
+pub struct CheckArgs {
+    /// Photos: a folder with train/ and val/ or of classes, an archive, shards, Parquet files or a table
+    #[arg(value_name = "SRC")]
+    pub source: PathBuf,
+    /// Validation photos where they are not in SRC
+    #[arg(long = "val_data", alias = "val-data", value_name = "PATH")]
+    pub val_data: Option<PathBuf>,
+    /// What the set is.
+    #[command(flatten)]
+    pub set: SetArgs,
+    /// Threads that decode; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub workers: u64,
+    /// Print JSON, with every finding
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mnasnet data pack`.
+#[derive(Debug, clap::Args)]
+pub struct PackArgs {
+    /// Photos: a folder with train/ and val/ or of classes, an archive, shards, Parquet files or a table
+    #[arg(value_name = "SRC")]
+    pub source: PathBuf,
+    /// Folder of the shards: DST/train/train-000000.tar and so on, and the same of val
+    #[arg(value_name = "DST")]
+    pub target: PathBuf,
+    /// Shorter side that larger photos are resized to, pixels
+    #[arg(long = "short-side", alias = "short_side", value_name = "N", conflicts_with = "max_side", value_parser = positive())]
+    pub short_side: Option<u64>,
+    /// Longer side that larger photos are resized to, pixels
+    #[arg(long = "max-side", alias = "max_side", value_name = "N", value_parser = positive())]
+    pub max_side: Option<u64>,
+    /// JPEG quality of the photos that are resized
+    #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub quality: u8,
+    /// Photos in a shard
+    #[arg(long = "shard-size", alias = "shard_size", value_name = "N", default_value_t = 1000, value_parser = positive())]
+    pub shard_size: u64,
+    /// What the set is.
+    #[command(flatten)]
+    pub set: SetArgs,
+    /// Photos that cannot be decoded: fail ends, skip leaves them out
+    #[arg(long = "bad_images", alias = "bad-images", value_name = "NAME", default_value = "fail", value_parser = ["fail", "skip"])]
+    pub bad_images: String,
+    /// Turn photos as their EXIF orientation says
+    #[arg(long = "exif_orientation", alias = "exif-orientation")]
+    pub exif_orientation: bool,
+    /// Threads that decode and encode; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub workers: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which kind of set a path is, and which of its classes count.
+#[derive(Debug, clap::Args)]
+pub struct SetArgs {
+    /// Kind of the set; auto looks [auto, folder, imagenet, webdataset, parquet, table]
+    #[arg(
+        long = "data_format",
+        alias = "data-format",
+        value_name = "NAME",
+        default_value = "auto"
+    )]
+    pub data_format: String,
+    /// File of class names that relabels the set or leaves a part of it out, as for `train`
+    #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
+    pub class_list: Option<String>,
+}
+
+impl SetArgs {
+    /// Lays them over the settings.
+    pub fn apply(&self, layers: &mut Resolver) -> Result<(), ConfigError> {
+        layers.flag("data_format", &self.data_format)?;
+        layers.flag("class_list", self.class_list.as_deref().unwrap_or_default())
+    }
 }
 
 fn config_help() -> String {

@@ -68,10 +68,7 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     let mut layers = Resolver::new();
     layers.flag("exif_orientation", &record.preprocessing.exif_orientation.to_string())?;
     layers.flag("bad_images", &args.bad_images)?;
-    layers.flag("data_format", &args.data_format)?;
-    if let Some(list) = &args.class_list {
-        layers.flag("class_list", list)?;
-    }
+    args.set.apply(&mut layers)?;
     let mut dataset = photos::open(&layers.finish()?, &args.data, Split::Val)?;
     dataset.relabel(&record.classes)?;
     for note in &dataset.notes {

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use mnasnet_data::DataError;
+use mnasnet_data::{DataError, PackError};
 use mnasnet_engine::EngineError;
 use mnasnet_model::ModelError;
 use mnasnet_train::resolve::ConfigError;
@@ -53,6 +53,9 @@ pub enum Failure {
     /// Photos that are missing or do not fit.
     #[error("{0}")]
     Photos(String),
+    /// Packing.
+    #[error(transparent)]
+    Pack(#[from] PackError),
     /// A file of weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -76,6 +79,7 @@ impl Failure {
         match self {
             Failure::Usage(_) | Failure::Config(_) | Failure::Model(_) => Exit::Usage,
             Failure::Data(_) | Failure::Photos(_) => Exit::Data,
+            Failure::Pack(error) => of_packing(error),
             Failure::Weights(_) => Exit::Weights,
             Failure::Engine(error) => of_the_engine(error),
             Failure::Io(..) => Exit::Other,
@@ -94,6 +98,14 @@ fn of_training(error: &TrainError) -> Exit {
         TrainError::Stopped { cause, .. } => of_training(cause),
         TrainError::Engine(error) => of_the_engine(error),
         TrainError::Folder { .. } | TrainError::Threads { .. } => Exit::Other,
+    }
+}
+
+fn of_packing(error: &PackError) -> Exit {
+    match error {
+        PackError::Data(_) | PackError::Encode { .. } => Exit::Data,
+        PackError::Other { .. } => Exit::Usage,
+        PackError::Write { .. } => Exit::Other,
     }
 }
 

@@ -4,6 +4,7 @@
 mod args;
 mod bench;
 mod console;
+mod data;
 mod eval;
 mod failure;
 mod info;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Predict(args) => predict::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Data(args) => data::run(&args),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -14,7 +14,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::orientation::make_upright;
+pub(crate) use self::orientation::{make_upright, orientation};
 use crate::{DataError, DecodeError, RgbImage};
 
 /// The most pixels that an image may have: 100 million, 300 MB once decoded.
@@ -206,6 +206,23 @@ pub(crate) fn sniff(bytes: &[u8]) -> Option<Kind> {
         .iter()
         .find(|(at, magic, _)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
     found.map(|&(_, _, kind)| kind)
+}
+
+/// Components of a JPEG, from its frame header: 4 for CMYK.
+pub(crate) fn components(bytes: &[u8]) -> Option<u8> {
+    let mut rest = bytes.strip_prefix(&[0xff, 0xd8])?;
+    loop {
+        let &[0xff, marker, high, low, ref body @ ..] = rest else {
+            return None;
+        };
+        match marker {
+            // Precision, height, width, components.
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => return body.get(5).copied(),
+            // Fill bytes before a marker.
+            0xff => rest = &rest[1..],
+            _ => rest = body.get(usize::from(u16::from_be_bytes([high, low])).checked_sub(2)?..)?,
+        }
+    }
 }
 
 /// Copies samples of `channels` channels (grey, grey and alpha, RGB, RGBA) into RGB; alpha is dropped.

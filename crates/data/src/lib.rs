@@ -15,6 +15,7 @@
 
 mod augment;
 mod bad_images;
+mod check;
 mod crop;
 mod dataset;
 mod decode;
@@ -22,6 +23,7 @@ mod draws;
 mod error;
 mod image;
 mod loader;
+mod pack;
 mod preprocessing;
 mod resize;
 mod source;
@@ -30,6 +32,7 @@ mod transform;
 
 pub use augment::Policy;
 pub use bad_images::{BadImage, BadImages};
+pub use check::{Checked, ClassCount, Finding, SetReport, check};
 pub use crop::Rect;
 pub use dataset::{Dataset, Sample};
 pub use decode::{Format as ImageFormat, MAX_FILE_BYTES, MAX_PIXELS, decode, read_image};
@@ -37,6 +40,7 @@ pub use draws::epoch_order;
 pub use error::{DataError, DecodeError};
 pub use image::RgbImage;
 pub use loader::{Batch, Epoch, Loader};
+pub use pack::{PackError, Packed, Packing, pack};
 pub use preprocessing::Preprocessing;
 pub use resize::Interpolation;
 pub use source::{ClassList, Format, Location, Source, Split, images_below, locate};

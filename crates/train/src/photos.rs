@@ -66,6 +66,12 @@ pub fn open(config: &Config, path: &Path, split: Split) -> Result<Dataset, Train
     list(config, &find(config, path, split)?)
 }
 
+/// Whether two sets are of the same files.
+pub fn same(a: &Dataset, b: &Dataset) -> bool {
+    let end = |set: &Dataset| set.samples.len().checked_sub(1).map(|last| set.name(last as u32));
+    a.root == b.root && a.samples == b.samples && end(a) == end(b)
+}
+
 fn find(config: &Config, path: &Path, split: Split) -> Result<Location, TrainError> {
     let format = match config.data_format {
         DataFormat::Auto => None,

@@ -7,18 +7,25 @@ use crate::RgbImage;
 /// Turns and mirrors a decoded image as its file's EXIF orientation says, like Pillow's `ImageOps.exif_transpose`. A file
 /// without one, or with one that cannot be read, stays as it is.
 pub(crate) fn make_upright(bytes: &[u8], image: &mut RgbImage) {
+    if let Some(orientation @ 2..=8) = orientation(bytes) {
+        turn(orientation, image);
+    }
+}
+
+/// The EXIF orientation that a file has.
+pub(crate) fn orientation(bytes: &[u8]) -> Option<u32> {
     let mut reader = exif::Reader::new();
     // One broken tag does not hide the others.
     reader.continue_on_error(true);
     let metadata = match reader.read_from_container(&mut Cursor::new(bytes)) {
         Ok(metadata) => metadata,
         Err(exif::Error::PartialResult(partial)) => partial.into_inner().0,
-        Err(_) => return,
+        Err(_) => return None,
     };
-    let field = metadata.get_field(exif::Tag::Orientation, exif::In::PRIMARY);
-    if let Some(orientation @ 2..=8) = field.and_then(|field| field.value.get_uint(0)) {
-        turn(orientation, image);
-    }
+    metadata
+        .get_field(exif::Tag::Orientation, exif::In::PRIMARY)?
+        .value
+        .get_uint(0)
 }
 
 /// Orientations 2 to 8 of the EXIF standard, table 6.

@@ -196,18 +196,19 @@ fn whole(dir: &Path, split: Split, format: Option<Format>) -> Result<Location, D
     if format == Some(Format::Folder) {
         return Ok(at(dir, Format::Folder, Vec::new()));
     }
-    for (kind, files) in containers(&entries, format) {
-        let of = |split: Split| {
-            files
-                .iter()
-                .filter(|file| split.is_in(file))
-                .cloned()
-                .collect::<Vec<_>>()
-        };
-        let (own, others) = (of(split), of(split.other()));
+    let folders = entries.iter().any(Entry::is_visible_folder);
+    let of = |split: Split, files: &[PathBuf]| -> Vec<PathBuf> {
+        files.iter().filter(|file| split.is_in(file)).cloned().collect()
+    };
+    // A table beside folders lists what is in them if it is named as a split; otherwise it is something else.
+    let meant = |(kind, files): &(Format, Vec<PathBuf>)| {
+        *kind != Format::Table || format.is_some() || !folders || !of(split, files).is_empty()
+    };
+    if let Some((kind, files)) = containers(&entries, format).into_iter().find(meant) {
+        let (own, others) = (of(split, &files), of(split.other(), &files));
         let files = match (own.is_empty(), others.is_empty()) {
             (false, _) => own,
-            (true, true) => files.clone(),
+            (true, true) => files,
             (true, false) => return Err(other_split_only(dir, split)),
         };
         // Archives of either kind end in .tar: the first tells.
@@ -232,7 +233,7 @@ fn whole(dir: &Path, split: Split, format: Option<Format>) -> Result<Location, D
             return whole(&data, split, Some(Format::Parquet));
         }
     }
-    if format.is_none() && entries.iter().any(Entry::is_visible_folder) {
+    if format.is_none() && folders {
         return Ok(at(dir, Format::Folder, Vec::new()));
     }
     let names: Vec<PathBuf> = entries.iter().map(|entry| PathBuf::from(&entry.name)).collect();

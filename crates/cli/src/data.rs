@@ -1,0 +1,48 @@
+//! `mnasnet data`: sets of photos themselves.
+
+mod check;
+mod pack;
+
+use std::path::{Path, PathBuf};
+
+use mnasnet_data::{DataError, Dataset, Split};
+use mnasnet_train::config::Config;
+use mnasnet_train::photos;
+use mnasnet_train::train::TrainError;
+
+use crate::args::{DataAction, DataArgs};
+use crate::failure::{Exit, Failure};
+
+/// Checks or packs.
+pub fn run(args: &DataArgs) -> Result<Exit, Failure> {
+    match &args.action {
+        DataAction::Check(args) => check::run(args),
+        DataAction::Pack(args) => pack::run(args),
+    }
+}
+
+/// The splits of a set, with their names; one alone where it is not divided.
+fn splits(config: &Config, source: &Path, val: Option<&PathBuf>) -> Result<Vec<(&'static str, Dataset)>, Failure> {
+    let layout = |error: &TrainError| matches!(error, TrainError::Data(DataError::Layout { .. }));
+    let train = match photos::open(config, source, Split::Train) {
+        // Only val/ is there.
+        Err(error) if layout(&error) && val.is_none() => {
+            let val = photos::open(config, source, Split::Val).map_err(|_| error)?;
+            return Ok(vec![("val", val)]);
+        }
+        train => train?,
+    };
+    let val = match val {
+        Some(path) => Some(photos::open(config, path, Split::Val)?),
+        None => match photos::open(config, source, Split::Val) {
+            Err(error) if layout(&error) => None,
+            // A set that is not divided is found as either.
+            Ok(val) if photos::same(&val, &train) => None,
+            val => Some(val?),
+        },
+    };
+    Ok([("train", Some(train)), ("val", val)]
+        .into_iter()
+        .filter_map(|(name, set)| Some((name, set?)))
+        .collect())
+}

@@ -1,0 +1,79 @@
+//! `mnasnet data pack`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mnasnet_data::{Packed, Packing, pack};
+use mnasnet_train::resolve::Resolver;
+use mnasnet_train::train::thread_pool;
+use serde::Serialize;
+
+use super::splits;
+use crate::args::PackArgs;
+use crate::console::{print, print_json, tell};
+use crate::failure::{Exit, Failure};
+use crate::report::Counter;
+
+#[derive(Serialize)]
+struct Report {
+    split: &'static str,
+    #[serde(flatten)]
+    packed: Packed,
+    bad_images: usize,
+}
+
+/// Packs a set.
+pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
+    let mut layers = Resolver::new();
+    args.set.apply(&mut layers)?;
+    layers.flag("bad_images", &args.bad_images)?;
+    layers.flag("exif_orientation", &args.exif_orientation.to_string())?;
+    let mut sets = splits(&layers.finish()?, &args.source, None)?;
+    if let [(_, train), (_, val)] = sets.as_mut_slice() {
+        val.relabel(&train.classes)?;
+    }
+    let packing = Packing {
+        short_side: args.short_side.map(|side| side as usize),
+        max_side: args.max_side.map(|side| side as usize),
+        quality: args.quality,
+        shard_size: args.shard_size as usize,
+    };
+    let pool = thread_pool(args.workers as usize)?;
+    let mut done = Vec::new();
+    for (split, set) in &sets {
+        set.notes.iter().for_each(|note| tell(&format!("note: {note}")));
+        let counter = Counter::new(split, set.samples.len());
+        let images = AtomicU64::new(0);
+        let progress = |more: usize| counter.set(images.fetch_add(more as u64, Ordering::Relaxed) + more as u64);
+        let packed = pool.install(|| pack(set, &args.target.join(split), split, &packing, progress))?;
+        packed
+            .bad
+            .iter()
+            .for_each(|bad| tell(&format!("bad image: {}", bad.cause)));
+        if !args.json {
+            let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+            print(&format!(
+                "{split}: {} shards in {}, {} of them there before; {} images written, {:.1} MiB of {:.1}{}",
+                packed.shards,
+                args.target.join(split).display(),
+                packed.kept,
+                packed.images,
+                mib(packed.bytes_out),
+                mib(packed.bytes_in),
+                match packed.bad.len() {
+                    0 => String::new(),
+                    bad => format!("; {bad} bad images left out"),
+                }
+            ))?;
+        }
+        done.push((*split, packed));
+    }
+    if args.json {
+        let report = |(split, packed): &(&'static str, Packed)| Report {
+            split,
+            bad_images: packed.bad.len(),
+            packed: packed.clone(),
+        };
+        print_json(&done.iter().map(report).collect::<Vec<_>>())?;
+    }
+    Ok(Exit::Success)
+}
