@@ -355,6 +355,7 @@ fn unknown_layouts_are_told_with_what_was_found() {
     fs::write(at("cut.parquet"), "PAR1....").unwrap();
     let tar = fs::read(fixture("imagenet/ILSVRC2012_img_train.tar")).unwrap();
     fs::write(at("cut.tar"), &tar[..9000]).unwrap();
+    fs::copy(fixture("zstd.parquet"), at("zstd.parquet")).unwrap();
     fs::create_dir_all(at("two")).unwrap();
     fs::write(at("two/a.csv"), "x,y").unwrap();
     fs::write(at("two/b.csv"), "x,y").unwrap();
@@ -377,6 +378,10 @@ fn unknown_layouts_are_told_with_what_was_found() {
         (
             "cut.tar",
             vec!["it is cut short: n02119789.tar should have 10240 bytes from byte 512 on"],
+        ),
+        (
+            "zstd.parquet",
+            vec!["its columns are compressed with ZSTD", "write it anew with snappy"],
         ),
         ("two", vec!["2 files that could be meant", "name the file itself"]),
         ("none", vec!["cannot read"]),

@@ -180,7 +180,7 @@ settings! {
         val_data: String = String::new();
         /// Kind of the set; auto looks.
         data_format: DataFormat = DataFormat::Auto;
-        /// File of class names, one a line (NAME, or NAME IN THE SET<tab>NAME): order, relabelling, and leaving out the rest.
+        /// File of class names, one a line (NAME, or the set's name for it, a tab, NAME): order, relabelling, and leaving out the rest.
         class_list: String = String::new();
         /// What becomes of photos that cannot be decoded.
         bad_images: BadImagePolicy = BadImagePolicy::Fail;

@@ -36,7 +36,16 @@ fn eval_counts_every_image() {
         ));
         assert_eq!(
             keys(&eval),
-            ["correct1", "correct5", "images", "images_per_s", "loss", "top1", "top5"]
+            [
+                "bad_images",
+                "correct1",
+                "correct5",
+                "images",
+                "images_per_s",
+                "loss",
+                "top1",
+                "top5"
+            ]
         );
         assert_eq!((eval["images"].as_u64(), eval["correct5"].as_u64()), (Some(9), Some(9)));
         assert_eq!(eval["top1"].as_f64(), Some(best.0));

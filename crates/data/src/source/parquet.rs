@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use parquet::basic::Type;
+use parquet::basic::{Compression, Type};
 use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
@@ -179,6 +179,16 @@ impl Table {
         };
         if schema.column(bytes).physical_type() != Type::BYTE_ARRAY || schema.column(bytes).max_rep_level() != 0 {
             return Err(refused("its column image.bytes does not hold bytes".to_owned()));
+        }
+        let codecs = metadata
+            .row_groups()
+            .iter()
+            .flat_map(|group| [bytes, label].map(|column| group.column(column).compression()));
+        let unread = |codec: &Compression| !matches!(codec, Compression::UNCOMPRESSED | Compression::SNAPPY);
+        if let Some(codec) = codecs.into_iter().find(unread) {
+            return Err(refused(format!(
+                "its columns are compressed with {codec}; write it anew with snappy, the usual codec, or with none"
+            )));
         }
         let table = Self {
             path: path.to_path_buf(),
