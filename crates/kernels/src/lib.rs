@@ -18,6 +18,7 @@ pub mod dense;
 pub mod depthwise;
 mod epilogue;
 mod isa;
+pub mod peak;
 pub mod simd;
 pub mod spatial;
 mod tile;
