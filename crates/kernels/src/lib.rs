@@ -13,6 +13,7 @@
     reason = "register tiles are arrays that several loops index together"
 )]
 
+mod ahead;
 pub mod batch_norm;
 pub mod dense;
 pub mod depthwise;
