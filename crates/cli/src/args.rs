@@ -16,6 +16,7 @@ Exit codes:
   3    the photos; of `data check`: the set is not clean
   4    a file of weights or a checkpoint
   5    training diverged
+  6    bench --assert-best: another instruction set is faster than the one that was picked
   130  interrupted (after the first Ctrl-C: and saved)
 
 Environment:
@@ -195,6 +196,13 @@ pub struct BenchArgs {
     /// Time for it, in seconds
     #[arg(long, value_name = "X", default_value_t = 5.0)]
     pub seconds: f64,
+    /// For `train`: print each unit's sweeps with their speed and their share of this machine's floor
+    #[arg(long)]
+    pub units: bool,
+    /// For `train`: run every instruction set of this machine in turn; fail if one is faster than the picked one on a sweep,
+    /// by more than 10 % and 20 microseconds in the best of all steps
+    #[arg(long)]
+    pub assert_best: bool,
     /// Folder of photos for `data` [default: data/sample]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

@@ -1,11 +1,13 @@
 //! `mnasnet bench`.
 
+mod best;
 mod data;
+mod units;
 
 use std::time::Instant;
 
-use mnasnet_engine::{Loss, Optimizer, Pixels, Predictor, Rule, Smoothing, Trainer};
-use mnasnet_model::{Network, Role, Scheme, Variant, initialise};
+use mnasnet_engine::{Isa, Loss, Optimizer, Pixels, Predictor, Rule, Smoothing, Trainer};
+use mnasnet_model::{Network, Role, Scheme, Summary, Variant, initialise};
 use mnasnet_train::config::Config;
 use mnasnet_train::train::thread_pool;
 use mnasnet_train::wiring;
@@ -14,6 +16,7 @@ use serde::Serialize;
 use crate::args::{BenchArgs, Subject};
 use crate::console::{print, print_json};
 use crate::failure::{Exit, Failure};
+use units::{Clock, Rates, Units};
 
 /// Steps before the clock counts: caches, page faults, clock rates.
 const WARM_UP: usize = 2;
@@ -36,6 +39,18 @@ struct Report<'a> {
     ms_per_step_min: f64,
     peak_rss_mib: Option<f64>,
     planned_mib: f64,
+    #[serde(flatten)]
+    units: Option<Units>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    best: Option<String>,
+}
+
+/// What was measured: seconds of each step, bytes planned, times of each stage, what `--assert-best` found.
+struct Measured {
+    times: Vec<f64>,
+    planned: usize,
+    stages: Option<(Isa, Clock)>,
+    best: Option<String>,
 }
 
 /// Times steps and prints a report.
@@ -52,14 +67,36 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
             args.seconds
         )));
     }
-    let (bench, (mut times, planned)) = match args.subject {
-        Subject::Train => ("train", thread_pool(args.threads as usize)?.install(|| train(args))?),
-        Subject::Infer => ("infer", thread_pool(args.threads as usize)?.install(|| infer(args))?),
+    if (args.units || args.assert_best) && args.subject != Subject::Train {
+        return Err(Failure::Usage(
+            "--units and --assert-best time `train` only, so far".into(),
+        ));
+    }
+    let pool = || thread_pool(args.threads as usize);
+    let (bench, measured) = match args.subject {
+        Subject::Train => ("train", pool()?.install(|| train(args))?),
+        Subject::Infer => ("infer", pool()?.install(|| infer(args))?),
         Subject::Data => return data::run(args),
     };
+    let Measured {
+        mut times,
+        planned,
+        stages,
+        best,
+    } = measured;
     times.sort_by(f64::total_cmp);
     let (Some(&fastest), Some(&median)) = (times.first(), times.get(times.len() / 2)) else {
         return Err(Failure::Usage("no step was timed".into()));
+    };
+    // Before the rates are measured, which takes memory too.
+    let peak_rss_mib = peak_rss_mib();
+    let units = match stages {
+        Some((isa, clock)) if args.units => {
+            let summary = Summary::new(&network(args)?, args.resolution)?;
+            let rates = pool()?.install(|| Rates::measure(isa));
+            Some(Units::new(&clock, &summary, rates, median))
+        }
+        _ => None,
     };
     let report = Report {
         bench,
@@ -74,8 +111,10 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
         images_per_s: args.batch as f64 / median,
         ms_per_step: median * 1e3,
         ms_per_step_min: fastest * 1e3,
-        peak_rss_mib: peak_rss_mib(),
+        peak_rss_mib,
         planned_mib: planned as f64 / f64::from(1 << 20),
+        units,
+        best,
     };
     if args.json {
         print_json(&report)?;
@@ -90,7 +129,13 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
             ms_per_step_min,
             ..
         } = report;
-        let memory = memory(report.peak_rss_mib);
+        let memory = memory(peak_rss_mib);
+        if let Some(units) = &report.units {
+            print(&units.text())?;
+        }
+        if let Some(best) = &report.best {
+            print(best)?;
+        }
         print(&format!(
             "{bench} {} x {}, batch {batch}, {resolution}x{resolution}, {threads} threads, {}: {images_per_s:.1} images/s \
              ({ms_per_step:.1} ms a step in the median of {steps}, {ms_per_step_min:.1} at best), peak memory {memory}",
@@ -100,17 +145,15 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Seconds of each step after the warm-up, until the steps or the time are used up.
-fn timed<E>(args: &BenchArgs, mut step: impl FnMut() -> Result<(), E>) -> Result<Vec<f64>, E> {
+/// Seconds of each step after the warm-up, as `step` reports them, until the steps or the time are used up.
+fn timed<E>(args: &BenchArgs, mut step: impl FnMut() -> Result<f64, E>) -> Result<Vec<f64>, E> {
     for _ in 0..WARM_UP {
         step()?;
     }
     let mut times = Vec::new();
     let start = Instant::now();
     loop {
-        let before = Instant::now();
-        step()?;
-        times.push(before.elapsed().as_secs_f64());
+        times.push(step()?);
         let done = match args.steps {
             Some(steps) => times.len() as u64 >= steps,
             None => start.elapsed().as_secs_f64() >= args.seconds,
@@ -121,7 +164,7 @@ fn timed<E>(args: &BenchArgs, mut step: impl FnMut() -> Result<(), E>) -> Result
     }
 }
 
-fn train(args: &BenchArgs) -> Result<(Vec<f64>, usize), Failure> {
+fn train(args: &BenchArgs) -> Result<Measured, Failure> {
     let network = network(args)?;
     let batch = args.batch as usize;
     let mut trainer = Trainer::new(&network, batch, args.resolution)?;
@@ -140,17 +183,44 @@ fn train(args: &BenchArgs) -> Result<(Vec<f64>, usize), Failure> {
     let labels: Vec<u32> = (0..batch).map(|image| (image * 7919 % args.classes) as u32).collect();
     let normalise = wiring::normalise(&wiring::preprocessing(&Config::default()));
     let mut seed = 0;
-    let times = timed(args, || {
+    let mut step = |trainer: &mut Trainer, clock: &mut Clock| {
         seed += 1;
-        trainer.step(&mut weights, Pixels::U8(&pixels, normalise), &labels, loss, seed)?;
+        clock.begin();
+        let pixels = Pixels::U8(&pixels, normalise);
+        trainer.observed_step(&mut weights, pixels, &labels, loss, seed, |stage| clock.done(stage))?;
         // A rate so small that random labels cannot make the weights blow up.
         optimizer.step(&mut weights.parameters, trainer.gradients(), 1e-6);
+        clock.end();
         Ok::<(), Failure>(())
+    };
+    let picked = trainer.isa();
+    let mut clocks = vec![(picked, Clock::new(trainer.stages()))];
+    if args.assert_best {
+        let others = Isa::available().into_iter().filter(|&isa| isa != picked);
+        clocks.extend(others.map(|isa| (isa, Clock::new(trainer.stages()))));
+    }
+    let times = timed(args, || {
+        // The others take turns with the picked one, so that all see the same noise; only its own steps are the report's.
+        for (isa, clock) in clocks.iter_mut().rev() {
+            trainer.set_isa(*isa);
+            step(&mut trainer, clock)?;
+        }
+        Ok::<f64, Failure>(clocks[0].1.step_seconds())
     })?;
-    Ok((times, trainer.planned_bytes()))
+    let picked = clocks.remove(0);
+    let best = args
+        .assert_best
+        .then(|| best::check(&network, &picked, &clocks))
+        .transpose()?;
+    Ok(Measured {
+        times,
+        planned: trainer.planned_bytes(),
+        stages: Some(picked),
+        best,
+    })
 }
 
-fn infer(args: &BenchArgs) -> Result<(Vec<f64>, usize), Failure> {
+fn infer(args: &BenchArgs) -> Result<Measured, Failure> {
     let network = network(args)?;
     let batch = args.batch as usize;
     let weights = initialise(&network, Scheme::default(), 1);
@@ -158,10 +228,16 @@ fn infer(args: &BenchArgs) -> Result<(Vec<f64>, usize), Failure> {
     let pixels = random_bytes(batch * args.resolution * args.resolution * 3);
     let normalise = wiring::normalise(&wiring::preprocessing(&Config::default()));
     let times = timed(args, || {
+        let before = Instant::now();
         predictor.logits(Pixels::U8(&pixels, normalise), batch)?;
-        Ok::<(), Failure>(())
+        Ok::<f64, Failure>(before.elapsed().as_secs_f64())
     })?;
-    Ok((times, predictor.planned_bytes()))
+    Ok(Measured {
+        times,
+        planned: predictor.planned_bytes(),
+        stages: None,
+        best: None,
+    })
 }
 
 fn network(args: &BenchArgs) -> Result<Network, Failure> {

@@ -25,6 +25,8 @@ pub enum Exit {
     Weights = 4,
     /// Training diverged.
     Diverged = 5,
+    /// `bench --assert-best` found a faster instruction set than the one that was picked.
+    NotBest = 6,
     /// Stopped by Ctrl-C, as a shell reports it: saved after the first, at once after the second.
     Interrupted = 130,
 }
@@ -65,6 +67,9 @@ pub enum Failure {
     /// Training or evaluation.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// Another instruction set is faster than the one that was picked.
+    #[error("{0}")]
+    NotBest(String),
     /// Standard output was closed.
     #[error("nobody reads the output any more")]
     BrokenPipe,
@@ -82,6 +87,7 @@ impl Failure {
             Failure::Pack(error) => of_packing(error),
             Failure::Weights(_) => Exit::Weights,
             Failure::Engine(error) => of_the_engine(error),
+            Failure::NotBest(_) => Exit::NotBest,
             Failure::Io(..) => Exit::Other,
             Failure::BrokenPipe => Exit::Success,
             Failure::Train(error) => of_training(error),

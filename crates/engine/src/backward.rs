@@ -7,12 +7,14 @@
 use crate::dropout;
 use crate::plan::{Geometry, Value};
 use crate::squeeze_excite::Gate;
+use crate::stage::Stage;
 use crate::state::{Parts, Pixels, State, tensor_mut};
 use mnasnet_kernels::{Below, Gradient, Sink, Sums, dense, depthwise, spatial};
 use mnasnet_model::{Op, ValueId};
 use std::ops::Range;
 
-/// Computes all gradients from the logits' gradient, which stands where the plan puts it.
+/// Computes all gradients from the logits' gradient, which stands where the plan puts it. `done` is told of each node.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn backward(
     state: &mut State,
     parameters: &[f32],
@@ -21,6 +23,7 @@ pub(crate) fn backward(
     dropout_seed: u64,
     sums: &mut [Sums],
     gradients: &mut [f32],
+    done: &mut impl FnMut(Stage),
 ) {
     for i in (0..state.network.nodes.len()).rev() {
         match &state.network.nodes[i].op {
@@ -57,6 +60,7 @@ pub(crate) fn backward(
             // The sum's gradient is, in place, its main branch's and, once its reader has added its own, the shortcut's.
             Op::Add { .. } => {}
         }
+        done(Stage::Backward(i));
     }
 }
 

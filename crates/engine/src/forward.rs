@@ -4,6 +4,7 @@ use crate::dropout;
 use crate::norm::update_running;
 use crate::plan::{Geometry, Value};
 use crate::squeeze_excite::Gate;
+use crate::stage::Stage;
 use crate::state::{Pixels, State, tensor, tensor_mut};
 
 use mnasnet_kernels::{Moments, dense, depthwise, spatial};
@@ -20,13 +21,14 @@ pub(crate) struct Training<'a> {
 }
 
 /// Computes the logits of `images` images; they are left where the plan puts the last node's result. Weights are packed.
-/// Without `training`, the norms hold the running statistics' maps.
+/// Without `training`, the norms hold the running statistics' maps. `done` is told of each node.
 pub(crate) fn forward(
     state: &mut State,
     parameters: &[f32],
     pixels: Pixels,
     images: usize,
     mut training: Option<Training>,
+    done: &mut impl FnMut(Stage),
 ) {
     for i in 0..state.network.nodes.len() {
         convolve(
@@ -46,6 +48,7 @@ pub(crate) fn forward(
             images,
             training.as_ref().map(|training| training.dropout_seed),
         );
+        done(Stage::Forward(i));
     }
 }
 

@@ -15,11 +15,14 @@ pub mod optimizer;
 pub mod plan;
 mod predictor;
 mod squeeze_excite;
+mod stage;
 mod state;
 mod trainer;
 
 pub use loss::{Loss, Score, Smoothing};
+pub use mnasnet_kernels::{Isa, peak};
 pub use optimizer::{Optimizer, Rule};
 pub use predictor::Predictor;
+pub use stage::{Stage, Work};
 pub use state::{EngineError, Normalise, Pixels};
 pub use trainer::{StepReport, Trainer};

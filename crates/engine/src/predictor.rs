@@ -45,7 +45,7 @@ impl Predictor {
     /// More images than planned, or pixels of another length.
     pub fn logits(&mut self, pixels: Pixels, count: usize) -> Result<&[f32], EngineError> {
         check_pixels(&self.state.plan, pixels, count)?;
-        forward::forward(&mut self.state, &self.parameters, pixels, count, None);
+        forward::forward(&mut self.state, &self.parameters, pixels, count, None, &mut |_| {});
         let last = self.state.network.nodes.len() - 1;
         Ok(&self.state.arena[self.state.plan.results[last].clone()][..count * self.state.network.classes])
     }

@@ -1,9 +1,10 @@
 //! Forward, loss and backward for one batch.
 
 use crate::loss::Loss;
+use crate::stage::{self, Stage, Work};
 use crate::state::{EngineError, Pixels, State, check_pixels, check_weights};
 use crate::{backward, forward};
-use mnasnet_kernels::{Moments, Sums};
+use mnasnet_kernels::{Isa, Moments, Sums};
 use mnasnet_model::{Network, Op, Weights};
 
 /// What a training step saw.
@@ -60,6 +61,22 @@ impl Trainer {
         loss: Loss,
         dropout_seed: u64,
     ) -> Result<StepReport, EngineError> {
+        self.observed_step(weights, pixels, labels, loss, dropout_seed, |_| {})
+    }
+
+    /// [`Trainer::step`], which tells `done` of each stage as it ends.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`].
+    pub fn observed_step(
+        &mut self,
+        weights: &mut Weights,
+        pixels: Pixels,
+        labels: &[u32],
+        loss: Loss,
+        dropout_seed: u64,
+        mut done: impl FnMut(Stage),
+    ) -> Result<StepReport, EngineError> {
         let Self {
             state,
             moments,
@@ -82,12 +99,13 @@ impl Trainer {
         }
         let Weights { parameters, buffers } = weights;
         state.pack(parameters, true);
+        done(Stage::Pack);
         let training = forward::Training {
             moments,
             buffers,
             dropout_seed,
         };
-        forward::forward(state, parameters, pixels, images, Some(training));
+        forward::forward(state, parameters, pixels, images, Some(training), &mut done);
         let last = state.network.nodes.len() - 1;
         let places = [state.plan.results[last].clone(), state.plan.gradients[last + 1].clone()];
         let [logits, dlogits] = state
@@ -95,12 +113,37 @@ impl Trainer {
             .get_disjoint_mut(places)
             .expect("results and gradients lie apart");
         let score = loss.evaluate(logits, labels, Some(dlogits));
-        backward::backward(state, parameters, pixels, images, dropout_seed, sums, gradients);
+        done(Stage::Loss);
+        backward::backward(
+            state,
+            parameters,
+            pixels,
+            images,
+            dropout_seed,
+            sums,
+            gradients,
+            &mut done,
+        );
         forward::zero_redundant(state, gradients);
         Ok(StepReport {
             loss: score.loss as f32,
             correct: score.correct,
         })
+    }
+
+    /// The stages of a step in order, and what each has to do at least.
+    pub fn stages(&self) -> Vec<(Stage, Work)> {
+        stage::stages(&self.state.network, &self.state.plan)
+    }
+
+    /// The instruction set that steps run on.
+    pub fn isa(&self) -> Isa {
+        self.state.isa
+    }
+
+    /// Lets steps run on another instruction set of this machine.
+    pub fn set_isa(&mut self, isa: Isa) {
+        self.state.isa = isa;
     }
 
     /// d loss / d parameters of the last step, laid out as the parameters.

@@ -23,22 +23,28 @@ impl Moments {
     /// Merges the chunks' (shift, sum of `y - shift`, sum of `(y - shift)^2`), each chunk `3 * padded(C)` values, by Chan's
     /// rule on (count, mean, M2). The shift is the chunk's first row, so nothing large cancels.
     pub(crate) fn merge(&mut self, partials: &[f32], rows: usize, chunk_rows: usize) {
-        let channels = self.mean.len();
-        let stride = padded(channels);
-        for c in 0..channels {
-            let (mut count, mut mean, mut m2) = (0.0, 0.0, 0.0);
-            for (i, chunk) in partials.chunks_exact(3 * stride).enumerate() {
-                let n = (rows - i * chunk_rows).min(chunk_rows) as f64;
-                let [shift, first, second] = [0, 1, 2].map(|part| f64::from(chunk[part * stride + c]));
+        let stride = padded(self.mean.len());
+        // The variance is the sum M2 until all chunks are in.
+        self.mean.fill(0.0);
+        self.variance.fill(0.0);
+        let mut count = 0.0;
+        for (i, chunk) in partials.chunks_exact(3 * stride).enumerate() {
+            let n = (rows - i * chunk_rows).min(chunk_rows) as f64;
+            let total = count + n;
+            let (weight, cross) = (n / total, count * n / total);
+            let (shift, rest) = chunk.split_at(stride);
+            let (first, second) = rest.split_at(stride);
+            let parts = shift.iter().zip(first).zip(second);
+            for ((mean, m2), ((shift, first), second)) in self.mean.iter_mut().zip(&mut self.variance).zip(parts) {
+                let (shift, first, second) = (f64::from(*shift), f64::from(*first), f64::from(*second));
                 let (chunk_mean, chunk_m2) = (shift + first / n, second - first * first / n);
-                let (delta, total) = (chunk_mean - mean, count + n);
-                mean += delta * n / total;
-                m2 += chunk_m2 + delta * delta * count * n / total;
-                count = total;
+                let delta = chunk_mean - *mean;
+                *mean += delta * weight;
+                *m2 += chunk_m2 + delta * delta * cross;
             }
-            self.mean[c] = mean;
-            self.variance[c] = (m2 / count).max(0.0);
+            count = total;
         }
+        self.variance.iter_mut().for_each(|m2| *m2 = (*m2 / count).max(0.0));
     }
 }
 

@@ -51,6 +51,9 @@ pub enum Input<'a> {
 
 /// Rows of a tile: a multiple of every register tile's height, small enough that tiles stay near.
 const TILE_ROWS: usize = 96;
+/// Rows from one block of a tile to the next: an odd number of cache lines, or the blocks of a row, which are written one
+/// after the other, would compete for a few sets of the first-level cache.
+const TILE_STRIDE: usize = TILE_ROWS + 2;
 /// Rows that chunks are a multiple of.
 const CHUNK_UNIT: usize = 24;
 /// Chunks that a sweep is cut into, if there are rows enough.
@@ -94,7 +97,7 @@ impl Dense {
         let row = padded(self.c_in.max(self.c_out));
         let forward = Needs {
             partials: rows.div_ceil(chunk_rows(rows)) * 3 * padded(self.c_out),
-            scratch: TILE_ROWS * padded(self.depth()) + row,
+            scratch: TILE_STRIDE * padded(self.depth()) + row,
         };
         if !training {
             return forward;
@@ -104,7 +107,7 @@ impl Dense {
         let backward = Needs {
             partials: rows.div_ceil(self.weight_chunk_rows(rows)) * (self.weight_partial() + 2 * padded(self.c_in))
                 + sums(self.rows_in(images)),
-            scratch: TILE_ROWS * (padded(self.depth()) + padded(taps * self.c_out)) + row,
+            scratch: TILE_STRIDE * (padded(self.depth()) + padded(taps * self.c_out)) + row,
         };
         forward.max(backward)
     }

@@ -13,6 +13,7 @@ pub use backward::backward;
 pub use forward::forward;
 
 use crate::{Needs, padded};
+use ring::Image;
 
 /// Geometry of a depthwise convolution. Padding is `kernel / 2` zeros on each side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,24 @@ impl Depthwise {
             partials: bands(self.height) * (2 * channels + self.packed_len()),
             scratch: self.kernel * (row_in + row_out),
         })
+    }
+
+    fn image_in(&self, index: usize) -> Image {
+        Image {
+            index,
+            height: self.height,
+            width: self.width,
+            channels: self.channels,
+        }
+    }
+
+    fn image_out(&self, index: usize) -> Image {
+        Image {
+            index,
+            height: self.height_out(),
+            width: self.width_out(),
+            channels: self.channels,
+        }
     }
 
     /// Values of one padded row in a ring.

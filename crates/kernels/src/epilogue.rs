@@ -1,18 +1,25 @@
 //! What happens to results while they are still in registers.
 
+use crate::ahead::Ahead;
 use crate::padded;
-use crate::simd::Vector;
+use crate::simd::{Vector, load, store};
 
 /// Takes finished vectors of an operation.
 pub(crate) trait Epilogue {
-    /// Takes `count` vectors, one behind the other: channels `block * LANES ..` of the rows `row`, `row + step`, …
+    /// Takes the first `count` of `values`: channels `block * LANES ..` of the rows `row`, `row + step`, …
     ///
-    /// They come through memory, which costs a store and a load in the first-level cache, because passing an array of
-    /// vectors makes the compiler keep the sums of the inner loops in memory.
+    /// Loops over `values` have the constant bound M, so that they unroll and the values stay in registers.
     ///
     /// # Safety
     /// Rows and channels lie inside the buffers that the epilogue was made with.
-    unsafe fn take<V: Vector>(&mut self, values: *const f32, count: usize, row: usize, step: usize, block: usize);
+    unsafe fn take<V: Vector, const M: usize>(
+        &mut self,
+        values: [V; M],
+        count: usize,
+        row: usize,
+        step: usize,
+        block: usize,
+    );
 }
 
 /// Stores, nothing else.
@@ -80,44 +87,24 @@ pub(crate) struct Mask<'a> {
     pub partials: *mut f32,
 }
 
-#[inline(always)]
-unsafe fn read<V: Vector>(from: *const f32, lanes: usize) -> V {
-    // SAFETY: the caller promises `lanes` readable values.
-    unsafe {
-        if lanes == V::LANES {
-            V::load(from)
-        } else {
-            V::load_part(from, lanes)
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn write<V: Vector>(value: V, to: *mut f32, lanes: usize) {
-    // SAFETY: the caller promises room for `lanes` values.
-    unsafe {
-        if lanes == V::LANES {
-            value.store(to)
-        } else {
-            value.store_part(to, lanes)
-        }
-    }
-}
-
 // SAFETY of the blocks below: the trait's contract; per-channel vectors are padded.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Epilogue for Store {
     #[inline(always)]
-    unsafe fn take<V: Vector>(&mut self, values: *const f32, count: usize, row: usize, step: usize, block: usize) {
+    unsafe fn take<V: Vector, const M: usize>(
+        &mut self,
+        values: [V; M],
+        count: usize,
+        row: usize,
+        step: usize,
+        block: usize,
+    ) {
         let lanes = V::LANES.min(self.channels - block * V::LANES);
-        for i in 0..count {
-            unsafe {
-                write(
-                    V::load(values.add(i * V::LANES)),
-                    self.out.add((row + i * step) * self.channels + block * V::LANES),
-                    lanes,
-                )
-            };
+        let (first, step) = (row * self.channels + block * V::LANES, step * self.channels);
+        for i in 0..M {
+            if i < count {
+                unsafe { store(values[i], self.out.add(first + i * step), lanes) };
+            }
         }
     }
 }
@@ -125,28 +112,34 @@ impl Epilogue for Store {
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Epilogue for Measure {
     #[inline(always)]
-    unsafe fn take<V: Vector>(&mut self, values: *const f32, count: usize, row: usize, step: usize, block: usize) {
+    unsafe fn take<V: Vector, const M: usize>(
+        &mut self,
+        values: [V; M],
+        count: usize,
+        row: usize,
+        step: usize,
+        block: usize,
+    ) {
         unsafe {
             let lanes = V::LANES.min(self.channels - block * V::LANES);
             let stride = padded(self.channels);
             let shift_at = self.partials.add(block * V::LANES);
             let (first_at, second_at) = (shift_at.add(stride), shift_at.add(2 * stride));
             if row == self.first_row {
-                V::load(values).store(shift_at);
+                values[0].store(shift_at);
                 V::splat(0.0).store(first_at);
                 V::splat(0.0).store(second_at);
             }
             let (shift, mut first, mut second) = (V::load(shift_at), V::load(first_at), V::load(second_at));
-            for i in 0..count {
-                let value = V::load(values.add(i * V::LANES));
-                write(
-                    value,
-                    self.out.add((row + i * step) * self.channels + block * V::LANES),
-                    lanes,
-                );
-                let centred = value.sub(shift);
-                first = first.add(centred);
-                second = centred.mul_add(centred, second);
+            let to = self.out.add(row * self.channels + block * V::LANES);
+            let step = step * self.channels;
+            for i in 0..M {
+                if i < count {
+                    store(values[i], to.add(i * step), lanes);
+                    let centred = values[i].sub(shift);
+                    first = first.add(centred);
+                    second = centred.mul_add(centred, second);
+                }
             }
             first.store(first_at);
             second.store(second_at);
@@ -155,6 +148,11 @@ impl Epilogue for Measure {
 }
 
 impl Mask<'_> {
+    /// Adds what `count` rows from `row` on will be written to.
+    pub(crate) fn ahead(&self, ahead: Ahead, row: usize, count: usize) -> Ahead {
+        ahead.values(self.out.wrapping_add(row * self.channels), count * self.channels)
+    }
+
     /// Sets the sums to zero.
     ///
     /// # Safety
@@ -168,20 +166,29 @@ impl Mask<'_> {
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Epilogue for Mask<'_> {
     #[inline(always)]
-    unsafe fn take<V: Vector>(&mut self, values: *const f32, count: usize, row: usize, step: usize, block: usize) {
+    unsafe fn take<V: Vector, const M: usize>(
+        &mut self,
+        values: [V; M],
+        count: usize,
+        row: usize,
+        step: usize,
+        block: usize,
+    ) {
         unsafe {
             let at = block * V::LANES;
             let lanes = V::LANES.min(self.channels - at);
+            let (first, step) = (row * self.channels + at, step * self.channels);
             let Some(below) = self.below else {
-                for i in 0..count {
-                    let value = V::load(values.add(i * V::LANES));
-                    let to = self.out.add((row + i * step) * self.channels + at);
-                    let dz = if self.accumulate {
-                        value.add(read(to, lanes))
-                    } else {
-                        value
-                    };
-                    write(dz, to, lanes);
+                for i in 0..M {
+                    if i < count {
+                        let to = self.out.add(first + i * step);
+                        let dz = if self.accumulate {
+                            values[i].add(load(to, lanes))
+                        } else {
+                            values[i]
+                        };
+                        store(dz, to, lanes);
+                    }
                 }
                 return;
             };
@@ -191,22 +198,22 @@ impl Epilogue for Mask<'_> {
             let sums_at = self.partials.add(at);
             let centred_at = sums_at.add(padded(self.channels));
             let (mut sums, mut centred) = (V::load(sums_at), V::load(centred_at));
-            let raw = below.raw.as_ptr().add(self.first_row * self.channels + at);
-            for i in 0..count {
-                let value = V::load(values.add(i * V::LANES));
-                let offset = (row + i * step) * self.channels;
-                let to = self.out.add(offset + at);
-                let mut dz = value;
-                if self.accumulate {
-                    dz = dz.add(read(to, lanes));
+            let raw = below.raw.as_ptr().add(self.first_row * self.channels);
+            for i in 0..M {
+                if i < count {
+                    let to = self.out.add(first + i * step);
+                    let mut dz = values[i];
+                    if self.accumulate {
+                        dz = dz.add(load(to, lanes));
+                    }
+                    let y: V = load(raw.add(first + i * step), lanes);
+                    if below.relu {
+                        dz = dz.where_positive(y.mul_add(scale, shift));
+                    }
+                    store(dz, to, lanes);
+                    sums = sums.add(dz);
+                    centred = dz.mul_add(y.sub(mean), centred);
                 }
-                let y: V = read(raw.add(offset), lanes);
-                if below.relu {
-                    dz = dz.where_positive(y.mul_add(scale, shift));
-                }
-                write(dz, to, lanes);
-                sums = sums.add(dz);
-                centred = dz.mul_add(y.sub(mean), centred);
             }
             sums.store(sums_at);
             centred.store(centred_at);

@@ -13,11 +13,13 @@
     reason = "register tiles are arrays that several loops index together"
 )]
 
+mod ahead;
 pub mod batch_norm;
 pub mod dense;
 pub mod depthwise;
 mod epilogue;
 mod isa;
+pub mod peak;
 pub mod simd;
 pub mod spatial;
 mod tile;

@@ -36,6 +36,8 @@ pub(crate) trait Vector: Copy {
     unsafe fn store(self, to: *mut f32);
     /// Writes the first `count < LANES` values.
     unsafe fn store_part(self, to: *mut f32, count: usize);
+    /// Asks for the cache line of an address, which need not be valid; nothing where there is no such instruction.
+    unsafe fn prefetch(_at: *const u8) {}
     /// `self + other`.
     unsafe fn add(self, other: Self) -> Self;
     /// `self - other`.
@@ -48,4 +50,36 @@ pub(crate) trait Vector: Copy {
     unsafe fn at_least(self, floor: Self) -> Self;
     /// `self` where `test > 0`, else zero.
     unsafe fn where_positive(self, test: Self) -> Self;
+}
+
+/// Reads `lanes` values, a whole vector's or fewer.
+///
+/// # Safety
+/// They are readable, and the instruction set is there.
+#[inline(always)]
+pub(crate) unsafe fn load<V: Vector>(from: *const f32, lanes: usize) -> V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if lanes == V::LANES {
+            V::load(from)
+        } else {
+            V::load_part(from, lanes)
+        }
+    }
+}
+
+/// Writes the first `lanes` values, a whole vector's or fewer.
+///
+/// # Safety
+/// There is room for them, and the instruction set is there.
+#[inline(always)]
+pub(crate) unsafe fn store<V: Vector>(value: V, to: *mut f32, lanes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if lanes == V::LANES {
+            value.store(to)
+        } else {
+            value.store_part(to, lanes)
+        }
+    }
 }

@@ -2,8 +2,8 @@
 
 use crate::epilogue::{Epilogue, Mask};
 use crate::isa::Kernel;
-use crate::simd::{MAX_LANES, Vector};
-use crate::tile::Rows;
+use crate::simd::Vector;
+use crate::tile::{Place, Rows};
 use crate::{Isa, Needs, Sink, Source, Sums, Workspace, padded};
 use rayon::prelude::*;
 
@@ -92,6 +92,21 @@ fn reduce(
         });
 }
 
+/// One row, normalised.
+///
+/// # Safety
+/// The row exists; `to` has room for the padded channels.
+#[inline(always)]
+unsafe fn read_row<V: Vector>(source: &Source, row: usize, image: usize, channels: usize, to: &mut [f32]) {
+    let place = Place {
+        to: to.as_mut_ptr(),
+        row: 0,
+        block: V::LANES,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { source.read::<V>(row..row + 1, image, channels, place) };
+}
+
 struct Reduce<'a> {
     other: Option<&'a [f32]>,
     source: Source<'a>,
@@ -113,8 +128,7 @@ impl Kernel for Reduce<'_> {
             let at = self.image * self.pixels + pixel;
             // SAFETY: the row exists; both scratch rows are padded.
             unsafe {
-                self.source
-                    .read::<V>(at, self.image, channels, row.as_mut_ptr(), V::LANES);
+                read_row::<V>(&self.source, at, self.image, channels, row);
                 for b in 0..channels.div_ceil(V::LANES) {
                     let c = b * V::LANES;
                     let mut x = V::load(row.as_ptr().add(c));
@@ -204,7 +218,6 @@ impl Kernel for Spread<'_> {
     unsafe fn run<V: Vector>(self) {
         let mut mask = self.mask;
         let channels = mask.channels;
-        let mut result = [0.0f32; MAX_LANES];
         // SAFETY: rows and channels lie inside the chunk.
         unsafe {
             mask.begin();
@@ -222,8 +235,7 @@ impl Kernel for Spread<'_> {
                         };
                         dx = gated.mul_add(V::load(gate.as_ptr().add(c)), dx);
                     }
-                    dx.store(result.as_mut_ptr());
-                    mask.take::<V>(result.as_ptr(), 1, pixel, 1, b);
+                    mask.take::<V, 1>([dx], 1, pixel, 1, b);
                 }
             }
         }
@@ -274,10 +286,8 @@ impl Kernel for Add<'_> {
         for (row, out) in self.out.chunks_exact_mut(channels).enumerate() {
             // SAFETY: the rows exist; both scratch rows are padded.
             unsafe {
-                self.a
-                    .read::<V>(self.first + row, 0, channels, left.as_mut_ptr(), V::LANES);
-                self.b
-                    .read::<V>(self.first + row, 0, channels, right.as_mut_ptr(), V::LANES);
+                read_row::<V>(&self.a, self.first + row, 0, channels, left);
+                read_row::<V>(&self.b, self.first + row, 0, channels, right);
             }
             for ((out, left), right) in out.iter_mut().zip(left.iter()).zip(right.iter()) {
                 *out = left + right;

@@ -5,7 +5,8 @@
 //! loaded), and as the transposed left factor, without another copy. Packed weights have the same layout with R = K.
 
 use crate::padded;
-use crate::simd::Vector;
+use crate::simd::{Vector, load};
+use std::ops::Range;
 
 /// An activation as its readers see it: `x = act(scale * raw + shift)`, times a per-image gate if there is one.
 #[derive(Clone, Copy)]
@@ -54,42 +55,88 @@ impl Gradient<'_> {
     }
 }
 
+/// Where vectors that are read go: vector b of row r stands at `to + r * row + b * block`.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub to: *mut f32,
+    pub row: usize,
+    pub block: usize,
+}
+
 /// Something whose rows can be read as vectors: [`Source`] and [`Gradient`].
 pub(crate) trait Rows: Copy {
-    /// Writes row `row` of `channels` values: vector `b` goes to `to + b * stride`. Lanes past the last channel hold
-    /// rubbish (the map of a zero), which no result may depend on.
+    /// The memory that reading `rows` will touch, as far as it exists.
+    fn memory(&self, rows: Range<usize>, channels: usize) -> [Option<&[f32]>; 2];
+
+    /// Writes `rows` rows of `channels` values. Lanes past the last channel hold rubbish (the map of
+    /// a zero), which no result may depend on.
     ///
     /// # Safety
-    /// `check` holds for the row and channels, the targets are writable, `image` is the row's image.
-    unsafe fn read<V: Vector>(&self, row: usize, image: usize, channels: usize, to: *mut f32, stride: usize);
+    /// `check` holds for the rows and channels, the targets are writable, `image` is the image of all rows.
+    unsafe fn read<V: Vector>(&self, rows: Range<usize>, image: usize, channels: usize, place: Place);
+}
+
+fn part(values: &[f32], rows: Range<usize>, channels: usize) -> Option<&[f32]> {
+    values.get(rows.start * channels..(rows.end * channels).min(values.len()))
+}
+
+/// Calls `map` with the channel that each vector starts with, and stores what the map that it returns makes of each row;
+/// that one gets the offset of its values and how many of them there are.
+///
+/// # Safety
+/// As [`Rows::read`].
+#[inline(always)]
+unsafe fn each<V: Vector, M: Fn(usize, usize) -> V>(
+    rows: Range<usize>,
+    channels: usize,
+    place: Place,
+    map: impl Fn(usize) -> M,
+) {
+    for b in 0..channels.div_ceil(V::LANES) {
+        let at = b * V::LANES;
+        let lanes = V::LANES.min(channels - at);
+        let map = map(at);
+        let mut to = place.to.wrapping_add(b * place.block);
+        for row in rows.clone() {
+            // SAFETY: the caller's promise.
+            unsafe { map(row * channels + at, lanes).store(to) };
+            to = to.wrapping_add(place.row);
+        }
+    }
 }
 
 // SAFETY of the blocks below: `check` was asserted when the operation was called, offsets stay inside, partial vectors at
-// the row's end read and write only what is there; per-channel vectors are padded.
+// the row's end read only what is there; per-channel vectors are padded.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Rows for Source<'_> {
+    fn memory(&self, rows: Range<usize>, channels: usize) -> [Option<&[f32]>; 2] {
+        [part(self.raw, rows, channels), None]
+    }
+
     #[inline(always)]
-    unsafe fn read<V: Vector>(&self, row: usize, image: usize, channels: usize, to: *mut f32, stride: usize) {
+    unsafe fn read<V: Vector>(&self, rows: Range<usize>, image: usize, channels: usize, place: Place) {
         unsafe {
-            let raw = self.raw.as_ptr().add(row * channels);
-            let (scale, shift) = (self.scale.as_ptr(), self.shift.as_ptr());
             let floor = V::splat(if self.relu { 0.0 } else { f32::NEG_INFINITY });
-            let gate = self.gate.map(|gate| gate.as_ptr().add(image * padded(channels)));
-            let (full, rest) = (channels / V::LANES, channels % V::LANES);
-            for b in 0..full + usize::from(rest > 0) {
-                let at = b * V::LANES;
-                let y = if b < full {
-                    V::load(raw.add(at))
-                } else {
-                    V::load_part(raw.add(at), rest)
-                };
-                let mut x = y
-                    .mul_add(V::load(scale.add(at)), V::load(shift.add(at)))
-                    .at_least(floor);
-                if let Some(gate) = gate {
-                    x = x.mul(V::load(gate.add(at)));
-                }
-                x.store(to.add(b * stride));
+            let raw = self.raw.as_ptr();
+            let maps = |at: usize| {
+                (
+                    V::load(self.scale.as_ptr().add(at)),
+                    V::load(self.shift.as_ptr().add(at)),
+                )
+            };
+            match self.gate {
+                None => each::<V, _>(rows, channels, place, |at| {
+                    let (scale, shift) = maps(at);
+                    move |from, lanes| load::<V>(raw.add(from), lanes).mul_add(scale, shift).at_least(floor)
+                }),
+                Some(gate) => each::<V, _>(rows, channels, place, |at| {
+                    let (scale, shift) = maps(at);
+                    let gate = V::load(gate.as_ptr().add(image * padded(channels) + at));
+                    move |from, lanes| {
+                        let x = load::<V>(raw.add(from), lanes).mul_add(scale, shift).at_least(floor);
+                        x.mul(gate)
+                    }
+                }),
             }
         }
     }
@@ -97,28 +144,22 @@ impl Rows for Source<'_> {
 
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Rows for Gradient<'_> {
+    fn memory(&self, rows: Range<usize>, channels: usize) -> [Option<&[f32]>; 2] {
+        [part(self.dz, rows.clone(), channels), part(self.y, rows, channels)]
+    }
+
     #[inline(always)]
-    unsafe fn read<V: Vector>(&self, row: usize, _image: usize, channels: usize, to: *mut f32, stride: usize) {
+    unsafe fn read<V: Vector>(&self, rows: Range<usize>, _image: usize, channels: usize, place: Place) {
         unsafe {
-            let (dz, y) = (
-                self.dz.as_ptr().add(row * channels),
-                self.y.as_ptr().add(row * channels),
-            );
-            let (full, rest) = (channels / V::LANES, channels % V::LANES);
-            for b in 0..full + usize::from(rest > 0) {
-                let at = b * V::LANES;
-                let (dz, y) = if b < full {
-                    (V::load(dz.add(at)), V::load(y.add(at)))
-                } else {
-                    (V::load_part(dz.add(at), rest), V::load_part(y.add(at), rest))
-                };
-                let shift = y.mul_add(
-                    V::load(self.y_scale.as_ptr().add(at)),
-                    V::load(self.shift.as_ptr().add(at)),
-                );
-                dz.mul_add(V::load(self.dz_scale.as_ptr().add(at)), shift)
-                    .store(to.add(b * stride));
-            }
+            let (dz, y) = (self.dz.as_ptr(), self.y.as_ptr());
+            each::<V, _>(rows, channels, place, |at| {
+                let [dz_scale, y_scale, shift] =
+                    [self.dz_scale, self.y_scale, self.shift].map(|vector| V::load(vector.as_ptr().add(at)));
+                move |from, lanes| {
+                    let shift = load::<V>(y.add(from), lanes).mul_add(y_scale, shift);
+                    load::<V>(dz.add(from), lanes).mul_add(dz_scale, shift)
+                }
+            });
         }
     }
 }

@@ -171,6 +171,41 @@ fn bench_reports_speed_and_memory() {
 }
 
 #[test]
+fn bench_sets_each_unit_beside_its_floor() {
+    let place = Place::new(&[]);
+    let small = "bench train --model mnasnet-a1 --width 0.35 --resolution 32 --batch 2 --threads 1 --steps 3 --units";
+    let report = place.json(&format!("{small} --json"));
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let units = report["units"].as_array().unwrap();
+    let (mut ms, mut floor) = (0.0, 0.0);
+    let (gflop, gb) = (
+        number(&report["rates"]["gflop_per_s"]),
+        number(&report["rates"]["gb_per_s"]),
+    );
+    for sweep in units
+        .iter()
+        .flat_map(|unit| [unit.get("forward"), unit.get("backward")])
+        .flatten()
+    {
+        // A sweep's own rates say how much it did: the floor is that at the machine's rates.
+        let work = |rate: &str| number(&sweep[rate]) * number(&sweep["ms"]);
+        let expected = (work("gflop_per_s") / gflop).max(work("gb_per_s") / gb);
+        assert!((number(&sweep["floor_ms"]) / expected - 1.0).abs() < 1e-6, "{sweep}");
+        ms += number(&sweep["ms"]);
+        floor += number(&sweep["floor_ms"]);
+    }
+    // The total adds what is no unit's: packing, loss, update.
+    assert!(
+        ms <= number(&report["total_ms"]) * 1.5 && floor <= number(&report["floor_ms"]),
+        "{report}"
+    );
+    let text = place.done(small);
+    let stem = text.lines().find(|line| line.starts_with("conv_stem")).unwrap();
+    assert_eq!(stem.matches('%').count(), 2, "{stem}");
+    assert!(text.contains("\ntotal: "), "{text}");
+}
+
+#[test]
 fn bench_times_decoding_and_transforms_apart() {
     let place = Place::three_classes();
     let arguments = "bench data --data photos --resolution 32 --batch_size 4 --threads 1 --policy autoaugment";

@@ -47,6 +47,10 @@ fn command_line_and_settings() {
             "bench train --precision bf16",
             "precision `bf16` is not supported; only f32 is, so far",
         ),
+        (
+            "bench infer --units",
+            "--units and --assert-best time `train` only, so far",
+        ),
         ("bench train --batch 0", "0 is not in 1..=65536"),
         ("predict --weights x", "required"),
     ] {

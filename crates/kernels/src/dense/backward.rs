@@ -4,8 +4,9 @@
 //! two, as its products run over different rows: [`weight_gradient`] over output pixels, [`input_gradient`] over input pixels.
 
 use super::gather::{self, Window};
-use super::product::{Blocked, accumulate_transposed, multiply};
-use super::{Dense, Input, TILE_ROWS, chunk_rows};
+use super::product::{Blocked, accumulate_transposed, multiply, multiply_calls};
+use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows};
+use crate::ahead::Ahead;
 use crate::epilogue::Mask;
 use crate::isa::Kernel;
 use crate::simd::Vector;
@@ -194,8 +195,8 @@ impl Kernel for Chunk<'_> {
     unsafe fn run<V: Vector>(self) {
         let conv = self.conv;
         let (x_len, dy_len) = (
-            TILE_ROWS * padded(conv.depth()),
-            TILE_ROWS * padded(conv.kernel * conv.kernel * conv.c_out),
+            TILE_STRIDE * padded(conv.depth()),
+            TILE_STRIDE * padded(conv.kernel * conv.kernel * conv.c_out),
         );
         let (x_tile, rest) = self.scratch.split_at_mut(x_len);
         let (dy_tile, row) = rest.split_at_mut(dy_len);
@@ -230,6 +231,19 @@ impl Kernel for Chunk<'_> {
         for at in (0..self.rows).step_by(TILE_ROWS) {
             let count = TILE_ROWS.min(self.rows - at);
             let first = self.first + at;
+            // The products of a pointwise convolution, both of them, bring the next tile's rows.
+            let mut ahead = Ahead::nothing();
+            if conv.is_pointwise() {
+                let next = first + count..self.first + self.rows.min(at + count + TILE_ROWS);
+                ahead = ahead.rows(&self.gradient, next.clone(), conv.c_out);
+                if let Some((Input::Values(source), _)) = &weights {
+                    ahead = ahead.rows(source, next.clone(), conv.c_in);
+                }
+                if let Some((_, mask)) = &sink {
+                    ahead = mask.ahead(ahead, at + count, next.len());
+                }
+            }
+            let ahead = &mut ahead.within(2 * multiply_calls::<V>(count, conv.c_out, conv.c_in));
             // SAFETY: tiles fit the scratch, rows were checked by the callers.
             unsafe {
                 if weights.is_some() || conv.is_pointwise() {
@@ -240,32 +254,33 @@ impl Kernel for Chunk<'_> {
                         first,
                         count,
                         dy_tile.as_mut_ptr(),
-                        TILE_ROWS,
+                        TILE_STRIDE,
                     );
                 }
                 if let Some((input, partial)) = &mut weights {
-                    gather::input::<V>(conv, input, first, count, x_tile.as_mut_ptr(), TILE_ROWS, row);
+                    gather::input::<V>(conv, input, first, count, x_tile.as_mut_ptr(), TILE_STRIDE, row);
                     accumulate_transposed::<V>(
                         Blocked {
                             data: x_tile.as_ptr(),
-                            rows: TILE_ROWS,
+                            rows: TILE_STRIDE,
                         },
                         conv.depth(),
                         Blocked {
                             data: dy_tile.as_ptr(),
-                            rows: TILE_ROWS,
+                            rows: TILE_STRIDE,
                         },
                         conv.c_out,
                         count,
                         partial.as_mut_ptr(),
                         padded(conv.depth()),
                         at == 0,
+                        ahead,
                     );
                 }
                 if let Some((transposed, mask)) = &mut sink {
                     if !conv.is_pointwise() {
                         let to = dy_tile.as_mut_ptr();
-                        gather::windowed::<V>(&self.gradient, &self.window, first, count, to, TILE_ROWS, row);
+                        gather::windowed::<V>(&self.gradient, &self.window, first, count, to, TILE_STRIDE, row);
                     }
                     let depth = conv.kernel * conv.kernel * conv.c_out;
                     let transposed = Blocked {
@@ -274,9 +289,9 @@ impl Kernel for Chunk<'_> {
                     };
                     let dy = Blocked {
                         data: dy_tile.as_ptr(),
-                        rows: TILE_ROWS,
+                        rows: TILE_STRIDE,
                     };
-                    multiply::<V, _>(dy, count, depth, transposed, conv.c_in, mask, at);
+                    multiply::<V, _>(dy, count, depth, transposed, conv.c_in, mask, at, ahead);
                 }
             }
         }
@@ -284,26 +299,24 @@ impl Kernel for Chunk<'_> {
 }
 
 /// Adds the chunks' weight gradients up, in order, into `[C_out, C_in, k, k]`.
-fn fold_weights(isa: Isa, conv: &Dense, partials: &[f32], dw: &mut [f32]) {
+fn fold_weights(isa: Isa, conv: &Dense, partials: &mut [f32], dw: &mut [f32]) {
     let (depth, taps, lanes) = (conv.depth(), conv.kernel * conv.kernel, isa.lanes());
-    let stride = conv.weight_partial();
-    let rows = padded(depth);
+    let (total, others) = partials.split_at_mut(conv.weight_partial());
+    let block_len = padded(depth) * lanes;
     dw[..depth * conv.c_out]
         .par_chunks_mut(depth * lanes)
+        .zip(total.par_chunks_mut(block_len))
         .enumerate()
-        .for_each(|(block, dw)| {
-            let columns = dw.len() / depth;
-            for k in 0..depth {
-                let mut sums = [0.0f32; crate::simd::MAX_LANES];
-                for partial in partials.chunks_exact(stride) {
-                    let at = (block * rows + k) * lanes;
-                    for (sum, value) in sums.iter_mut().zip(&partial[at..at + lanes]) {
-                        *sum += value;
-                    }
-                }
+        .for_each(|(block, (dw, total))| {
+            let total = &mut total[..depth * lanes];
+            for other in others.chunks_exact(conv.weight_partial()) {
+                let other = &other[block * block_len..][..depth * lanes];
+                total.iter_mut().zip(other).for_each(|(total, value)| *total += value);
+            }
+            for (k, sums) in total.chunks_exact(lanes).enumerate() {
                 let to = (k % conv.c_in) * taps + k / conv.c_in;
-                for (column, &sum) in sums.iter().enumerate().take(columns) {
-                    dw[column * depth + to] = sum;
+                for (column, dw) in dw.chunks_exact_mut(depth).enumerate() {
+                    dw[to] = sums[column];
                 }
             }
         });

@@ -1,7 +1,8 @@
 //! The forward sweep: gather, multiply, store raw, gather moments.
 
-use super::product::{Blocked, multiply};
-use super::{Dense, Input, TILE_ROWS, chunk_rows, gather};
+use super::product::{Blocked, multiply, multiply_calls};
+use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, gather};
+use crate::ahead::Ahead;
 use crate::epilogue::{Measure, Store};
 use crate::isa::Kernel;
 use crate::simd::Vector;
@@ -84,7 +85,7 @@ impl Kernel for Chunk<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let (conv, channels) = (self.conv, self.conv.c_out);
-        let (tile, row) = self.scratch.split_at_mut(TILE_ROWS * padded(conv.depth()));
+        let (tile, row) = self.scratch.split_at_mut(TILE_STRIDE * padded(conv.depth()));
         let (tile, row) = (tile.as_mut_ptr(), &mut row[..padded(conv.c_in)]);
         let weights = Blocked {
             data: self.weights.as_ptr(),
@@ -100,17 +101,24 @@ impl Kernel for Chunk<'_> {
         };
         for at in (0..self.rows).step_by(TILE_ROWS) {
             let count = TILE_ROWS.min(self.rows - at);
+            let next = self.first + at + count..self.first + self.rows.min(at + count + TILE_ROWS);
+            let ahead = match &self.input {
+                Input::Values(source) if conv.is_pointwise() => Ahead::nothing().rows(source, next.clone(), conv.c_in),
+                _ => Ahead::nothing(),
+            };
+            let ahead = ahead.values(out.wrapping_add((at + count) * channels), next.len() * channels);
+            let ahead = &mut ahead.within(multiply_calls::<V>(count, conv.depth(), channels));
             // SAFETY: the tile fits the scratch, the rows were checked by `forward`.
             unsafe {
-                gather::input::<V>(conv, &self.input, self.first + at, count, tile, TILE_ROWS, row);
+                gather::input::<V>(conv, &self.input, self.first + at, count, tile, TILE_STRIDE, row);
                 let tile = Blocked {
                     data: tile,
-                    rows: TILE_ROWS,
+                    rows: TILE_STRIDE,
                 };
                 if self.measure {
-                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut measure, at);
+                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut measure, at, ahead);
                 } else {
-                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut store, at);
+                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut store, at, ahead);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{Dense, Input};
 use crate::simd::Vector;
-use crate::tile::Rows;
+use crate::tile::{Place, Rows};
 
 /// Rows `first .. first + count` of a pointwise left factor, into a tile of `tile_rows` rows.
 ///
@@ -18,14 +18,20 @@ pub(super) unsafe fn plain<V: Vector>(
     tile: *mut f32,
     tile_rows: usize,
 ) {
-    let (mut image, mut pixel) = (first / pixels, first % pixels);
-    for r in 0..count {
+    /// Rows that are read side by side: a channel's maps are loaded once for all of them.
+    const ROWS: usize = 8;
+    let mut r = 0;
+    while r < count {
+        let (image, pixel) = ((first + r) / pixels, (first + r) % pixels);
+        let rows = ROWS.min(count - r).min(pixels - pixel);
+        let place = Place {
+            to: tile.wrapping_add(r * V::LANES),
+            row: V::LANES,
+            block: tile_rows * V::LANES,
+        };
         // SAFETY: the caller's promise.
-        unsafe { from.read::<V>(first + r, image, channels, tile.add(r * V::LANES), tile_rows * V::LANES) };
-        pixel += 1;
-        if pixel == pixels {
-            (image, pixel) = (image + 1, 0);
-        }
+        unsafe { from.read::<V>(first + r..first + r + rows, image, channels, place) };
+        r += rows;
     }
 }
 
@@ -127,11 +133,20 @@ pub(super) unsafe fn windowed<V: Vector>(
         unsafe {
             match source {
                 Some(source) if whole => {
-                    let to = tile.add(position(r, tap * channels, tile_rows, lanes));
-                    from.read::<V>(source, image, channels, to, tile_rows * lanes);
+                    let place = Place {
+                        to: tile.add(position(r, tap * channels, tile_rows, lanes)),
+                        row: 0,
+                        block: tile_rows * lanes,
+                    };
+                    from.read::<V>(source..source + 1, image, channels, place);
                 }
                 Some(source) => {
-                    from.read::<V>(source, image, channels, row.as_mut_ptr(), lanes);
+                    let place = Place {
+                        to: row.as_mut_ptr(),
+                        row: 0,
+                        block: lanes,
+                    };
+                    from.read::<V>(source..source + 1, image, channels, place);
                     for c in 0..channels {
                         *tile.add(position(r, tap * channels + c, tile_rows, lanes)) = row[c];
                     }
@@ -146,6 +161,9 @@ pub(super) unsafe fn windowed<V: Vector>(
     });
 }
 
+/// Depth of the largest stem, 7 x 7 taps of 3 channels, padded.
+const MAX_DEPTH: usize = 160;
+
 /// The stem's left factor, from image bytes.
 ///
 /// # Safety
@@ -159,13 +177,53 @@ unsafe fn bytes<V: Vector>(
     tile: *mut f32,
     tile_rows: usize,
 ) {
-    window.visit(first, count, |r, tap, source, _| {
-        for c in 0..3 {
-            let value = source.map_or(0.0, |source| f32::from(pixels[source * 3 + c]) * scale[c] + shift[c]);
-            // SAFETY: the caller's promise.
-            unsafe { *tile.add(position(r, tap * 3 + c, tile_rows, V::LANES)) = value };
+    /// Rows that are staged: by the time they are copied, their bytes' stores have left the store buffer.
+    const ROWS: usize = 8;
+    let (kernel, pad, depth) = (window.kernel, window.kernel / 2, window.kernel * window.kernel * 3);
+    let ((height, width), (height_in, width_in)) = (window.to, window.from);
+    assert!(depth <= MAX_DEPTH);
+    let mut staged = [[0.0f32; MAX_DEPTH]; ROWS];
+    for from in (0..count).step_by(ROWS) {
+        let rows = ROWS.min(count - from);
+        for (r, values) in staged.iter_mut().enumerate().take(rows) {
+            let pixel = first + from + r;
+            let (y, x) = (pixel / width % height * window.stride, pixel % width * window.stride);
+            let image = pixel / (width * height);
+            for ky in 0..kernel {
+                let values = &mut values[ky * kernel * 3..][..kernel * 3];
+                let row = (y + ky).wrapping_sub(pad);
+                let line = &pixels[(image * height_in + row.min(height_in - 1)) * width_in * 3..][..width_in * 3];
+                let inside = row < height_in && x >= pad && x + kernel - pad <= width_in;
+                match <&mut [f32; 9]>::try_from(&mut *values) {
+                    // The usual stem's taps, as one run of known length.
+                    Ok(values) if inside => {
+                        for (i, value) in values.iter_mut().enumerate() {
+                            *value = f32::from(line[(x - pad) * 3..][..9][i]) * scale[i % 3] + shift[i % 3];
+                        }
+                    }
+                    _ => {
+                        for (i, value) in values.iter_mut().enumerate() {
+                            let column = (x + i / 3).wrapping_sub(pad);
+                            *value = if row < height_in && column < width_in {
+                                f32::from(line[column * 3 + i % 3]) * scale[i % 3] + shift[i % 3]
+                            } else {
+                                0.0
+                            };
+                        }
+                    }
+                }
+            }
         }
-    });
+        for (r, values) in staged.iter().enumerate().take(rows) {
+            for b in 0..depth.div_ceil(V::LANES) {
+                // SAFETY: the caller's promise; MAX_DEPTH is whole vectors.
+                unsafe {
+                    let to = tile.add((b * tile_rows + from + r) * V::LANES);
+                    V::load(values.as_ptr().add(b * V::LANES)).store(to);
+                }
+            }
+        }
+    }
 }
 
 /// Rows `first ..` of the left factor of `conv`'s forward product.

@@ -1,7 +1,10 @@
 //! The two matrix products, on blocked tiles: [`multiply`] and [`accumulate_transposed`].
 
+use super::TILE_ROWS;
+use crate::ahead::Ahead;
 use crate::epilogue::Epilogue;
 use crate::simd::{MAX_LANES, Vector};
+use std::mem::MaybeUninit;
 
 /// A blocked matrix: vector `b` of row `r` stands at `data + (b * rows + r) * LANES`.
 #[derive(Clone, Copy)]
@@ -22,6 +25,43 @@ fn panel_width<V: Vector>(left: usize) -> usize {
     }
 }
 
+/// Most of the depth that one pass of a panel takes: the right factor's rows stay in the first-level cache meanwhile.
+const MAX_RUN: usize = 320;
+
+/// The depth in equal runs of at most [`MAX_RUN`], whole blocks of the left factor.
+fn run_length(depth: usize) -> usize {
+    depth.div_ceil(depth.div_ceil(MAX_RUN)).next_multiple_of(MAX_LANES)
+}
+
+/// `sums[n][m] += left(m) * right[n]`, where the vectors of `right` lie `stride` values apart.
+#[inline(always)]
+unsafe fn rank_one<V: Vector, const M: usize, const N: usize>(
+    sums: &mut [[V; M]; N],
+    left: impl Fn(usize) -> *const f32,
+    right: *const f32,
+    stride: usize,
+) {
+    // SAFETY: the caller promises readable values.
+    unsafe {
+        let mut row = [V::splat(0.0); N];
+        for n in 0..N {
+            row[n] = V::load(right.add(n * stride));
+        }
+        for m in 0..M {
+            let left = V::splat(*left(m));
+            for n in 0..N {
+                sums[n][m] = left.mul_add(row[n], sums[n][m]);
+            }
+        }
+    }
+}
+
+/// How often [`multiply`] fetches ahead, at least.
+pub(super) fn multiply_calls<V: Vector>(rows: usize, depth: usize, columns: usize) -> usize {
+    let widest = if V::REGISTERS >= 32 { (24, 3) } else { (12, 2) };
+    rows.div_ceil(widest.0) * columns.div_ceil(V::LANES).div_ceil(widest.1) * depth.div_ceil(MAX_RUN)
+}
+
 /// `A x B` for the first `rows` rows of A, `depth` columns of A, `columns` columns of B; results go to the epilogue.
 ///
 /// A may be read past `rows`, up to a multiple of [`super::CHUNK_UNIT`]; those results are dropped.
@@ -29,6 +69,7 @@ fn panel_width<V: Vector>(left: usize) -> usize {
 /// # Safety
 /// A holds `rows` rounded up so, B `depth` rows, and the epilogue accepts rows `first_row ..` and the columns.
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 pub(super) unsafe fn multiply<V: Vector, E: Epilogue>(
     a: Blocked,
     rows: usize,
@@ -37,6 +78,7 @@ pub(super) unsafe fn multiply<V: Vector, E: Epilogue>(
     columns: usize,
     epilogue: &mut E,
     first_row: usize,
+    ahead: &mut Ahead,
 ) {
     let blocks = columns.div_ceil(V::LANES);
     let mut block = 0;
@@ -45,11 +87,11 @@ pub(super) unsafe fn multiply<V: Vector, E: Epilogue>(
         // SAFETY: the caller's promise; block + width <= blocks.
         unsafe {
             match (V::REGISTERS >= 32, width) {
-                (true, 1) => panel::<V, E, 24, 1>(a, rows, depth, b, block, epilogue, first_row),
-                (true, 2) => panel::<V, E, 12, 2>(a, rows, depth, b, block, epilogue, first_row),
-                (true, _) => panel::<V, E, 8, 3>(a, rows, depth, b, block, epilogue, first_row),
-                (false, 1) => panel::<V, E, 12, 1>(a, rows, depth, b, block, epilogue, first_row),
-                (false, _) => panel::<V, E, 6, 2>(a, rows, depth, b, block, epilogue, first_row),
+                (true, 1) => panel::<V, E, 24, 1>(a, rows, depth, b, block, epilogue, first_row, ahead),
+                (true, 2) => panel::<V, E, 12, 2>(a, rows, depth, b, block, epilogue, first_row, ahead),
+                (true, _) => panel::<V, E, 8, 3>(a, rows, depth, b, block, epilogue, first_row, ahead),
+                (false, 1) => panel::<V, E, 12, 1>(a, rows, depth, b, block, epilogue, first_row, ahead),
+                (false, _) => panel::<V, E, 6, 2>(a, rows, depth, b, block, epilogue, first_row, ahead),
             }
         }
         block += width;
@@ -57,6 +99,7 @@ pub(super) unsafe fn multiply<V: Vector, E: Epilogue>(
 }
 
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 unsafe fn panel<V: Vector, E: Epilogue, const M: usize, const N: usize>(
     a: Blocked,
     rows: usize,
@@ -65,51 +108,66 @@ unsafe fn panel<V: Vector, E: Epilogue, const M: usize, const N: usize>(
     block: usize,
     epilogue: &mut E,
     first_row: usize,
+    ahead: &mut Ahead,
 ) {
     let lanes = V::LANES;
-    let mut results = [[[0.0f32; MAX_LANES]; M]; N];
-    let mut row = 0;
-    while row < rows {
-        // SAFETY: reads stay inside A's and B's blocks as the caller promised.
-        unsafe {
-            let mut sums = [[V::splat(0.0); M]; N];
-            let mut b_at = b.data.add(block * b.rows * lanes);
-            let mut a_at = a.data.add(row * lanes);
-            let mut left = depth;
-            while left > 0 {
-                let run = left.min(lanes);
-                for k in 0..run {
-                    let mut right = [V::splat(0.0); N];
-                    for n in 0..N {
-                        right[n] = V::load(b_at.add(n * b.rows * lanes));
-                    }
+    // Sums between the runs of the depth.
+    let mut kept = [const { MaybeUninit::<[V; N]>::uninit() }; TILE_ROWS];
+    let run = run_length(depth);
+    for from in (0..depth).step_by(run) {
+        let run = run.min(depth - from);
+        for row in (0..rows).step_by(M) {
+            // SAFETY: reads stay inside A's and B's blocks as the caller promised; sums are kept before they are resumed,
+            // and `row + M` stays below the tile's rows, which M divides.
+            unsafe {
+                let mut sums = [[V::splat(0.0); M]; N];
+                if from > 0 {
                     for m in 0..M {
-                        let left = V::splat(*a_at.add(m * lanes + k));
+                        let kept = kept[row + m].assume_init();
                         for n in 0..N {
-                            sums[n][m] = left.mul_add(right[n], sums[n][m]);
+                            sums[n][m] = kept[n];
                         }
                     }
-                    b_at = b_at.add(lanes);
                 }
-                a_at = a_at.add(a.rows * lanes);
-                left -= run;
-            }
-            for n in 0..N {
-                for m in 0..M {
-                    sums[n][m].store(results[n].as_mut_ptr().cast::<f32>().add(m * lanes));
+                let mut b_at = b.data.add((block * b.rows + from) * lanes);
+                let mut a_at = a.data.add((from / lanes * a.rows + row) * lanes);
+                for _ in 0..run / lanes {
+                    for k in 0..V::LANES {
+                        rank_one(
+                            &mut sums,
+                            |m| a_at.add(m * lanes + k),
+                            b_at.add(k * lanes),
+                            b.rows * lanes,
+                        );
+                    }
+                    a_at = a_at.add(a.rows * lanes);
+                    b_at = b_at.add(lanes * lanes);
                 }
-            }
-            for n in 0..N {
-                epilogue.take::<V>(
-                    results[n].as_ptr().cast(),
-                    M.min(rows - row),
-                    first_row + row,
-                    1,
-                    block + n,
-                );
+                for k in 0..run % lanes {
+                    rank_one(
+                        &mut sums,
+                        |m| a_at.add(m * lanes + k),
+                        b_at.add(k * lanes),
+                        b.rows * lanes,
+                    );
+                }
+                ahead.step::<V>();
+                if from + run < depth {
+                    for m in 0..M {
+                        let mut row_sums = [V::splat(0.0); N];
+                        for n in 0..N {
+                            row_sums[n] = sums[n][m];
+                        }
+                        kept[row + m].write(row_sums);
+                    }
+                } else {
+                    let count = M.min(rows - row);
+                    for n in 0..N {
+                        epilogue.take::<V, M>(sums[n], count, first_row + row, 1, block + n);
+                    }
+                }
             }
         }
-        row += M;
     }
 }
 
@@ -129,73 +187,72 @@ pub(super) unsafe fn accumulate_transposed<V: Vector>(
     c: *mut f32,
     c_rows: usize,
     fresh: bool,
+    ahead: &mut Ahead,
 ) {
     let blocks = b_columns.div_ceil(V::LANES);
     let mut block = 0;
     while block < blocks {
         let width = panel_width::<V>(blocks - block);
-        // SAFETY: the caller's promise; block + width <= blocks.
-        unsafe {
-            match (V::REGISTERS >= 32, width) {
-                (true, 1) => strip::<V, 16, 1>(a, a_columns, b, rows, block, c, c_rows, fresh),
-                (true, 2) => strip::<V, 8, 2>(a, a_columns, b, rows, block, c, c_rows, fresh),
-                (true, _) => strip::<V, 8, 3>(a, a_columns, b, rows, block, c, c_rows, fresh),
-                (false, 1) => strip::<V, 8, 1>(a, a_columns, b, rows, block, c, c_rows, fresh),
-                (false, _) => strip::<V, 4, 2>(a, a_columns, b, rows, block, c, c_rows, fresh),
+        let mut column = 0;
+        while column < a_columns {
+            // Pairs of sixes and then fours end below the next multiple of four, and leave the lanes' multiples alone.
+            let sixes = a_columns - column >= 12 || !column.is_multiple_of(4);
+            // SAFETY: the caller's promise; block + width <= blocks.
+            unsafe {
+                column += match (V::REGISTERS >= 32, width) {
+                    (true, 1) => strip::<V, 16, 1>(a, column, b, rows, block, c, c_rows, fresh, ahead),
+                    (true, 2) => strip::<V, 8, 2>(a, column, b, rows, block, c, c_rows, fresh, ahead),
+                    (true, _) => strip::<V, 8, 3>(a, column, b, rows, block, c, c_rows, fresh, ahead),
+                    (false, 1) => strip::<V, 8, 1>(a, column, b, rows, block, c, c_rows, fresh, ahead),
+                    (false, _) if sixes => strip::<V, 6, 2>(a, column, b, rows, block, c, c_rows, fresh, ahead),
+                    (false, _) => strip::<V, 4, 2>(a, column, b, rows, block, c, c_rows, fresh, ahead),
+                }
             }
         }
         block += width;
     }
 }
 
+/// One register tile of C, its columns of A being `column .. column + M`; returns M.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 unsafe fn strip<V: Vector, const M: usize, const N: usize>(
     a: Blocked,
-    a_columns: usize,
+    column: usize,
     b: Blocked,
     rows: usize,
     block: usize,
     c: *mut f32,
     c_rows: usize,
     fresh: bool,
-) {
+    ahead: &mut Ahead,
+) -> usize {
     let lanes = V::LANES;
-    let mut column = 0;
-    while column < a_columns {
-        // SAFETY: as the caller promised; M divides LANES, so the M columns lie in one block of A.
-        unsafe {
-            let c_at = |m: usize, n: usize| c.add(((block + n) * c_rows + column + m) * lanes);
-            let mut sums = [[V::splat(0.0); M]; N];
-            if !fresh {
-                for n in 0..N {
-                    for m in 0..M {
-                        sums[n][m] = V::load(c_at(m, n));
-                    }
-                }
-            }
-            let mut a_at = a.data.add((column / lanes) * a.rows * lanes + column % lanes);
-            let mut b_at = b.data.add(block * b.rows * lanes);
-            for _ in 0..rows {
-                let mut right = [V::splat(0.0); N];
-                for n in 0..N {
-                    right[n] = V::load(b_at.add(n * b.rows * lanes));
-                }
-                for m in 0..M {
-                    let left = V::splat(*a_at.add(m));
-                    for n in 0..N {
-                        sums[n][m] = left.mul_add(right[n], sums[n][m]);
-                    }
-                }
-                a_at = a_at.add(lanes);
-                b_at = b_at.add(lanes);
-            }
+    // SAFETY: as the caller promised.
+    unsafe {
+        let c_at = |m: usize, n: usize| c.add(((block + n) * c_rows + column + m) * lanes);
+        let mut sums = [[V::splat(0.0); M]; N];
+        if !fresh {
             for n in 0..N {
                 for m in 0..M {
-                    sums[n][m].store(c_at(m, n));
+                    sums[n][m] = V::load(c_at(m, n));
                 }
             }
         }
-        column += M;
+        let place: [usize; M] = std::array::from_fn(|m| (column + m) / lanes * a.rows * lanes + (column + m) % lanes);
+        let mut a_at = a.data;
+        let mut b_at = b.data.add(block * b.rows * lanes);
+        for _ in 0..rows {
+            rank_one(&mut sums, |m| a_at.add(place[m]), b_at, b.rows * lanes);
+            a_at = a_at.add(lanes);
+            b_at = b_at.add(lanes);
+        }
+        ahead.step::<V>();
+        for n in 0..N {
+            for m in 0..M {
+                sums[n][m].store(c_at(m, n));
+            }
+        }
     }
+    M
 }

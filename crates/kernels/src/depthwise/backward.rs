@@ -2,7 +2,8 @@
 
 use super::ring::Ring;
 use super::taps::{Run, Tap, Taps, run};
-use super::{Depthwise, band};
+use super::{Depthwise, MAX_KERNEL, band};
+use crate::ahead::Ahead;
 use crate::epilogue::Mask;
 use crate::isa::Kernel;
 use crate::simd::Vector;
@@ -94,29 +95,11 @@ impl Kernel for Chunk<'_> {
         let bands = conv.height / self.band;
         let (image, first) = (self.chunk / bands, self.chunk % bands * self.band);
         let (x_data, dy_data) = self.scratch.split_at_mut(kernel * conv.ring_row(conv.width));
-        assert!(dy_data.len() >= kernel * conv.ring_row(conv.width_out()));
-        let mut x_ring = Ring {
-            from: &self.source,
-            image,
-            height: conv.height,
-            width: conv.width,
-            channels,
-            pad,
-            slots: kernel,
-            data: x_data.as_mut_ptr(),
-            next: 0,
-        };
-        let mut dy_ring = Ring {
-            from: &self.gradient,
-            image,
-            height: conv.height_out(),
-            width: conv.width_out(),
-            channels,
-            pad,
-            slots: kernel,
-            data: dy_data.as_mut_ptr(),
-            next: 0,
-        };
+        // Output rows whose window reaches input row y: from ceil((y + pad - kernel + 1) / stride) to (y + pad) / stride.
+        let lowest = |y: usize| -((pad as isize - y as isize).div_euclid(stride as isize));
+        let top = first as isize - pad as isize;
+        let mut x_ring = Ring::new::<V>(&self.source, conv.image_in(image), kernel, top, x_data);
+        let mut dy_ring = Ring::new::<V>(&self.gradient, conv.image_out(image), kernel, lowest(first), dy_data);
         let (sums, dw) = self.partials.split_at_mut(2 * width);
         dw.fill(0.0);
         let mut mask = Mask {
@@ -127,22 +110,30 @@ impl Kernel for Chunk<'_> {
             below: self.below,
             partials: sums.as_mut_ptr(),
         };
-        // Output rows whose window reaches input row y: from ceil((y + pad - kernel + 1) / stride) to (y + pad) / stride.
-        let lowest = |y: usize| -((pad as isize - y as isize).div_euclid(stride as isize));
-        // SAFETY: rings fit the scratch; taps stay inside padded rows.
+        // SAFETY: `sums` has that length, rows were checked, and taps stay inside padded rows.
         unsafe {
             mask.begin();
-            x_ring.begin(first as isize - pad as isize);
-            dy_ring.begin(lowest(first));
             for y in first..first + self.band {
                 dy_ring.fill::<V>(((y + pad) / stride) as isize);
-                input_row::<V>(conv, self.weights, &dy_ring, y, first, &mut mask);
+                let mut ahead = x_ring.ahead(dy_ring.ahead(Ahead::nothing()));
+                if y + 1 < first + self.band {
+                    ahead = mask.ahead(ahead, (y + 1 - first) * conv.width, conv.width);
+                }
+                input_row::<V>(conv, self.weights, &dy_ring, y, first, &mut mask, ahead);
                 // Each output row's weight gradient is gathered with the input row at its centre.
                 x_ring.fill::<V>((y + pad) as isize);
-                if y.is_multiple_of(stride) {
-                    let dy = dy_ring.row((y / stride) as isize).add(pad * width);
-                    let rows = |ky: usize| x_ring.row((y + ky) as isize - pad as isize);
-                    weight_rows::<V, _>(conv, dy, rows, dw.as_mut_ptr());
+                if !y.is_multiple_of(stride) {
+                    continue;
+                }
+                let dy = dy_ring.row((y / stride) as isize).add(pad * V::LANES);
+                let mut rows = [std::ptr::null(); MAX_KERNEL];
+                for ky in 0..kernel {
+                    rows[ky] = x_ring.row((y + ky) as isize - pad as isize);
+                }
+                for block in 0..channels.div_ceil(V::LANES) {
+                    let dy = dy.add(block * dy_ring.block_len());
+                    let rows = rows.map(|row: *const f32| row.wrapping_add(block * x_ring.block_len()));
+                    weight_row::<V>(conv, dy, rows, dw.as_mut_ptr().add(block * V::LANES));
                 }
             }
         }
@@ -158,9 +149,12 @@ unsafe fn input_row<V: Vector>(
     y: usize,
     first: usize,
     mask: &mut Mask,
+    ahead: Ahead,
 ) {
-    let (kernel, pad, channels, stride) = (conv.kernel, conv.kernel / 2, conv.channels, conv.stride);
-    let width = padded(channels);
+    let (kernel, pad, stride) = (conv.kernel, conv.kernel / 2, conv.stride);
+    let width = padded(conv.channels);
+    let calls = conv.width.div_ceil(7) * conv.channels.div_ceil(V::LANES);
+    let ahead = &mut ahead.within(calls);
     for class in 0..stride.min(conv.width) {
         let mut taps = Taps::new();
         for ky in (0..kernel).filter(|ky| (y + pad + stride * kernel - ky).is_multiple_of(stride)) {
@@ -168,7 +162,7 @@ unsafe fn input_row<V: Vector>(
             for kx in (0..kernel).filter(|kx| (class + pad + stride * kernel - kx).is_multiple_of(stride)) {
                 let column = (class as isize + pad as isize - kx as isize).div_euclid(stride as isize);
                 taps.push(Tap {
-                    pixels: row.wrapping_offset((column + pad as isize) * width as isize),
+                    pixels: row.wrapping_offset((column + pad as isize) * V::LANES as isize),
                     weights: weights.as_ptr().wrapping_add((ky * kernel + kx) * width),
                 });
             }
@@ -178,73 +172,62 @@ unsafe fn input_row<V: Vector>(
             in_step: 1,
             out_row: (y - first) * conv.width + class,
             out_step: stride,
-            channels,
+            channels: conv.channels,
+            block_len: dy.block_len(),
         };
         // SAFETY: columns lie in -pad ..= width_out - 1 + pad, inside the padded row.
-        unsafe { run::<V, _>(&taps, line, mask) };
+        unsafe { run::<V, _>(&taps, line, mask, ahead) };
     }
 }
 
-/// Adds one output row's share of the weight gradient: for all taps, dY times the pixels that the tap read.
+/// Adds one output row's share of one vector's weight gradient: for all taps, dY times the pixels that the tap read. As many
+/// taps at a time as there are registers for their sums.
 #[inline(always)]
-unsafe fn weight_rows<V: Vector, F: Fn(usize) -> *const f32>(conv: &Depthwise, dy: *const f32, row: F, dw: *mut f32) {
-    /// Pixels of dY that stay in the first-level cache while all taps and channels pass.
-    const PIXELS: usize = 16;
-    let kernel = conv.kernel;
-    for at in (0..conv.width_out()).step_by(PIXELS) {
-        let count = PIXELS.min(conv.width_out() - at);
-        // SAFETY: the caller's promise, as in the sweep.
-        unsafe {
-            match kernel {
-                3 => tap_rows::<V, 3, 3>(conv, dy, [row(0), row(1), row(2)], 0, at, count, dw),
-                5 => {
-                    tap_rows::<V, 5, 2>(conv, dy, [row(0), row(1)], 0, at, count, dw);
-                    tap_rows::<V, 5, 2>(conv, dy, [row(2), row(3)], 2, at, count, dw);
-                    tap_rows::<V, 5, 1>(conv, dy, [row(4)], 4, at, count, dw);
-                }
-                1 => tap_rows::<V, 1, 1>(conv, dy, [row(0)], 0, at, count, dw),
-                _ => (0..kernel).for_each(|ky| tap_rows::<V, 7, 1>(conv, dy, [row(ky)], ky, at, count, dw)),
+unsafe fn weight_row<V: Vector>(conv: &Depthwise, dy: *const f32, rows: [*const f32; MAX_KERNEL], dw: *mut f32) {
+    // SAFETY: the caller's promise, as in the sweep.
+    unsafe {
+        match conv.kernel {
+            1 => some_taps::<V, 1, 0, 1>(conv, dy, rows, dw),
+            3 => some_taps::<V, 3, 0, 9>(conv, dy, rows, dw),
+            5 => {
+                some_taps::<V, 5, 0, 13>(conv, dy, rows, dw);
+                some_taps::<V, 5, 13, 12>(conv, dy, rows, dw);
+            }
+            _ => {
+                some_taps::<V, 7, 0, 13>(conv, dy, rows, dw);
+                some_taps::<V, 7, 13, 12>(conv, dy, rows, dw);
+                some_taps::<V, 7, 25, 12>(conv, dy, rows, dw);
+                some_taps::<V, 7, 37, 12>(conv, dy, rows, dw);
             }
         }
     }
 }
 
+/// The taps `FIRST .. FIRST + N` of a kernel of side K.
 #[inline(always)]
-unsafe fn tap_rows<V: Vector, const K: usize, const R: usize>(
+unsafe fn some_taps<V: Vector, const K: usize, const FIRST: usize, const N: usize>(
     conv: &Depthwise,
     dy: *const f32,
-    rows: [*const f32; R],
-    first_ky: usize,
-    at: usize,
-    count: usize,
+    rows: [*const f32; MAX_KERNEL],
     dw: *mut f32,
 ) {
     let width = padded(conv.channels);
-    for block in 0..conv.channels.div_ceil(V::LANES) {
-        let channel = block * V::LANES;
-        // SAFETY: the caller's promise.
-        unsafe {
-            let to = |r: usize, k: usize| dw.add(((first_ky + r) * K + k) * width + channel);
-            let mut sums = [[V::splat(0.0); K]; R];
-            for r in 0..R {
-                for k in 0..K {
-                    sums[r][k] = V::load(to(r, k));
-                }
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [V::splat(0.0); N];
+        for i in 0..N {
+            sums[i] = V::load(dw.add((FIRST + i) * width));
+        }
+        for x in 0..conv.width_out() {
+            let dy = V::load(dy.add(x * V::LANES));
+            let at = x * conv.stride * V::LANES;
+            for i in 0..N {
+                let (ky, kx) = ((FIRST + i) / K, (FIRST + i) % K);
+                sums[i] = V::load(rows[ky].add(at + kx * V::LANES)).mul_add(dy, sums[i]);
             }
-            for x in at..at + count {
-                let dy = V::load(dy.add(x * width + channel));
-                for r in 0..R {
-                    let pixels = rows[r].add(x * conv.stride * width + channel);
-                    for k in 0..K {
-                        sums[r][k] = V::load(pixels.add(k * width)).mul_add(dy, sums[r][k]);
-                    }
-                }
-            }
-            for r in 0..R {
-                for k in 0..K {
-                    sums[r][k].store(to(r, k));
-                }
-            }
+        }
+        for i in 0..N {
+            sums[i].store(dw.add((FIRST + i) * width));
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::ring::Ring;
 use super::taps::{Run, Tap, Taps, run};
 use super::{Depthwise, band};
+use crate::ahead::Ahead;
 use crate::epilogue::{Epilogue, Measure, Store};
 use crate::isa::Kernel;
 use crate::simd::Vector;
@@ -94,46 +95,41 @@ impl Chunk<'_> {
     #[inline(always)]
     unsafe fn rows<V: Vector, E: Epilogue>(self, mut epilogue: E) {
         let conv = self.conv;
-        let (kernel, pad, channels) = (conv.kernel, conv.kernel / 2, conv.channels);
+        let (kernel, pad) = (conv.kernel, conv.kernel / 2);
         let bands = conv.height_out() / self.band;
         let (image, first) = (self.chunk / bands, self.chunk % bands * self.band);
-        assert!(self.scratch.len() >= kernel * conv.ring_row(conv.width));
-        let mut ring = Ring {
-            from: &self.source,
-            image,
-            height: conv.height,
-            width: conv.width,
-            channels,
-            pad,
-            slots: kernel,
-            data: self.scratch.as_mut_ptr(),
-            next: 0,
-        };
         let top = |y: usize| (y * conv.stride) as isize - pad as isize;
-        // SAFETY: the ring fits the scratch; taps stay inside a padded row, as width_out = (width - 1) / stride + 1.
-        unsafe {
-            ring.begin(top(first));
-            for y in first..first + self.band {
+        let mut ring = Ring::new::<V>(&self.source, conv.image_in(image), kernel, top(first), self.scratch);
+        for y in first..first + self.band {
+            // SAFETY: the source was checked; taps stay inside a padded row, as width_out = (width - 1) / stride + 1.
+            unsafe {
                 ring.fill::<V>(top(y) + kernel as isize - 1);
                 let mut taps = Taps::new();
                 for ky in 0..kernel {
                     let row = ring.row(top(y) + ky as isize);
                     for kx in 0..kernel {
                         taps.push(Tap {
-                            pixels: row.add(kx * padded(channels)),
-                            weights: self.weights.as_ptr().add((ky * kernel + kx) * padded(channels)),
+                            pixels: row.add(kx * V::LANES),
+                            weights: self.weights.as_ptr().add((ky * kernel + kx) * padded(conv.channels)),
                         });
                     }
                 }
-                let out_row = (y - first) * conv.width_out();
                 let line = Run {
                     outputs: conv.width_out(),
                     in_step: conv.stride,
-                    out_row,
+                    out_row: (y - first) * conv.width_out(),
                     out_step: 1,
-                    channels,
+                    channels: conv.channels,
+                    block_len: ring.block_len(),
                 };
-                run::<V, E>(&taps, line, &mut epilogue);
+                let next = self
+                    .out
+                    .get((y + 1 - first) * conv.width_out() * conv.channels..)
+                    .unwrap_or(&[]);
+                let row = next.len().min(conv.width_out() * conv.channels);
+                let ahead = ring.ahead(Ahead::nothing()).values(next.as_ptr(), row);
+                let ahead = &mut ahead.within(line.calls(V::LANES));
+                run::<V, E>(&taps, line, &mut epilogue, ahead);
             }
         }
     }

@@ -1,11 +1,11 @@
 //! Sums over taps, for one row of pixels: the inner loop of every depthwise sweep over pixels.
 
 use super::MAX_KERNEL;
+use crate::ahead::Ahead;
 use crate::epilogue::Epilogue;
-use crate::padded;
-use crate::simd::{MAX_LANES, Vector};
+use crate::simd::Vector;
 
-/// One tap: where its pixel of the first output stands, and its weights.
+/// One tap: where the first vector of its pixel of the first output stands, and its weights.
 #[derive(Clone, Copy)]
 pub(super) struct Tap {
     pub pixels: *const f32,
@@ -44,6 +44,15 @@ pub(super) struct Run {
     pub out_row: usize,
     pub out_step: usize,
     pub channels: usize,
+    /// Values from one vector's pixels to the next one's.
+    pub block_len: usize,
+}
+
+impl Run {
+    /// How often [`run`] fetches ahead, at least.
+    pub(super) fn calls(&self, lanes: usize) -> usize {
+        self.outputs.div_ceil(7) * self.channels.div_ceil(lanes)
+    }
 }
 
 /// Computes a run and hands it to the epilogue.
@@ -51,28 +60,35 @@ pub(super) struct Run {
 /// # Safety
 /// Taps point at pixels and weights that exist for the whole run; the epilogue accepts its rows.
 #[inline(always)]
-pub(super) unsafe fn run<V: Vector, E: Epilogue>(taps: &Taps, run: Run, epilogue: &mut E) {
+pub(super) unsafe fn run<V: Vector, E: Epilogue>(taps: &Taps, run: Run, epilogue: &mut E, ahead: &mut Ahead) {
     // SAFETY: the caller's promise.
     unsafe {
         match taps.len {
-            9 => pixels::<V, E, 9>(taps, run, epilogue),
-            25 => pixels::<V, E, 25>(taps, run, epilogue),
-            _ => pixels::<V, E, 0>(taps, run, epilogue),
+            9 => pixels::<V, E, 9>(taps, run, epilogue, ahead),
+            25 => pixels::<V, E, 25>(taps, run, epilogue, ahead),
+            _ => pixels::<V, E, 0>(taps, run, epilogue, ahead),
         }
     }
 }
 
 #[inline(always)]
-unsafe fn pixels<V: Vector, E: Epilogue, const TAPS: usize>(taps: &Taps, run: Run, epilogue: &mut E) {
-    let mut done = 0;
-    while done < run.outputs {
-        // SAFETY: `done + width <= outputs`.
-        unsafe {
-            done += match run.outputs - done {
-                left if left >= 7 => group::<V, E, TAPS, 7>(taps, run, done, epilogue),
-                left if left >= 4 => group::<V, E, TAPS, 4>(taps, run, done, epilogue),
-                left if left >= 2 => group::<V, E, TAPS, 2>(taps, run, done, epilogue),
-                _ => group::<V, E, TAPS, 1>(taps, run, done, epilogue),
+unsafe fn pixels<V: Vector, E: Epilogue, const TAPS: usize>(
+    taps: &Taps,
+    run: Run,
+    epilogue: &mut E,
+    ahead: &mut Ahead,
+) {
+    for block in 0..run.channels.div_ceil(V::LANES) {
+        let mut done = 0;
+        while done < run.outputs {
+            // SAFETY: `done + width <= outputs`.
+            unsafe {
+                done += match run.outputs - done {
+                    left if left >= 7 => group::<V, E, TAPS, 7>(taps, run, block, done, epilogue, ahead),
+                    left if left >= 4 => group::<V, E, TAPS, 4>(taps, run, block, done, epilogue, ahead),
+                    left if left >= 2 => group::<V, E, TAPS, 2>(taps, run, block, done, epilogue, ahead),
+                    _ => group::<V, E, TAPS, 1>(taps, run, block, done, epilogue, ahead),
+                }
             }
         }
     }
@@ -82,35 +98,26 @@ unsafe fn pixels<V: Vector, E: Epilogue, const TAPS: usize>(taps: &Taps, run: Ru
 unsafe fn group<V: Vector, E: Epilogue, const TAPS: usize, const M: usize>(
     taps: &Taps,
     run: Run,
+    block: usize,
     done: usize,
     epilogue: &mut E,
+    ahead: &mut Ahead,
 ) -> usize {
     let count = if TAPS > 0 { TAPS } else { taps.len };
-    let pixel = run.in_step * padded(run.channels);
-    for block in 0..run.channels.div_ceil(V::LANES) {
-        let at = block * V::LANES;
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mut sums = [V::splat(0.0); M];
-            for tap in &taps.list[..count] {
-                let weight = V::load(tap.weights.add(at));
-                let from = tap.pixels.add(done * pixel + at);
-                for m in 0..M {
-                    sums[m] = V::load(from.add(m * pixel)).mul_add(weight, sums[m]);
-                }
-            }
-            let mut results = [[0.0f32; MAX_LANES]; M];
+    let pixel = run.in_step * V::LANES;
+    let first = block * run.block_len + done * pixel;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [V::splat(0.0); M];
+        for tap in &taps.list[..count] {
+            let weight = V::load(tap.weights.add(block * V::LANES));
+            let from = tap.pixels.add(first);
             for m in 0..M {
-                sums[m].store(results.as_mut_ptr().cast::<f32>().add(m * V::LANES));
+                sums[m] = V::load(from.add(m * pixel)).mul_add(weight, sums[m]);
             }
-            epilogue.take::<V>(
-                results.as_ptr().cast(),
-                M,
-                run.out_row + done * run.out_step,
-                run.out_step,
-                block,
-            );
         }
+        ahead.step::<V>();
+        epilogue.take::<V, M>(sums, M, run.out_row + done * run.out_step, run.out_step, block);
     }
     M
 }

@@ -19,6 +19,11 @@ impl Vector for Avx512 {
     const REGISTERS: usize = 32;
 
     #[inline(always)]
+    unsafe fn prefetch(at: *const u8) {
+        // Into the second level: a tile's rows would push the packed weights out of the first.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
+    #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         Self(unsafe { _mm512_set1_ps(value) })
     }

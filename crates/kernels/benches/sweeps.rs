@@ -1,0 +1,228 @@
+//! Every convolution sweep at shapes of MNASNet-B1, 224 pixels: `cargo bench -p mnasnet-kernels`, e.g. with `-- depthwise`.
+//! `MNASNET_ISA` and `RAYON_NUM_THREADS` choose what runs; the item rate counts multiply-adds.
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use mnasnet_kernels::dense::{self, Dense, Input};
+use mnasnet_kernels::depthwise::{self, Depthwise};
+use mnasnet_kernels::{Isa, Moments, Sink, Sums, Workspace};
+use support::{Activation, OutputGradient, Random};
+
+const IMAGES: usize = 4;
+
+/// (C_in, C_out, side) of pointwise units, from the first to the last stage.
+const POINTWISE: [(usize, usize, usize); 8] = [
+    (32, 16, 112),
+    (16, 48, 112),
+    (24, 72, 56),
+    (120, 40, 28),
+    (80, 480, 14),
+    (480, 80, 14),
+    (192, 1152, 7),
+    (1152, 320, 7),
+];
+
+/// (kernel, stride, channels, side) of depthwise units.
+const DEPTHWISE: [(usize, usize, usize, usize); 7] = [
+    (3, 1, 32, 112),
+    (3, 2, 48, 112),
+    (3, 1, 72, 56),
+    (5, 2, 72, 56),
+    (5, 1, 120, 28),
+    (3, 1, 480, 14),
+    (5, 1, 1152, 7),
+];
+
+const STEM: Dense = Dense {
+    kernel: 3,
+    stride: 2,
+    c_in: 3,
+    c_out: 32,
+    height: 224,
+    width: 224,
+};
+
+fn main() {
+    divan::main();
+}
+
+/// A dense convolution's operands.
+struct DenseCase {
+    isa: Isa,
+    conv: Dense,
+    workspace: Workspace,
+    input: Activation,
+    output: OutputGradient,
+    weight: Vec<f32>,
+    packed: Vec<f32>,
+    y: Vec<f32>,
+}
+
+impl DenseCase {
+    fn new(conv: Dense) -> Self {
+        let random = &mut Random::new(1);
+        Self {
+            isa: Isa::detect().expect("the instruction set is there"),
+            workspace: Workspace::new(conv.needs(IMAGES, true), rayon::current_num_threads()),
+            input: Activation::new(random, conv.rows_in(IMAGES), conv.c_in, true),
+            output: OutputGradient::new(random, conv.rows_out(IMAGES), conv.c_out),
+            weight: random.values(conv.depth() * conv.c_out),
+            packed: vec![0.0; dense::packed_len(&conv)],
+            y: vec![0.0; conv.rows_out(IMAGES) * conv.c_out],
+            conv,
+        }
+    }
+
+    fn multiply_adds(&self) -> usize {
+        self.y.len() * self.conv.depth()
+    }
+
+    fn forward(&mut self, bencher: Bencher, input: Option<Input>) {
+        dense::pack(self.isa, &self.conv, &self.weight, &mut self.packed);
+        let mut moments = Moments::new(self.conv.c_out);
+        let bencher = bencher.counter(ItemsCount::new(self.multiply_adds()));
+        let input = input.unwrap_or(Input::Values(self.input.source()));
+        let (conv, workspace, out) = (&self.conv, &mut self.workspace, &mut self.y);
+        bencher.bench_local(|| {
+            let moments = Some(&mut moments);
+            dense::forward(self.isa, workspace, conv, IMAGES, input, &self.packed, out, moments);
+        });
+    }
+}
+
+fn pointwise((c_in, c_out, side): (usize, usize, usize)) -> DenseCase {
+    DenseCase::new(Dense {
+        kernel: 1,
+        stride: 1,
+        c_in,
+        c_out,
+        height: side,
+        width: side,
+    })
+}
+
+#[divan::bench(args = POINTWISE)]
+fn pointwise_forward(bencher: Bencher, shape: (usize, usize, usize)) {
+    pointwise(shape).forward(bencher, None);
+}
+
+#[divan::bench(args = POINTWISE)]
+fn pointwise_backward(bencher: Bencher, shape: (usize, usize, usize)) {
+    let mut case = pointwise(shape);
+    dense::pack_transposed(case.isa, &case.conv, &case.weight, &mut case.packed);
+    let mut sums = Sums::new(case.conv.c_in);
+    let mut dx = vec![0.0; case.input.raw.len()];
+    let bencher = bencher.counter(ItemsCount::new(2 * case.multiply_adds()));
+    let (input, gradient) = (Input::Values(case.input.source()), case.output.gradient());
+    let (isa, conv, workspace, packed) = (case.isa, &case.conv, &mut case.workspace, &case.packed);
+    let (below, dw) = (Some(case.input.below()), &mut case.weight);
+    bencher.bench_local(|| {
+        let (out, accumulate) = (&mut dx, false);
+        let sink = Sink { out, accumulate, below };
+        dense::backward(
+            isa, workspace, conv, IMAGES, input, gradient, packed, sink, &mut sums, dw,
+        );
+    });
+}
+
+fn photos() -> Vec<u8> {
+    (0..STEM.rows_in(IMAGES) * 3).map(|i| (i * 31 % 251) as u8).collect()
+}
+
+fn bytes(pixels: &[u8]) -> Input<'_> {
+    Input::Bytes {
+        pixels,
+        scale: [0.01; 3],
+        shift: [-1.0; 3],
+    }
+}
+
+#[divan::bench]
+fn stem_forward(bencher: Bencher) {
+    DenseCase::new(STEM).forward(bencher, Some(bytes(&photos())));
+}
+
+#[divan::bench]
+fn stem_weight_gradient(bencher: Bencher) {
+    let (mut case, pixels) = (DenseCase::new(STEM), photos());
+    let bencher = bencher.counter(ItemsCount::new(case.multiply_adds()));
+    let gradient = case.output.gradient();
+    bencher.bench_local(|| {
+        let (workspace, dw) = (&mut case.workspace, &mut case.weight);
+        dense::weight_gradient(case.isa, workspace, &STEM, IMAGES, bytes(&pixels), gradient, dw);
+    });
+}
+
+/// A depthwise convolution's operands.
+struct DepthwiseCase {
+    isa: Isa,
+    conv: Depthwise,
+    workspace: Workspace,
+    input: Activation,
+    output: OutputGradient,
+    packed: Vec<f32>,
+    y: Vec<f32>,
+}
+
+fn case((kernel, stride, channels, side): (usize, usize, usize, usize)) -> DepthwiseCase {
+    let random = &mut Random::new(1);
+    let conv = Depthwise {
+        kernel,
+        stride,
+        channels,
+        height: side,
+        width: side,
+    };
+    let mut packed = vec![0.0; conv.packed_len()];
+    depthwise::pack(&conv, &random.values(kernel * kernel * channels), &mut packed);
+    DepthwiseCase {
+        isa: Isa::detect().expect("the instruction set is there"),
+        workspace: Workspace::new(conv.needs(IMAGES, true), rayon::current_num_threads()),
+        input: Activation::new(random, conv.rows_in(IMAGES), channels, true),
+        output: OutputGradient::new(random, conv.rows_out(IMAGES), channels),
+        packed,
+        y: vec![0.0; conv.rows_out(IMAGES) * channels],
+        conv,
+    }
+}
+
+#[divan::bench(args = DEPTHWISE)]
+fn depthwise_forward(bencher: Bencher, shape: (usize, usize, usize, usize)) {
+    let mut case = case(shape);
+    let mut moments = Moments::new(case.conv.channels);
+    let multiply_adds = case.y.len() * case.conv.kernel * case.conv.kernel;
+    let DepthwiseCase {
+        isa,
+        conv,
+        workspace,
+        input,
+        packed,
+        y,
+        ..
+    } = &mut case;
+    bencher.counter(ItemsCount::new(multiply_adds)).bench_local(|| {
+        let source = input.source();
+        depthwise::forward(*isa, workspace, conv, IMAGES, source, packed, y, Some(&mut moments));
+    });
+}
+
+#[divan::bench(args = DEPTHWISE)]
+fn depthwise_backward(bencher: Bencher, shape: (usize, usize, usize, usize)) {
+    let mut case = case(shape);
+    let mut sums = Sums::new(case.conv.channels);
+    let mut dx = vec![0.0; case.input.raw.len()];
+    let mut dw = vec![0.0; case.conv.kernel * case.conv.kernel * case.conv.channels];
+    let multiply_adds = 2 * case.y.len() * case.conv.kernel * case.conv.kernel;
+    let (source, gradient, below) = (case.input.source(), case.output.gradient(), Some(case.input.below()));
+    let (isa, conv, workspace, packed) = (case.isa, &case.conv, &mut case.workspace, &case.packed);
+    bencher.counter(ItemsCount::new(multiply_adds)).bench_local(|| {
+        let (out, accumulate) = (&mut dx, false);
+        let sink = Sink { out, accumulate, below };
+        depthwise::backward(
+            isa, workspace, conv, IMAGES, source, gradient, packed, sink, &mut sums, &mut dw,
+        );
+    });
+}

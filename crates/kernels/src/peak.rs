@@ -1,0 +1,70 @@
+//! What this machine can do at best, measured on the spot: the rates that sweeps are judged against.
+//!
+//! Both use every thread of the current rayon pool and take the best of several runs, as other programs only slow a run down.
+
+use crate::Isa;
+use crate::isa::Kernel;
+use crate::simd::Vector;
+use rayon::prelude::*;
+use std::hint::black_box;
+use std::time::Instant;
+
+const RUNS: usize = 8;
+
+fn best_seconds(mut run: impl FnMut()) -> f64 {
+    let mut once = || {
+        let start = Instant::now();
+        run();
+        start.elapsed().as_secs_f64()
+    };
+    once();
+    (0..RUNS).map(|_| once()).fold(f64::INFINITY, f64::min)
+}
+
+/// Multiply-adds a second that never leave the registers.
+pub fn multiply_adds_per_second(isa: Isa) -> f64 {
+    const ROUNDS: usize = 1 << 21;
+    // SAFETY: the kernel has no pointers.
+    let seconds = best_seconds(|| drop(rayon::broadcast(|_| unsafe { isa.run(Chains(ROUNDS)) })));
+    (ROUNDS * CHAINS * isa.lanes() * rayon::current_num_threads()) as f64 / seconds
+}
+
+/// Sums that grow independently: two pipes times a latency of four or five cycles, and registers to spare.
+const CHAINS: usize = 10;
+
+struct Chains(usize);
+
+impl Kernel for Chains {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let mut out = [0.0f32; crate::simd::MAX_LANES];
+        // SAFETY: `out` holds the longest vector.
+        unsafe {
+            let (factor, term) = (V::splat(black_box(0.5)), V::splat(black_box(1.0)));
+            let mut sums = [term; CHAINS];
+            for _ in 0..self.0 {
+                for sum in &mut sums {
+                    *sum = sum.mul_add(factor, term);
+                }
+            }
+            let total = sums.into_iter().fold(V::splat(0.0), |total, sum| total.add(sum));
+            total.store(out.as_mut_ptr());
+        }
+        black_box(out);
+    }
+}
+
+/// Bytes a second, read and written together, of copies that no cache holds.
+pub fn copied_bytes_per_second() -> f64 {
+    /// Values that each thread copies: 64 MiB.
+    const VALUES: usize = 16 << 20;
+    let threads = rayon::current_num_threads();
+    let from = vec![1.0f32; threads * VALUES];
+    let mut to = vec![0.0f32; threads * VALUES];
+    let seconds = best_seconds(|| {
+        let pairs = to.par_chunks_mut(VALUES).zip(from.par_chunks(VALUES));
+        pairs.for_each(|(to, from)| to.copy_from_slice(from));
+        black_box(&mut to);
+    });
+    (2 * threads * VALUES * size_of::<f32>()) as f64 / seconds
+}
