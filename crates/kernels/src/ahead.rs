@@ -32,16 +32,16 @@ impl Ahead {
 
     /// Adds `rows` of `channels` values to what is fetched.
     pub(crate) fn rows(mut self, from: &impl Rows, rows: Range<usize>, channels: usize) -> Self {
-        for values in from.memory(rows, channels).into_iter().flatten() {
-            self = self.values(values.as_ptr(), values.len());
+        for bytes in from.memory(rows, channels).into_iter().flatten() {
+            self = self.values(bytes.as_ptr(), bytes.len());
         }
         self
     }
 
     /// Adds `count` values, to be read or written.
-    pub(crate) fn values(mut self, from: *const f32, count: usize) -> Self {
+    pub(crate) fn values<T>(mut self, from: *const T, count: usize) -> Self {
         if self.left < self.stretches.len() && count > 0 {
-            self.stretches[self.left] = (from.cast(), count * size_of::<f32>());
+            self.stretches[self.left] = (from.cast(), count * size_of::<T>());
             self.left += 1;
         }
         self

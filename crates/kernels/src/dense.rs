@@ -35,9 +35,11 @@ pub struct Dense {
 
 /// What a dense convolution reads.
 #[derive(Clone, Copy)]
-pub enum Input<'a> {
+pub enum Input<'a, E = f32> {
     /// An activation `[N * H * W, C_in]`.
-    Values(Source<'a>),
+    Values(Source<'a, E>),
+    /// An image `[N * H * W, 3]` that is normalised already, whatever activations are stored in.
+    Image(Source<'a>),
     /// Image bytes `[N, H, W, 3]`, read as `scale[c] * byte + shift[c]`.
     Bytes {
         /// The bytes.

@@ -1,8 +1,9 @@
 //! What happens to results while they are still in registers.
 
+use crate::Element;
 use crate::ahead::Ahead;
 use crate::padded;
-use crate::simd::{Vector, load, store};
+use crate::simd::Vector;
 
 /// Takes finished vectors of an operation.
 pub(crate) trait Epilogue {
@@ -23,14 +24,14 @@ pub(crate) trait Epilogue {
 }
 
 /// Stores, nothing else.
-pub(crate) struct Store {
-    pub out: *mut f32,
+pub(crate) struct Store<E> {
+    pub out: *mut E,
     pub channels: usize,
 }
 
 /// Stores, and gathers a chunk's sums for [`crate::Moments`].
-pub(crate) struct Measure {
-    pub out: *mut f32,
+pub(crate) struct Measure<E> {
+    pub out: *mut E,
     pub channels: usize,
     /// Shift, sum, sum of squares: `3 * padded(channels)`.
     pub partials: *mut f32,
@@ -40,9 +41,9 @@ pub(crate) struct Measure {
 
 /// What a gradient sweep knows of the unit below, whose normalised output it differentiates.
 #[derive(Clone, Copy)]
-pub struct Below<'a> {
+pub struct Below<'a, E = f32> {
     /// Raw output `[rows, C]`.
-    pub raw: &'a [f32],
+    pub raw: &'a [E],
     /// Batch norm's factor, padded.
     pub scale: &'a [f32],
     /// Batch norm's shift, padded.
@@ -54,16 +55,16 @@ pub struct Below<'a> {
 }
 
 /// Where a gradient sweep leaves the gradient of its input.
-pub struct Sink<'a> {
+pub struct Sink<'a, E = f32> {
     /// `[rows, C]`.
-    pub out: &'a mut [f32],
+    pub out: &'a mut [E],
     /// Add to what `out` holds (another reader's gradient) before anything else.
     pub accumulate: bool,
     /// Masks the gradient and gathers [`crate::Sums`]; without it the gradient is stored as it is.
-    pub below: Option<Below<'a>>,
+    pub below: Option<Below<'a, E>>,
 }
 
-impl Sink<'_> {
+impl<E: Element> Sink<'_, E> {
     pub(crate) fn check(&self, rows: usize, channels: usize) {
         assert!(self.out.len() >= rows * channels);
         if let Some(below) = self.below {
@@ -76,20 +77,20 @@ impl Sink<'_> {
 }
 
 /// A chunk of a [`Sink`]: its rows of `out`, all rows of `below`.
-pub(crate) struct Mask<'a> {
-    pub out: *mut f32,
+pub(crate) struct Mask<'a, E> {
+    pub out: *mut E,
     /// Row of the whole activation that `out` starts with.
     pub first_row: usize,
     pub channels: usize,
     pub accumulate: bool,
-    pub below: Option<Below<'a>>,
+    pub below: Option<Below<'a, E>>,
     /// Sums of dZ and of dZ times centred Y: `2 * padded(channels)`.
     pub partials: *mut f32,
 }
 
 // SAFETY of the blocks below: the trait's contract; per-channel vectors are padded.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Epilogue for Store {
+impl<E: Element> Epilogue for Store<E> {
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
         &mut self,
@@ -103,14 +104,14 @@ impl Epilogue for Store {
         let (first, step) = (row * self.channels + block * V::LANES, step * self.channels);
         for i in 0..M {
             if i < count {
-                unsafe { store(values[i], self.out.add(first + i * step), lanes) };
+                unsafe { E::store(values[i], self.out.add(first + i * step), lanes) };
             }
         }
     }
 }
 
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Epilogue for Measure {
+impl<E: Element> Epilogue for Measure<E> {
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
         &mut self,
@@ -135,7 +136,7 @@ impl Epilogue for Measure {
             let step = step * self.channels;
             for i in 0..M {
                 if i < count {
-                    store(values[i], to.add(i * step), lanes);
+                    E::store(values[i], to.add(i * step), lanes);
                     let centred = values[i].sub(shift);
                     first = first.add(centred);
                     second = centred.mul_add(centred, second);
@@ -147,7 +148,7 @@ impl Epilogue for Measure {
     }
 }
 
-impl Mask<'_> {
+impl<E: Element> Mask<'_, E> {
     /// Adds what `count` rows from `row` on will be written to.
     pub(crate) fn ahead(&self, ahead: Ahead, row: usize, count: usize) -> Ahead {
         ahead.values(self.out.wrapping_add(row * self.channels), count * self.channels)
@@ -164,7 +165,7 @@ impl Mask<'_> {
 }
 
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Epilogue for Mask<'_> {
+impl<E: Element> Epilogue for Mask<'_, E> {
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
         &mut self,
@@ -183,11 +184,11 @@ impl Epilogue for Mask<'_> {
                     if i < count {
                         let to = self.out.add(first + i * step);
                         let dz = if self.accumulate {
-                            values[i].add(load(to, lanes))
+                            values[i].add(E::load(to, lanes))
                         } else {
                             values[i]
                         };
-                        store(dz, to, lanes);
+                        E::store(dz, to, lanes);
                     }
                 }
                 return;
@@ -204,13 +205,13 @@ impl Epilogue for Mask<'_> {
                     let to = self.out.add(first + i * step);
                     let mut dz = values[i];
                     if self.accumulate {
-                        dz = dz.add(load(to, lanes));
+                        dz = dz.add(E::load(to, lanes));
                     }
-                    let y: V = load(raw.add(first + i * step), lanes);
+                    let y: V = E::load(raw.add(first + i * step), lanes);
                     if below.relu {
                         dz = dz.where_positive(y.mul_add(scale, shift));
                     }
-                    store(dz, to, lanes);
+                    E::store(dz, to, lanes);
                     sums = sums.add(dz);
                     centred = dz.mul_add(y.sub(mean), centred);
                 }

@@ -15,6 +15,9 @@ enum Kind {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// With AVX512_BF16, for rounding alone: its dot product is slower than float32's.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
 }
 
 /// Why a forced choice cannot be had.
@@ -40,7 +43,7 @@ pub(crate) trait Kernel {
 }
 
 impl Isa {
-    /// The environment variable that forces a choice: `portable`, `avx2` or `avx512`.
+    /// The environment variable that forces a choice: `portable`, `avx2`, `avx512` or `avx512bf16`.
     pub const VARIABLE: &'static str = "MNASNET_ISA";
 
     /// The best instruction set of this machine, or the one that [`Isa::VARIABLE`] names.
@@ -71,8 +74,14 @@ impl Isa {
             if avx2 {
                 all.push(Kind::Avx2);
             }
-            if avx2 && is_x86_feature_detected!("avx512f") {
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl");
+            if avx2 && avx512 {
                 all.push(Kind::Avx512);
+                if is_x86_feature_detected!("avx512bf16") {
+                    all.push(Kind::Avx512Bf16);
+                }
             }
         }
         all.into_iter().map(Isa).collect()
@@ -87,6 +96,8 @@ impl Isa {
             Kind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Bf16 => "avx512bf16",
         }
     }
 
@@ -98,7 +109,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => crate::simd::Avx2::LANES,
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => crate::simd::Avx512::LANES,
+            Kind::Avx512 | Kind::Avx512Bf16 => crate::simd::Avx512::<false>::LANES,
         }
     }
 
@@ -114,10 +125,16 @@ impl Isa {
             unsafe { kernel.run::<crate::simd::Avx2>() }
         }
         #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
         unsafe fn avx512<K: Kernel>(kernel: K) {
             // SAFETY: as above.
-            unsafe { kernel.run::<crate::simd::Avx512>() }
+            unsafe { kernel.run::<crate::simd::Avx512<false>>() }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
+        unsafe fn avx512bf16<K: Kernel>(kernel: K) {
+            // SAFETY: as above.
+            unsafe { kernel.run::<crate::simd::Avx512<true>>() }
         }
         // SAFETY: a value of this type exists only where its instruction set was detected.
         unsafe {
@@ -128,6 +145,8 @@ impl Isa {
                 Kind::Avx2 => avx2(kernel),
                 #[cfg(target_arch = "x86_64")]
                 Kind::Avx512 => avx512(kernel),
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx512Bf16 => avx512bf16(kernel),
             }
         }
     }

@@ -17,17 +17,21 @@ mod ahead;
 pub mod batch_norm;
 pub mod dense;
 pub mod depthwise;
+mod element;
 mod epilogue;
 mod isa;
+mod memory;
 pub mod peak;
-pub mod simd;
+mod simd;
 pub mod spatial;
 mod tile;
 mod workspace;
 
 pub use batch_norm::{Moments, Sums};
+pub use element::{Element, bf16};
 pub use epilogue::{Below, Sink};
 pub use isa::{Isa, IsaError};
+pub use memory::Memory;
 pub use tile::{Gradient, Source};
 pub use workspace::{Needs, Workspace};
 

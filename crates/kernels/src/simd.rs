@@ -1,5 +1,7 @@
 //! Vectors of float32: one trait, one file for each instruction set.
 
+use half::bf16;
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -20,7 +22,7 @@ pub const MAX_LANES: usize = 16;
 /// # Safety
 /// All methods need the instruction set that the type stands for. They are `#[inline(always)]` so that they end up inside
 /// a function that enables it. Loads and stores need no alignment.
-pub(crate) trait Vector: Copy {
+pub trait Vector: Copy {
     /// Values in a vector; divides [`MAX_LANES`].
     const LANES: usize;
     /// Architectural vector registers, which decide the size of register tiles.
@@ -36,6 +38,14 @@ pub(crate) trait Vector: Copy {
     unsafe fn store(self, to: *mut f32);
     /// Writes the first `count < LANES` values.
     unsafe fn store_part(self, to: *mut f32, count: usize);
+    /// Reads `LANES` bfloat16 values.
+    unsafe fn load_bf16(from: *const bf16) -> Self;
+    /// Reads `count < LANES` bfloat16 values; the other lanes are zero.
+    unsafe fn load_bf16_part(from: *const bf16, count: usize) -> Self;
+    /// Writes `LANES` values as bfloat16, rounded to nearest, ties to even; NaN stays NaN.
+    unsafe fn store_bf16(self, to: *mut bf16);
+    /// The same for the first `count < LANES` values.
+    unsafe fn store_bf16_part(self, to: *mut bf16, count: usize);
     /// Asks for the cache line of an address, which need not be valid; nothing where there is no such instruction.
     unsafe fn prefetch(_at: *const u8) {}
     /// `self + other`.
@@ -50,36 +60,4 @@ pub(crate) trait Vector: Copy {
     unsafe fn at_least(self, floor: Self) -> Self;
     /// `self` where `test > 0`, else zero.
     unsafe fn where_positive(self, test: Self) -> Self;
-}
-
-/// Reads `lanes` values, a whole vector's or fewer.
-///
-/// # Safety
-/// They are readable, and the instruction set is there.
-#[inline(always)]
-pub(crate) unsafe fn load<V: Vector>(from: *const f32, lanes: usize) -> V {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if lanes == V::LANES {
-            V::load(from)
-        } else {
-            V::load_part(from, lanes)
-        }
-    }
-}
-
-/// Writes the first `lanes` values, a whole vector's or fewer.
-///
-/// # Safety
-/// There is room for them, and the instruction set is there.
-#[inline(always)]
-pub(crate) unsafe fn store<V: Vector>(value: V, to: *mut f32, lanes: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if lanes == V::LANES {
-            value.store(to)
-        } else {
-            value.store_part(to, lanes)
-        }
-    }
 }

@@ -4,7 +4,7 @@ use crate::epilogue::{Epilogue, Mask};
 use crate::isa::Kernel;
 use crate::simd::Vector;
 use crate::tile::{Place, Rows};
-use crate::{Isa, Needs, Sink, Source, Sums, Workspace, padded};
+use crate::{Element, Isa, Needs, Sink, Source, Sums, Workspace, padded};
 use rayon::prelude::*;
 
 /// Memory for any sweep of this module.
@@ -16,10 +16,10 @@ pub fn needs(images: usize, channels: usize) -> Needs {
 }
 
 /// Mean of `source` over the `pixels` of each image: `[N, C]`.
-pub fn mean(
+pub fn mean<E: Element>(
     isa: Isa,
     workspace: &mut Workspace,
-    source: Source,
+    source: Source<E>,
     images: usize,
     pixels: usize,
     channels: usize,
@@ -38,11 +38,11 @@ pub fn mean(
 
 /// Sum of `other * source` over the pixels of each image: `[N, C]`. `other` is `[rows, C]`.
 #[allow(clippy::too_many_arguments)]
-pub fn dot(
+pub fn dot<E: Element>(
     isa: Isa,
     workspace: &mut Workspace,
-    other: &[f32],
-    source: Source,
+    other: &[E],
+    source: Source<E>,
     images: usize,
     pixels: usize,
     channels: usize,
@@ -60,11 +60,11 @@ pub fn dot(
     );
 }
 
-fn reduce(
+fn reduce<E: Element>(
     isa: Isa,
     workspace: &mut Workspace,
-    other: Option<&[f32]>,
-    source: Source,
+    other: Option<&[E]>,
+    source: Source<E>,
     (images, pixels, channels): (usize, usize, usize),
     factor: f32,
     out: &mut [f32],
@@ -75,7 +75,8 @@ fn reduce(
         .par_chunks_mut(channels)
         .enumerate()
         .for_each(|(image, out)| {
-            let scratch = &mut scratch.area()[..2 * padded(channels)];
+            let mut area = scratch.area();
+            let scratch = &mut area.values_mut()[..2 * padded(channels)];
             // SAFETY: lengths were checked, the scratch has two rows.
             unsafe {
                 isa.run(Reduce {
@@ -97,7 +98,7 @@ fn reduce(
 /// # Safety
 /// The row exists; `to` has room for the padded channels.
 #[inline(always)]
-unsafe fn read_row<V: Vector>(source: &Source, row: usize, image: usize, channels: usize, to: &mut [f32]) {
+unsafe fn read_row<V: Vector>(source: &impl Rows, row: usize, image: usize, channels: usize, to: &mut [f32]) {
     let place = Place {
         to: to.as_mut_ptr(),
         row: 0,
@@ -107,9 +108,9 @@ unsafe fn read_row<V: Vector>(source: &Source, row: usize, image: usize, channel
     unsafe { source.read::<V>(row..row + 1, image, channels, place) };
 }
 
-struct Reduce<'a> {
-    other: Option<&'a [f32]>,
-    source: Source<'a>,
+struct Reduce<'a, E> {
+    other: Option<&'a [E]>,
+    source: Source<'a, E>,
     image: usize,
     pixels: usize,
     channels: usize,
@@ -118,7 +119,7 @@ struct Reduce<'a> {
     scratch: &'a mut [f32],
 }
 
-impl Kernel for Reduce<'_> {
+impl<E: Element> Kernel for Reduce<'_, E> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let channels = self.channels;
@@ -135,11 +136,7 @@ impl Kernel for Reduce<'_> {
                     if let Some(other) = self.other {
                         let other = other.as_ptr().add(at * channels + c);
                         let lanes = V::LANES.min(channels - c);
-                        x = x.mul(if lanes == V::LANES {
-                            V::load(other)
-                        } else {
-                            V::load_part(other, lanes)
-                        });
+                        x = x.mul(E::load(other, lanes));
                     }
                     x.add(V::load(sums.as_ptr().add(c))).store(sums.as_mut_ptr().add(c));
                 }
@@ -156,7 +153,7 @@ impl Kernel for Reduce<'_> {
 ///
 /// `mean_gradient` is `[N, C]`; with a `gate` `[N, padded(C)]`, `sink.out` holds the gradient of the gated value.
 #[allow(clippy::too_many_arguments)]
-pub fn spread(
+pub fn spread<E: Element>(
     isa: Isa,
     workspace: &mut Workspace,
     mean_gradient: &[f32],
@@ -164,7 +161,7 @@ pub fn spread(
     images: usize,
     pixels: usize,
     channels: usize,
-    sink: Sink,
+    sink: Sink<E>,
     sums: &mut Sums,
 ) {
     sink.check(images * pixels, channels);
@@ -177,7 +174,8 @@ pub fn spread(
         .zip(partials.par_chunks_mut(partial))
         .enumerate()
         .for_each(|(image, (out, partials))| {
-            let scratch = &mut scratch.area()[..padded(channels)];
+            let mut area = scratch.area();
+            let scratch = &mut area.values_mut()[..padded(channels)];
             for (slot, &gradient) in scratch.iter_mut().zip(&mean_gradient[image * channels..][..channels]) {
                 *slot = gradient / pixels as f32;
             }
@@ -206,14 +204,14 @@ pub fn spread(
     sums.merge(partials, partial);
 }
 
-struct Spread<'a> {
+struct Spread<'a, E> {
     gradient: &'a [f32],
     gate: Option<&'a [f32]>,
     pixels: usize,
-    mask: Mask<'a>,
+    mask: Mask<'a, E>,
 }
 
-impl Kernel for Spread<'_> {
+impl<E: Element> Kernel for Spread<'_, E> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let mut mask = self.mask;
@@ -228,11 +226,7 @@ impl Kernel for Spread<'_> {
                     if let Some(gate) = self.gate {
                         let from = mask.out.add(pixel * channels + c);
                         let lanes = V::LANES.min(channels - c);
-                        let gated = if lanes == V::LANES {
-                            V::load(from)
-                        } else {
-                            V::load_part(from, lanes)
-                        };
+                        let gated: V = E::load(from, lanes);
                         dx = gated.mul_add(V::load(gate.as_ptr().add(c)), dx);
                     }
                     mask.take::<V, 1>([dx], 1, pixel, 1, b);
@@ -243,7 +237,15 @@ impl Kernel for Spread<'_> {
 }
 
 /// `out = a + b`, `[rows, C]`.
-pub fn add(isa: Isa, workspace: &mut Workspace, a: Source, b: Source, rows: usize, channels: usize, out: &mut [f32]) {
+pub fn add<E: Element>(
+    isa: Isa,
+    workspace: &mut Workspace,
+    a: Source<E>,
+    b: Source<E>,
+    rows: usize,
+    channels: usize,
+    out: &mut [E],
+) {
     /// Rows in a chunk.
     const ROWS: usize = 512;
     a.check(0, rows, channels);
@@ -254,7 +256,8 @@ pub fn add(isa: Isa, workspace: &mut Workspace, a: Source, b: Source, rows: usiz
         .par_chunks_mut(ROWS * channels)
         .enumerate()
         .for_each(|(chunk, out)| {
-            let scratch = &mut scratch.area()[..2 * padded(channels)];
+            let mut area = scratch.area();
+            let scratch = &mut area.values_mut()[..2 * padded(channels)];
             // SAFETY: lengths were checked, the scratch has two rows.
             unsafe {
                 isa.run(Add {
@@ -269,16 +272,16 @@ pub fn add(isa: Isa, workspace: &mut Workspace, a: Source, b: Source, rows: usiz
         });
 }
 
-struct Add<'a> {
-    a: Source<'a>,
-    b: Source<'a>,
+struct Add<'a, E> {
+    a: Source<'a, E>,
+    b: Source<'a, E>,
     first: usize,
     channels: usize,
-    out: &'a mut [f32],
+    out: &'a mut [E],
     scratch: &'a mut [f32],
 }
 
-impl Kernel for Add<'_> {
+impl<E: Element> Kernel for Add<'_, E> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let channels = self.channels;
@@ -290,7 +293,7 @@ impl Kernel for Add<'_> {
                 read_row::<V>(&self.b, self.first + row, 0, channels, right);
             }
             for ((out, left), right) in out.iter_mut().zip(left.iter()).zip(right.iter()) {
-                *out = left + right;
+                *out = E::from_f32(left + right);
             }
         }
     }

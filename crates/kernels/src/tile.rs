@@ -4,15 +4,16 @@
 //! a block is one vector, so a tile serves as the left factor (single values are broadcast), as the right factor (vectors are
 //! loaded), and as the transposed left factor, without another copy. Packed weights have the same layout with R = K.
 
+use crate::Element;
 use crate::padded;
-use crate::simd::{Vector, load};
+use crate::simd::Vector;
 use std::ops::Range;
 
 /// An activation as its readers see it: `x = act(scale * raw + shift)`, times a per-image gate if there is one.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub struct Source<'a, E = f32> {
     /// Raw values `[rows, C]`.
-    pub raw: &'a [f32],
+    pub raw: &'a [E],
     /// Factor for each channel, padded.
     pub scale: &'a [f32],
     /// Added after it, padded.
@@ -25,11 +26,11 @@ pub struct Source<'a> {
 
 /// The gradient of a unit's raw output, formed as it is loaded: `dY = dz_scale * dZ + y_scale * Y + shift`.
 #[derive(Clone, Copy)]
-pub struct Gradient<'a> {
+pub struct Gradient<'a, E = f32> {
     /// Gradient of the normalised output `[rows, C]`.
-    pub dz: &'a [f32],
+    pub dz: &'a [E],
     /// Raw output `[rows, C]`.
-    pub y: &'a [f32],
+    pub y: &'a [E],
     /// Factor of dZ for each channel, padded.
     pub dz_scale: &'a [f32],
     /// Factor of Y, padded.
@@ -38,7 +39,7 @@ pub struct Gradient<'a> {
     pub shift: &'a [f32],
 }
 
-impl Source<'_> {
+impl<E: Element> Source<'_, E> {
     pub(crate) fn check(&self, images: usize, rows: usize, channels: usize) {
         assert!(self.raw.len() >= rows * channels);
         assert!(self.gate.is_none_or(|gate| gate.len() >= images * padded(channels)));
@@ -46,7 +47,7 @@ impl Source<'_> {
     }
 }
 
-impl Gradient<'_> {
+impl<E: Element> Gradient<'_, E> {
     pub(crate) fn check(&self, rows: usize, channels: usize) {
         assert!(self.dz.len() >= rows * channels && self.y.len() >= rows * channels);
         for vector in [self.dz_scale, self.y_scale, self.shift] {
@@ -66,7 +67,7 @@ pub(crate) struct Place {
 /// Something whose rows can be read as vectors: [`Source`] and [`Gradient`].
 pub(crate) trait Rows: Copy {
     /// The memory that reading `rows` will touch, as far as it exists.
-    fn memory(&self, rows: Range<usize>, channels: usize) -> [Option<&[f32]>; 2];
+    fn memory(&self, rows: Range<usize>, channels: usize) -> [Option<&[u8]>; 2];
 
     /// Writes `rows` rows of `channels` values. Lanes past the last channel hold rubbish (the map of
     /// a zero), which no result may depend on.
@@ -76,8 +77,9 @@ pub(crate) trait Rows: Copy {
     unsafe fn read<V: Vector>(&self, rows: Range<usize>, image: usize, channels: usize, place: Place);
 }
 
-fn part(values: &[f32], rows: Range<usize>, channels: usize) -> Option<&[f32]> {
-    values.get(rows.start * channels..(rows.end * channels).min(values.len()))
+fn part<E: Element>(values: &[E], rows: Range<usize>, channels: usize) -> Option<&[u8]> {
+    let values = values.get(rows.start * channels..(rows.end * channels).min(values.len()))?;
+    Some(bytemuck::cast_slice(values))
 }
 
 /// Calls `map` with the channel that each vector starts with, and stores what the map that it returns makes of each row;
@@ -108,8 +110,8 @@ unsafe fn each<V: Vector, M: Fn(usize, usize) -> V>(
 // SAFETY of the blocks below: `check` was asserted when the operation was called, offsets stay inside, partial vectors at
 // the row's end read only what is there; per-channel vectors are padded.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Rows for Source<'_> {
-    fn memory(&self, rows: Range<usize>, channels: usize) -> [Option<&[f32]>; 2] {
+impl<E: Element> Rows for Source<'_, E> {
+    fn memory(&self, rows: Range<usize>, channels: usize) -> [Option<&[u8]>; 2] {
         [part(self.raw, rows, channels), None]
     }
 
@@ -127,13 +129,13 @@ impl Rows for Source<'_> {
             match self.gate {
                 None => each::<V, _>(rows, channels, place, |at| {
                     let (scale, shift) = maps(at);
-                    move |from, lanes| load::<V>(raw.add(from), lanes).mul_add(scale, shift).at_least(floor)
+                    move |from, lanes| E::load::<V>(raw.add(from), lanes).mul_add(scale, shift).at_least(floor)
                 }),
                 Some(gate) => each::<V, _>(rows, channels, place, |at| {
                     let (scale, shift) = maps(at);
                     let gate = V::load(gate.as_ptr().add(image * padded(channels) + at));
                     move |from, lanes| {
-                        let x = load::<V>(raw.add(from), lanes).mul_add(scale, shift).at_least(floor);
+                        let x = E::load::<V>(raw.add(from), lanes).mul_add(scale, shift).at_least(floor);
                         x.mul(gate)
                     }
                 }),
@@ -143,8 +145,8 @@ impl Rows for Source<'_> {
 }
 
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Rows for Gradient<'_> {
-    fn memory(&self, rows: Range<usize>, channels: usize) -> [Option<&[f32]>; 2] {
+impl<E: Element> Rows for Gradient<'_, E> {
+    fn memory(&self, rows: Range<usize>, channels: usize) -> [Option<&[u8]>; 2] {
         [part(self.dz, rows.clone(), channels), part(self.y, rows, channels)]
     }
 
@@ -156,8 +158,8 @@ impl Rows for Gradient<'_> {
                 let [dz_scale, y_scale, shift] =
                     [self.dz_scale, self.y_scale, self.shift].map(|vector| V::load(vector.as_ptr().add(at)));
                 move |from, lanes| {
-                    let shift = load::<V>(y.add(from), lanes).mul_add(y_scale, shift);
-                    load::<V>(dz.add(from), lanes).mul_add(dz_scale, shift)
+                    let shift = E::load::<V>(y.add(from), lanes).mul_add(y_scale, shift);
+                    E::load::<V>(dz.add(from), lanes).mul_add(dz_scale, shift)
                 }
             });
         }

@@ -1,5 +1,6 @@
 //! Memory that kernels work in, taken once.
 
+use crate::Memory;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How much memory an operation needs, in float32 values.
@@ -23,38 +24,41 @@ impl Needs {
 
 /// Partial sums of the chunks of one operation, and a scratch area for each worker thread.
 pub struct Workspace {
-    partials: Vec<f32>,
+    partials: Memory,
     scratch: Scratch,
 }
 
 /// Scratch areas, one for each worker of the thread pool.
-pub(crate) struct Scratch(Vec<Mutex<Vec<f32>>>);
+pub(crate) struct Scratch(Vec<Mutex<Memory>>);
 
 impl Workspace {
     /// Takes the memory for operations that need at most `needs`, run by `threads` workers.
-    pub fn new(needs: Needs, threads: usize) -> Self {
-        let area = || Mutex::new(vec![0.0; needs.scratch]);
-        Self {
-            partials: vec![0.0; needs.partials],
-            scratch: Scratch((0..threads.max(1)).map(|_| area()).collect()),
-        }
+    ///
+    /// # Errors
+    /// The system has not that much.
+    pub fn new(needs: Needs, threads: usize) -> std::io::Result<Self> {
+        let area = |_| Memory::of::<f32>(needs.scratch).map(Mutex::new);
+        Ok(Self {
+            partials: Memory::of::<f32>(needs.partials)?,
+            scratch: Scratch((0..threads.max(1)).map(area).collect::<Result<_, _>>()?),
+        })
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let scratch = |area: &Mutex<Vec<f32>>| area.lock().unwrap_or_else(PoisonError::into_inner).len();
-        4 * (self.partials.len() + self.scratch.0.iter().map(scratch).sum::<usize>())
+        let scratch = |area: &Mutex<Memory>| area.lock().unwrap_or_else(PoisonError::into_inner).len();
+        self.partials.len() + self.scratch.0.iter().map(scratch).sum::<usize>()
     }
 
     /// `partials` values for partial sums, and the scratch areas.
     pub(crate) fn split(&mut self, partials: usize) -> (&mut [f32], &Scratch) {
-        (&mut self.partials[..partials], &self.scratch)
+        (&mut self.partials.values_mut()[..partials], &self.scratch)
     }
 }
 
 impl Scratch {
     /// The calling worker's area. Never waits when there are as many areas as workers, as kernels do not nest.
-    pub(crate) fn area(&self) -> MutexGuard<'_, Vec<f32>> {
+    pub(crate) fn area(&self) -> MutexGuard<'_, Memory> {
         let worker = rayon::current_thread_index().unwrap_or(0);
         // A poisoned area holds stale numbers, which kernels overwrite anyway.
         self.0[worker % self.0.len()]

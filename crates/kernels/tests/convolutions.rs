@@ -34,7 +34,7 @@ fn check_dense(conv: Dense, images: usize, relu: bool, accumulate: bool) {
     let (dz, sums, centred) = input.sink(&dx);
     on_every_isa(|isa| {
         let what = format!("{} {what}", isa.name());
-        let mut workspace = Workspace::new(conv.needs(images, true), 2);
+        let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
         let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
         let mut out = vec![f32::NAN; rows_out * conv.c_out];
         dense::pack(isa, &conv, &weight, &mut packed);
@@ -205,7 +205,7 @@ fn the_stem_reads_bytes_as_it_reads_values() {
     let weight = random.values(conv.depth() * conv.c_out);
     let (one, zero) = (vec![1.0; 16], vec![0.0; 16]);
     on_every_isa(|isa| {
-        let mut workspace = Workspace::new(conv.needs(images, true), 2);
+        let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
         let mut packed = vec![0.0; dense::packed_len(&conv)];
         dense::pack(isa, &conv, &weight, &mut packed);
         let mut run = |input: Input| {
@@ -246,7 +246,7 @@ fn check_depthwise(conv: Depthwise, images: usize, relu: bool) {
     let (dz, sums, centred) = input.sink(&dx);
     on_every_isa(|isa| {
         let what = format!("{} {conv:?} x {images}", isa.name());
-        let mut workspace = Workspace::new(conv.needs(images, true), 2);
+        let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
         let mut packed = vec![f32::NAN; conv.packed_len()];
         depthwise::pack(&conv, &weight, &mut packed);
         let mut out = vec![f32::NAN; rows_out * conv.channels];
@@ -364,7 +364,7 @@ fn gates_are_applied_as_values_are_read() {
         let (dx, dw) = dense::reference::backward(&conv, images, &input.values(), &wide(&weight), &dy);
         on_every_isa(|isa| {
             let what = format!("{} {conv:?}", isa.name());
-            let mut workspace = Workspace::new(conv.needs(images, true), 2);
+            let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
             let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
             let values = Input::Values(input.source());
             dense::pack(isa, &conv, &weight, &mut packed);

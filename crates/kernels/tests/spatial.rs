@@ -30,7 +30,7 @@ fn spatial_sweeps_equal_their_definitions() {
         });
         let sum: Vec<f64> = a.values().iter().zip(b.values()).map(|(a, b)| a + b).collect();
         for isa in Isa::available() {
-            let mut workspace = Workspace::new(spatial::needs(images, channels), 2);
+            let mut workspace = Workspace::new(spatial::needs(images, channels), 2).unwrap();
             let mut out = vec![f32::NAN; images * channels];
             spatial::mean(isa, &mut workspace, a.source(), images, pixels, channels, &mut out);
             close("mean", &out, &mean, 1e-6);

@@ -10,21 +10,21 @@ use crate::ahead::Ahead;
 use crate::epilogue::Mask;
 use crate::isa::Kernel;
 use crate::simd::Vector;
-use crate::{Below, Gradient, Isa, Sink, Sums, Workspace, padded};
+use crate::{Below, Element, Gradient, Isa, Sink, Sums, Workspace, padded};
 use rayon::prelude::*;
 
 /// Both gradients of a pointwise convolution in one sweep. `dw` is written as `[C_out, C_in, 1, 1]`; `transposed` comes from
 /// [`super::pack_transposed`]; `sums` belong to the unit below, if `sink` names one.
 #[allow(clippy::too_many_arguments)]
-pub fn backward(
+pub fn backward<E: Element>(
     isa: Isa,
     workspace: &mut Workspace,
     conv: &Dense,
     images: usize,
-    input: Input,
-    gradient: Gradient,
+    input: Input<E>,
+    gradient: Gradient<E>,
     transposed: &[f32],
-    sink: Sink,
+    sink: Sink<E>,
     sums: &mut Sums,
     dw: &mut [f32],
 ) {
@@ -54,7 +54,8 @@ pub fn backward(
                 out,
                 sums,
             };
-            let scratch = &mut scratch.area()[..];
+            let mut area = scratch.area();
+            let scratch = area.values_mut();
             let (first, weights) = (chunk * step, Some((input, weights)));
             // SAFETY: lengths were checked above, `needs` sized the scratch.
             unsafe {
@@ -76,13 +77,13 @@ pub fn backward(
 
 /// The weight gradient `[C_out, C_in, k, k]` of any dense convolution.
 #[allow(clippy::too_many_arguments)]
-pub fn weight_gradient(
+pub fn weight_gradient<E: Element>(
     isa: Isa,
     workspace: &mut Workspace,
     conv: &Dense,
     images: usize,
-    input: Input,
-    gradient: Gradient,
+    input: Input<E>,
+    gradient: Gradient<E>,
     dw: &mut [f32],
 ) {
     let rows = conv.rows_out(images);
@@ -98,7 +99,8 @@ pub fn weight_gradient(
         .for_each(|(chunk, weights)| {
             let first = chunk * step;
             let rows = step.min(rows - first);
-            let scratch = &mut scratch.area()[..];
+            let mut area = scratch.area();
+            let scratch = area.values_mut();
             let weights = Some((input, weights));
             // SAFETY: lengths were checked above, `needs` sized the scratch.
             unsafe {
@@ -119,14 +121,14 @@ pub fn weight_gradient(
 
 /// The input gradient of any dense convolution.
 #[allow(clippy::too_many_arguments)]
-pub fn input_gradient(
+pub fn input_gradient<E: Element>(
     isa: Isa,
     workspace: &mut Workspace,
     conv: &Dense,
     images: usize,
-    gradient: Gradient,
+    gradient: Gradient<E>,
     transposed: &[f32],
-    sink: Sink,
+    sink: Sink<E>,
     sums: &mut Sums,
 ) {
     let rows = conv.rows_in(images);
@@ -150,7 +152,8 @@ pub fn input_gradient(
                 out,
                 sums,
             };
-            let scratch = &mut scratch.area()[..];
+            let mut area = scratch.area();
+            let scratch = area.values_mut();
             let first = chunk * step;
             // SAFETY: lengths were checked above, `needs` sized the scratch.
             unsafe {
@@ -169,28 +172,28 @@ pub fn input_gradient(
     sums.merge(partials, below);
 }
 
-struct InputPart<'a> {
+struct InputPart<'a, E> {
     transposed: &'a [f32],
     accumulate: bool,
-    below: Option<Below<'a>>,
-    out: &'a mut [f32],
+    below: Option<Below<'a, E>>,
+    out: &'a mut [E],
     sums: &'a mut [f32],
 }
 
 /// A chunk of one of the three sweeps: rows `first .. first + rows`, of the output for weights, of the input for the input
 /// (for a pointwise convolution they are the same).
-struct Chunk<'a> {
+struct Chunk<'a, E> {
     conv: &'a Dense,
-    gradient: Gradient<'a>,
+    gradient: Gradient<'a, E>,
     window: Window,
     first: usize,
     rows: usize,
-    weights: Option<(Input<'a>, &'a mut [f32])>,
-    input: Option<InputPart<'a>>,
+    weights: Option<(Input<'a, E>, &'a mut [f32])>,
+    input: Option<InputPart<'a, E>>,
     scratch: &'a mut [f32],
 }
 
-impl Kernel for Chunk<'_> {
+impl<E: Element> Kernel for Chunk<'_, E> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let conv = self.conv;
@@ -258,7 +261,7 @@ impl Kernel for Chunk<'_> {
                     );
                 }
                 if let Some((input, partial)) = &mut weights {
-                    gather::input::<V>(conv, input, first, count, x_tile.as_mut_ptr(), TILE_STRIDE, row);
+                    gather::input::<V, E>(conv, input, first, count, x_tile.as_mut_ptr(), TILE_STRIDE, row);
                     accumulate_transposed::<V>(
                         Blocked {
                             data: x_tile.as_ptr(),

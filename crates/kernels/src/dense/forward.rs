@@ -6,15 +6,16 @@ use crate::ahead::Ahead;
 use crate::epilogue::{Measure, Store};
 use crate::isa::Kernel;
 use crate::simd::Vector;
-use crate::{Isa, Moments, Workspace, padded};
+use crate::{Element, Isa, Moments, Workspace, padded};
 use rayon::prelude::*;
 
-impl Input<'_> {
+impl<E: Element> Input<'_, E> {
     pub(super) fn check(&self, conv: &Dense, images: usize) {
         match self {
             Self::Values(source) => {
                 source.check(images, conv.rows_in(images), conv.c_in);
             }
+            Self::Image(source) => source.check(images, conv.rows_in(images), conv.c_in),
             Self::Bytes { pixels, .. } => {
                 assert_eq!(conv.c_in, 3);
                 assert!(pixels.len() >= conv.rows_in(images) * 3);
@@ -26,14 +27,14 @@ impl Input<'_> {
 /// Raw output `[rows_out, C_out]` of `conv` on `images` images; with `moments` also its mean and variance.
 /// `weights` come from [`super::pack`] on the same `isa`.
 #[allow(clippy::too_many_arguments)]
-pub fn forward(
+pub fn forward<E: Element>(
     isa: Isa,
     workspace: &mut Workspace,
     conv: &Dense,
     images: usize,
-    input: Input,
+    input: Input<E>,
     weights: &[f32],
-    out: &mut [f32],
+    out: &mut [E],
     moments: Option<&mut Moments>,
 ) {
     let rows = conv.rows_out(images);
@@ -49,7 +50,8 @@ pub fn forward(
         .enumerate()
         .for_each(|(chunk, (out, partials))| {
             let rows = out.len() / conv.c_out;
-            let scratch = &mut scratch.area()[..];
+            let mut area = scratch.area();
+            let scratch = area.values_mut();
             let chunk = Chunk {
                 conv,
                 input,
@@ -69,19 +71,19 @@ pub fn forward(
     }
 }
 
-struct Chunk<'a> {
+struct Chunk<'a, E> {
     conv: &'a Dense,
-    input: Input<'a>,
+    input: Input<'a, E>,
     weights: &'a [f32],
     first: usize,
     rows: usize,
-    out: &'a mut [f32],
+    out: &'a mut [E],
     partials: &'a mut [f32],
     measure: bool,
     scratch: &'a mut [f32],
 }
 
-impl Kernel for Chunk<'_> {
+impl<E: Element> Kernel for Chunk<'_, E> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let (conv, channels) = (self.conv, self.conv.c_out);
@@ -110,7 +112,7 @@ impl Kernel for Chunk<'_> {
             let ahead = &mut ahead.within(multiply_calls::<V>(count, conv.depth(), channels));
             // SAFETY: the tile fits the scratch, the rows were checked by `forward`.
             unsafe {
-                gather::input::<V>(conv, &self.input, self.first + at, count, tile, TILE_STRIDE, row);
+                gather::input::<V, E>(conv, &self.input, self.first + at, count, tile, TILE_STRIDE, row);
                 let tile = Blocked {
                     data: tile,
                     rows: TILE_STRIDE,

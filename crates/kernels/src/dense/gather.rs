@@ -1,6 +1,7 @@
 //! Gathers tiles: rows of the left factor, from activations or image bytes.
 
 use super::{Dense, Input};
+use crate::Element;
 use crate::simd::Vector;
 use crate::tile::{Place, Rows};
 
@@ -231,9 +232,9 @@ unsafe fn bytes<V: Vector>(
 /// # Safety
 /// As [`plain`].
 #[inline(always)]
-pub(super) unsafe fn input<V: Vector>(
+pub(super) unsafe fn input<V: Vector, E: Element>(
     conv: &Dense,
-    input: &Input,
+    input: &Input<E>,
     first: usize,
     count: usize,
     tile: *mut f32,
@@ -254,6 +255,7 @@ pub(super) unsafe fn input<V: Vector>(
                 tile_rows,
             ),
             Input::Values(source) => windowed::<V>(source, &window, first, count, tile, tile_rows, row),
+            Input::Image(source) => windowed::<V>(source, &window, first, count, tile, tile_rows, row),
             &Input::Bytes { pixels, scale, shift } => {
                 bytes::<V>((pixels, scale, shift), &window, first, count, tile, tile_rows)
             }

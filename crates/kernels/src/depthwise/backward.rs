@@ -8,20 +8,20 @@ use crate::epilogue::Mask;
 use crate::isa::Kernel;
 use crate::simd::Vector;
 use crate::tile::Rows;
-use crate::{Below, Gradient, Isa, Sink, Source, Sums, Workspace, padded};
+use crate::{Below, Element, Gradient, Isa, Sink, Source, Sums, Workspace, padded};
 use rayon::prelude::*;
 
 /// Both gradients. `dw` is written as `[C, 1, k, k]`; `sums` belong to the unit below, if `sink` names one.
 #[allow(clippy::too_many_arguments)]
-pub fn backward(
+pub fn backward<E: Element>(
     isa: Isa,
     workspace: &mut Workspace,
     conv: &Depthwise,
     images: usize,
-    source: Source,
-    gradient: Gradient,
+    source: Source<E>,
+    gradient: Gradient<E>,
     weights: &[f32],
-    sink: Sink,
+    sink: Sink<E>,
     sums: &mut Sums,
     dw: &mut [f32],
 ) {
@@ -40,7 +40,8 @@ pub fn backward(
         .zip(partials.par_chunks_mut(partial))
         .enumerate()
         .for_each(|(chunk, (out, partials))| {
-            let scratch = &mut scratch.area()[..];
+            let mut area = scratch.area();
+            let scratch = area.values_mut();
             let (accumulate, below) = (sink.accumulate, sink.below);
             let chunk = Chunk {
                 conv,
@@ -71,22 +72,22 @@ pub fn backward(
     }
 }
 
-struct Chunk<'a> {
+struct Chunk<'a, E> {
     conv: &'a Depthwise,
-    source: Source<'a>,
-    gradient: Gradient<'a>,
+    source: Source<'a, E>,
+    gradient: Gradient<'a, E>,
     weights: &'a [f32],
     chunk: usize,
     band: usize,
-    out: &'a mut [f32],
+    out: &'a mut [E],
     accumulate: bool,
-    below: Option<Below<'a>>,
+    below: Option<Below<'a, E>>,
     /// Sums of the unit below, then the weight gradient `[taps, padded(C)]`.
     partials: &'a mut [f32],
     scratch: &'a mut [f32],
 }
 
-impl Kernel for Chunk<'_> {
+impl<E: Element> Kernel for Chunk<'_, E> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let conv = self.conv;
@@ -119,7 +120,7 @@ impl Kernel for Chunk<'_> {
                 if y + 1 < first + self.band {
                     ahead = mask.ahead(ahead, (y + 1 - first) * conv.width, conv.width);
                 }
-                input_row::<V>(conv, self.weights, &dy_ring, y, first, &mut mask, ahead);
+                input_row::<V, E>(conv, self.weights, &dy_ring, y, first, &mut mask, ahead);
                 // Each output row's weight gradient is gathered with the input row at its centre.
                 x_ring.fill::<V>((y + pad) as isize);
                 if !y.is_multiple_of(stride) {
@@ -142,13 +143,13 @@ impl Kernel for Chunk<'_> {
 
 /// dX of input row `y`: for each class of columns that the same taps reach, one run.
 #[inline(always)]
-unsafe fn input_row<V: Vector>(
+unsafe fn input_row<V: Vector, E: Element>(
     conv: &Depthwise,
     weights: &[f32],
     dy: &Ring<impl Rows>,
     y: usize,
     first: usize,
-    mask: &mut Mask,
+    mask: &mut Mask<E>,
     ahead: Ahead,
 ) {
     let (kernel, pad, stride) = (conv.kernel, conv.kernel / 2, conv.stride);

@@ -7,20 +7,20 @@ use crate::ahead::Ahead;
 use crate::epilogue::{Epilogue, Measure, Store};
 use crate::isa::Kernel;
 use crate::simd::Vector;
-use crate::{Isa, Moments, Source, Workspace, padded};
+use crate::{Element, Isa, Moments, Source, Workspace, padded};
 use rayon::prelude::*;
 
 /// Raw output `[rows_out, C]` of `conv` on `images` images; with `moments` also its mean and variance.
 /// `weights` come from [`super::pack`].
 #[allow(clippy::too_many_arguments)]
-pub fn forward(
+pub fn forward<E: Element>(
     isa: Isa,
     workspace: &mut Workspace,
     conv: &Depthwise,
     images: usize,
-    source: Source,
+    source: Source<E>,
     weights: &[f32],
-    out: &mut [f32],
+    out: &mut [E],
     moments: Option<&mut Moments>,
 ) {
     conv.check();
@@ -37,7 +37,8 @@ pub fn forward(
         .zip(partials.par_chunks_mut(partial))
         .enumerate()
         .for_each(|(chunk, (out, partials))| {
-            let scratch = &mut scratch.area()[..];
+            let mut area = scratch.area();
+            let scratch = area.values_mut();
             // SAFETY: lengths were checked above, `needs` sized the scratch.
             unsafe {
                 isa.run(Chunk {
@@ -58,19 +59,19 @@ pub fn forward(
     }
 }
 
-struct Chunk<'a> {
+struct Chunk<'a, E> {
     conv: &'a Depthwise,
-    source: Source<'a>,
+    source: Source<'a, E>,
     weights: &'a [f32],
     chunk: usize,
     band: usize,
-    out: &'a mut [f32],
+    out: &'a mut [E],
     partials: &'a mut [f32],
     measure: bool,
     scratch: &'a mut [f32],
 }
 
-impl Kernel for Chunk<'_> {
+impl<E: Element> Kernel for Chunk<'_, E> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let channels = self.conv.channels;
@@ -91,9 +92,9 @@ impl Kernel for Chunk<'_> {
     }
 }
 
-impl Chunk<'_> {
+impl<E: Element> Chunk<'_, E> {
     #[inline(always)]
-    unsafe fn rows<V: Vector, E: Epilogue>(self, mut epilogue: E) {
+    unsafe fn rows<V: Vector, P: Epilogue>(self, mut epilogue: P) {
         let conv = self.conv;
         let (kernel, pad) = (conv.kernel, conv.kernel / 2);
         let bands = conv.height_out() / self.band;
@@ -129,7 +130,7 @@ impl Chunk<'_> {
                 let row = next.len().min(conv.width_out() * conv.channels);
                 let ahead = ring.ahead(Ahead::nothing()).values(next.as_ptr(), row);
                 let ahead = &mut ahead.within(line.calls(V::LANES));
-                run::<V, E>(&taps, line, &mut epilogue, ahead);
+                run::<V, P>(&taps, line, &mut epilogue, ahead);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! AVX2 with FMA: 8 lanes, 16 registers.
 
 use super::Vector;
+use half::bf16;
 use std::arch::x86_64::*;
 
 /// One 256-bit register.
@@ -15,6 +16,30 @@ unsafe fn mask(count: usize) -> __m256i {
     debug_assert!(count <= 8);
     // SAFETY: 8 - count + 8 <= 16.
     unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(8 - count).cast()) }
+}
+
+/// bfloat16 is the upper half of a float32.
+#[inline(always)]
+unsafe fn widen(bits: __m128i) -> Avx2 {
+    // SAFETY: the caller has AVX2.
+    unsafe {
+        Avx2(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(
+            bits,
+        ))))
+    }
+}
+
+/// The upper halves after adding just under half of the last place that stays, one more if that place is odd.
+#[inline(always)]
+unsafe fn narrow(value: __m256) -> __m128i {
+    // SAFETY: the caller has AVX2.
+    unsafe {
+        let bits = _mm256_castps_si256(value);
+        let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+        let rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));
+        let packed = _mm256_packus_epi32(_mm256_srli_epi32::<16>(rounded), _mm256_setzero_si256());
+        _mm256_castsi256_si128(_mm256_permute4x64_epi64::<0b10_00>(packed))
+    }
 }
 
 // SAFETY of every block below: the trait's contract (instruction set present, pointers valid).
@@ -47,6 +72,30 @@ impl Vector for Avx2 {
     #[inline(always)]
     unsafe fn store_part(self, to: *mut f32, count: usize) {
         unsafe { _mm256_maskstore_ps(to, mask(count), self.0) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self {
+        unsafe { widen(_mm_loadu_si128(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16_part(from: *const bf16, count: usize) -> Self {
+        let mut bits = [0u16; 8];
+        unsafe {
+            std::ptr::copy_nonoverlapping(from.cast(), bits.as_mut_ptr(), count);
+            widen(_mm_loadu_si128(bits.as_ptr().cast()))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, to: *mut bf16) {
+        unsafe { _mm_storeu_si128(to.cast(), narrow(self.0)) }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16_part(self, to: *mut bf16, count: usize) {
+        let mut bits = [0u16; 8];
+        unsafe {
+            _mm_storeu_si128(bits.as_mut_ptr().cast(), narrow(self.0));
+            std::ptr::copy_nonoverlapping(bits.as_ptr(), to.cast(), count);
+        }
     }
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {

@@ -1,20 +1,43 @@
-//! AVX-512F: 16 lanes, 32 registers.
+//! AVX-512 (F, BW, VL): 16 lanes, 32 registers; with or without its conversions to bfloat16.
 
 use super::Vector;
+use half::bf16;
 use std::arch::x86_64::*;
 
-/// One 512-bit register.
+/// One 512-bit register. `ROUNDS`: the processor has AVX512_BF16 to round to bfloat16 with.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(__m512);
+pub struct Avx512<const ROUNDS: bool>(pub(crate) __m512);
 
 #[inline(always)]
 fn mask(count: usize) -> __mmask16 {
     ((1u32 << count) - 1) as __mmask16
 }
 
+/// bfloat16 is the upper half of a float32.
+#[inline(always)]
+unsafe fn widen(bits: __m256i) -> __m512 {
+    // SAFETY: the caller has AVX-512.
+    unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits))) }
+}
+
+#[inline(always)]
+unsafe fn narrow<const ROUNDS: bool>(value: __m512) -> __m256i {
+    // SAFETY: the caller has AVX-512, and AVX512_BF16 if ROUNDS.
+    unsafe {
+        if ROUNDS {
+            return std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value));
+        }
+        // The upper halves after adding just under half of the last place that stays, one more if that place is odd.
+        let bits = _mm512_castps_si512(value);
+        let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+        let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+        _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded))
+    }
+}
+
 // SAFETY of every block below: the trait's contract (instruction set present, pointers valid).
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Vector for Avx512 {
+impl<const ROUNDS: bool> Vector for Avx512<ROUNDS> {
     const LANES: usize = 16;
     const REGISTERS: usize = 32;
 
@@ -42,6 +65,22 @@ impl Vector for Avx512 {
     #[inline(always)]
     unsafe fn store_part(self, to: *mut f32, count: usize) {
         unsafe { _mm512_mask_storeu_ps(to, mask(count), self.0) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self {
+        Self(unsafe { widen(_mm256_loadu_si256(from.cast())) })
+    }
+    #[inline(always)]
+    unsafe fn load_bf16_part(from: *const bf16, count: usize) -> Self {
+        Self(unsafe { widen(_mm256_maskz_loadu_epi16(mask(count), from.cast())) })
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, to: *mut bf16) {
+        unsafe { _mm256_storeu_si256(to.cast(), narrow::<ROUNDS>(self.0)) }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16_part(self, to: *mut bf16, count: usize) {
+        unsafe { _mm256_mask_storeu_epi16(to.cast(), mask(count), narrow::<ROUNDS>(self.0)) }
     }
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {

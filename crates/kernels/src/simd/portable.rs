@@ -1,11 +1,20 @@
 //! Plain arrays, which the compiler vectorises for whatever the target has (SSE2, NEON, …).
 
 use super::Vector;
+use half::bf16;
 
 /// `N` lanes as an array.
 #[derive(Clone, Copy)]
 #[repr(align(16))]
 pub(crate) struct Portable<const N: usize>([f32; N]);
+
+/// Bits of the nearest bfloat16, ties to even. Without a branch for NaN, so that it vectorises: the NaNs that arithmetic
+/// makes have a payload of one high bit, which rounding leaves alone.
+#[inline(always)]
+fn round(value: f32) -> u16 {
+    let bits = value.to_bits();
+    (bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) >> 16) as u16
+}
 
 #[inline(always)]
 fn zip<const N: usize>(a: [f32; N], b: [f32; N], f: impl Fn(f32, f32) -> f32) -> Portable<N> {
@@ -45,6 +54,29 @@ impl<const N: usize> Vector for Portable<N> {
     unsafe fn store_part(self, to: *mut f32, count: usize) {
         // SAFETY: the caller promises room for `count < N` values.
         unsafe { std::ptr::copy_nonoverlapping(self.0.as_ptr(), to, count) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self {
+        // SAFETY: the caller promises N readable values.
+        let bits = unsafe { from.cast::<[u16; N]>().read_unaligned() };
+        Self(bits.map(|bits| f32::from_bits(u32::from(bits) << 16)))
+    }
+    #[inline(always)]
+    unsafe fn load_bf16_part(from: *const bf16, count: usize) -> Self {
+        let mut bits = [0u16; N];
+        // SAFETY: the caller promises `count < N` readable values.
+        unsafe { std::ptr::copy_nonoverlapping(from.cast(), bits.as_mut_ptr(), count) };
+        Self(bits.map(|bits| f32::from_bits(u32::from(bits) << 16)))
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, to: *mut bf16) {
+        // SAFETY: the caller promises room for N values.
+        unsafe { to.cast::<[u16; N]>().write_unaligned(self.0.map(round)) }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16_part(self, to: *mut bf16, count: usize) {
+        // SAFETY: the caller promises room for `count < N` values.
+        unsafe { std::ptr::copy_nonoverlapping(self.0.map(round).as_ptr(), to.cast(), count) }
     }
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
