@@ -108,6 +108,9 @@ pub struct EvalArgs {
     /// Threads that decode; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
     pub workers: u64,
+    /// What activations are stored as: auto (as in training), f32 or bf16
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub precision: String,
     /// Threads of arithmetic; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
     pub threads: u64,
@@ -125,6 +128,9 @@ pub struct PredictArgs {
     /// Photos, or folders of them
     #[arg(required = true, value_name = "IMAGE|DIR")]
     pub images: Vec<PathBuf>,
+    /// What activations are stored as: auto (as in training), f32 or bf16
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub precision: String,
     /// Threads of arithmetic; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
     pub threads: u64,
@@ -187,8 +193,8 @@ pub struct BenchArgs {
     /// Threads of arithmetic, or of decoding for `data`; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
     pub threads: u64,
-    /// Precision of storage and arithmetic; only f32 so far
-    #[arg(long, value_name = "NAME", default_value = "f32")]
+    /// What activations are stored as: auto (bf16 where the machine has a matrix unit for it), f32 or bf16
+    #[arg(long, value_name = "NAME", default_value = "auto")]
     pub precision: String,
     /// Steps (batches) to time; without it, as many as fit into --seconds
     #[arg(long, value_name = "N", value_parser = positive())]

@@ -6,9 +6,10 @@ mod units;
 
 use std::time::Instant;
 
-use mnasnet_engine::{Isa, Loss, Optimizer, Pixels, Predictor, Rule, Smoothing, Trainer};
+use mnasnet_engine::{Isa, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Trainer};
 use mnasnet_model::{Network, Role, Scheme, Summary, Variant, initialise};
 use mnasnet_train::config::Config;
+use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::thread_pool;
 use mnasnet_train::wiring;
 use serde::Serialize;
@@ -30,7 +31,7 @@ struct Report<'a> {
     batch: usize,
     resolution: usize,
     threads: usize,
-    precision: &'a str,
+    precision: &'static str,
     steps: usize,
     /// At the median step.
     images_per_s: f64,
@@ -55,12 +56,6 @@ struct Measured {
 
 /// Times steps and prints a report.
 pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
-    if args.precision != "f32" {
-        return Err(Failure::Usage(format!(
-            "precision `{}` is not supported; only f32 is, so far",
-            args.precision
-        )));
-    }
     if !(args.seconds.is_finite() && args.seconds > 0.0) {
         return Err(Failure::Usage(format!(
             "--seconds must be above 0, not {}",
@@ -106,7 +101,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
         batch: args.batch as usize,
         resolution: args.resolution,
         threads: wiring::thread_count(args.threads as usize),
-        precision: &args.precision,
+        precision: precision(args)?.name(),
         steps: times.len(),
         images_per_s: args.batch as f64 / median,
         ms_per_step: median * 1e3,
@@ -139,7 +134,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
         print(&format!(
             "{bench} {} x {}, batch {batch}, {resolution}x{resolution}, {threads} threads, {}: {images_per_s:.1} images/s \
              ({ms_per_step:.1} ms a step in the median of {steps}, {ms_per_step_min:.1} at best), peak memory {memory}",
-            args.model, args.width, args.precision
+            args.model, args.width, report.precision
         ))?;
     }
     Ok(Exit::Success)
@@ -167,7 +162,7 @@ fn timed<E>(args: &BenchArgs, mut step: impl FnMut() -> Result<f64, E>) -> Resul
 fn train(args: &BenchArgs) -> Result<Measured, Failure> {
     let network = network(args)?;
     let batch = args.batch as usize;
-    let mut trainer = Trainer::new(&network, batch, args.resolution)?;
+    let mut trainer = Trainer::new(&network, batch, args.resolution, precision(args)?)?;
     let mut weights = initialise(&network, Scheme::default(), 1);
     let rule = Rule::RmsProp {
         decay: 0.9,
@@ -224,7 +219,7 @@ fn infer(args: &BenchArgs) -> Result<Measured, Failure> {
     let network = network(args)?;
     let batch = args.batch as usize;
     let weights = initialise(&network, Scheme::default(), 1);
-    let mut predictor = Predictor::new(&network, &weights, batch, args.resolution)?;
+    let mut predictor = Predictor::new(&network, &weights, batch, args.resolution, precision(args)?)?;
     let pixels = random_bytes(batch * args.resolution * args.resolution * 3);
     let normalise = wiring::normalise(&wiring::preprocessing(&Config::default()));
     let times = timed(args, || {
@@ -238,6 +233,13 @@ fn infer(args: &BenchArgs) -> Result<Measured, Failure> {
         stages: None,
         best: None,
     })
+}
+
+/// What `--precision` comes to here.
+fn precision(args: &BenchArgs) -> Result<Precision, Failure> {
+    let mut layers = Resolver::new();
+    layers.flag("precision", &args.precision)?;
+    Ok(wiring::precision(layers.finish()?.precision)?)
 }
 
 fn network(args: &BenchArgs) -> Result<Network, Failure> {

@@ -16,6 +16,7 @@ use crate::args::EvalArgs;
 use crate::console::{print, print_json, tell};
 use crate::failure::{Exit, Failure};
 use crate::report::Counter;
+use crate::settings;
 
 #[derive(Serialize)]
 struct Report {
@@ -60,9 +61,7 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
         )));
     }
     let weights = file.weights(&network, if args.ema { "ema." } else { "" })?;
-    let config = Resolver::new()
-        .toml(&record.config, &format!("settings in {}", args.weights.display()))?
-        .finish()?;
+    let config = settings::recorded(record, &args.weights)?;
 
     // The command line says what the set is; of the run's settings only the pixels' own count.
     let mut layers = Resolver::new();
@@ -78,6 +77,7 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     if args.drop_remainder {
         drop_remainder(&mut dataset, batch)?;
     }
+    let precision = settings::precision(&args.precision, &config)?;
     let evaluation = thread_pool(args.threads as usize)?.install(|| {
         let preprocessing = record.preprocessing.clone();
         let workers = args.workers as usize;
@@ -89,6 +89,7 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
             loss,
             batch,
             workers,
+            precision,
         )?;
         let counter = Counter::new("eval", evaluator.images());
         evaluator.run(&weights, &AtomicBool::new(false), |score| counter.set(score.images))

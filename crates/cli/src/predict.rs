@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::args::PredictArgs;
 use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
+use crate::settings;
 
 /// Photos that go through the network together.
 const BATCH: usize = 16;
@@ -37,6 +38,8 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let record = file.require_record()?;
     let network = wiring::recorded_network(record)?;
     let weights = file.weights(&network, "")?;
+    let config = settings::recorded(record, &args.weights)?;
+    let precision = settings::precision(&args.precision, &config)?;
     let photos = photos(&args.images)?;
     let normalise = wiring::normalise(&record.preprocessing);
     let transform = record.preprocessing.eval_transform();
@@ -48,6 +51,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
             &weights,
             BATCH.min(photos.len()).max(1),
             record.preprocessing.resolution,
+            precision,
         )
     })?;
     // For the one JSON document; tables are printed as they come.

@@ -11,6 +11,7 @@ use mnasnet_train::config::Config;
 use mnasnet_train::resolve::{ConfigError, Resolver};
 use mnasnet_train::train::{Event, Observer, Outcome, Start, train};
 use mnasnet_train::weights_file::{WeightsError, WeightsFile};
+use mnasnet_train::wiring;
 use serde::Serialize;
 
 use crate::args::TrainArgs;
@@ -36,7 +37,7 @@ struct Report<'a> {
 /// Trains.
 pub fn run(args: &TrainArgs) -> Result<Exit, Failure> {
     let Job {
-        config,
+        mut config,
         out,
         start,
         note,
@@ -45,6 +46,7 @@ pub fn run(args: &TrainArgs) -> Result<Exit, Failure> {
     } else {
         fresh(args)?
     };
+    config.precision = wiring::settled(config.precision)?;
     if args.print_config {
         print(config.to_toml().trim_end())?;
         return Ok(Exit::Success);

@@ -9,13 +9,14 @@ use crate::plan::{Geometry, Value};
 use crate::squeeze_excite::Gate;
 use crate::stage::Stage;
 use crate::state::{Parts, Pixels, State, tensor_mut};
-use mnasnet_kernels::{Below, Gradient, Sink, Sums, dense, depthwise, spatial};
+use bytemuck::{cast_slice, cast_slice_mut};
+use mnasnet_kernels::{Below, Element, Gradient, Sink, Sums, dense, depthwise, spatial};
 use mnasnet_model::{Op, ValueId};
 use std::ops::Range;
 
 /// Computes all gradients from the logits' gradient, which stands where the plan puts it. `done` is told of each node.
 #[allow(clippy::too_many_arguments)]
-pub(crate) fn backward(
+pub(crate) fn backward<E: Element>(
     state: &mut State,
     parameters: &[f32],
     pixels: Pixels,
@@ -29,32 +30,31 @@ pub(crate) fn backward(
         match &state.network.nodes[i].op {
             Op::Conv(_) => {
                 normalise(state, i, images, &sums[i], gradients);
-                convolve(state, i, pixels, images, sums, gradients);
+                convolve::<E>(state, i, pixels, images, sums, gradients);
             }
             Op::Linear(linear) => {
                 let (bias, width) = (linear.bias, linear.c_out);
                 let logits = state.plan.gradients[i + 1].clone();
+                let logits: &[f32] = cast_slice(&state.arena[logits]);
                 let column_sum = |c: usize| {
-                    let column = state.arena[logits.clone()][..images * width]
-                        .iter()
-                        .skip(c)
-                        .step_by(width);
+                    let column = logits[..images * width].iter().skip(c).step_by(width);
                     column.map(|&g| f64::from(g)).sum::<f64>() as f32
                 };
                 let bias = tensor_mut(&state.network.parameters, gradients, bias);
                 bias.iter_mut().enumerate().for_each(|(c, slot)| *slot = column_sum(c));
-                convolve(state, i, pixels, images, sums, gradients);
+                classify(state, i, pixels, images, gradients);
             }
             Op::Dropout { rate } => {
                 let (rate, place) = (*rate, state.plan.gradients[i + 1].clone());
                 let width = state.plan.shapes[i + 1].channels;
-                dropout::apply(&mut state.arena[place][..images * width], rate, dropout_seed);
+                let features = cast_slice_mut(&mut state.arena[place]);
+                dropout::apply(&mut features[..images * width], rate, dropout_seed);
             }
-            Op::Pool => spread(state, i, None, images, sums),
+            Op::Pool => spread::<E>(state, i, None, images, sums),
             Op::SqueezeExcite(_) => {
                 let mut gate = std::mem::take(&mut state.gates[i]);
-                excite(state, i, &mut gate, parameters, images, gradients);
-                spread(state, i, Some(&gate), images, sums);
+                excite::<E>(state, i, &mut gate, parameters, images, gradients);
+                spread::<E>(state, i, Some(&gate), images, sums);
                 state.gates[i] = gate;
             }
             // The sum's gradient is, in place, its main branch's and, once its reader has added its own, the shortcut's.
@@ -82,7 +82,7 @@ fn normalise(state: &mut State, i: usize, images: usize, sums: &Sums, gradients:
 impl<'a> Parts<'a> {
     /// What the sweep that finishes `value`'s gradient needs to know of the unit below: its node and `Below`. `raw` are
     /// that unit's raw values.
-    fn below(&self, value: ValueId, raw: &'a [f32]) -> Option<Below<'a>> {
+    fn below<E: Element>(&self, value: ValueId, raw: &'a [E]) -> Option<Below<'a, E>> {
         let (node, relu) = self.plan.normalised_by(value, self.network)?;
         Some(self.norms[node].below(raw, relu))
     }
@@ -96,17 +96,20 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// One node's product: gradients of its weights and, unless it reads the image, of its input.
-fn convolve(state: &mut State, i: usize, pixels: Pixels, images: usize, sums: &mut [Sums], gradients: &mut [f32]) {
+/// A convolution's products: gradients of its weights and, unless it reads the image, of its input.
+fn convolve<E: Element>(
+    state: &mut State,
+    i: usize,
+    pixels: Pixels,
+    images: usize,
+    sums: &mut [Sums],
+    gradients: &mut [f32],
+) {
     let (parts, arena, workspace) = state.parts();
     let (plan, network, isa) = (parts.plan, parts.network, parts.isa);
     let value = network.nodes[i].input;
-    let (weight, is_conv) = match &network.nodes[i].op {
-        Op::Conv(conv) => (conv.weight, true),
-        Op::Linear(linear) => (linear.weight, false),
-        _ => return,
-    };
-    let dw = tensor_mut(&network.parameters, gradients, weight);
+    let Op::Conv(conv) = &network.nodes[i].op else { return };
+    let dw = tensor_mut(&network.parameters, gradients, conv.weight);
     let input_gradient = if plan.values[value] == Value::Image {
         0..0
     } else {
@@ -121,20 +124,11 @@ fn convolve(state: &mut State, i: usize, pixels: Pixels, images: usize, sums: &m
             input_gradient,
         ])
         .expect("the plan keeps what a backward sweep touches apart");
-    let gradient = if is_conv {
-        parts.norms[i].gradient(dz, y)
-    } else {
-        Gradient {
-            dz,
-            y,
-            dz_scale: parts.ones,
-            y_scale: parts.zeros,
-            shift: parts.zeros,
-        }
-    };
+    let [dz, y, raw, main] = [dz, y, raw, main].map(|bytes| cast_slice::<u8, E>(bytes));
+    let gradient = parts.norms[i].gradient(dz, y);
     let below = parts.below(value, if main.is_empty() { raw } else { main });
     let sink = Sink {
-        out,
+        out: cast_slice_mut(out),
         accumulate: plan.shortcuts[value],
         below,
     };
@@ -165,8 +159,50 @@ fn convolve(state: &mut State, i: usize, pixels: Pixels, images: usize, sums: &m
     }
 }
 
+/// The classifier's products: gradients of its weights and of the features.
+fn classify(state: &mut State, i: usize, pixels: Pixels, images: usize, gradients: &mut [f32]) {
+    let (parts, arena, workspace) = state.parts();
+    let (plan, network) = (parts.plan, parts.network);
+    let (value, geometry) = (network.nodes[i].input, plan.geometry[i]);
+    let (Op::Linear(linear), Geometry::Dense(conv)) = (&network.nodes[i].op, geometry) else {
+        return;
+    };
+    let dw = tensor_mut(&network.parameters, gradients, linear.weight);
+    let places = [
+        plan.gradients[i + 1].clone(),
+        parts.place(value).unwrap_or(0..0),
+        plan.gradients[value].clone(),
+    ];
+    let [dz, features, out] = arena.get_disjoint_mut(places).expect("results and gradients lie apart");
+    let dz: &[f32] = cast_slice(dz);
+    let gradient = Gradient {
+        dz,
+        y: dz,
+        dz_scale: parts.ones,
+        y_scale: parts.zeros,
+        shift: parts.zeros,
+    };
+    let sink = Sink {
+        out: cast_slice_mut(out),
+        accumulate: false,
+        below: None,
+    };
+    let input = parts.input::<f32>(value, pixels, cast_slice(features));
+    let (weights, none) = (parts.transposed_weights(i), &mut Sums::new(0));
+    dense::backward(
+        parts.isa, workspace, &conv, images, input, gradient, weights, sink, none, dw,
+    );
+}
+
 /// Squeeze-excite's own gradients: of its layers and of the means. The gradient of the gated value stays where it is.
-fn excite(state: &mut State, i: usize, gate: &mut Gate, parameters: &[f32], images: usize, gradients: &mut [f32]) {
+fn excite<E: Element>(
+    state: &mut State,
+    i: usize,
+    gate: &mut Gate,
+    parameters: &[f32],
+    images: usize,
+    gradients: &mut [f32],
+) {
     let (parts, arena, workspace) = state.parts();
     let node = &parts.network.nodes[i];
     let Op::SqueezeExcite(se) = &node.op else { return };
@@ -176,14 +212,15 @@ fn excite(state: &mut State, i: usize, gate: &mut Gate, parameters: &[f32], imag
         parts.place(node.input).unwrap_or(0..0),
     ];
     let [gated, raw] = arena.get_disjoint_mut(places).expect("results and gradients lie apart");
-    let source = parts.source(node.input, raw);
+    let source = parts.source::<E>(node.input, cast_slice(raw));
     let (pixels, out) = (shape.height * shape.width, &mut gate.gate_gradient);
+    let gated = cast_slice(gated);
     spatial::dot(parts.isa, workspace, gated, source, images, pixels, shape.channels, out);
     gate.backward(se, &parts.network.parameters, parameters, gradients, images);
 }
 
 /// The gradient that flows back through means: of pooling, or of squeeze-excite, where it joins the gated value's.
-fn spread(state: &mut State, i: usize, gate: Option<&Gate>, images: usize, sums: &mut [Sums]) {
+fn spread<E: Element>(state: &mut State, i: usize, gate: Option<&Gate>, images: usize, sums: &mut [Sums]) {
     let (parts, arena, workspace) = state.parts();
     let (plan, value) = (parts.plan, parts.network.nodes[i].input);
     let shape = plan.shapes[value];
@@ -199,13 +236,13 @@ fn spread(state: &mut State, i: usize, gate: Option<&Gate>, images: usize, sums:
         plan.gradients[value].clone(),
     ];
     let [features, raw, main, out] = arena.get_disjoint_mut(places).expect("results and gradients lie apart");
-    let below = parts.below(value, if main.is_empty() { raw } else { main });
+    let below = parts.below::<E>(value, cast_slice(if main.is_empty() { raw } else { main }));
     let sink = Sink {
-        out,
+        out: cast_slice_mut(out),
         accumulate: plan.shortcuts[value] && gate.is_none(),
         below,
     };
-    let mean_gradient = gate.map_or(&*features, |gate| &gate.squeezed_gradient);
+    let mean_gradient = gate.map_or(cast_slice(features), |gate| &gate.squeezed_gradient);
     let mut none = Sums::new(0);
     let sums = match plan.normalised_by(value, parts.network) {
         Some((node, _)) => &mut sums[node],

@@ -7,7 +7,8 @@ use crate::squeeze_excite::Gate;
 use crate::stage::Stage;
 use crate::state::{Pixels, State, tensor, tensor_mut};
 
-use mnasnet_kernels::{Moments, dense, depthwise, spatial};
+use bytemuck::{cast_slice, cast_slice_mut};
+use mnasnet_kernels::{Element, Moments, dense, depthwise, spatial};
 use mnasnet_model::{Op, Weights};
 
 /// What training adds to a forward sweep.
@@ -22,7 +23,7 @@ pub(crate) struct Training<'a> {
 
 /// Computes the logits of `images` images; they are left where the plan puts the last node's result. Weights are packed.
 /// Without `training`, the norms hold the running statistics' maps. `done` is told of each node.
-pub(crate) fn forward(
+pub(crate) fn forward<E: Element>(
     state: &mut State,
     parameters: &[f32],
     pixels: Pixels,
@@ -31,7 +32,7 @@ pub(crate) fn forward(
     done: &mut impl FnMut(Stage),
 ) {
     for i in 0..state.network.nodes.len() {
-        convolve(
+        convolve::<E>(
             state,
             i,
             pixels,
@@ -41,7 +42,7 @@ pub(crate) fn forward(
         if let Some(training) = &mut training {
             normalise(state, i, images, parameters, &training.moments[i], training.buffers);
         }
-        combine(
+        combine::<E>(
             state,
             i,
             parameters,
@@ -53,7 +54,7 @@ pub(crate) fn forward(
 }
 
 /// Convolutions and the classifier's product.
-fn convolve(state: &mut State, i: usize, pixels: Pixels, images: usize, moments: Option<&mut Moments>) {
+fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usize, moments: Option<&mut Moments>) {
     let (parts, arena, workspace) = state.parts();
     let input = parts.network.nodes[i].input;
     let (geometry, isa, weights) = (parts.plan.geometry[i], parts.isa, parts.forward_weights(i));
@@ -67,12 +68,19 @@ fn convolve(state: &mut State, i: usize, pixels: Pixels, images: usize, moments:
     let is_conv = matches!(parts.plan.values[i + 1], Value::Normalised(_));
     let moments = if is_conv { moments } else { None };
     match geometry {
-        Geometry::Dense(conv) => {
-            let input = parts.input(input, pixels, raw);
+        Geometry::Dense(conv) if is_conv => {
+            let input = parts.input::<E>(input, pixels, cast_slice(raw));
+            let out = cast_slice_mut(out);
             dense::forward(isa, workspace, &conv, images, input, weights, out, moments);
         }
+        Geometry::Dense(classifier) => {
+            let input = parts.input::<f32>(input, pixels, cast_slice(raw));
+            let out = cast_slice_mut(out);
+            dense::forward(isa, workspace, &classifier, images, input, weights, out, None);
+        }
         Geometry::Depthwise(conv) => {
-            let source = parts.source(input, raw);
+            let source = parts.source::<E>(input, cast_slice(raw));
+            let out = cast_slice_mut(out);
             depthwise::forward(isa, workspace, &conv, images, source, weights, out, moments);
         }
         Geometry::None => {}
@@ -104,7 +112,7 @@ fn normalise(state: &mut State, i: usize, images: usize, parameters: &[f32], mom
 }
 
 /// Everything that is no product.
-fn combine(state: &mut State, i: usize, parameters: &[f32], images: usize, dropout_seed: Option<u64>) {
+fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: usize, dropout_seed: Option<u64>) {
     let mut gate = Gate::default();
     if matches!(state.network.nodes[i].op, Op::SqueezeExcite(_)) {
         std::mem::swap(&mut gate, &mut state.gates[i]);
@@ -119,7 +127,7 @@ fn combine(state: &mut State, i: usize, parameters: &[f32], images: usize, dropo
     match &node.op {
         Op::Conv(_) => {}
         Op::SqueezeExcite(se) => {
-            let source = parts.source(node.input, &arena[place(node.input)]);
+            let source = parts.source::<E>(node.input, cast_slice(&arena[place(node.input)]));
             spatial::mean(isa, workspace, source, images, pixels, channels, &mut gate.squeezed);
             gate.forward(se, &parts.network.parameters, parameters, images);
         }
@@ -127,29 +135,32 @@ fn combine(state: &mut State, i: usize, parameters: &[f32], images: usize, dropo
             let [main, other, out] = arena
                 .get_disjoint_mut([place(node.input), place(*shortcut), out])
                 .expect(apart);
-            let (a, b) = (parts.source(*shortcut, other), parts.source(node.input, main));
-            spatial::add(isa, workspace, a, b, images * pixels, channels, out);
+            let a = parts.source::<E>(*shortcut, cast_slice(other));
+            let b = parts.source::<E>(node.input, cast_slice(main));
+            spatial::add(isa, workspace, a, b, images * pixels, channels, cast_slice_mut(out));
         }
         Op::Pool => {
             let [raw, out] = arena.get_disjoint_mut([place(node.input), out]).expect(apart);
             spatial::mean(
                 isa,
                 workspace,
-                parts.source(node.input, raw),
+                parts.source::<E>(node.input, cast_slice(raw)),
                 images,
                 pixels,
                 channels,
-                out,
+                cast_slice_mut(out),
             );
         }
         Op::Dropout { rate } => {
             if let Some(seed) = dropout_seed {
-                dropout::apply(&mut arena[place(node.input)][..images * channels], *rate, seed);
+                let features = cast_slice_mut(&mut arena[place(node.input)]);
+                dropout::apply(&mut features[..images * channels], *rate, seed);
             }
         }
         Op::Linear(linear) => {
             let bias = tensor(&parts.network.parameters, parameters, linear.bias);
-            for row in arena[out][..images * linear.c_out].chunks_exact_mut(linear.c_out) {
+            let logits: &mut [f32] = cast_slice_mut(&mut arena[out]);
+            for row in logits[..images * linear.c_out].chunks_exact_mut(linear.c_out) {
                 row.iter_mut().zip(bias).for_each(|(logit, bias)| *logit += bias);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// A buffer: how long it is, and the first and last moment at which it is used.
+/// A buffer: its bytes, and the first and last moment at which it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime {
     pub len: usize,
@@ -10,8 +10,8 @@ pub(crate) struct Lifetime {
     pub last: usize,
 }
 
-/// Values that buffers start at multiples of: one cache line.
-const ALIGN: usize = 16;
+/// Bytes that buffers start at multiples of: one cache line.
+const ALIGN: usize = 64;
 
 /// A place for each buffer such that no two that live at the same moment overlap, and the arena's length. Longest first,
 /// each at the lowest place that is free for its whole life.

@@ -1,6 +1,6 @@
 //! Batch norm's per-channel maps, for readers and for gradients, from statistics.
 
-use mnasnet_kernels::{Below, Gradient, Moments, Source, Sums, padded};
+use mnasnet_kernels::{Below, Element, Gradient, Moments, Source, Sums, padded};
 
 /// What batch norm makes of one convolution's raw output. All vectors are padded.
 pub(crate) struct Norm {
@@ -83,7 +83,7 @@ impl Norm {
         }
     }
 
-    pub fn source<'a>(&'a self, raw: &'a [f32], relu: bool, gate: Option<&'a [f32]>) -> Source<'a> {
+    pub fn source<'a, E: Element>(&'a self, raw: &'a [E], relu: bool, gate: Option<&'a [f32]>) -> Source<'a, E> {
         Source {
             raw,
             scale: &self.scale,
@@ -93,7 +93,7 @@ impl Norm {
         }
     }
 
-    pub fn below<'a>(&'a self, raw: &'a [f32], relu: bool) -> Below<'a> {
+    pub fn below<'a, E: Element>(&'a self, raw: &'a [E], relu: bool) -> Below<'a, E> {
         Below {
             raw,
             scale: &self.scale,
@@ -103,7 +103,7 @@ impl Norm {
         }
     }
 
-    pub fn gradient<'a>(&'a self, dz: &'a [f32], y: &'a [f32]) -> Gradient<'a> {
+    pub fn gradient<'a, E: Element>(&'a self, dz: &'a [E], y: &'a [E]) -> Gradient<'a, E> {
         Gradient {
             dz,
             y,

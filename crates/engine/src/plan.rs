@@ -1,5 +1,6 @@
 //! The plan: how each value of the network is read, where it is stored, and for how long.
 
+use crate::Precision;
 use crate::memory::{self, Lifetime};
 use crate::state::EngineError;
 use mnasnet_kernels::dense::Dense;
@@ -48,26 +49,28 @@ pub struct Plan {
     pub batch: usize,
     /// Height and width of the images.
     pub resolution: usize,
+    /// What activations are stored as.
+    pub precision: Precision,
     /// How each value is read, by [`ValueId`].
     pub values: Vec<Value>,
     /// The shape of each value.
     pub shapes: Vec<Shape>,
     /// Geometry of each node.
     pub geometry: Vec<Geometry>,
-    /// Where each node's result lies in the arena (empty where nothing is stored).
+    /// The bytes of each node's result in the arena (none where nothing is stored).
     pub results: Vec<Range<usize>>,
-    /// Where the gradient of each value lies; values that share a gradient (a residual chain) share the place.
+    /// The bytes of each value's gradient; values that share a gradient (a residual chain) share the place.
     pub gradients: Vec<Range<usize>>,
     /// Whether the value is some sum's shortcut, so that its reader adds to a gradient that is there already.
     pub shortcuts: Vec<bool>,
-    /// Length of the arena in float32 values.
+    /// Length of the arena in bytes.
     pub arena: usize,
     /// Workspace of the kernels.
     pub needs: Needs,
 }
 
-/// Most float32 values in an arena: 4 TiB.
-const MAX_ARENA: u128 = 1 << 40;
+/// Most bytes in an arena: 4 TiB.
+const MAX_ARENA: u128 = 1 << 42;
 
 fn geometry(conv: &Conv, shape: Shape) -> Geometry {
     let (
@@ -104,7 +107,13 @@ impl Plan {
     ///
     /// # Errors
     /// Sizes of zero or beyond what can be addressed.
-    pub fn new(network: &Network, batch: usize, resolution: usize, training: bool) -> Result<Self, EngineError> {
+    pub fn new(
+        network: &Network,
+        batch: usize,
+        resolution: usize,
+        precision: Precision,
+        training: bool,
+    ) -> Result<Self, EngineError> {
         if batch == 0 {
             return Err(EngineError::Plan("the batch size is 0: it must be at least 1".into()));
         }
@@ -112,17 +121,19 @@ impl Plan {
             .shapes(resolution)
             .map_err(|error| EngineError::Plan(error.to_string()))?;
         let (values, geometry) = wire(network, &shapes);
-        let total: u128 = shapes.iter().map(|shape| shape.len() as u128 * batch as u128).sum();
+        let values_total: u128 = shapes.iter().map(|shape| shape.len() as u128 * batch as u128).sum();
+        let total = values_total * precision.bytes() as u128;
         if total > MAX_ARENA {
             return Err(EngineError::Plan(format!(
                 "a batch of {batch} images of {resolution} x {resolution} pixels needs {} GiB: lower the batch size or \
                  the resolution",
-                total >> 28
+                total >> 30
             )));
         }
         let mut plan = Self {
             batch,
             resolution,
+            precision,
             values,
             shapes,
             geometry,
@@ -157,6 +168,14 @@ impl Plan {
         }
     }
 
+    /// Bytes that one number of `value` takes where it is stored.
+    pub fn stored_bytes(&self, value: ValueId) -> usize {
+        match self.values[value] {
+            Value::Features(_) | Value::Logits(_) => size_of::<f32>(),
+            _ => self.precision.bytes(),
+        }
+    }
+
     fn workspace(&self, training: bool) -> Needs {
         let images = self.batch;
         let one = |(geometry, shape): (&Geometry, &Shape)| match geometry {
@@ -183,7 +202,7 @@ impl Plan {
                     Value::Image | Value::Gated(..) => false,
                 };
                 let len = if stored {
-                    self.shapes[i + 1].len() * self.batch
+                    self.shapes[i + 1].len() * self.batch * self.stored_bytes(i + 1)
                 } else {
                     0
                 };
@@ -221,7 +240,7 @@ impl Plan {
                 let members: Vec<ValueId> = (1..self.values.len()).filter(|&v| groups[v] == group).collect();
                 let len = members
                     .iter()
-                    .map(|&v| self.shapes[v].len() * self.batch)
+                    .map(|&v| self.shapes[v].len() * self.batch * self.stored_bytes(v))
                     .max()
                     .unwrap_or(0);
                 let readers = network

@@ -1,6 +1,8 @@
 //! Forward only, with running statistics.
 
+use crate::Precision;
 use crate::forward;
+use crate::precision::with_element;
 use crate::state::{EngineError, Pixels, State, check_pixels};
 use mnasnet_model::{Network, Weights};
 
@@ -17,8 +19,14 @@ impl Predictor {
     /// # Errors
     /// A size that cannot be planned or has no room in memory; weights of another network; a forced instruction set that
     /// the machine lacks.
-    pub fn new(network: &Network, weights: &Weights, max_batch: usize, resolution: usize) -> Result<Self, EngineError> {
-        let state = State::new(network, max_batch, resolution, false)?;
+    pub fn new(
+        network: &Network,
+        weights: &Weights,
+        max_batch: usize,
+        resolution: usize,
+        precision: Precision,
+    ) -> Result<Self, EngineError> {
+        let state = State::new(network, max_batch, resolution, precision, false)?;
         let mut predictor = Self {
             state,
             parameters: Vec::new(),
@@ -45,9 +53,12 @@ impl Predictor {
     /// More images than planned, or pixels of another length.
     pub fn logits(&mut self, pixels: Pixels, count: usize) -> Result<&[f32], EngineError> {
         check_pixels(&self.state.plan, pixels, count)?;
-        forward::forward(&mut self.state, &self.parameters, pixels, count, None, &mut |_| {});
+        with_element!(self.state.plan.precision, E => {
+            forward::forward::<E>(&mut self.state, &self.parameters, pixels, count, None, &mut |_| {})
+        });
         let last = self.state.network.nodes.len() - 1;
-        Ok(&self.state.arena[self.state.plan.results[last].clone()][..count * self.state.network.classes])
+        let logits: &[f32] = bytemuck::cast_slice(&self.state.arena[self.state.plan.results[last].clone()]);
+        Ok(&logits[..count * self.state.network.classes])
     }
 
     /// Bytes that the plan holds.

@@ -51,7 +51,10 @@ pub(crate) fn stages(network: &Network, plan: &Plan) -> Vec<(Stage, Work)> {
 fn bytes(network: &Network, plan: &Plan, stage: Stage) -> u64 {
     const VALUE: u64 = size_of::<f32>() as u64;
     let stored = |value: ValueId| {
-        let bytes = if plan.values[value] == Value::Image { 1 } else { VALUE };
+        let bytes = match plan.values[value] {
+            Value::Image => 1,
+            _ => plan.stored_bytes(value) as u64,
+        };
         (plan.shapes[value].len() * plan.batch) as u64 * bytes
     };
     let weight = |op: &Op| match op {

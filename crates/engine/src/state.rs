@@ -1,10 +1,11 @@
 //! What trainer and predictor have in common: the plan, its memory, packed weights and batch norm's maps.
 
+use crate::Precision;
 use crate::norm::Norm;
 use crate::plan::{Geometry, Plan, Value};
 use crate::squeeze_excite::Gate;
 use mnasnet_kernels::dense::{self, Input};
-use mnasnet_kernels::{Isa, Source, Workspace, depthwise, padded};
+use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, depthwise, padded};
 use mnasnet_model::{Network, Op, Tensor, TensorId, ValueId, Weights};
 use std::ops::Range;
 
@@ -54,7 +55,7 @@ pub(crate) struct State {
     pub isa: Isa,
     pub workspace: Workspace,
     /// Results and gradients, where the plan put them.
-    pub arena: Vec<f32>,
+    pub arena: Memory,
     /// One for each node; empty where it is no convolution.
     pub norms: Vec<Norm>,
     /// One for each node; empty where it is no squeeze-excite.
@@ -65,17 +66,24 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub fn new(network: &Network, batch: usize, resolution: usize, training: bool) -> Result<Self, EngineError> {
+    pub fn new(
+        network: &Network,
+        batch: usize,
+        resolution: usize,
+        precision: Precision,
+        training: bool,
+    ) -> Result<Self, EngineError> {
         let isa = Isa::detect()?;
-        let plan = Plan::new(network, batch, resolution, training)?;
-        // Asks before it takes: a plan that does not fit ends in a sentence, not in an abort.
-        Vec::<f32>::new().try_reserve_exact(plan.arena + plan.needs.partials).map_err(|_| {
+        let plan = Plan::new(network, batch, resolution, precision, training)?;
+        let no_memory = |_| {
             EngineError::Plan(format!(
                 "no memory for a batch of {batch} images of {resolution} x {resolution} pixels, {:.1} GiB: lower the \
                  batch size or the resolution",
-                (plan.arena + plan.needs.partials) as f64 / (1u64 << 28) as f64
+                (plan.arena + size_of::<f32>() * plan.needs.partials) as f64 / (1u64 << 30) as f64
             ))
-        })?;
+        };
+        let arena = Memory::new(plan.arena).map_err(no_memory)?;
+        let workspace = Workspace::new(plan.needs, rayon::current_num_threads()).map_err(no_memory)?;
         let channels = |node: &Op| match node {
             Op::Conv(conv) => conv.c_out,
             _ => 0,
@@ -106,8 +114,8 @@ impl State {
             .unwrap_or(0);
         Ok(Self {
             isa,
-            workspace: Workspace::new(plan.needs, rayon::current_num_threads()),
-            arena: vec![0.0; plan.arena],
+            workspace,
+            arena,
             norms: network.nodes.iter().map(|node| Norm::new(channels(&node.op))).collect(),
             gates: network.nodes.iter().map(|node| gate(&node.op)).collect(),
             packed: plan.geometry.iter().map(packed).collect(),
@@ -125,7 +133,7 @@ impl State {
             .iter()
             .map(|packed| packed.forward.len() + packed.transposed.len())
             .sum();
-        4 * (self.arena.len() + packed) + self.workspace.bytes()
+        self.arena.len() + 4 * packed + self.workspace.bytes()
     }
 
     /// Lays the weights out for the kernels; also for the backward sweeps if `training`.
@@ -153,7 +161,7 @@ impl State {
     }
 
     /// Everything but the arena and the workspace, to read from while those are written.
-    pub fn parts(&mut self) -> (Parts<'_>, &mut Vec<f32>, &mut Workspace) {
+    pub fn parts(&mut self) -> (Parts<'_>, &mut Memory, &mut Workspace) {
         let parts = Parts {
             network: &self.network,
             plan: &self.plan,
@@ -203,7 +211,7 @@ impl<'a> Parts<'a> {
     }
 
     /// How `value`, whose stored values are `raw`, is read.
-    pub fn source(&self, value: ValueId, raw: &'a [f32]) -> Source<'a> {
+    pub fn source<E: Element>(&self, value: ValueId, raw: &'a [E]) -> Source<'a, E> {
         let gated = |node: usize, gate: Option<&'a [f32]>| {
             let relu = matches!(&self.network.nodes[node].op, Op::Conv(conv) if conv.relu);
             self.norms[node].source(raw, relu, gate)
@@ -222,10 +230,10 @@ impl<'a> Parts<'a> {
     }
 
     /// How a dense convolution reads `value`: from `pixels` if it is the image, else from its stored values `raw`.
-    pub fn input(&self, value: ValueId, pixels: Pixels<'a>, raw: &'a [f32]) -> Input<'a> {
+    pub fn input<E: Element>(&self, value: ValueId, pixels: Pixels<'a>, raw: &'a [E]) -> Input<'a, E> {
         match (self.plan.values[value], pixels) {
             (Value::Image, Pixels::U8(pixels, Normalise { scale, shift })) => Input::Bytes { pixels, scale, shift },
-            (Value::Image, Pixels::F32(values)) => Input::Values(self.source(value, values)),
+            (Value::Image, Pixels::F32(values)) => Input::Image(self.source(value, values)),
             _ => Input::Values(self.source(value, raw)),
         }
     }

@@ -1,6 +1,8 @@
 //! Forward, loss and backward for one batch.
 
+use crate::Precision;
 use crate::loss::Loss;
+use crate::precision::with_element;
 use crate::stage::{self, Stage, Work};
 use crate::state::{EngineError, Pixels, State, check_pixels, check_weights};
 use crate::{backward, forward};
@@ -30,13 +32,13 @@ impl Trainer {
     ///
     /// # Errors
     /// A size that cannot be planned or has no room in memory; a forced instruction set that the machine lacks.
-    pub fn new(network: &Network, batch: usize, resolution: usize) -> Result<Self, EngineError> {
+    pub fn new(network: &Network, batch: usize, resolution: usize, precision: Precision) -> Result<Self, EngineError> {
         let channels = |op: &Op| match op {
             Op::Conv(conv) => conv.c_out,
             _ => 0,
         };
         Ok(Self {
-            state: State::new(network, batch, resolution, true)?,
+            state: State::new(network, batch, resolution, precision, true)?,
             moments: network
                 .nodes
                 .iter()
@@ -105,25 +107,22 @@ impl Trainer {
             buffers,
             dropout_seed,
         };
-        forward::forward(state, parameters, pixels, images, Some(training), &mut done);
+        let precision = state.plan.precision;
+        with_element!(precision, E => {
+            forward::forward::<E>(state, parameters, pixels, images, Some(training), &mut done)
+        });
         let last = state.network.nodes.len() - 1;
         let places = [state.plan.results[last].clone(), state.plan.gradients[last + 1].clone()];
         let [logits, dlogits] = state
             .arena
             .get_disjoint_mut(places)
             .expect("results and gradients lie apart");
+        let (logits, dlogits) = (bytemuck::cast_slice(logits), bytemuck::cast_slice_mut(dlogits));
         let score = loss.evaluate(logits, labels, Some(dlogits));
         done(Stage::Loss);
-        backward::backward(
-            state,
-            parameters,
-            pixels,
-            images,
-            dropout_seed,
-            sums,
-            gradients,
-            &mut done,
-        );
+        with_element!(precision, E => {
+            backward::backward::<E>(state, parameters, pixels, images, dropout_seed, sums, gradients, &mut done)
+        });
         forward::zero_redundant(state, gradients);
         Ok(StepReport {
             loss: score.loss as f32,
@@ -153,7 +152,8 @@ impl Trainer {
 
     /// Logits `[batch, classes]` of the last step.
     pub fn logits(&self) -> &[f32] {
-        &self.state.arena[self.state.plan.results[self.state.network.nodes.len() - 1].clone()]
+        let logits = self.state.plan.results[self.state.network.nodes.len() - 1].clone();
+        bytemuck::cast_slice(&self.state.arena[logits])
     }
 
     /// Bytes that the plan holds.

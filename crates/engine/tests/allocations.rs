@@ -1,6 +1,6 @@
 //! A training step and a prediction allocate nothing: all memory is taken when the plan is made.
 
-use mnasnet_engine::{Loss, Normalise, Optimizer, Pixels, Predictor, Rule, Smoothing, Trainer};
+use mnasnet_engine::{Loss, Normalise, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Trainer};
 use mnasnet_model::init::{Scheme, initialise};
 use mnasnet_model::{Network, Variant};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -33,8 +33,8 @@ fn steps_and_predictions_allocate_nothing() {
         let network = Network::build(Variant::by_name(variant).unwrap(), 0.5, 10, Some(0.2)).unwrap();
         let counted = pool.install(|| {
             let mut weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
-            let mut trainer = Trainer::new(&network, 4, 48).unwrap();
-            let mut predictor = Predictor::new(&network, &weights, 4, 48).unwrap();
+            let mut trainer = Trainer::new(&network, 4, 48, Precision::F32).unwrap();
+            let mut predictor = Predictor::new(&network, &weights, 4, 48, Precision::F32).unwrap();
             let rule = Rule::RmsProp {
                 decay: 0.9,
                 momentum: 0.9,

@@ -6,7 +6,7 @@ mod npy;
 #[path = "support/seeded.rs"]
 mod seeded;
 
-use mnasnet_engine::{Loss, Optimizer, Pixels, Predictor, Rule, Smoothing, Trainer};
+use mnasnet_engine::{Loss, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Trainer};
 use mnasnet_model::{Dialect, Network, Place, Role, Tensor, Variant, Weights};
 use npy::{Array, folder, json, npy};
 use seeded::{IMAGES, SIDE, fixed_input, seeded_weights};
@@ -56,7 +56,7 @@ fn evaluation_logits_equal_mindspores() {
     let network = network();
     let (weights, expected) = (seeded_weights(&network), npy::<f32>("a_ckpt/eval_logits.npy"));
     let input = fixed_input();
-    let mut predictor = Predictor::new(&network, &weights, IMAGES, SIDE).unwrap();
+    let mut predictor = Predictor::new(&network, &weights, IMAGES, SIDE, Precision::F32).unwrap();
     let all = predictor.logits(Pixels::F32(&input), IMAGES).unwrap().to_vec();
     assert_close("logits", &all, &expected.values, 2e-5);
     // A call with fewer images than planned gives the same logits.
@@ -85,7 +85,7 @@ fn three_training_steps_equal_mindspores() {
         momentum: 0.9,
         epsilon: 1e-3,
     };
-    let mut trainer = Trainer::new(&network, IMAGES, SIDE).unwrap();
+    let mut trainer = Trainer::new(&network, IMAGES, SIDE, Precision::F32).unwrap();
     let mut optimizer = Optimizer::new(rule, &network, 1e-5, decays);
     for (step, lr) in [0.002, 0.004, 0.008].into_iter().enumerate() {
         let report = trainer

@@ -1,7 +1,7 @@
 //! What must hold for every variant: gradients are derivatives, results do not depend on threads or on the batch around an
 //! image, and any size runs.
 
-use mnasnet_engine::{Loss, Normalise, Pixels, Predictor, Smoothing, StepReport, Trainer};
+use mnasnet_engine::{Loss, Normalise, Pixels, Precision, Predictor, Smoothing, StepReport, Trainer};
 use mnasnet_model::init::{Scheme, initialise};
 use mnasnet_model::{Network, Variant, Weights};
 
@@ -37,7 +37,7 @@ struct Step {
 
 fn step(network: &Network, weights: &Weights, images: usize, resolution: usize) -> Step {
     let mut weights = weights.clone();
-    let mut trainer = Trainer::new(network, images, resolution).unwrap();
+    let mut trainer = Trainer::new(network, images, resolution, Precision::F32).unwrap();
     let pixels = pixels(images, resolution);
     let report = trainer
         .step(&mut weights, Pixels::U8(&pixels, NORMALISE), &labels(images), LOSS, 3)
@@ -132,8 +132,8 @@ fn an_image_is_predicted_the_same_in_any_batch() {
         let (images, resolution) = (6, 65);
         let pixels = pixels(images, resolution);
         let image = resolution * resolution * 3;
-        let mut large = Predictor::new(&network, &weights, images, resolution).unwrap();
-        let mut small = Predictor::new(&network, &weights, 1, resolution).unwrap();
+        let mut large = Predictor::new(&network, &weights, images, resolution, Precision::F32).unwrap();
+        let mut small = Predictor::new(&network, &weights, 1, resolution, Precision::F32).unwrap();
         let together = large.logits(Pixels::U8(&pixels, NORMALISE), images).unwrap().to_vec();
         for i in 0..images {
             let one = Pixels::U8(&pixels[i * image..(i + 1) * image], NORMALISE);
@@ -171,7 +171,7 @@ fn any_size_runs() {
 fn wrong_calls_are_refused_with_a_sentence() {
     let network = build("mnasnet-b1", 0.5);
     let mut weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
-    let mut trainer = Trainer::new(&network, 2, 32).unwrap();
+    let mut trainer = Trainer::new(&network, 2, 32, Precision::F32).unwrap();
     let pixels = pixels(2, 32);
     let all = Pixels::U8(&pixels, NORMALISE);
     let message = |result: Result<StepReport, mnasnet_engine::EngineError>| result.unwrap_err().to_string();
@@ -180,7 +180,7 @@ fn wrong_calls_are_refused_with_a_sentence() {
     weights.buffers.pop();
     assert!(message(trainer.step(&mut weights, all, &[1, 2], LOSS, 0)).contains("not this network's"));
     let refused = |batch, resolution| {
-        Trainer::new(&network, batch, resolution)
+        Trainer::new(&network, batch, resolution, Precision::F32)
             .err()
             .map(|error| error.to_string())
     };

@@ -6,7 +6,7 @@ mod npy;
 #[path = "support/seeded.rs"]
 mod seeded;
 
-use mnasnet_engine::{Loss, Pixels, Predictor, Smoothing, Trainer};
+use mnasnet_engine::{Loss, Pixels, Precision, Predictor, Smoothing, Trainer};
 use mnasnet_model::{Dialect, Network, Place, Role, Tensor, Variant, Weights};
 use npy::json;
 use seeded::hash24;
@@ -162,7 +162,7 @@ fn check(name: &str, dialect: Dialect) {
     let sum: f64 = pixels.iter().map(|&v| f64::from(v)).sum();
     assert_eq!(Some(sum), fixture["pixels_sum"].as_f64(), "other images");
 
-    let mut predictor = Predictor::new(&network, &weights, BATCH, side).unwrap();
+    let mut predictor = Predictor::new(&network, &weights, BATCH, side, Precision::F32).unwrap();
     let logits = predictor.logits(Pixels::F32(&pixels), BATCH).unwrap();
     let error = error_of_logits(logits, &fixture["eval_logits"]);
     assert_within(&format!("{name}: evaluation"), error, TOLERANCE.evaluation_logits);
@@ -172,7 +172,7 @@ fn check(name: &str, dialect: Dialect) {
         smoothing: 0.1,
         convention: Smoothing::Uniform,
     };
-    let mut trainer = Trainer::new(&network, BATCH, side).unwrap();
+    let mut trainer = Trainer::new(&network, BATCH, side, Precision::F32).unwrap();
     let report = trainer
         .step(&mut weights, Pixels::F32(&pixels), &labels, loss, 0)
         .unwrap();

@@ -101,6 +101,11 @@ impl Isa {
         }
     }
 
+    /// Whether it multiplies tiles of bfloat16.
+    pub fn has_tiles(self) -> bool {
+        false
+    }
+
     /// Float32 values in one vector.
     pub fn lanes(self) -> usize {
         match self.0 {

@@ -20,6 +20,18 @@ choices! {
 }
 
 choices! {
+    /// What activations and their gradients are stored as.
+    pub enum Storage {
+        /// What is fastest on this machine.
+        Auto = "auto",
+        /// float32.
+        F32 = "f32",
+        /// bfloat16; weights and statistics stay float32.
+        Bf16 = "bf16",
+    }
+}
+
+choices! {
     /// Which tensors weight decay pulls to zero.
     pub enum DecayScope {
         /// Weights of convolutions and dense layers only.
@@ -252,6 +264,8 @@ settings! {
     "Run" {
         /// Seed of weights, sample order, augmentation and dropout.
         seed: u64 = 1;
+        /// What activations are stored as, auto, f32 or bf16; auto is bf16 where the machine has a matrix unit for it.
+        precision: Storage = Storage::Auto;
         /// Threads of the network's arithmetic; 0 means as many as the machine has. Results do not depend on it.
         threads: usize = 0, 0.0..=1024.0;
         /// Whether checkpoints are written; the best and an interrupted run's are in any case.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mnasnet_data::{BadImage, Batch, Dataset, Loader, Preprocessing};
-use mnasnet_engine::{Loss, Pixels, Predictor};
+use mnasnet_engine::{Loss, Pixels, Precision, Predictor};
 use mnasnet_model::{Network, Weights};
 
 use crate::score::Score;
@@ -38,6 +38,7 @@ pub struct Evaluation {
 impl Evaluator {
     /// Plans inference of `network` over `dataset`, whose labels are the network's classes. `weights` are any of that
     /// network; each run brings its own.
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         network: &Network,
         weights: &Weights,
@@ -46,9 +47,10 @@ impl Evaluator {
         loss: Loss,
         batch_size: usize,
         workers: usize,
+        precision: Precision,
     ) -> Result<Self, TrainError> {
         let batch_size = batch_size.min(dataset.samples.len()).max(1);
-        let predictor = Predictor::new(network, weights, batch_size, preprocessing.resolution)?;
+        let predictor = Predictor::new(network, weights, batch_size, preprocessing.resolution, precision)?;
         Ok(Self {
             dataset,
             preprocessing,

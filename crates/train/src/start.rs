@@ -41,7 +41,8 @@ impl<'a> Run<'a> {
 
         observer.event(Event::Stage(STAGES[0]));
         let network = wiring::network(config, train.classes.len())?;
-        let trainer = Trainer::new(&network, config.batch_size, config.resolution)?;
+        let precision = wiring::precision(config.precision)?;
+        let trainer = Trainer::new(&network, config.batch_size, config.resolution, precision)?;
         let mut weights = initialise(&network, config.init_scheme, config.seed);
         let scope = config.weight_decay_scope;
         let decays = |tensor: &_| wiring::decays(scope, tensor);
@@ -62,6 +63,7 @@ impl<'a> Run<'a> {
             val_loss,
             batch,
             config.workers,
+            precision,
         )?;
 
         observer.event(Event::Stage(STAGES[3]));

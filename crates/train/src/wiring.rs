@@ -1,11 +1,28 @@
 //! From settings to the types of the other crates.
 
 use mnasnet_data::{Interpolation, Policy, Preprocessing, TrainTransform};
-use mnasnet_engine::{Loss, Normalise, Rule, Smoothing};
+use mnasnet_engine::{EngineError, Loss, Normalise, Precision, Rule, Smoothing};
 use mnasnet_model::{ModelError, Network, Role, Tensor, Variant};
 
-use crate::config::{Augment, Config, DecayScope, Norm, Opt, Resizing, SmoothConvention};
+use crate::config::{Augment, Config, DecayScope, Norm, Opt, Resizing, SmoothConvention, Storage};
 use crate::weights_file::Record;
+
+/// What activations are stored as on this machine.
+pub fn precision(storage: Storage) -> Result<Precision, EngineError> {
+    match storage {
+        Storage::Auto => Precision::fastest(),
+        Storage::F32 => Ok(Precision::F32),
+        Storage::Bf16 => Ok(Precision::Bf16),
+    }
+}
+
+/// The same as a setting: what a run keeps, so that it goes on alike on another machine.
+pub fn settled(storage: Storage) -> Result<Storage, EngineError> {
+    Ok(match precision(storage)? {
+        Precision::F32 => Storage::F32,
+        Precision::Bf16 => Storage::Bf16,
+    })
+}
 
 /// The network of a configuration for `classes` classes.
 pub fn network(config: &Config, classes: usize) -> Result<Network, ModelError> {
