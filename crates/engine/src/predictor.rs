@@ -41,7 +41,8 @@ impl Predictor {
     /// Weights of another network.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), EngineError> {
         crate::state::check_weights(&self.state.network, weights)?;
-        self.state.pack(&weights.parameters, false);
+        let precision = self.state.plan.precision;
+        with_element!(precision, E => self.state.pack::<E>(&weights.parameters, false));
         forward::use_running(&mut self.state, weights);
         self.parameters.clone_from(&weights.parameters);
         Ok(())

@@ -41,11 +41,11 @@ pub enum Pixels<'a> {
     F32(&'a [f32]),
 }
 
-/// One convolution's weights, laid out for the kernels.
-#[derive(Default)]
+/// Where one node's weights lie, laid out for the kernels.
+#[derive(Clone, Default)]
 struct Packed {
-    forward: Vec<f32>,
-    transposed: Vec<f32>,
+    forward: Range<usize>,
+    transposed: Range<usize>,
 }
 
 /// The memory of a plan and what fills it.
@@ -61,6 +61,8 @@ pub(crate) struct State {
     /// One for each node; empty where it is no squeeze-excite.
     pub gates: Vec<Gate>,
     packed: Vec<Packed>,
+    /// The packed weights of all nodes.
+    weights: Memory,
     ones: Vec<f32>,
     zeros: Vec<f32>,
 }
@@ -88,20 +90,27 @@ impl State {
             Op::Conv(conv) => conv.c_out,
             _ => 0,
         };
-        let packed = |geometry: &Geometry| match geometry {
-            Geometry::Dense(dense) => {
-                let room = || vec![0.0; dense::packed_len(dense)];
-                Packed {
-                    forward: room(),
-                    transposed: if training { room() } else { Vec::new() },
-                }
-            }
-            Geometry::Depthwise(conv) => Packed {
-                forward: vec![0.0; conv.packed_len()],
-                transposed: Vec::new(),
-            },
-            Geometry::None => Packed::default(),
+        let mut packed_len = 0;
+        let mut take = |len: usize| {
+            // Every layout starts on a cache line.
+            let start = packed_len;
+            packed_len = (start + len).next_multiple_of(16);
+            start..start + len
         };
+        let packed: Vec<Packed> = (plan.geometry.iter())
+            .map(|geometry| match geometry {
+                Geometry::Dense(dense) => Packed {
+                    forward: take(dense::packed_len(dense)),
+                    transposed: take(if training { dense::packed_len(dense) } else { 0 }),
+                },
+                Geometry::Depthwise(conv) => Packed {
+                    forward: take(conv.packed_len()),
+                    transposed: 0..0,
+                },
+                Geometry::None => Packed::default(),
+            })
+            .collect();
+        let weights = Memory::of::<f32>(packed_len).map_err(no_memory)?;
         let gate = |node: &Op| match node {
             Op::SqueezeExcite(se) => Gate::new(se, batch),
             _ => Gate::default(),
@@ -118,7 +127,8 @@ impl State {
             arena,
             norms: network.nodes.iter().map(|node| Norm::new(channels(&node.op))).collect(),
             gates: network.nodes.iter().map(|node| gate(&node.op)).collect(),
-            packed: plan.geometry.iter().map(packed).collect(),
+            packed,
+            weights,
             ones: vec![1.0; widest],
             zeros: vec![0.0; widest],
             network: network.clone(),
@@ -128,18 +138,14 @@ impl State {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let packed: usize = self
-            .packed
-            .iter()
-            .map(|packed| packed.forward.len() + packed.transposed.len())
-            .sum();
-        self.arena.len() + 4 * packed + self.workspace.bytes()
+        self.arena.len() + self.weights.len() + self.workspace.bytes()
     }
 
     /// Lays the weights out for the kernels; also for the backward sweeps if `training`.
-    pub fn pack(&mut self, parameters: &[f32], training: bool) {
+    pub fn pack<E: Element>(&mut self, parameters: &[f32], training: bool) {
+        let packed_weights = self.weights.values_mut::<f32>();
         for (i, node) in self.network.nodes.iter().enumerate() {
-            let packed = &mut self.packed[i];
+            let packed = &self.packed[i];
             let weight = match &node.op {
                 Op::Conv(conv) => conv.weight,
                 Op::Linear(linear) => linear.weight,
@@ -148,13 +154,23 @@ impl State {
             let weight = &parameters[self.network.parameters[weight].range()];
             match &self.plan.geometry[i] {
                 Geometry::Dense(dense) => {
-                    dense::pack(self.isa, dense, weight, &mut packed.forward);
-                    let reads_image = self.plan.values[node.input] == Value::Image;
-                    if training && !reads_image {
-                        dense::pack_transposed(self.isa, dense, weight, &mut packed.transposed);
+                    let (isa, is_conv) = (self.isa, matches!(node.op, Op::Conv(_)));
+                    let to = &mut packed_weights[packed.forward.clone()];
+                    if is_conv {
+                        dense::pack::<E>(isa, dense, weight, to);
+                    } else {
+                        dense::pack::<f32>(isa, dense, weight, to);
+                    }
+                    if training && self.plan.values[node.input] != Value::Image {
+                        let to = &mut packed_weights[packed.transposed.clone()];
+                        if is_conv {
+                            dense::pack_transposed::<E>(isa, dense, weight, to);
+                        } else {
+                            dense::pack_transposed::<f32>(isa, dense, weight, to);
+                        }
                     }
                 }
-                Geometry::Depthwise(conv) => depthwise::pack(conv, weight, &mut packed.forward),
+                Geometry::Depthwise(conv) => depthwise::pack(conv, weight, &mut packed_weights[packed.forward.clone()]),
                 Geometry::None => {}
             }
         }
@@ -169,6 +185,7 @@ impl State {
             norms: &self.norms,
             gates: &self.gates,
             packed: &self.packed,
+            weights: self.weights.values(),
             ones: &self.ones,
             zeros: &self.zeros,
         };
@@ -184,6 +201,7 @@ pub(crate) struct Parts<'a> {
     pub norms: &'a [Norm],
     pub gates: &'a [Gate],
     packed: &'a [Packed],
+    weights: &'a [f32],
     pub ones: &'a [f32],
     pub zeros: &'a [f32],
 }
@@ -191,12 +209,12 @@ pub(crate) struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// Packed weights of a node.
     pub fn forward_weights(&self, node: usize) -> &'a [f32] {
-        &self.packed[node].forward
+        &self.weights[self.packed[node].forward.clone()]
     }
 
     /// Packed weights of a node for its input's gradient.
     pub fn transposed_weights(&self, node: usize) -> &'a [f32] {
-        &self.packed[node].transposed
+        &self.weights[self.packed[node].transposed.clone()]
     }
 
     /// Where the stored values behind `value` lie; none for the image.

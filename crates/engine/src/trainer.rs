@@ -100,14 +100,14 @@ impl Trainer {
             )));
         }
         let Weights { parameters, buffers } = weights;
-        state.pack(parameters, true);
+        let precision = state.plan.precision;
+        with_element!(precision, E => state.pack::<E>(parameters, true));
         done(Stage::Pack);
         let training = forward::Training {
             moments,
             buffers,
             dropout_seed,
         };
-        let precision = state.plan.precision;
         with_element!(precision, E => {
             forward::forward::<E>(state, parameters, pixels, images, Some(training), &mut done)
         });

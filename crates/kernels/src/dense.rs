@@ -9,12 +9,13 @@ mod gather;
 mod pack;
 mod product;
 pub mod reference;
+mod tiled;
 
 pub use backward::{backward, input_gradient, weight_gradient};
 pub use forward::forward;
 pub use pack::{pack, pack_transposed, packed_len};
 
-use crate::{Needs, Source, padded};
+use crate::{Element, Isa, Needs, Source, padded};
 
 /// Geometry of a dense convolution. Padding is `kernel / 2` zeros on each side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +103,7 @@ impl Dense {
             scratch: TILE_STRIDE * padded(self.depth()) + row,
         };
         if !training {
-            return forward;
+            return forward.max(tiled::needs(self, images, false));
         }
         let taps = self.kernel * self.kernel;
         let sums = |rows: usize| rows.div_ceil(chunk_rows(rows)) * 2 * padded(self.c_in);
@@ -111,7 +112,7 @@ impl Dense {
                 + sums(self.rows_in(images)),
             scratch: TILE_STRIDE * (padded(self.depth()) + padded(taps * self.c_out)) + row,
         };
-        forward.max(backward)
+        forward.max(backward).max(tiled::needs(self, images, true))
     }
 
     /// Values of one chunk's weight gradient.
@@ -129,4 +130,9 @@ impl Dense {
 /// Rows in a chunk, from the number of rows alone.
 fn chunk_rows(rows: usize) -> usize {
     rows.div_ceil(CHUNKS).next_multiple_of(CHUNK_UNIT)
+}
+
+/// Whether values of type `E` go through the matrix unit.
+fn on_tiles<E: Element>(isa: Isa) -> bool {
+    E::IS_HALF && isa.has_tiles()
 }

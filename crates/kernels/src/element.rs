@@ -5,6 +5,8 @@ pub use half::bf16;
 
 /// The type that activations and their gradients are stored in: `f32` or [`bf16`].
 pub trait Element: Stored + bytemuck::Pod + Default + Send + Sync + std::fmt::Debug {
+    /// Whether it is bfloat16, half of float32.
+    const IS_HALF: bool;
     /// Rounds to nearest, ties to even.
     fn from_f32(value: f32) -> Self;
     /// Exact.
@@ -29,6 +31,7 @@ pub trait Stored: Copy {
 }
 
 impl Element for f32 {
+    const IS_HALF: bool = false;
     fn from_f32(value: f32) -> Self {
         value
     }
@@ -38,6 +41,7 @@ impl Element for f32 {
 }
 
 impl Element for bf16 {
+    const IS_HALF: bool = true;
     fn from_f32(value: f32) -> Self {
         bf16::from_f32(value)
     }

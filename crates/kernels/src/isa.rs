@@ -1,6 +1,7 @@
 //! Which instruction set runs: detected once, or forced by `MNASNET_ISA`.
 
 use crate::simd::{Portable, Vector};
+use crate::tiles::{Emulated, Tiles};
 
 /// An instruction set that kernels are compiled for. A value exists only on a machine that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ enum Kind {
     Portable,
     /// The portable arithmetic in AVX-512's shape: lets tests cover the wide code paths anywhere.
     PortableWide,
+    /// With an emulated matrix unit, for the same reason.
+    PortableTiles,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -18,6 +21,9 @@ enum Kind {
     /// With AVX512_BF16, for rounding alone: its dot product is slower than float32's.
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16,
+    /// With AMX's tiles.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    Amx,
 }
 
 /// Why a forced choice cannot be had.
@@ -42,8 +48,17 @@ pub(crate) trait Kernel {
     unsafe fn run<V: Vector>(self);
 }
 
+/// A piece of work that can run on any matrix unit.
+pub(crate) trait TileKernel {
+    /// Runs it. Implementations are `#[inline(always)]`, as [`Kernel`]'s are.
+    ///
+    /// # Safety
+    /// The unit is there, and the kernel's pointers are valid as its constructor's caller promised.
+    unsafe fn run<T: Tiles>(self, tiles: &mut T);
+}
+
 impl Isa {
-    /// The environment variable that forces a choice: `portable`, `avx2`, `avx512` or `avx512bf16`.
+    /// The environment variable that forces a choice: `portable`, `avx2`, `avx512`, `avx512bf16` or `amx`.
     pub const VARIABLE: &'static str = "MNASNET_ISA";
 
     /// The best instruction set of this machine, or the one that [`Isa::VARIABLE`] names.
@@ -66,7 +81,7 @@ impl Isa {
     /// Every instruction set of this machine, slowest first.
     pub fn available() -> Vec<Self> {
         #[allow(unused_mut)]
-        let mut all = vec![Kind::PortableWide, Kind::Portable];
+        let mut all = vec![Kind::PortableTiles, Kind::PortableWide, Kind::Portable];
         #[cfg(target_arch = "x86_64")]
         {
             // Exactly the features that `run` enables.
@@ -81,6 +96,10 @@ impl Isa {
                 all.push(Kind::Avx512);
                 if is_x86_feature_detected!("avx512bf16") {
                     all.push(Kind::Avx512Bf16);
+                    #[cfg(target_os = "linux")]
+                    if crate::tiles::Amx::is_there() {
+                        all.push(Kind::Amx);
+                    }
                 }
             }
         }
@@ -92,29 +111,69 @@ impl Isa {
         match self.0 {
             Kind::Portable => "portable",
             Kind::PortableWide => "portable-wide",
+            Kind::PortableTiles => "portable-tiles",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "avx512",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512Bf16 => "avx512bf16",
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Kind::Amx => "amx",
         }
     }
 
     /// Whether it multiplies tiles of bfloat16.
     pub fn has_tiles(self) -> bool {
-        false
+        match self.0 {
+            Kind::PortableTiles => true,
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Kind::Amx => true,
+            _ => false,
+        }
+    }
+
+    /// Runs a kernel on this instruction set's matrix unit.
+    ///
+    /// # Safety
+    /// It has one, and the kernel's pointers are valid for what it reads and writes.
+    pub(crate) unsafe fn run_on_tiles<K: TileKernel>(self, kernel: K) {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
+        unsafe fn amx<K: TileKernel>(kernel: K) {
+            // SAFETY: the vectors' features are enabled here; the unit was asked for when this value was made.
+            unsafe { on::<crate::tiles::Amx, K>(kernel) }
+        }
+        #[inline(always)]
+        unsafe fn on<T: Tiles, K: TileKernel>(kernel: K) {
+            // SAFETY: the caller's promise; the unit is left before the thread does anything else.
+            unsafe {
+                let mut tiles = T::begin();
+                kernel.run(&mut tiles);
+                tiles.end();
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.0 {
+                #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+                Kind::Amx => amx(kernel),
+                _ => on::<Emulated, K>(kernel),
+            }
+        }
     }
 
     /// Float32 values in one vector.
     pub fn lanes(self) -> usize {
         match self.0 {
             Kind::Portable => Portable::<8>::LANES,
-            Kind::PortableWide => Portable::<16>::LANES,
+            Kind::PortableWide | Kind::PortableTiles => Portable::<16>::LANES,
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => crate::simd::Avx2::LANES,
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 | Kind::Avx512Bf16 => crate::simd::Avx512::<false>::LANES,
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Kind::Amx => crate::simd::Avx512::<true>::LANES,
         }
     }
 
@@ -145,13 +204,15 @@ impl Isa {
         unsafe {
             match self.0 {
                 Kind::Portable => kernel.run::<Portable<8>>(),
-                Kind::PortableWide => kernel.run::<Portable<16>>(),
+                Kind::PortableWide | Kind::PortableTiles => kernel.run::<Portable<16>>(),
                 #[cfg(target_arch = "x86_64")]
                 Kind::Avx2 => avx2(kernel),
                 #[cfg(target_arch = "x86_64")]
                 Kind::Avx512 => avx512(kernel),
                 #[cfg(target_arch = "x86_64")]
                 Kind::Avx512Bf16 => avx512bf16(kernel),
+                #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+                Kind::Amx => avx512bf16(kernel),
             }
         }
     }

@@ -7,7 +7,7 @@
 //!
 //! Invariants: kernels never allocate (their memory is a [`Workspace`] made beforehand); results do not depend on the number
 //! of threads (work is cut into chunks by shape alone, partial sums are merged in chunk order); per-channel vectors are padded
-//! to [`padded`] lengths so that whole vectors can be read at their end.
+//! to [`padded`] lengths, with finite values, so that whole vectors can be read at their end.
 #![allow(
     clippy::needless_range_loop,
     reason = "register tiles are arrays that several loops index together"
@@ -25,6 +25,7 @@ pub mod peak;
 mod simd;
 pub mod spatial;
 mod tile;
+mod tiles;
 mod workspace;
 
 pub use batch_norm::{Moments, Sums};

@@ -66,15 +66,44 @@ pub(crate) struct Place {
 
 /// Something whose rows can be read as vectors: [`Source`] and [`Gradient`].
 pub(crate) trait Rows: Copy {
+    /// What a vector of channels has in common in all rows.
+    type Map<V: Vector>: Copy;
+
     /// The memory that reading `rows` will touch, as far as it exists.
     fn memory(&self, rows: Range<usize>, channels: usize) -> [Option<&[u8]>; 2];
 
-    /// Writes `rows` rows of `channels` values. Lanes past the last channel hold rubbish (the map of
-    /// a zero), which no result may depend on.
+    /// The map of the channels from `at` on, in image `image`.
+    ///
+    /// # Safety
+    /// `check` holds for the image and channels; `at` is a multiple of the vector's lanes below `channels`.
+    unsafe fn map<V: Vector>(&self, image: usize, channels: usize, at: usize) -> Self::Map<V>;
+
+    /// The mapped values `from .. from + lanes`. Lanes past the last one hold rubbish (the map of a zero), which no result
+    /// may depend on.
+    ///
+    /// # Safety
+    /// `check` holds for their rows.
+    unsafe fn value<V: Vector>(&self, map: Self::Map<V>, from: usize, lanes: usize) -> V;
+
+    /// Writes `rows` rows of `channels` values, as [`Rows::value`] has them.
     ///
     /// # Safety
     /// `check` holds for the rows and channels, the targets are writable, `image` is the image of all rows.
-    unsafe fn read<V: Vector>(&self, rows: Range<usize>, image: usize, channels: usize, place: Place);
+    #[inline(always)]
+    unsafe fn read<V: Vector>(&self, rows: Range<usize>, image: usize, channels: usize, place: Place) {
+        for b in 0..channels.div_ceil(V::LANES) {
+            let at = b * V::LANES;
+            let lanes = V::LANES.min(channels - at);
+            // SAFETY: the caller's promise.
+            let map = unsafe { self.map::<V>(image, channels, at) };
+            let mut to = place.to.wrapping_add(b * place.block);
+            for row in rows.clone() {
+                // SAFETY: as above.
+                unsafe { self.value(map, row * channels + at, lanes).store(to) };
+                to = to.wrapping_add(place.row);
+            }
+        }
+    }
 }
 
 fn part<E: Element>(values: &[E], rows: Range<usize>, channels: usize) -> Option<&[u8]> {
@@ -82,86 +111,63 @@ fn part<E: Element>(values: &[E], rows: Range<usize>, channels: usize) -> Option
     Some(bytemuck::cast_slice(values))
 }
 
-/// Calls `map` with the channel that each vector starts with, and stores what the map that it returns makes of each row;
-/// that one gets the offset of its values and how many of them there are.
-///
-/// # Safety
-/// As [`Rows::read`].
-#[inline(always)]
-unsafe fn each<V: Vector, M: Fn(usize, usize) -> V>(
-    rows: Range<usize>,
-    channels: usize,
-    place: Place,
-    map: impl Fn(usize) -> M,
-) {
-    for b in 0..channels.div_ceil(V::LANES) {
-        let at = b * V::LANES;
-        let lanes = V::LANES.min(channels - at);
-        let map = map(at);
-        let mut to = place.to.wrapping_add(b * place.block);
-        for row in rows.clone() {
-            // SAFETY: the caller's promise.
-            unsafe { map(row * channels + at, lanes).store(to) };
-            to = to.wrapping_add(place.row);
-        }
-    }
-}
-
 // SAFETY of the blocks below: `check` was asserted when the operation was called, offsets stay inside, partial vectors at
 // the row's end read only what is there; per-channel vectors are padded.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl<E: Element> Rows for Source<'_, E> {
+    /// Scale, shift and the floor that a ReLU sets.
+    type Map<V: Vector> = [V; 3];
+
     fn memory(&self, rows: Range<usize>, channels: usize) -> [Option<&[u8]>; 2] {
         [part(self.raw, rows, channels), None]
     }
 
     #[inline(always)]
-    unsafe fn read<V: Vector>(&self, rows: Range<usize>, image: usize, channels: usize, place: Place) {
+    unsafe fn map<V: Vector>(&self, image: usize, channels: usize, at: usize) -> [V; 3] {
         unsafe {
             let floor = V::splat(if self.relu { 0.0 } else { f32::NEG_INFINITY });
-            let raw = self.raw.as_ptr();
-            let maps = |at: usize| {
-                (
-                    V::load(self.scale.as_ptr().add(at)),
-                    V::load(self.shift.as_ptr().add(at)),
-                )
-            };
+            let scale = V::load(self.scale.as_ptr().add(at));
+            let shift = V::load(self.shift.as_ptr().add(at));
             match self.gate {
-                None => each::<V, _>(rows, channels, place, |at| {
-                    let (scale, shift) = maps(at);
-                    move |from, lanes| E::load::<V>(raw.add(from), lanes).mul_add(scale, shift).at_least(floor)
-                }),
-                Some(gate) => each::<V, _>(rows, channels, place, |at| {
-                    let (scale, shift) = maps(at);
+                None => [scale, shift, floor],
+                // A gate is never negative, so it goes through the ReLU.
+                Some(gate) => {
                     let gate = V::load(gate.as_ptr().add(image * padded(channels) + at));
-                    move |from, lanes| {
-                        let x = E::load::<V>(raw.add(from), lanes).mul_add(scale, shift).at_least(floor);
-                        x.mul(gate)
-                    }
-                }),
+                    [scale.mul(gate), shift.mul(gate), floor]
+                }
             }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn value<V: Vector>(&self, [scale, shift, floor]: [V; 3], from: usize, lanes: usize) -> V {
+        unsafe {
+            let raw: V = E::load(self.raw.as_ptr().add(from), lanes);
+            raw.mul_add(scale, shift).at_least(floor)
         }
     }
 }
 
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl<E: Element> Rows for Gradient<'_, E> {
+    /// Factors of dZ and of Y, and the shift.
+    type Map<V: Vector> = [V; 3];
+
     fn memory(&self, rows: Range<usize>, channels: usize) -> [Option<&[u8]>; 2] {
         [part(self.dz, rows.clone(), channels), part(self.y, rows, channels)]
     }
 
     #[inline(always)]
-    unsafe fn read<V: Vector>(&self, rows: Range<usize>, _image: usize, channels: usize, place: Place) {
+    unsafe fn map<V: Vector>(&self, _image: usize, _channels: usize, at: usize) -> [V; 3] {
+        unsafe { [self.dz_scale, self.y_scale, self.shift].map(|vector| V::load(vector.as_ptr().add(at))) }
+    }
+
+    #[inline(always)]
+    unsafe fn value<V: Vector>(&self, [dz_scale, y_scale, shift]: [V; 3], from: usize, lanes: usize) -> V {
         unsafe {
-            let (dz, y) = (self.dz.as_ptr(), self.y.as_ptr());
-            each::<V, _>(rows, channels, place, |at| {
-                let [dz_scale, y_scale, shift] =
-                    [self.dz_scale, self.y_scale, self.shift].map(|vector| V::load(vector.as_ptr().add(at)));
-                move |from, lanes| {
-                    let shift = E::load::<V>(y.add(from), lanes).mul_add(y_scale, shift);
-                    E::load::<V>(dz.add(from), lanes).mul_add(dz_scale, shift)
-                }
-            });
+            let y: V = E::load(self.y.as_ptr().add(from), lanes);
+            let dz: V = E::load(self.dz.as_ptr().add(from), lanes);
+            dz.mul_add(dz_scale, y.mul_add(y_scale, shift))
         }
     }
 }

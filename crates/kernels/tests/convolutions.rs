@@ -5,23 +5,22 @@ mod support;
 
 use mnasnet_kernels::dense::{self, Dense, Input};
 use mnasnet_kernels::depthwise::{self, Depthwise};
-use mnasnet_kernels::{Isa, Moments, Sink, Sums, Workspace};
+use mnasnet_kernels::{Element, Isa, Moments, Sink, Sums, Workspace, bf16};
 use support::*;
-
-const TOLERANCE: f64 = 3e-6;
 
 fn on_every_isa(test: impl Fn(Isa)) {
     Isa::available().into_iter().for_each(test);
 }
 
-fn check_dense(conv: Dense, images: usize, relu: bool, accumulate: bool) {
+fn check_dense<E: Element>(conv: Dense, images: usize, relu: bool, accumulate: bool) {
     let what = format!("{conv:?} x {images}");
+    let tolerance = tolerance::<E>();
     let random = &mut Random::new(conv.c_in as u64 * 1000 + conv.c_out as u64);
     let (rows_in, rows_out) = (conv.rows_in(images), conv.rows_out(images));
-    let input = Activation::new(random, rows_in, conv.c_in, relu);
+    let input = Activation::<E>::new(random, rows_in, conv.c_in, relu);
     let weight = random.values(conv.depth() * conv.c_out);
-    let output = OutputGradient::new(random, rows_out, conv.c_out);
-    let before = random.values(rows_in * conv.c_in);
+    let output = OutputGradient::<E>::new(random, rows_out, conv.c_out);
+    let before: Vec<E> = stored(&random.values(rows_in * conv.c_in));
     let y = dense::reference::forward(&conv, images, &input.values(), &wide(&weight));
     let (mean, variance) = moments(&y, conv.c_out);
     let dy = output.values(conv.c_out);
@@ -29,15 +28,15 @@ fn check_dense(conv: Dense, images: usize, relu: bool, accumulate: bool) {
     if accumulate {
         dx.iter_mut()
             .zip(&before)
-            .for_each(|(dx, &before)| *dx += f64::from(before));
+            .for_each(|(dx, &before)| *dx += f64::from(before.to_f32()));
     }
     let (dz, sums, centred) = input.sink(&dx);
     on_every_isa(|isa| {
         let what = format!("{} {what}", isa.name());
         let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
         let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
-        let mut out = vec![f32::NAN; rows_out * conv.c_out];
-        dense::pack(isa, &conv, &weight, &mut packed);
+        let mut out = vec![E::from_f32(f32::NAN); rows_out * conv.c_out];
+        dense::pack::<E>(isa, &conv, &weight, &mut packed);
         let mut seen = Moments::new(conv.c_out);
         let values = Input::Values(input.source());
         dense::forward(
@@ -50,23 +49,25 @@ fn check_dense(conv: Dense, images: usize, relu: bool, accumulate: bool) {
             &mut out,
             Some(&mut seen),
         );
-        close(&format!("{what} y"), &out, &y, TOLERANCE);
-        close(&format!("{what} mean"), &narrow(&seen.mean), &mean, TOLERANCE);
+        close(&format!("{what} y"), &out, &y, tolerance);
+        let total: Vec<f64> = seen.mean.iter().map(|mean| mean * rows_out as f64).collect();
+        let total_y: Vec<f64> = mean.iter().map(|mean| mean * rows_out as f64).collect();
+        close_sums(&format!("{what} sum of y"), &total, &total_y, tolerance, &y);
         close(
             &format!("{what} variance"),
             &narrow(&seen.variance),
             &variance,
-            TOLERANCE,
+            tolerance,
         );
-        let mut plain = vec![f32::NAN; rows_out * conv.c_out];
+        let mut plain = vec![E::from_f32(f32::NAN); rows_out * conv.c_out];
         dense::forward(isa, &mut workspace, &conv, images, values, &packed, &mut plain, None);
-        assert_eq!(out, plain, "{what}: measuring changes nothing");
+        assert_eq!(loaded(&out), loaded(&plain), "{what}: measuring changes nothing");
 
-        dense::pack_transposed(isa, &conv, &weight, &mut packed);
+        dense::pack_transposed::<E>(isa, &conv, &weight, &mut packed);
         let mut out = if accumulate {
             before.clone()
         } else {
-            vec![f32::NAN; before.len()]
+            vec![E::from_f32(f32::NAN); before.len()]
         };
         let mut seen = Sums::new(conv.c_in);
         let mut seen_dw = vec![f32::NAN; dw.len()];
@@ -110,20 +111,30 @@ fn check_dense(conv: Dense, images: usize, relu: bool, accumulate: bool) {
                 &mut seen,
             );
         }
-        close(&format!("{what} dz"), &out, &dz, TOLERANCE);
-        close(&format!("{what} dw"), &seen_dw, &dw, TOLERANCE);
-        close(&format!("{what} sum dz"), &narrow(&seen.dz), &sums, TOLERANCE);
-        close(
+        close(&format!("{what} dz"), &out, &dz, tolerance);
+        close(&format!("{what} dw"), &seen_dw, &dw, tolerance);
+        close_sums(&format!("{what} sum dz"), &seen.dz, &sums, tolerance, &dz);
+        close_sums(
             &format!("{what} sum dz centred"),
-            &narrow(&seen.dz_centred),
+            &seen.dz_centred,
             &centred,
-            TOLERANCE,
+            tolerance,
+            &dz,
         );
     });
 }
 
 #[test]
 fn dense_sweeps_equal_the_reference() {
+    dense_sweeps::<f32>();
+}
+
+#[test]
+fn dense_sweeps_in_bfloat16_equal_the_reference() {
+    dense_sweeps::<bf16>();
+}
+
+fn dense_sweeps<E: Element>() {
     for c_in in [1, 3, 8, 16, 17, 24, 40, 72] {
         for c_out in [1, 5, 8, 16, 24, 33, 40, 80] {
             let conv = Dense {
@@ -134,7 +145,7 @@ fn dense_sweeps_equal_the_reference() {
                 height: 5,
                 width: 7,
             };
-            check_dense(conv, 3, c_in % 2 == 0, c_out % 2 == 0);
+            check_dense::<E>(conv, 3, c_in % 2 == 0, c_out % 2 == 0);
         }
     }
     for (c_in, c_out, size, images) in [
@@ -144,7 +155,7 @@ fn dense_sweeps_equal_the_reference() {
         (320, 1280, 7, 2),
         (7, 9, 1, 1),
     ] {
-        check_dense(
+        check_dense::<E>(
             Dense {
                 kernel: 1,
                 stride: 1,
@@ -166,7 +177,7 @@ fn dense_sweeps_equal_the_reference() {
         (1, 2, 16, 8, 5, 5),
         (3, 2, 24, 40, 3, 2),
     ] {
-        check_dense(
+        check_dense::<E>(
             Dense {
                 kernel,
                 stride,
@@ -184,6 +195,11 @@ fn dense_sweeps_equal_the_reference() {
 
 #[test]
 fn the_stem_reads_bytes_as_it_reads_values() {
+    stem::<f32>();
+    stem::<bf16>();
+}
+
+fn stem<E: Element>() {
     let conv = Dense {
         kernel: 3,
         stride: 2,
@@ -207,11 +223,11 @@ fn the_stem_reads_bytes_as_it_reads_values() {
     on_every_isa(|isa| {
         let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
         let mut packed = vec![0.0; dense::packed_len(&conv)];
-        dense::pack(isa, &conv, &weight, &mut packed);
-        let mut run = |input: Input| {
-            let mut out = vec![0.0; conv.rows_out(images) * conv.c_out];
+        dense::pack::<E>(isa, &conv, &weight, &mut packed);
+        let mut run = |input: Input<E>| {
+            let mut out: Vec<E> = vec![E::default(); conv.rows_out(images) * conv.c_out];
             dense::forward(isa, &mut workspace, &conv, images, input, &packed, &mut out, None);
-            out
+            loaded(&out)
         };
         let source = mnasnet_kernels::Source {
             raw: &values,
@@ -226,19 +242,20 @@ fn the_stem_reads_bytes_as_it_reads_values() {
                 scale,
                 shift
             }),
-            run(Input::Values(source)),
+            run(Input::Image(source)),
             "{}",
             isa.name()
         );
     });
 }
 
-fn check_depthwise(conv: Depthwise, images: usize, relu: bool) {
+fn check_depthwise<E: Element>(conv: Depthwise, images: usize, relu: bool) {
+    let tolerance = tolerance::<E>();
     let random = &mut Random::new(conv.channels as u64 * 31 + conv.width as u64);
     let (rows_in, rows_out) = (conv.rows_in(images), conv.rows_out(images));
-    let input = Activation::new(random, rows_in, conv.channels, relu);
+    let input = Activation::<E>::new(random, rows_in, conv.channels, relu);
     let weight = random.values(conv.kernel * conv.kernel * conv.channels);
-    let output = OutputGradient::new(random, rows_out, conv.channels);
+    let output = OutputGradient::<E>::new(random, rows_out, conv.channels);
     let y = depthwise::reference::forward(&conv, images, &input.values(), &wide(&weight));
     let (mean, variance) = moments(&y, conv.channels);
     let dy = output.values(conv.channels);
@@ -249,7 +266,7 @@ fn check_depthwise(conv: Depthwise, images: usize, relu: bool) {
         let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
         let mut packed = vec![f32::NAN; conv.packed_len()];
         depthwise::pack(&conv, &weight, &mut packed);
-        let mut out = vec![f32::NAN; rows_out * conv.channels];
+        let mut out = vec![E::from_f32(f32::NAN); rows_out * conv.channels];
         let mut seen = Moments::new(conv.channels);
         depthwise::forward(
             isa,
@@ -261,15 +278,17 @@ fn check_depthwise(conv: Depthwise, images: usize, relu: bool) {
             &mut out,
             Some(&mut seen),
         );
-        close(&format!("{what} y"), &out, &y, TOLERANCE);
-        close(&format!("{what} mean"), &narrow(&seen.mean), &mean, TOLERANCE);
+        close(&format!("{what} y"), &out, &y, tolerance);
+        let total: Vec<f64> = seen.mean.iter().map(|mean| mean * rows_out as f64).collect();
+        let total_y: Vec<f64> = mean.iter().map(|mean| mean * rows_out as f64).collect();
+        close_sums(&format!("{what} sum of y"), &total, &total_y, tolerance, &y);
         close(
             &format!("{what} variance"),
             &narrow(&seen.variance),
             &variance,
-            TOLERANCE,
+            tolerance,
         );
-        let mut out = vec![f32::NAN; rows_in * conv.channels];
+        let mut out = vec![E::from_f32(f32::NAN); rows_in * conv.channels];
         let mut seen = Sums::new(conv.channels);
         let mut seen_dw = vec![f32::NAN; dw.len()];
         let sink = Sink {
@@ -290,24 +309,34 @@ fn check_depthwise(conv: Depthwise, images: usize, relu: bool) {
             &mut seen,
             &mut seen_dw,
         );
-        close(&format!("{what} dz"), &out, &dz, TOLERANCE);
-        close(&format!("{what} dw"), &seen_dw, &dw, TOLERANCE);
-        close(&format!("{what} sum dz"), &narrow(&seen.dz), &sums, TOLERANCE);
-        close(
+        close(&format!("{what} dz"), &out, &dz, tolerance);
+        close(&format!("{what} dw"), &seen_dw, &dw, tolerance);
+        close_sums(&format!("{what} sum dz"), &seen.dz, &sums, tolerance, &dz);
+        close_sums(
             &format!("{what} sum dz centred"),
-            &narrow(&seen.dz_centred),
+            &seen.dz_centred,
             &centred,
-            TOLERANCE,
+            tolerance,
+            &dz,
         );
     });
 }
 
 #[test]
 fn depthwise_sweeps_equal_the_reference() {
+    depthwise_sweeps::<f32>();
+}
+
+#[test]
+fn depthwise_sweeps_in_bfloat16_equal_the_reference() {
+    depthwise_sweeps::<bf16>();
+}
+
+fn depthwise_sweeps<E: Element>() {
     for kernel in [1, 3, 5, 7] {
         for stride in [1, 2, 3] {
             for (channels, height, width) in [(1, 1, 1), (8, 3, 2), (5, 7, 9), (24, 14, 13), (40, 6, 17), (33, 8, 8)] {
-                check_depthwise(
+                check_depthwise::<E>(
                     Depthwise {
                         kernel,
                         stride,
@@ -328,7 +357,7 @@ fn depthwise_sweeps_equal_the_reference() {
         (5, 1, 1152, 7, 1),
         (3, 1, 32, 56, 1),
     ] {
-        check_depthwise(
+        check_depthwise::<E>(
             Depthwise {
                 kernel,
                 stride,
@@ -345,6 +374,12 @@ fn depthwise_sweeps_equal_the_reference() {
 /// A gated input (squeeze-excite's): read through the gate, and its gradient left as it is, for the gate's own sweep.
 #[test]
 fn gates_are_applied_as_values_are_read() {
+    gates::<f32>();
+    gates::<bf16>();
+}
+
+fn gates<E: Element>() {
+    let tolerance = tolerance::<E>();
     for (c_in, c_out, size, images) in [(24, 16, 5, 3), (17, 9, 7, 2), (480, 112, 14, 2)] {
         let conv = Dense {
             kernel: 1,
@@ -356,9 +391,9 @@ fn gates_are_applied_as_values_are_read() {
         };
         let random = &mut Random::new(c_in as u64);
         let rows = conv.rows_in(images);
-        let input = Activation::new(random, rows, c_in, true).gated(random, size * size);
+        let input = Activation::<E>::new(random, rows, c_in, true).gated(random, size * size);
         let weight = random.values(c_in * c_out);
-        let output = OutputGradient::new(random, rows, c_out);
+        let output = OutputGradient::<E>::new(random, rows, c_out);
         let y = dense::reference::forward(&conv, images, &input.values(), &wide(&weight));
         let dy = output.values(c_out);
         let (dx, dw) = dense::reference::backward(&conv, images, &input.values(), &wide(&weight), &dy);
@@ -367,12 +402,12 @@ fn gates_are_applied_as_values_are_read() {
             let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
             let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
             let values = Input::Values(input.source());
-            dense::pack(isa, &conv, &weight, &mut packed);
-            let mut out = vec![f32::NAN; y.len()];
+            dense::pack::<E>(isa, &conv, &weight, &mut packed);
+            let mut out = vec![E::from_f32(f32::NAN); y.len()];
             dense::forward(isa, &mut workspace, &conv, images, values, &packed, &mut out, None);
-            close(&format!("{what} y"), &out, &y, TOLERANCE);
-            dense::pack_transposed(isa, &conv, &weight, &mut packed);
-            let (mut out, mut seen_dw) = (vec![f32::NAN; dx.len()], vec![f32::NAN; dw.len()]);
+            close(&format!("{what} y"), &out, &y, tolerance);
+            dense::pack_transposed::<E>(isa, &conv, &weight, &mut packed);
+            let (mut out, mut seen_dw) = (vec![E::from_f32(f32::NAN); dx.len()], vec![f32::NAN; dw.len()]);
             let sink = Sink {
                 out: &mut out,
                 accumulate: false,
@@ -391,8 +426,8 @@ fn gates_are_applied_as_values_are_read() {
                 none,
                 &mut seen_dw,
             );
-            close(&format!("{what} dx"), &out, &dx, TOLERANCE);
-            close(&format!("{what} dw"), &seen_dw, &dw, TOLERANCE);
+            close(&format!("{what} dx"), &out, &dx, tolerance);
+            close(&format!("{what} dw"), &seen_dw, &dw, tolerance);
         });
     }
 }

@@ -11,8 +11,8 @@ fn spatial_sweeps_equal_their_definitions() {
         let random = &mut Random::new(channels as u64);
         let rows = images * pixels;
         let (a, b) = (
-            Activation::new(random, rows, channels, true),
-            Activation::new(random, rows, channels, false),
+            Activation::<f32>::new(random, rows, channels, true),
+            Activation::<f32>::new(random, rows, channels, false),
         );
         let other = random.values(rows * channels);
         let gate = random.values(images * padded(channels));

@@ -4,8 +4,9 @@
 //! two, as its products run over different rows: [`weight_gradient`] over output pixels, [`input_gradient`] over input pixels.
 
 use super::gather::{self, Window};
+use super::pack::tiles_of;
 use super::product::{Blocked, accumulate_transposed, multiply, multiply_calls};
-use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows};
+use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, on_tiles, tiled};
 use crate::ahead::Ahead;
 use crate::epilogue::Mask;
 use crate::isa::Kernel;
@@ -34,6 +35,10 @@ pub fn backward<E: Element>(
     input.check(conv, images);
     gradient.check(rows, conv.c_out);
     sink.check(rows, conv.c_in);
+    if on_tiles::<E>(isa) {
+        let weights = tiles_of(conv, transposed);
+        return tiled::backward(isa, workspace, conv, images, input, gradient, weights, sink, sums, dw);
+    }
     assert!(transposed.len() >= conv.c_out * conv.c_in.next_multiple_of(isa.lanes()));
     let (weight, below) = (conv.weight_partial(), 2 * padded(conv.c_in));
     let chunks = rows.div_ceil(step);
@@ -90,6 +95,9 @@ pub fn weight_gradient<E: Element>(
     let step = conv.weight_chunk_rows(rows);
     input.check(conv, images);
     gradient.check(rows, conv.c_out);
+    if on_tiles::<E>(isa) {
+        return tiled::weight_gradient(isa, workspace, conv, images, input, gradient, dw);
+    }
     let weight = conv.weight_partial();
     let (partials, scratch) = workspace.split(rows.div_ceil(step) * weight);
     let window = Window::transposed(conv);
@@ -135,6 +143,10 @@ pub fn input_gradient<E: Element>(
     let step = chunk_rows(rows);
     gradient.check(conv.rows_out(images), conv.c_out);
     sink.check(rows, conv.c_in);
+    if on_tiles::<E>(isa) {
+        let weights = tiles_of(conv, transposed);
+        return tiled::input_gradient(isa, workspace, conv, images, gradient, weights, sink, sums);
+    }
     assert!(transposed.len() >= conv.kernel * conv.kernel * conv.c_out * conv.c_in.next_multiple_of(isa.lanes()));
     let below = 2 * padded(conv.c_in);
     let (partials, scratch) = workspace.split(rows.div_ceil(step) * below);

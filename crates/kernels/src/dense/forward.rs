@@ -1,7 +1,8 @@
 //! The forward sweep: gather, multiply, store raw, gather moments.
 
+use super::pack::tiles_of;
 use super::product::{Blocked, multiply, multiply_calls};
-use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, gather};
+use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, gather, on_tiles, tiled};
 use crate::ahead::Ahead;
 use crate::epilogue::{Measure, Store};
 use crate::isa::Kernel;
@@ -25,7 +26,7 @@ impl<E: Element> Input<'_, E> {
 }
 
 /// Raw output `[rows_out, C_out]` of `conv` on `images` images; with `moments` also its mean and variance.
-/// `weights` come from [`super::pack`] on the same `isa`.
+/// `weights` come from [`super::pack`] for the same `isa` and type.
 #[allow(clippy::too_many_arguments)]
 pub fn forward<E: Element>(
     isa: Isa,
@@ -40,6 +41,10 @@ pub fn forward<E: Element>(
     let rows = conv.rows_out(images);
     let step = chunk_rows(rows);
     input.check(conv, images);
+    if on_tiles::<E>(isa) {
+        let weights = tiles_of(conv, weights);
+        return tiled::forward(isa, workspace, conv, images, input, weights, out, moments);
+    }
     assert!(weights.len() >= conv.depth() * conv.c_out.next_multiple_of(isa.lanes()));
     let partial = 3 * padded(conv.c_out);
     let (partials, scratch) = workspace.split(rows.div_ceil(step) * partial);

@@ -89,7 +89,7 @@ impl Window {
 
     /// Calls `visit(tile row, tap, source row or none, image)` for `count` rows from `first`.
     #[inline(always)]
-    fn visit(&self, first: usize, count: usize, mut visit: impl FnMut(usize, usize, Option<usize>, usize)) {
+    pub(super) fn visit(&self, first: usize, count: usize, mut visit: impl FnMut(usize, usize, Option<usize>, usize)) {
         let pixels = self.to.0 * self.to.1;
         for r in 0..count {
             let (image, pixel) = ((first + r) / pixels, (first + r) % pixels);
@@ -163,7 +163,45 @@ pub(super) unsafe fn windowed<V: Vector>(
 }
 
 /// Depth of the largest stem, 7 x 7 taps of 3 channels, padded.
-const MAX_DEPTH: usize = 160;
+pub(super) const MAX_DEPTH: usize = 160;
+
+/// One row of the stem's left factor, from image bytes.
+#[inline(always)]
+pub(super) fn stage(
+    (pixels, scale, shift): (&[u8], [f32; 3], [f32; 3]),
+    window: &Window,
+    pixel: usize,
+    values: &mut [f32],
+) {
+    let (kernel, pad) = (window.kernel, window.kernel / 2);
+    let ((height, width), (height_in, width_in)) = (window.to, window.from);
+    let (y, x) = (pixel / width % height * window.stride, pixel % width * window.stride);
+    let image = pixel / (width * height);
+    for ky in 0..kernel {
+        let values = &mut values[ky * kernel * 3..][..kernel * 3];
+        let row = (y + ky).wrapping_sub(pad);
+        let line = &pixels[(image * height_in + row.min(height_in - 1)) * width_in * 3..][..width_in * 3];
+        let inside = row < height_in && x >= pad && x + kernel - pad <= width_in;
+        match <&mut [f32; 9]>::try_from(&mut *values) {
+            // The usual stem's taps, as one run of known length.
+            Ok(values) if inside => {
+                for (i, value) in values.iter_mut().enumerate() {
+                    *value = f32::from(line[(x - pad) * 3..][..9][i]) * scale[i % 3] + shift[i % 3];
+                }
+            }
+            _ => {
+                for (i, value) in values.iter_mut().enumerate() {
+                    let column = (x + i / 3).wrapping_sub(pad);
+                    *value = if row < height_in && column < width_in {
+                        f32::from(line[column * 3 + i % 3]) * scale[i % 3] + shift[i % 3]
+                    } else {
+                        0.0
+                    };
+                }
+            }
+        }
+    }
+}
 
 /// The stem's left factor, from image bytes.
 ///
@@ -171,7 +209,7 @@ const MAX_DEPTH: usize = 160;
 /// `pixels` holds the images, and the tile has room.
 #[inline(always)]
 unsafe fn bytes<V: Vector>(
-    (pixels, scale, shift): (&[u8], [f32; 3], [f32; 3]),
+    pixels: (&[u8], [f32; 3], [f32; 3]),
     window: &Window,
     first: usize,
     count: usize,
@@ -180,40 +218,13 @@ unsafe fn bytes<V: Vector>(
 ) {
     /// Rows that are staged: by the time they are copied, their bytes' stores have left the store buffer.
     const ROWS: usize = 8;
-    let (kernel, pad, depth) = (window.kernel, window.kernel / 2, window.kernel * window.kernel * 3);
-    let ((height, width), (height_in, width_in)) = (window.to, window.from);
+    let depth = window.kernel * window.kernel * 3;
     assert!(depth <= MAX_DEPTH);
     let mut staged = [[0.0f32; MAX_DEPTH]; ROWS];
     for from in (0..count).step_by(ROWS) {
         let rows = ROWS.min(count - from);
         for (r, values) in staged.iter_mut().enumerate().take(rows) {
-            let pixel = first + from + r;
-            let (y, x) = (pixel / width % height * window.stride, pixel % width * window.stride);
-            let image = pixel / (width * height);
-            for ky in 0..kernel {
-                let values = &mut values[ky * kernel * 3..][..kernel * 3];
-                let row = (y + ky).wrapping_sub(pad);
-                let line = &pixels[(image * height_in + row.min(height_in - 1)) * width_in * 3..][..width_in * 3];
-                let inside = row < height_in && x >= pad && x + kernel - pad <= width_in;
-                match <&mut [f32; 9]>::try_from(&mut *values) {
-                    // The usual stem's taps, as one run of known length.
-                    Ok(values) if inside => {
-                        for (i, value) in values.iter_mut().enumerate() {
-                            *value = f32::from(line[(x - pad) * 3..][..9][i]) * scale[i % 3] + shift[i % 3];
-                        }
-                    }
-                    _ => {
-                        for (i, value) in values.iter_mut().enumerate() {
-                            let column = (x + i / 3).wrapping_sub(pad);
-                            *value = if row < height_in && column < width_in {
-                                f32::from(line[column * 3 + i % 3]) * scale[i % 3] + shift[i % 3]
-                            } else {
-                                0.0
-                            };
-                        }
-                    }
-                }
-            }
+            stage(pixels, window, first + from + r, values);
         }
         for (r, values) in staged.iter().enumerate().take(rows) {
             for b in 0..depth.div_ceil(V::LANES) {

@@ -1,14 +1,23 @@
 //! Weights laid out for the products: blocked like a tile, `[columns / L][K][L]`.
 
-use super::Dense;
-use crate::Isa;
+use super::{Dense, on_tiles, tiled};
+use crate::{Element, Isa};
+use half::bf16;
 use rayon::prelude::*;
 
-/// Length of packed weights: either direction.
+/// Length of packed weights: either direction, any instruction set.
 pub fn packed_len(conv: &Dense) -> usize {
     let taps = conv.kernel * conv.kernel;
     let forward = conv.depth() * crate::padded(conv.c_out);
-    forward.max(taps * conv.c_out * crate::padded(conv.c_in))
+    let backward = taps * conv.c_out * crate::padded(conv.c_in);
+    forward.max(backward).max(tiled::packed_bytes(conv) / size_of::<f32>())
+}
+
+/// Packed weights as tiles.
+pub(super) fn tiles_of<'a>(conv: &Dense, packed: &'a [f32]) -> &'a [bf16] {
+    let tiles = bytemuck::cast_slice(packed);
+    assert!(size_of_val(tiles) >= tiled::packed_bytes(conv));
+    tiles
 }
 
 /// Fills `depth` rows of `columns` columns, where value (k, column) is `weight[first(k) + column * stride]`.
@@ -38,15 +47,21 @@ fn fill(
         });
 }
 
-/// Packs `weight` `[C_out, C_in, k, k]` for [`super::forward`].
-pub fn pack(isa: Isa, conv: &Dense, weight: &[f32], packed: &mut [f32]) {
+/// Packs `weight` `[C_out, C_in, k, k]` for [`super::forward`] of activations of type `E`.
+pub fn pack<E: Element>(isa: Isa, conv: &Dense, weight: &[f32], packed: &mut [f32]) {
+    if on_tiles::<E>(isa) {
+        return tiled::pack(conv, weight, bytemuck::cast_slice_mut(packed));
+    }
     let (taps, depth) = (conv.kernel * conv.kernel, conv.depth());
     let first = |k: usize| k % conv.c_in * taps + k / conv.c_in;
     fill(isa, (depth, conv.c_out), weight, depth, first, packed);
 }
 
 /// Packs `weight` for the gradient of the input: rows are (tap, output channel), columns input channels.
-pub fn pack_transposed(isa: Isa, conv: &Dense, weight: &[f32], packed: &mut [f32]) {
+pub fn pack_transposed<E: Element>(isa: Isa, conv: &Dense, weight: &[f32], packed: &mut [f32]) {
+    if on_tiles::<E>(isa) {
+        return tiled::pack_transposed(conv, weight, bytemuck::cast_slice_mut(packed));
+    }
     let (taps, depth) = (conv.kernel * conv.kernel, conv.depth());
     let first = |k: usize| k % conv.c_out * depth + k / conv.c_out;
     fill(isa, (taps * conv.c_out, conv.c_in), weight, taps, first, packed);

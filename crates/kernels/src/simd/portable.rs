@@ -6,7 +6,7 @@ use half::bf16;
 /// `N` lanes as an array.
 #[derive(Clone, Copy)]
 #[repr(align(16))]
-pub(crate) struct Portable<const N: usize>([f32; N]);
+pub struct Portable<const N: usize>([f32; N]);
 
 /// Bits of the nearest bfloat16, ties to even. Without a branch for NaN, so that it vectorises: the NaNs that arithmetic
 /// makes have a payload of one high bit, which rounding leaves alone.

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "no test needs every part")]
 
-use mnasnet_kernels::{Below, Gradient, Source, padded};
+use mnasnet_kernels::{Below, Element, Gradient, Source, padded};
 
 /// SplitMix64, to uniform values in [-1, 1).
 pub struct Random(u64);
@@ -24,17 +24,33 @@ impl Random {
         (0..count).map(|_| self.value()).collect()
     }
 
-    /// A per-channel vector: values around `centre`, rubbish in the padding, which no result may depend on.
+    /// A per-channel vector: values around `centre`, finite rubbish in the padding, which no result may depend on.
     pub fn channels(&mut self, channels: usize, centre: f32) -> Vec<f32> {
         (0..padded(channels))
-            .map(|c| if c < channels { centre + self.value() } else { 1e30 })
+            .map(|c| if c < channels { centre + self.value() } else { 1e15 })
             .collect()
     }
 }
 
+/// How far results may be off where values are stored as `E`, relative to the largest: float32 sums of n terms err by about
+/// sqrt(n) half-ulps; bfloat16 rounds factors and results to 2^-9.
+pub fn tolerance<E: Element>() -> f64 {
+    if E::IS_HALF { 1.6e-2 } else { 3e-6 }
+}
+
+/// Values as they are stored.
+pub fn stored<E: Element>(values: &[f32]) -> Vec<E> {
+    values.iter().map(|&value| E::from_f32(value)).collect()
+}
+
+/// The same as float32.
+pub fn loaded<E: Element>(values: &[E]) -> Vec<f32> {
+    values.iter().map(|value| value.to_f32()).collect()
+}
+
 /// A raw activation with batch norm's map.
-pub struct Activation {
-    pub raw: Vec<f32>,
+pub struct Activation<E = f32> {
+    pub raw: Vec<E>,
     pub scale: Vec<f32>,
     pub shift: Vec<f32>,
     pub mean: Vec<f32>,
@@ -44,10 +60,10 @@ pub struct Activation {
     pub gate: Option<(Vec<f32>, usize)>,
 }
 
-impl Activation {
+impl<E: Element> Activation<E> {
     pub fn new(random: &mut Random, rows: usize, channels: usize, relu: bool) -> Self {
         Self {
-            raw: random.values(rows * channels),
+            raw: stored(&random.values(rows * channels)),
             scale: random.channels(channels, 1.5),
             shift: random.channels(channels, 0.2),
             mean: random.channels(channels, 0.0),
@@ -57,7 +73,7 @@ impl Activation {
         }
     }
 
-    pub fn source(&self) -> Source<'_> {
+    pub fn source(&self) -> Source<'_, E> {
         Source {
             raw: &self.raw,
             scale: &self.scale,
@@ -67,7 +83,7 @@ impl Activation {
         }
     }
 
-    pub fn below(&self) -> Below<'_> {
+    pub fn below(&self) -> Below<'_, E> {
         Below {
             raw: &self.raw,
             scale: &self.scale,
@@ -79,13 +95,13 @@ impl Activation {
 
     fn normalised(&self, i: usize) -> f64 {
         let c = i % self.channels;
-        f64::from(self.raw[i].mul_add(self.scale[c], self.shift[c]))
+        f64::from(self.raw[i].to_f32().mul_add(self.scale[c], self.shift[c]))
     }
 
-    /// Puts a gate behind it.
+    /// Puts a gate behind it, which is never negative.
     pub fn gated(mut self, random: &mut Random, pixels: usize) -> Self {
         let images = self.raw.len() / self.channels / pixels;
-        let gate = (0..images).flat_map(|_| random.channels(self.channels, 0.5)).collect();
+        let gate = (0..images).flat_map(|_| random.channels(self.channels, 1.0)).collect();
         self.gate = Some((gate, pixels));
         self
     }
@@ -120,29 +136,29 @@ impl Activation {
         for (i, &dz) in dz.iter().enumerate() {
             let c = i % self.channels;
             sums[c] += dz;
-            centred[c] += dz * f64::from(self.raw[i] - self.mean[c]);
+            centred[c] += dz * f64::from(self.raw[i].to_f32() - self.mean[c]);
         }
         (dz, sums, centred)
     }
 }
 
 /// A gradient in the form in which sweeps read it, and its values.
-pub struct OutputGradient {
-    pub dz: Vec<f32>,
-    pub y: Vec<f32>,
+pub struct OutputGradient<E = f32> {
+    pub dz: Vec<E>,
+    pub y: Vec<E>,
     pub maps: [Vec<f32>; 3],
 }
 
-impl OutputGradient {
+impl<E: Element> OutputGradient<E> {
     pub fn new(random: &mut Random, rows: usize, channels: usize) -> Self {
         Self {
-            dz: random.values(rows * channels),
-            y: random.values(rows * channels),
+            dz: stored(&random.values(rows * channels)),
+            y: stored(&random.values(rows * channels)),
             maps: std::array::from_fn(|_| random.channels(channels, 0.0)),
         }
     }
 
-    pub fn gradient(&self) -> Gradient<'_> {
+    pub fn gradient(&self) -> Gradient<'_, E> {
         Gradient {
             dz: &self.dz,
             y: &self.y,
@@ -154,7 +170,9 @@ impl OutputGradient {
 
     pub fn values(&self, channels: usize) -> Vec<f64> {
         let map = |m: usize, i: usize| f64::from(self.maps[m][i % channels]);
-        let value = |i: usize| f64::from(self.dz[i]) * map(0, i) + f64::from(self.y[i]) * map(1, i) + map(2, i);
+        let value = |i: usize| {
+            f64::from(self.dz[i].to_f32()) * map(0, i) + f64::from(self.y[i].to_f32()) * map(1, i) + map(2, i)
+        };
         (0..self.dz.len()).map(value).collect()
     }
 }
@@ -165,14 +183,28 @@ pub fn wide(values: &[f32]) -> Vec<f64> {
 
 /// Asserts that every value is within `tolerance` times the largest expected magnitude (float32 sums of n terms err by
 /// about sqrt(n) half-ulps of their size, 6e-8 each); sums of terms of size 1 may cancel, hence the floor.
-pub fn close(what: &str, actual: &[f32], expected: &[f64], tolerance: f64) {
+pub fn close<E: Element>(what: &str, actual: &[E], expected: &[f64], tolerance: f64) {
     assert_eq!(actual.len(), expected.len(), "{what}: length");
     let size = expected.iter().fold(0.1f64, |m, v| m.max(v.abs()));
     for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
-        let error = (f64::from(a) - e).abs();
+        let error = (f64::from(a.to_f32()) - e).abs();
         assert!(
             error <= tolerance * size,
-            "{what}[{i}]: {a} instead of {e}, off by {error:e} of {size:e}"
+            "{what}[{i}]: {a:?} instead of {e}, off by {error:e} of {size:e}"
+        );
+    }
+}
+
+/// The same for each channel's sum of `terms` `[rows, C]`, which may cancel: relative to the sum of their magnitudes, or to the
+/// largest term, as terms have errors of the size of those that they were made of.
+pub fn close_sums(what: &str, actual: &[f64], expected: &[f64], tolerance: f64, terms: &[f64]) {
+    let largest = terms.iter().fold(0.1f64, |m, v| m.max(v.abs()));
+    for (c, (a, e)) in actual.iter().zip(expected).enumerate() {
+        let magnitudes = terms.iter().skip(c).step_by(expected.len()).map(|term| term.abs());
+        let (error, allowed) = ((a - e).abs(), tolerance * magnitudes.sum::<f64>().max(largest));
+        assert!(
+            error <= allowed,
+            "{what}[{c}]: {a} instead of {e}, off by {error:e}, more than {allowed:e}"
         );
     }
 }

@@ -1,0 +1,117 @@
+//! The forward sweep on tiles.
+
+use super::product::multiply;
+use super::{Layout, SUMS, chunk_rows, gather};
+use crate::dense::{Dense, Input};
+use crate::epilogue::{Measure, Store};
+use crate::isa::TileKernel;
+use crate::tiles::Tiles;
+use crate::{Element, Isa, Moments, Workspace, padded};
+use half::bf16;
+use rayon::prelude::*;
+
+/// See [`crate::dense::forward`].
+#[allow(clippy::too_many_arguments)]
+pub(in crate::dense) fn forward<E: Element>(
+    isa: Isa,
+    workspace: &mut Workspace,
+    conv: &Dense,
+    images: usize,
+    input: Input<E>,
+    weights: &[bf16],
+    out: &mut [E],
+    moments: Option<&mut Moments>,
+) {
+    let rows = conv.rows_out(images);
+    let step = chunk_rows(rows);
+    let partial = 3 * padded(conv.c_out);
+    let (partials, scratch) = workspace.split(rows.div_ceil(step) * partial);
+    let measure = moments.is_some();
+    out[..rows * conv.c_out]
+        .par_chunks_mut(step * conv.c_out)
+        .zip(partials.par_chunks_mut(partial))
+        .enumerate()
+        .for_each(|(chunk, (out, partials))| {
+            let rows = out.len() / conv.c_out;
+            let mut area = scratch.area();
+            let chunk = Chunk {
+                conv,
+                input,
+                weights,
+                first: chunk * step,
+                rows,
+                out,
+                partials,
+                measure,
+                scratch: area.values_mut(),
+            };
+            // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
+            unsafe { isa.run_on_tiles(chunk) };
+        });
+    if let Some(moments) = moments {
+        moments.merge(partials, rows, step);
+    }
+}
+
+struct Chunk<'a, E> {
+    conv: &'a Dense,
+    input: Input<'a, E>,
+    weights: &'a [bf16],
+    first: usize,
+    rows: usize,
+    out: &'a mut [E],
+    partials: &'a mut [f32],
+    measure: bool,
+    scratch: &'a mut [f32],
+}
+
+impl<E: Element> TileKernel for Chunk<'_, E> {
+    #[inline(always)]
+    unsafe fn run<T: Tiles>(self, tiles: &mut T) {
+        let (conv, channels) = (self.conv, self.conv.c_out);
+        let (panel, rest) = self.scratch.split_at_mut(Layout::panel(conv.depth()) / 2);
+        let (sums, staging) = rest.split_at_mut(4 * SUMS);
+        let (panel, sums) = (panel.as_mut_ptr().cast::<bf16>(), sums.as_mut_ptr());
+        let (out, partials) = (self.out.as_mut_ptr(), self.partials.as_mut_ptr());
+        let mut store = Store { out, channels };
+        let mut measure = Measure {
+            out,
+            channels,
+            partials,
+            first_row: 0,
+        };
+        for at in (0..self.rows).step_by(super::PANEL_ROWS) {
+            let count = super::PANEL_ROWS.min(self.rows - at);
+            let weights = self.weights.as_ptr();
+            // SAFETY: the panel fits the scratch, the rows were checked by the caller.
+            unsafe {
+                gather::input::<T, E>(conv, &self.input, self.first + at, count, panel, staging);
+                if self.measure {
+                    multiply(
+                        tiles,
+                        panel,
+                        count,
+                        conv.depth(),
+                        weights,
+                        channels,
+                        &mut measure,
+                        at,
+                        sums,
+                    );
+                } else {
+                    multiply(
+                        tiles,
+                        panel,
+                        count,
+                        conv.depth(),
+                        weights,
+                        channels,
+                        &mut store,
+                        at,
+                        sums,
+                    );
+                }
+            }
+        }
+    }
+}
