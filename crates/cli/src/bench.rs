@@ -169,7 +169,7 @@ fn train(args: &BenchArgs) -> Result<Measured, Failure> {
         momentum: 0.9,
         epsilon: 1e-3,
     };
-    let mut optimizer = Optimizer::new(rule, &network, 1e-5, |tensor| tensor.role == Role::Weight);
+    let mut optimizer = Optimizer::new(rule, &network, 1e-5, |tensor| tensor.role == Role::Weight)?;
     let loss = Loss {
         smoothing: 0.1,
         convention: Smoothing::Uniform,

@@ -6,7 +6,7 @@ use crate::precision::with_element;
 use crate::stage::{self, Stage, Work};
 use crate::state::{EngineError, Pixels, State, check_pixels, check_weights};
 use crate::{backward, forward};
-use mnasnet_kernels::{Isa, Moments, Sums};
+use mnasnet_kernels::{Isa, Memory, Moments, Sums};
 use mnasnet_model::{Network, Op, Weights};
 
 /// What a training step saw.
@@ -23,7 +23,7 @@ pub struct Trainer {
     state: State,
     moments: Vec<Moments>,
     sums: Vec<Sums>,
-    gradients: Vec<f32>,
+    gradients: Memory,
 }
 
 impl Trainer {
@@ -37,6 +37,7 @@ impl Trainer {
             Op::Conv(conv) => conv.c_out,
             _ => 0,
         };
+        let parameters = network.parameters.last().map_or(0, |tensor| tensor.range().end);
         Ok(Self {
             state: State::new(network, batch, resolution, precision, true)?,
             moments: network
@@ -45,7 +46,8 @@ impl Trainer {
                 .map(|node| Moments::new(channels(&node.op)))
                 .collect(),
             sums: network.nodes.iter().map(|node| Sums::new(channels(&node.op))).collect(),
-            gradients: vec![0.0; network.parameters.last().map_or(0, |tensor| tensor.range().end)],
+            gradients: Memory::of::<f32>(parameters)
+                .map_err(|_| EngineError::Plan(format!("no memory for {parameters} gradients")))?,
         })
     }
 
@@ -85,6 +87,7 @@ impl Trainer {
             sums,
             gradients,
         } = self;
+        let gradients = gradients.values_mut();
         let (images, classes) = (state.plan.batch, state.network.classes);
         check_weights(&state.network, weights)?;
         check_pixels(&state.plan, pixels, labels.len())?;
@@ -147,7 +150,7 @@ impl Trainer {
 
     /// d loss / d parameters of the last step, laid out as the parameters.
     pub fn gradients(&self) -> &[f32] {
-        &self.gradients
+        self.gradients.values()
     }
 
     /// Logits `[batch, classes]` of the last step.
@@ -158,6 +161,6 @@ impl Trainer {
 
     /// Bytes that the plan holds.
     pub fn planned_bytes(&self) -> usize {
-        self.state.bytes() + 4 * self.gradients.len()
+        self.state.bytes() + self.gradients.len()
     }
 }

@@ -40,7 +40,7 @@ fn steps_and_predictions_allocate_nothing() {
                 momentum: 0.9,
                 epsilon: 1e-3,
             };
-            let mut optimizer = Optimizer::new(rule, &network, 1e-5, |_| true);
+            let mut optimizer = Optimizer::new(rule, &network, 1e-5, |_| true).unwrap();
             let loss = Loss {
                 smoothing: 0.1,
                 convention: Smoothing::Others,

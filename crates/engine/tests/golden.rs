@@ -86,7 +86,7 @@ fn three_training_steps_equal_mindspores() {
         epsilon: 1e-3,
     };
     let mut trainer = Trainer::new(&network, IMAGES, SIDE, Precision::F32).unwrap();
-    let mut optimizer = Optimizer::new(rule, &network, 1e-5, decays);
+    let mut optimizer = Optimizer::new(rule, &network, 1e-5, decays).unwrap();
     for (step, lr) in [0.002, 0.004, 0.008].into_iter().enumerate() {
         let report = trainer
             .step(&mut weights, Pixels::F32(&input), &labels, loss, 0)
@@ -259,7 +259,7 @@ fn optimizers_trace_mindspores_steps() {
             },
             other => panic!("unknown optimizer {other}"),
         };
-        let mut optimizer = Optimizer::new(rule, &network, number("weight_decay"), decays);
+        let mut optimizer = Optimizer::new(rule, &network, number("weight_decay"), decays).unwrap();
         for (i, step) in trace["steps"].as_array().unwrap().iter().enumerate() {
             let gradients: Vec<f32> = names
                 .iter()

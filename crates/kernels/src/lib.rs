@@ -26,6 +26,7 @@ mod simd;
 pub mod spatial;
 mod tile;
 mod tiles;
+pub mod update;
 mod workspace;
 
 pub use batch_norm::{Moments, Sums};

@@ -38,6 +38,8 @@ pub trait Vector: Copy {
     unsafe fn store(self, to: *mut f32);
     /// Writes the first `count < LANES` values.
     unsafe fn store_part(self, to: *mut f32, count: usize);
+    /// Reads `LANES` bytes as values from 0 to 255.
+    unsafe fn load_bytes(from: *const u8) -> Self;
     /// Reads `LANES` bfloat16 values.
     unsafe fn load_bf16(from: *const bf16) -> Self;
     /// Reads `count < LANES` bfloat16 values; the other lanes are zero.
@@ -54,6 +56,10 @@ pub trait Vector: Copy {
     unsafe fn sub(self, other: Self) -> Self;
     /// `self * other`.
     unsafe fn mul(self, other: Self) -> Self;
+    /// `self / other`.
+    unsafe fn div(self, other: Self) -> Self;
+    /// The square root.
+    unsafe fn sqrt(self) -> Self;
     /// `self * factor + term`, fused where the hardware fuses.
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
     /// The larger of `self` and `floor`; NaN in `self` stays NaN, so that ReLU does not hide it.

@@ -43,10 +43,15 @@ pub(crate) trait Tiles: Sized {
 
     /// Writes 32 values as bfloat16.
     unsafe fn pack(low: Self::V, high: Self::V, to: *mut bf16);
+    /// Writes 16 pairs: the values of `even` and `odd` in turn, as bfloat16.
+    unsafe fn zip(even: Self::V, odd: Self::V, to: *mut bf16);
     /// Pairs the values of two rows of 32: pair `n` of `low` is of column `paired(0, n)`, that of `high` of `paired(1, n)`.
     unsafe fn pair(even: *const bf16, odd: *const bf16, low: *mut bf16, high: *mut bf16);
-    /// Transposes 16 rows of 16 pairs, in place: a right factor's tile becomes a left factor's of the transposed matrix.
-    unsafe fn transpose(tile: *mut bf16);
+    /// Transposes 16 rows of 16 units of 32 bits, in place. Of pairs: a right factor's tile becomes a left factor's of the
+    /// transposed matrix.
+    unsafe fn transpose<X>(tile: *mut X);
+    /// Writes 32 values that [`Tiles::pair`] has put to `low` and `high`, in their own order.
+    unsafe fn unpair(low: Self::V, high: Self::V, to: *mut f32);
 }
 
 /// The column among 32 that [`Tiles::pair`] puts at place `n` of its half.

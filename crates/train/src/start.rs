@@ -46,7 +46,7 @@ impl<'a> Run<'a> {
         let mut weights = initialise(&network, config.init_scheme, config.seed);
         let scope = config.weight_decay_scope;
         let decays = |tensor: &_| wiring::decays(scope, tensor);
-        let mut optimizer = Optimizer::new(wiring::rule(config), &network, config.weight_decay as f32, decays);
+        let mut optimizer = Optimizer::new(wiring::rule(config), &network, config.weight_decay as f32, decays)?;
 
         observer.event(Event::Stage(STAGES[1]));
         let loss = wiring::train_loss(config);

@@ -163,11 +163,11 @@ pub(super) unsafe fn windowed<V: Vector>(
 }
 
 /// Depth of the largest stem, 7 x 7 taps of 3 channels, padded.
-pub(super) const MAX_DEPTH: usize = 160;
+const MAX_DEPTH: usize = 160;
 
 /// One row of the stem's left factor, from image bytes.
 #[inline(always)]
-pub(super) fn stage(
+fn stage(
     (pixels, scale, shift): (&[u8], [f32; 3], [f32; 3]),
     window: &Window,
     pixel: usize,

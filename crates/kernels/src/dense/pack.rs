@@ -50,7 +50,7 @@ fn fill(
 /// Packs `weight` `[C_out, C_in, k, k]` for [`super::forward`] of activations of type `E`.
 pub fn pack<E: Element>(isa: Isa, conv: &Dense, weight: &[f32], packed: &mut [f32]) {
     if on_tiles::<E>(isa) {
-        return tiled::pack(conv, weight, bytemuck::cast_slice_mut(packed));
+        return tiled::pack(isa, conv, weight, bytemuck::cast_slice_mut(packed));
     }
     let (taps, depth) = (conv.kernel * conv.kernel, conv.depth());
     let first = |k: usize| k % conv.c_in * taps + k / conv.c_in;
@@ -60,7 +60,7 @@ pub fn pack<E: Element>(isa: Isa, conv: &Dense, weight: &[f32], packed: &mut [f3
 /// Packs `weight` for the gradient of the input: rows are (tap, output channel), columns input channels.
 pub fn pack_transposed<E: Element>(isa: Isa, conv: &Dense, weight: &[f32], packed: &mut [f32]) {
     if on_tiles::<E>(isa) {
-        return tiled::pack_transposed(conv, weight, bytemuck::cast_slice_mut(packed));
+        return tiled::pack_transposed(isa, conv, weight, bytemuck::cast_slice_mut(packed));
     }
     let (taps, depth) = (conv.kernel * conv.kernel, conv.depth());
     let first = |k: usize| k % conv.c_out * depth + k / conv.c_out;

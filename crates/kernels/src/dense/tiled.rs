@@ -9,6 +9,7 @@ mod forward;
 mod gather;
 mod pack;
 mod product;
+mod stem;
 
 pub(super) use backward::{backward, input_gradient, weight_gradient};
 pub(super) use forward::forward;
@@ -27,7 +28,7 @@ const SUMS: usize = SIDE * SIDE;
 /// Most chunks of a sweep, if there are rows enough.
 const CHUNKS: usize = 32;
 /// Float32 values that all chunks' weight gradients may take together.
-const WEIGHT_PARTIALS: usize = 2 << 20;
+const WEIGHT_PARTIALS: usize = 1 << 20;
 
 /// The lengths of a convolution's panels and products.
 #[derive(Clone, Copy)]
@@ -100,15 +101,11 @@ pub(super) fn needs(conv: &Dense, images: usize, training: bool) -> Needs {
     Needs {
         partials: if training { forward.max(backward) } else { forward },
         // Two bfloat16 values in one of float32; the sums of four tiles; a row.
-        scratch: layout.panels() / 2 + 4 * SUMS + row_len(&layout),
+        scratch: layout.panels() / 2 + 4 * SUMS + row_len(&layout).max(stem::lines_len(conv)),
     }
 }
 
 /// Room for one gathered row, float32 values.
 fn row_len(layout: &Layout) -> usize {
-    layout
-        .c_in
-        .max(layout.c_out)
-        .next_multiple_of(DEPTH)
-        .max(super::gather::MAX_DEPTH)
+    layout.c_in.max(layout.c_out).next_multiple_of(DEPTH)
 }

@@ -74,6 +74,10 @@ impl Vector for Avx2 {
         unsafe { _mm256_maskstore_ps(to, mask(count), self.0) }
     }
     #[inline(always)]
+    unsafe fn load_bytes(from: *const u8) -> Self {
+        unsafe { Self(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast())))) }
+    }
+    #[inline(always)]
     unsafe fn load_bf16(from: *const bf16) -> Self {
         unsafe { widen(_mm_loadu_si128(from.cast())) }
     }
@@ -108,6 +112,14 @@ impl Vector for Avx2 {
     #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
         Self(unsafe { _mm256_mul_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        Self(unsafe { _mm256_div_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        Self(unsafe { _mm256_sqrt_ps(self.0) })
     }
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self {

@@ -67,6 +67,10 @@ impl<const ROUNDS: bool> Vector for Avx512<ROUNDS> {
         unsafe { _mm512_mask_storeu_ps(to, mask(count), self.0) }
     }
     #[inline(always)]
+    unsafe fn load_bytes(from: *const u8) -> Self {
+        unsafe { Self(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast())))) }
+    }
+    #[inline(always)]
     unsafe fn load_bf16(from: *const bf16) -> Self {
         Self(unsafe { widen(_mm256_loadu_si256(from.cast())) })
     }
@@ -93,6 +97,14 @@ impl<const ROUNDS: bool> Vector for Avx512<ROUNDS> {
     #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
         Self(unsafe { _mm512_mul_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        Self(unsafe { _mm512_div_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        Self(unsafe { _mm512_sqrt_ps(self.0) })
     }
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self {

@@ -56,6 +56,11 @@ impl<const N: usize> Vector for Portable<N> {
         unsafe { std::ptr::copy_nonoverlapping(self.0.as_ptr(), to, count) }
     }
     #[inline(always)]
+    unsafe fn load_bytes(from: *const u8) -> Self {
+        // SAFETY: the caller promises N readable bytes.
+        Self(unsafe { from.cast::<[u8; N]>().read() }.map(f32::from))
+    }
+    #[inline(always)]
     unsafe fn load_bf16(from: *const bf16) -> Self {
         // SAFETY: the caller promises N readable values.
         let bits = unsafe { from.cast::<[u16; N]>().read_unaligned() };
@@ -89,6 +94,14 @@ impl<const N: usize> Vector for Portable<N> {
     #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
         zip(self.0, other.0, |a, b| a * b)
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        zip(self.0, other.0, |a, b| a / b)
+    }
+    #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        Self(self.0.map(f32::sqrt))
     }
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self {

@@ -105,6 +105,34 @@ impl Tiles for Amx {
         }
     }
     #[inline(always)]
+    unsafe fn zip(even: Self::V, odd: Self::V, to: *mut bf16) {
+        /// Places 2 n and 2 n + 1 take places n and 16 + n.
+        static ORDER: [u16; 32] = {
+            let mut order = [0; 32];
+            let mut n = 0;
+            while n < 16 {
+                (order[2 * n], order[2 * n + 1]) = (n as u16, 16 + n as u16);
+                n += 1;
+            }
+            order
+        };
+        unsafe {
+            let packed = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(odd.0, even.0));
+            let order = _mm512_loadu_si512(ORDER.as_ptr().cast());
+            _mm512_storeu_si512(to.cast(), _mm512_permutexvar_epi16(order, packed));
+        }
+    }
+    #[inline(always)]
+    unsafe fn unpair(low: Self::V, high: Self::V, to: *mut f32) {
+        unsafe {
+            // Quarters of low and high in turn.
+            let first = _mm512_shuffle_f32x4::<0b01_00_01_00>(low.0, high.0);
+            let second = _mm512_shuffle_f32x4::<0b11_10_11_10>(low.0, high.0);
+            _mm512_storeu_ps(to, _mm512_shuffle_f32x4::<0b11_01_10_00>(first, first));
+            _mm512_storeu_ps(to.add(SIDE), _mm512_shuffle_f32x4::<0b11_01_10_00>(second, second));
+        }
+    }
+    #[inline(always)]
     unsafe fn pair(even: *const bf16, odd: *const bf16, low: *mut bf16, high: *mut bf16) {
         unsafe {
             let (even, odd) = (_mm512_loadu_si512(even.cast()), _mm512_loadu_si512(odd.cast()));
@@ -113,9 +141,9 @@ impl Tiles for Amx {
         }
     }
     #[inline(always)]
-    unsafe fn transpose(tile: *mut bf16) {
+    unsafe fn transpose<X>(tile: *mut X) {
         unsafe {
-            let row = |r: usize| tile.add(r * super::DEPTH).cast::<__m512i>();
+            let row = |r: usize| tile.cast::<__m512i>().add(r);
             let mut a = [_mm512_setzero_si512(); SIDE];
             let mut b = a;
             for r in 0..SIDE {

@@ -67,8 +67,28 @@ impl Tiles for Emulated {
             }
         }
     }
-    unsafe fn transpose(tile: *mut bf16) {
-        let tile = unsafe { &mut *tile.cast::<[[[bf16; 2]; SIDE]; SIDE]>() };
+    unsafe fn zip(even: Self::V, odd: Self::V, to: *mut bf16) {
+        let mut values = [bf16::ZERO; DEPTH];
+        unsafe {
+            even.store_bf16(values.as_mut_ptr());
+            odd.store_bf16(values.as_mut_ptr().add(SIDE));
+            for n in 0..SIDE {
+                *to.add(2 * n) = values[n];
+                *to.add(2 * n + 1) = values[SIDE + n];
+            }
+        }
+    }
+    unsafe fn unpair(low: Self::V, high: Self::V, to: *mut f32) {
+        for (half, vector) in [low, high].into_iter().enumerate() {
+            let mut values = [0.0f32; SIDE];
+            unsafe { vector.store(values.as_mut_ptr()) };
+            for (n, value) in values.into_iter().enumerate() {
+                unsafe { *to.add(paired(half, n)) = value };
+            }
+        }
+    }
+    unsafe fn transpose<X>(tile: *mut X) {
+        let tile = unsafe { &mut *tile.cast::<[[[u16; 2]; SIDE]; SIDE]>() };
         for r in 0..SIDE {
             for c in 0..r {
                 (tile[r][c], tile[c][r]) = (tile[c][r], tile[r][c]);

@@ -6,6 +6,7 @@ use crate::dense::gather::Window;
 use crate::dense::{Dense, Input};
 use crate::epilogue::Mask;
 use crate::isa::TileKernel;
+use crate::simd::Vector;
 use crate::tiles::{DEPTH, SIDE, Tiles, paired};
 use crate::{Below, Element, Gradient, Isa, Sink, Sums, Workspace, padded};
 use half::bf16;
@@ -56,7 +57,7 @@ pub(in crate::dense) fn backward<E: Element>(
             // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
             unsafe { isa.run_on_tiles(chunk) };
         });
-    fold_weights(conv, weights, dw);
+    fold_weights(isa, conv, weights, dw);
     sums.merge(sums_partials, below);
 }
 
@@ -93,7 +94,7 @@ pub(in crate::dense) fn weight_gradient<E: Element>(
             // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
             unsafe { isa.run_on_tiles(chunk) };
         });
-    fold_weights(conv, partials, dw);
+    fold_weights(isa, conv, partials, dw);
 }
 
 /// See [`crate::dense::input_gradient`].
@@ -223,36 +224,78 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
 }
 
 /// Adds the chunks' weight gradients up, in order, into `[C_out, C_in, k, k]`.
-fn fold_weights(conv: &Dense, partials: &mut [f32], dw: &mut [f32]) {
-    let layout = Layout::new(conv);
-    let (narrow, wide) = layout.narrow_wide();
-    let (depth, taps) = (layout.depth, conv.kernel * conv.kernel);
-    let (total, others) = partials.split_at_mut(layout.weight_partial());
-    let strip = 2 * wide.div_ceil(DEPTH) * SUMS;
-    total.par_chunks_mut(strip).enumerate().for_each(|(i, total)| {
-        for other in others.chunks_exact(layout.weight_partial()) {
-            let other = &other[i * strip..][..strip];
-            total.iter_mut().zip(other).for_each(|(total, value)| *total += value);
-        }
-    });
-    let sums = &*total;
-    // Where the value of column k of the input and column o of the gradient stands.
-    let column = |c: usize| (c / DEPTH * 2 + c % 8 / 4, c % DEPTH / 8 * 4 + c % 4);
-    let at = |k: usize, o: usize| {
-        let ((a_tile, a), (b_tile, b)) = if layout.input_is_narrow() {
-            (column(k), column(o))
-        } else {
-            (column(o), column(k))
-        };
-        a_tile * strip + b_tile * SUMS + a * SIDE + b
-    };
-    debug_assert!((0..DEPTH).all(|c| paired(column(c).0, column(c).1) == c) && narrow <= wide);
+fn fold_weights(isa: Isa, conv: &Dense, partials: &[f32], dw: &mut [f32]) {
+    let depth = conv.depth();
     dw[..depth * conv.c_out]
-        .par_chunks_mut(depth)
+        .par_chunks_mut(DEPTH * depth)
         .enumerate()
-        .for_each(|(o, dw)| {
-            for k in 0..depth {
-                dw[(k % conv.c_in) * taps + k / conv.c_in] = sums[at(k, o)];
-            }
+        // SAFETY: the partial sums are whole tiles of all columns.
+        .for_each(|(block, dw)| unsafe {
+            isa.run_on_tiles(Fold {
+                conv,
+                partials,
+                block,
+                dw,
+            })
         });
+}
+
+/// The gradients of the weights of 32 output channels.
+struct Fold<'a> {
+    conv: &'a Dense,
+    partials: &'a [f32],
+    block: usize,
+    dw: &'a mut [f32],
+}
+
+impl TileKernel for Fold<'_> {
+    #[inline(always)]
+    unsafe fn run<T: Tiles>(self, _tiles: &mut T) {
+        let (conv, layout) = (self.conv, Layout::new(self.conv));
+        let (depth, taps) = (layout.depth, conv.kernel * conv.kernel);
+        let wide_tiles = 2 * layout.narrow_wide().1.div_ceil(DEPTH);
+        let input_is_narrow = layout.input_is_narrow();
+        for k_block in 0..depth.div_ceil(DEPTH) {
+            for half in 0..2 {
+                // Rows of these two tiles are output channels, in the pairs' order; columns the halves of a block of the depth.
+                let mut sums = [[0.0f32; SUMS]; 2];
+                for (k_half, sums) in sums.iter_mut().enumerate() {
+                    let (o_tile, k_tile) = (2 * self.block + half, 2 * k_block + k_half);
+                    let tile = if input_is_narrow {
+                        k_tile * wide_tiles + o_tile
+                    } else {
+                        o_tile * wide_tiles + k_tile
+                    };
+                    for partial in self.partials.chunks_exact(layout.weight_partial()) {
+                        let partial = &partial[tile * SUMS..][..SUMS];
+                        sums.iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
+                    }
+                    if input_is_narrow {
+                        // SAFETY: a whole tile.
+                        unsafe { T::transpose(sums.as_mut_ptr()) };
+                    }
+                }
+                for row in 0..SIDE {
+                    let Some(dw) = self.dw.get_mut(paired(half, row) * depth..).filter(|dw| !dw.is_empty()) else {
+                        continue;
+                    };
+                    let mut values = [0.0f32; DEPTH];
+                    // SAFETY: both tiles have the row.
+                    unsafe {
+                        let [low, high] = [0, 1].map(|half| T::V::load(sums[half].as_ptr().add(row * SIDE)));
+                        T::unpair(low, high, values.as_mut_ptr());
+                    }
+                    let from = k_block * DEPTH;
+                    let count = DEPTH.min(depth - from);
+                    if taps == 1 {
+                        dw[from..from + count].copy_from_slice(&values[..count]);
+                    } else {
+                        for (k, &value) in (from..).zip(&values[..count]) {
+                            dw[(k % conv.c_in) * taps + k / conv.c_in] = value;
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Panels: rows of the left factors as bfloat16, and the tiles that weight gradients are made of.
 
-use super::{PANEL_ROWS, TILE};
+use super::{PANEL_ROWS, TILE, stem};
 use crate::Element;
-use crate::dense::gather::{self, Window};
+use crate::dense::gather::Window;
 use crate::dense::{Dense, Input};
 use crate::simd::Vector;
 use crate::tile::{Place, Rows};
@@ -22,6 +22,8 @@ pub(super) unsafe fn plain<T: Tiles>(
     count: usize,
     panel: *mut bf16,
 ) {
+    // While this panel is read, the next one is fetched: sweeps wait for memory, and a processor does not look that far ahead.
+    let ahead = PANEL_ROWS * channels;
     let mut row = 0;
     while row < count {
         let (image, pixel) = ((first + row) / pixels, (first + row) % pixels);
@@ -38,6 +40,7 @@ pub(super) unsafe fn plain<T: Tiles>(
                     left if left >= DEPTH => {
                         let high_map = from.map::<T::V>(image, channels, at + SIDE);
                         for _ in 0..rows {
+                            from.fetch::<T::V>(offset + ahead);
                             let low = from.value(low_map, offset, SIDE);
                             T::pack(low, from.value(high_map, offset + SIDE, SIDE), to);
                             (to, offset) = (to.add(DEPTH), offset + channels);
@@ -46,6 +49,7 @@ pub(super) unsafe fn plain<T: Tiles>(
                     left if left > SIDE => {
                         let high_map = from.map::<T::V>(image, channels, at + SIDE);
                         for _ in 0..rows {
+                            from.fetch::<T::V>(offset + ahead);
                             let low = from.value(low_map, offset, SIDE);
                             T::pack(low, from.value(high_map, offset + SIDE, left - SIDE), to);
                             (to, offset) = (to.add(DEPTH), offset + channels);
@@ -53,6 +57,7 @@ pub(super) unsafe fn plain<T: Tiles>(
                     }
                     left => {
                         for _ in 0..rows {
+                            from.fetch::<T::V>(offset + ahead);
                             T::pack(from.value(low_map, offset, left), zero, to);
                             (to, offset) = (to.add(DEPTH), offset + channels);
                         }
@@ -81,7 +86,7 @@ unsafe fn clear_tail(panel: *mut bf16, columns: usize, count: usize) {
 
 /// Copies `values` to columns `column ..` of a row of a panel.
 #[inline(always)]
-unsafe fn place(panel: *mut bf16, row: usize, column: usize, values: &[bf16]) {
+pub(super) unsafe fn place(panel: *mut bf16, row: usize, column: usize, values: &[bf16]) {
     let mut done = 0;
     while done < values.len() {
         let at = column + done;
@@ -132,7 +137,7 @@ pub(super) unsafe fn windowed<T: Tiles>(
 }
 
 /// Zeroes `count` rows, rounded up to whole tiles, with all columns rounded up.
-unsafe fn clear(panel: *mut bf16, columns: usize, count: usize) {
+pub(super) unsafe fn clear(panel: *mut bf16, columns: usize, count: usize) {
     for block in 0..columns.div_ceil(DEPTH) {
         // SAFETY: the caller's panel has those rows.
         unsafe {
@@ -166,18 +171,8 @@ pub(super) unsafe fn input<T: Tiles, E: Element>(
             Input::Values(source) => windowed::<T>(source, &window, first, count, panel, staging),
             Input::Image(source) => windowed::<T>(source, &window, first, count, panel, staging),
             &Input::Bytes { pixels, scale, shift } => {
-                let depth = conv.depth();
-                clear_tail(panel, depth, count);
-                for row in 0..count {
-                    let staged = &mut staging[..depth.next_multiple_of(DEPTH)];
-                    staged[depth..].fill(0.0);
-                    gather::stage((pixels, scale, shift), &window, first + row, staged);
-                    for block in 0..depth.div_ceil(DEPTH) {
-                        let values = staged.as_ptr().add(block * DEPTH);
-                        let to = panel.add((block * PANEL_ROWS + row) * DEPTH);
-                        T::pack(T::V::load(values), T::V::load(values.add(SIDE)), to);
-                    }
-                }
+                let bytes = stem::Bytes { pixels, scale, shift };
+                stem::rows::<T>(bytes, &window, first, count, panel, staging);
             }
         }
     }

@@ -1,8 +1,11 @@
 //! Weights as right tiles: `[columns / 16][K / 32]` tiles of `[16 pairs][16][2]`.
 
 use super::TILE;
+use crate::Isa;
 use crate::dense::Dense;
-use crate::tiles::{DEPTH, SIDE};
+use crate::isa::TileKernel;
+use crate::simd::Vector;
+use crate::tiles::{DEPTH, SIDE, Tiles};
 use half::bf16;
 use rayon::prelude::*;
 
@@ -13,42 +16,110 @@ pub(in crate::dense) fn packed_bytes(conv: &Dense) -> usize {
     tiles(conv.depth(), conv.c_out).max(tiles(taps * conv.c_out, conv.c_in)) * TILE * size_of::<bf16>()
 }
 
-/// Packs a matrix of `depth` rows of `columns` columns, where value (k, column) is `weight[first(k) + column * stride]`.
-fn fill(
-    (depth, columns): (usize, usize),
-    weight: &[f32],
-    stride: usize,
-    first: impl Fn(usize) -> usize + Sync,
-    packed: &mut [bf16],
-) {
-    let blocks = depth.div_ceil(DEPTH);
-    packed[..columns.div_ceil(SIDE) * blocks * TILE]
-        .par_chunks_mut(blocks * TILE)
-        .enumerate()
-        .for_each(|(column_block, packed)| {
-            let columns = SIDE.min(columns - column_block * SIDE);
-            packed.fill(bf16::ZERO);
-            for k in 0..depth {
-                let tile = &mut packed[k / DEPTH * TILE..][..TILE];
-                let row = &mut tile[k % DEPTH / 2 * DEPTH..][..DEPTH];
-                let from = weight[first(k) + column_block * SIDE * stride..].iter().step_by(stride);
-                for (slot, &value) in row.iter_mut().skip(k % 2).step_by(2).zip(from).take(columns) {
-                    *slot = bf16::from_f32(value);
-                }
-            }
-        });
-}
-
 /// See [`crate::dense::pack`].
-pub(in crate::dense) fn pack(conv: &Dense, weight: &[f32], packed: &mut [bf16]) {
+pub(in crate::dense) fn pack(isa: Isa, conv: &Dense, weight: &[f32], packed: &mut [bf16]) {
     let (taps, depth) = (conv.kernel * conv.kernel, conv.depth());
-    let first = |k: usize| k % conv.c_in * taps + k / conv.c_in;
-    fill((depth, conv.c_out), weight, depth, first, packed);
+    let matrix = Matrix {
+        depth,
+        columns: conv.c_out,
+        weight,
+        at: |k, column| column * depth + k % conv.c_in * taps + k / conv.c_in,
+        along: if taps == 1 { Along::Depth } else { Along::Neither },
+    };
+    fill(isa, matrix, packed);
 }
 
 /// See [`crate::dense::pack_transposed`].
-pub(in crate::dense) fn pack_transposed(conv: &Dense, weight: &[f32], packed: &mut [bf16]) {
+pub(in crate::dense) fn pack_transposed(isa: Isa, conv: &Dense, weight: &[f32], packed: &mut [bf16]) {
     let (taps, depth) = (conv.kernel * conv.kernel, conv.depth());
-    let first = |k: usize| k % conv.c_out * depth + k / conv.c_out;
-    fill((taps * conv.c_out, conv.c_in), weight, taps, first, packed);
+    let matrix = Matrix {
+        depth: taps * conv.c_out,
+        columns: conv.c_in,
+        weight,
+        at: |k, column| k % conv.c_out * depth + k / conv.c_out + column * taps,
+        along: if taps == 1 { Along::Columns } else { Along::Neither },
+    };
+    fill(isa, matrix, packed);
+}
+
+/// A right factor: value (k, column) is `weight[at(k, column)]`.
+#[derive(Clone, Copy)]
+struct Matrix<'a, F> {
+    depth: usize,
+    columns: usize,
+    weight: &'a [f32],
+    at: F,
+    along: Along,
+}
+
+/// In which direction neighbours are neighbours in memory too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Along {
+    Depth,
+    Columns,
+    Neither,
+}
+
+fn fill<F: Fn(usize, usize) -> usize + Copy + Sync>(isa: Isa, matrix: Matrix<F>, packed: &mut [bf16]) {
+    let blocks = matrix.depth.div_ceil(DEPTH);
+    packed[..matrix.columns.div_ceil(SIDE) * blocks * TILE]
+        .par_chunks_mut(blocks * TILE)
+        .enumerate()
+        .for_each(|(column_block, packed)| {
+            let first = column_block * SIDE;
+            // SAFETY: `packed` is whole tiles; reads are bounds-checked.
+            unsafe { isa.run_on_tiles(Fill { matrix, first, packed }) };
+        });
+}
+
+/// The tiles of 16 columns from `first` on.
+struct Fill<'a, F> {
+    matrix: Matrix<'a, F>,
+    first: usize,
+    packed: &'a mut [bf16],
+}
+
+impl<F: Fn(usize, usize) -> usize> TileKernel for Fill<'_, F> {
+    #[inline(always)]
+    unsafe fn run<T: Tiles>(self, _tiles: &mut T) {
+        let Matrix {
+            depth,
+            columns,
+            weight,
+            at,
+            along,
+        } = self.matrix;
+        let columns = SIDE.min(columns - self.first);
+        for (block, tile) in self.packed.chunks_exact_mut(TILE).enumerate() {
+            let from = block * DEPTH;
+            let rows = DEPTH.min(depth - from);
+            let value = |k: usize, column: usize| weight[at(from + k, self.first + column)];
+            if along == Along::Neither || rows < DEPTH || columns < SIDE {
+                tile.fill(bf16::ZERO);
+                for k in 0..rows {
+                    for column in 0..columns {
+                        tile[k / 2 * DEPTH + 2 * column + k % 2] = bf16::from_f32(value(k, column));
+                    }
+                }
+                continue;
+            }
+            let tile = tile.as_mut_ptr();
+            // SAFETY: whole tiles and whole runs of the weights, which the slices have.
+            unsafe {
+                if along == Along::Depth {
+                    // A column's pairs become a row, and the rows columns.
+                    for column in 0..SIDE {
+                        let run = weight[at(from, self.first + column)..][..DEPTH].as_ptr();
+                        T::pack(T::V::load(run), T::V::load(run.add(SIDE)), tile.add(column * DEPTH));
+                    }
+                    T::transpose(tile);
+                } else {
+                    for pair in 0..SIDE {
+                        let run = |k: usize| T::V::load(weight[at(from + k, self.first)..][..SIDE].as_ptr());
+                        T::zip(run(2 * pair), run(2 * pair + 1), tile.add(pair * DEPTH));
+                    }
+                }
+            }
+        }
+    }
 }
