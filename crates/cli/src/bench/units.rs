@@ -148,8 +148,12 @@ struct Unit {
 pub struct Units {
     rates: Rates,
     units: Vec<Unit>,
-    /// What is no unit's: laying out weights, the loss, the optimizer.
-    other_ms: f64,
+    /// Laying out the weights.
+    packing_ms: f64,
+    /// The loss and its gradient.
+    loss_ms: f64,
+    /// The rest: the optimizer, and what the medians of the stages leave of the median step.
+    update_ms: f64,
     total_ms: f64,
     floor_ms: f64,
     share: f64,
@@ -178,10 +182,14 @@ impl Units {
             .collect();
         let sweeps = || units.iter().flat_map(|unit| [&unit.forward, &unit.backward]).flatten();
         let (total_ms, in_units) = (total * 1e3, sweeps().map(|sweep| sweep.ms).sum::<f64>());
+        let alone = |wanted| (medians.iter()).find_map(|&(stage, _, seconds)| (stage == wanted).then_some(seconds * 1e3));
+        let [packing_ms, loss_ms] = [Stage::Pack, Stage::Loss].map(|stage| alone(stage).unwrap_or(0.0));
         let floor_ms = medians.iter().map(|&(_, work, _)| rates.floor_ms(work)).sum();
         Self {
             rates,
-            other_ms: (total_ms - in_units).max(0.0),
+            packing_ms,
+            loss_ms,
+            update_ms: (total_ms - in_units - packing_ms - loss_ms).max(0.0),
             total_ms,
             floor_ms,
             share: floor_ms / total_ms,
@@ -220,10 +228,12 @@ impl Units {
         let Rates { gflop_per_s, gb_per_s } = self.rates;
         let _ = write!(
             text,
-            "packing, loss, update: {:.3} ms\n\
+            "packing {:.3} ms, loss {:.3} ms, update and the rest {:.3} ms\n\
              total: {:.2} ms, floor {:.2} ms ({:.0} %): each sweep's multiply-adds at {gflop_per_s:.0} GFLOP/s or its bytes at \
              {gb_per_s:.1} GB/s,\nboth measured just now, whichever takes longer",
-            self.other_ms,
+            self.packing_ms,
+            self.loss_ms,
+            self.update_ms,
             self.total_ms,
             self.floor_ms,
             self.share * 100.0
