@@ -82,7 +82,7 @@ impl Depthwise {
             return forward;
         }
         forward.max(Needs {
-            partials: bands(self.height) * (2 * channels + self.packed_len()),
+            partials: bands(self.height) / together(images) * (2 * channels + self.packed_len()),
             scratch: self.line_len() + self.kernel * (row_in + row_out),
         })
     }
@@ -148,6 +148,16 @@ fn band(images: usize, height: usize) -> usize {
     (wanted..=height)
         .find(|bands| height.is_multiple_of(*bands))
         .map_or(1, |bands| height / bands)
+}
+
+/// Images in a chunk of the backward sweep: their weight gradients share one partial sum. The largest divisor that leaves
+/// [`CHUNKS`] chunks.
+fn together(images: usize) -> usize {
+    let most = (images / CHUNKS).max(1);
+    (1..=most)
+        .rev()
+        .find(|together| images.is_multiple_of(*together))
+        .unwrap_or(1)
 }
 
 /// Rows in a strip of a band of `rows` rows of `bytes`: the largest divisor that keeps to [`STRIP`].

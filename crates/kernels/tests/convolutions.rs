@@ -5,7 +5,7 @@ mod support;
 
 use mnasnet_kernels::dense::{self, Dense, Input};
 use mnasnet_kernels::depthwise::{self, Depthwise};
-use mnasnet_kernels::{Isa, Moments, Sink, Sums, Workspace};
+use mnasnet_kernels::{Element, Isa, Moments, Sink, Sums, Workspace, bf16};
 use support::*;
 
 const TOLERANCE: f64 = 3e-6;
@@ -234,34 +234,42 @@ fn the_stem_reads_bytes_as_it_reads_values() {
 }
 
 fn check_depthwise(conv: Depthwise, images: usize, relu: bool) {
+    check_depthwise_as::<f32>(conv, images, relu);
+    check_depthwise_as::<bf16>(conv, images, relu);
+}
+
+fn check_depthwise_as<E: Element>(conv: Depthwise, images: usize, relu: bool) {
+    let nan = E::from_f32(f32::NAN);
     let random = &mut Random::new(conv.channels as u64 * 31 + conv.width as u64);
     let (rows_in, rows_out) = (conv.rows_in(images), conv.rows_out(images));
-    let input = Activation::new(random, rows_in, conv.channels, relu);
+    let mut input = Activation::new(random, rows_in, conv.channels, relu);
+    let raw: Vec<E> = stored(&mut input.raw);
     let weight = random.values(conv.kernel * conv.kernel * conv.channels);
-    let output = OutputGradient::new(random, rows_out, conv.channels);
+    let mut output = OutputGradient::new(random, rows_out, conv.channels);
+    let (output_dz, output_y): (Vec<E>, Vec<E>) = (stored(&mut output.dz), stored(&mut output.y));
     let y = depthwise::reference::forward(&conv, images, &input.values(), &wide(&weight));
     let (mean, variance) = moments(&y, conv.channels);
     let dy = output.values(conv.channels);
     let (dx, dw) = depthwise::reference::backward(&conv, images, &input.values(), &wide(&weight), &dy);
     let (dz, sums, centred) = input.sink(&dx);
     on_every_isa(|isa| {
-        let what = format!("{} {conv:?} x {images}", isa.name());
+        let what = format!("{} {} {conv:?} x {images}", isa.name(), std::any::type_name::<E>());
         let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
         let mut packed = vec![f32::NAN; conv.packed_len()];
         depthwise::pack(&conv, &weight, &mut packed);
-        let mut out = vec![f32::NAN; rows_out * conv.channels];
+        let mut out = vec![nan; rows_out * conv.channels];
         let mut seen = Moments::new(conv.channels);
         depthwise::forward(
             isa,
             &mut workspace,
             &conv,
             images,
-            input.source(),
+            input.source_of(&raw),
             &packed,
             &mut out,
             Some(&mut seen),
         );
-        close(&format!("{what} y"), &out, &y, TOLERANCE);
+        close_stored(&format!("{what} y"), &out, &y, TOLERANCE);
         close(&format!("{what} mean"), &narrow(&seen.mean), &mean, TOLERANCE);
         close(
             &format!("{what} variance"),
@@ -269,15 +277,15 @@ fn check_depthwise(conv: Depthwise, images: usize, relu: bool) {
             &variance,
             TOLERANCE,
         );
-        let mut out = vec![f32::NAN; rows_in * conv.channels];
+        let mut out = vec![nan; rows_in * conv.channels];
         let mut seen = Sums::new(conv.channels);
         let mut seen_dw = vec![f32::NAN; dw.len()];
         let sink = Sink {
             out: &mut out,
             accumulate: false,
-            below: Some(input.below()),
+            below: Some(input.below_of(&raw)),
         };
-        let (source, gradient) = (input.source(), output.gradient());
+        let (source, gradient) = (input.source_of(&raw), output.gradient_of(&output_dz, &output_y));
         depthwise::backward(
             isa,
             &mut workspace,
@@ -290,7 +298,7 @@ fn check_depthwise(conv: Depthwise, images: usize, relu: bool) {
             &mut seen,
             &mut seen_dw,
         );
-        close(&format!("{what} dz"), &out, &dz, TOLERANCE);
+        close_stored(&format!("{what} dz"), &out, &dz, TOLERANCE);
         close(&format!("{what} dw"), &seen_dw, &dw, TOLERANCE);
         close(&format!("{what} sum dz"), &narrow(&seen.dz), &sums, TOLERANCE);
         close(
@@ -340,6 +348,65 @@ fn depthwise_sweeps_equal_the_reference() {
             true,
         );
     }
+}
+
+/// Chunks of several images, and a strip or several to a chunk, give every image what it gets alone.
+#[test]
+fn an_image_s_depthwise_outputs_do_not_depend_on_its_batch() {
+    for (channels, size) in [(24, 9), (72, 28), (320, 14)] {
+        let conv = Depthwise {
+            kernel: 3,
+            stride: 1,
+            channels,
+            height: size,
+            width: size,
+        };
+        let images = 33;
+        check_depthwise(conv, images - 1, true);
+        let random = &mut Random::new(3);
+        let input = Activation::new(random, conv.rows_in(images), channels, true);
+        let mut packed = vec![0.0; conv.packed_len()];
+        depthwise::pack(&conv, &random.values(9 * channels), &mut packed);
+        on_every_isa(|isa| {
+            let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
+            let mut run = |images: usize, raw: &[f32]| {
+                let mut out = vec![f32::NAN; raw.len()];
+                let source = input.source_of(raw);
+                depthwise::forward(isa, &mut workspace, &conv, images, source, &packed, &mut out, None);
+                out
+            };
+            let image = size * size * channels;
+            let all = run(images, &input.raw);
+            let alone = run(1, &input.raw[17 * image..18 * image]);
+            assert!(all[17 * image..18 * image] == alone, "{} {conv:?}", isa.name());
+        });
+    }
+}
+
+/// A NaN reaches every output whose window it lies in.
+#[test]
+fn the_depthwise_forward_sweep_lets_nan_through() {
+    let conv = Depthwise {
+        kernel: 5,
+        stride: 1,
+        channels: 17,
+        height: 14,
+        width: 14,
+    };
+    let random = &mut Random::new(9);
+    let mut input = Activation::new(random, conv.rows_in(1), conv.channels, true);
+    let mut packed = vec![0.0; conv.packed_len()];
+    depthwise::pack(&conv, &random.values(25 * conv.channels), &mut packed);
+    let centre = (7 * 14 + 7) * conv.channels + 16;
+    input.raw[centre] = f32::NAN;
+    on_every_isa(|isa| {
+        let mut workspace = Workspace::new(conv.needs(1, true), 1).unwrap();
+        let mut out = vec![0.0; input.raw.len()];
+        let source = input.source();
+        depthwise::forward(isa, &mut workspace, &conv, 1, source, &packed, &mut out, None);
+        let nan = out.iter().filter(|value| value.is_nan()).count();
+        assert_eq!(nan, 25, "{}", isa.name());
+    });
 }
 
 /// A gated input (squeeze-excite's): read through the gate, and its gradient left as it is, for the gate's own sweep.

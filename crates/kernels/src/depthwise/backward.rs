@@ -4,8 +4,8 @@ use super::enter::Pixels;
 use super::forward::window;
 use super::results::{Masked, Results, Row};
 use super::ring::Ring;
-use super::taps::{Line, Lines, calls, inputs, weights};
-use super::{Depthwise, band, block_of, strip};
+use super::taps::{Lines, calls, inputs, weights};
+use super::{Depthwise, MAX_KERNEL, band, block_of, strip, together};
 use crate::ahead::Ahead;
 use crate::isa::Kernel;
 use crate::simd::{MAX_LANES, Vector};
@@ -32,7 +32,8 @@ pub fn backward<E: Element>(
     sink.check(conv.rows_in(images), conv.channels);
     assert!(source.gate.is_none() && packed.len() >= conv.packed_len());
     let band = band(images, conv.height);
-    let step = band * conv.width;
+    let together = together(images);
+    let step = together * band * conv.width;
     let rows = conv.rows_in(images);
     let partial = 2 * padded(conv.channels) + conv.packed_len();
     let (partials, scratch) = workspace.split(rows / step * partial);
@@ -51,6 +52,7 @@ pub fn backward<E: Element>(
                 packed,
                 chunk,
                 band,
+                together,
                 out,
                 accumulate,
                 below,
@@ -62,15 +64,25 @@ pub fn backward<E: Element>(
         });
     sums.merge(partials, partial);
     let (taps, width) = (conv.kernel * conv.kernel, padded(conv.channels));
-    let (total, rest) = partials.split_at_mut(partial);
-    for partial in rest.chunks_exact(partial) {
-        total.iter_mut().zip(partial).for_each(|(total, value)| *total += value);
-    }
-    for (channel, dw) in dw[..conv.channels * taps].chunks_exact_mut(taps).enumerate() {
-        for (tap, dw) in dw.iter_mut().enumerate() {
-            *dw = total[2 * width + conv.packed_at(channel, tap)];
-        }
-    }
+    dw[..conv.channels * taps]
+        .par_chunks_mut(MAX_LANES * taps)
+        .enumerate()
+        .for_each(|(block, dw)| {
+            let mut total = [0.0; MAX_KERNEL * MAX_KERNEL * MAX_LANES];
+            let total = &mut total[..taps * MAX_LANES];
+            let first = 2 * width + block * total.len();
+            for partial in partials.chunks_exact(partial) {
+                total
+                    .iter_mut()
+                    .zip(&partial[first..])
+                    .for_each(|(total, value)| *total += value);
+            }
+            for (channel, dw) in dw.chunks_exact_mut(taps).enumerate() {
+                for (tap, dw) in dw.iter_mut().enumerate() {
+                    *dw = total[tap * MAX_LANES + channel];
+                }
+            }
+        });
 }
 
 struct Chunk<'a, E> {
@@ -80,10 +92,11 @@ struct Chunk<'a, E> {
     packed: &'a [f32],
     chunk: usize,
     band: usize,
+    together: usize,
     out: &'a mut [E],
     accumulate: bool,
     below: Option<Below<'a, E>>,
-    /// Sums of the unit below, then the weight gradient `packed as weights are`.
+    /// Sums of the unit below, then the weight gradient, packed as weights are.
     partials: &'a mut [f32],
     scratch: &'a mut [f32],
 }
@@ -96,36 +109,35 @@ impl<E: Element> Kernel for Chunk<'_, E> {
         let shape = (kernel, stride);
         let blocks = channels.div_ceil(V::LANES);
         let bands = conv.height / self.band;
-        let (image, first) = (self.chunk / bands, self.chunk % bands * self.band);
+        let (image, first) = (self.chunk / bands * self.together, self.chunk % bands * self.band);
         let strip = strip(self.band, conv.width * channels * size_of::<E>());
-        let kept = if strip == self.band { 1 } else { blocks };
         let (line, rings) = self.scratch.split_at_mut(conv.line_len());
         let line = line.as_mut_ptr();
         let (x_data, dy_data) = rings.split_at_mut(kernel * conv.ring_row(conv.width));
-        let x_ring = Ring::new::<V>(&source, conv.image_in(image), shape, kept, x_data);
-        let dy_ring = Ring::new::<V>(&gradient, conv.image_out(image), shape, kept, dy_data);
+        let mut x_ring = Ring::new::<V>(&source, conv.image_in(image), shape, strip < self.band, x_data);
+        let mut dy_ring = Ring::new::<V>(&gradient, conv.image_out(image), shape, strip < self.band, dy_data);
         let (sums, dw) = self.partials.split_at_mut(2 * padded(channels));
         sums.fill(0.0);
         dw.fill(0.0);
+        let offset = (image * conv.height + first) * conv.width * channels;
         let masked = Masked {
             out,
-            offset: (image * conv.height + first) * conv.width * channels,
+            offset,
             accumulate: self.accumulate,
             below: self.below,
             partials: sums.as_mut_ptr(),
         };
         let mut lines = Lines::new();
-        for start in (first..first + self.band).step_by(strip) {
-            let mut ahead = ahead(
-                conv,
-                &source,
-                &gradient,
-                out,
-                image * conv.height + start + strip,
-                strip,
-                (start + strip - first) * conv.width * channels,
-            )
-            .within(strip * blocks * calls(conv.width));
+        let starts = (first..first + self.band).step_by(strip);
+        for (image, start) in
+            (image..image + self.together).flat_map(|image| starts.clone().map(move |start| (image, start)))
+        {
+            x_ring.turn_to(image);
+            dy_ring.turn_to(image);
+            let next = image * conv.height + start + strip;
+            let at = next * conv.width * channels - offset;
+            let mut ahead =
+                ahead(conv, &source, &gradient, out, next, strip, at).within(strip * blocks * calls(conv.width));
             for block in 0..blocks {
                 for y in start..start + strip {
                     // Output rows whose window reaches input row y, and those of them that did not reach the row above.
@@ -141,16 +153,16 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                         spread(
                             &mut lines,
                             conv,
-                            block_of::<V>(conv, self.packed.as_ptr(), block),
                             &dy_ring,
                             block,
                             y,
+                            block_of::<V>(conv, self.packed.as_ptr(), block),
                         );
                         inputs::<V>(shape, &lines, conv.width, line, &mut ahead);
                         masked.take::<V>(Row {
                             values: line,
                             width: conv.width,
-                            first: (y - first) * conv.width * channels + block * V::LANES,
+                            first: (image * conv.height + y) * conv.width * channels - offset + block * V::LANES,
                             channels,
                             channel: block * V::LANES,
                         });
@@ -162,10 +174,10 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                             window(
                                 &mut lines,
                                 conv,
-                                block_of::<V>(conv, dw.as_ptr(), block),
                                 &x_ring,
                                 block,
                                 top,
+                                block_of::<V>(conv, dw.as_ptr(), block),
                             );
                             let dy = dy_ring.row(block, y / stride).add(pad * V::LANES);
                             weights::<V>(shape, &lines, conv.width_out(), dy);
@@ -200,18 +212,13 @@ fn ahead<E: Element>(
         .values(out.wrapping_add(at), strip * conv.width * conv.channels)
 }
 
-/// The output rows whose window reaches input row `y`, with the taps that reach it.
+/// Lists the output rows whose window reaches input row `y`, with the taps that reach it; a block's taps begin at `taps`.
 #[inline(always)]
-fn spread(lines: &mut Lines, conv: &Depthwise, weights: *const f32, ring: &Ring<impl Pixels>, block: usize, y: usize) {
-    let (kernel, stride, pad) = (conv.kernel, conv.stride, conv.kernel / 2);
-    lines.clear();
-    for ky in ((y + pad) % stride..kernel.min(y + pad + 1)).step_by(stride) {
-        let row = (y + pad - ky) / stride;
-        if row < conv.height_out() {
-            lines.push(Line {
-                pixels: ring.row(block, row),
-                weights: weights.wrapping_add(ky * kernel * MAX_LANES),
-            });
-        }
-    }
+fn spread(lines: &mut Lines, conv: &Depthwise, ring: &Ring<impl Pixels>, block: usize, y: usize, taps: *const f32) {
+    let reach = y + conv.kernel / 2;
+    let first = (reach + 1).saturating_sub(conv.kernel).div_ceil(conv.stride);
+    let end = (reach / conv.stride + 1).min(conv.height_out());
+    let step = conv.kernel * MAX_LANES;
+    let taps = taps.wrapping_add((reach - first * conv.stride) * step);
+    ring.list(lines, block, first..end, taps, -((conv.stride * step) as isize));
 }

@@ -3,7 +3,7 @@
 use super::enter::Pixels;
 use super::results::{Measured, Results, Row};
 use super::ring::Ring;
-use super::taps::{Line, Lines, calls, outputs};
+use super::taps::{Lines, calls, outputs};
 use super::{Depthwise, band, block_of, strip};
 use crate::ahead::Ahead;
 use crate::isa::Kernel;
@@ -82,10 +82,9 @@ impl<E: Element> Kernel for Chunk<'_, E> {
         let bands = conv.height_out() / self.band;
         let (image, first) = (self.chunk / bands, self.chunk % bands * self.band);
         let strip = strip(self.band, conv.width * stride * channels * size_of::<E>());
-        let kept = if strip == self.band { 1 } else { blocks };
         let (line, ring) = self.scratch.split_at_mut(conv.line_len());
         let line = line.as_mut_ptr();
-        let ring = Ring::new::<V>(&source, conv.image_in(image), shape, kept, ring);
+        let ring = Ring::new::<V>(&source, conv.image_in(image), shape, strip < self.band, ring);
         let measured = Measured {
             out,
             partials: self.measure.then_some(self.partials.as_mut_ptr()),
@@ -112,10 +111,10 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                         window(
                             &mut lines,
                             conv,
-                            block_of::<V>(conv, self.weights.as_ptr(), block),
                             &ring,
                             block,
                             top,
+                            block_of::<V>(conv, self.weights.as_ptr(), block),
                         );
                         outputs::<V>(shape, &lines, width, line, &mut ahead);
                         let row = Row {
@@ -143,24 +142,20 @@ fn ahead<E: Element>(conv: &Depthwise, source: &Source<E>, out: *const E, y: usi
         .values(out.wrapping_add(at), strip * conv.width_out() * conv.channels)
 }
 
-/// The rows of a window whose first row is `top`, as far as they lie inside the image, with their taps' `weights`.
+/// Lists the rows of the window whose first row is `top`, as far as they lie inside the image, with the taps that meet them;
+/// a block's taps begin at `taps`.
 #[inline(always)]
 pub(super) fn window(
     lines: &mut Lines,
     conv: &Depthwise,
-    weights: *const f32,
     ring: &Ring<impl Pixels>,
     block: usize,
     top: isize,
+    taps: *const f32,
 ) {
-    lines.clear();
-    for ky in 0..conv.kernel {
-        let y = top + ky as isize;
-        if (0..conv.height as isize).contains(&y) {
-            lines.push(Line {
-                pixels: ring.row(block, y as usize),
-                weights: weights.wrapping_add(ky * conv.kernel * MAX_LANES),
-            });
-        }
-    }
+    let first = top.max(0) as usize;
+    let end = (top + conv.kernel as isize).min(conv.height as isize) as usize;
+    let step = conv.kernel * MAX_LANES;
+    let taps = taps.wrapping_add((first as isize - top) as usize * step);
+    ring.list(lines, block, first..end, taps, step as isize);
 }

@@ -1,6 +1,7 @@
 //! A ring of padded, normalised rows: rows enter once and stay while taps reach them.
 
 use super::enter::Pixels;
+use super::taps::{Line, Lines};
 use crate::simd::Vector;
 use std::ops::Range;
 
@@ -15,8 +16,8 @@ pub(super) struct Ring<'a, P> {
     image: Image,
     pad: usize,
     slots: usize,
-    /// Blocks that are kept at a time.
-    blocks: usize,
+    /// Whether the rows of all blocks are kept, or one block's at a time.
+    keeps: bool,
     row_len: usize,
     data: *mut f32,
 }
@@ -31,16 +32,17 @@ pub(super) struct Image {
 }
 
 impl<'a, P: Pixels> Ring<'a, P> {
-    /// A ring of `kernel` rows for `blocks` vectors, in `data` of `kernel * blocks * row_pixels(..)` vectors.
+    /// A ring of `kernel` rows in `data`: of all blocks or, unless it `keeps` them, of one at a time.
     pub(super) fn new<V: Vector>(
         from: &'a P,
         image: Image,
         (kernel, stride): (usize, usize),
-        blocks: usize,
+        keeps: bool,
         data: &'a mut [f32],
     ) -> Self {
         let pad = kernel / 2;
         let row_len = row_pixels(image.width, kernel, stride) * V::LANES;
+        let blocks = if keeps { image.channels.div_ceil(V::LANES) } else { 1 };
         let data = &mut data[..blocks * kernel * row_len];
         for row in data.chunks_exact_mut(row_len) {
             row[..pad * V::LANES].fill(0.0);
@@ -51,17 +53,38 @@ impl<'a, P: Pixels> Ring<'a, P> {
             image,
             pad,
             slots: kernel,
-            blocks,
+            keeps,
             row_len,
             data: data.as_mut_ptr(),
         }
     }
 
+    /// Goes on with another image.
+    pub(super) fn turn_to(&mut self, index: usize) {
+        self.image.index = index;
+    }
+
     /// Start of row `y` of a block, its padding on the left.
     #[inline(always)]
     pub(super) fn row(&self, block: usize, y: usize) -> *const f32 {
-        let slot = block % self.blocks * self.slots + y % self.slots;
-        self.data.wrapping_add(slot * self.row_len)
+        let first = if self.keeps { block * self.slots } else { 0 };
+        self.data.wrapping_add((first + y % self.slots) * self.row_len)
+    }
+
+    /// Lists some rows of a block, the first with the taps `taps`, each next with those `step` values further.
+    #[inline(always)]
+    pub(super) fn list(&self, lines: &mut Lines, block: usize, rows: Range<usize>, taps: *const f32, step: isize) {
+        lines.clear();
+        let end = self.row(block, 0).wrapping_add(self.slots * self.row_len);
+        let (mut pixels, mut weights) = (self.row(block, rows.start), taps);
+        for _ in rows {
+            lines.push(Line { pixels, weights });
+            weights = weights.wrapping_offset(step);
+            pixels = pixels.wrapping_add(self.row_len);
+            if pixels == end {
+                pixels = self.row(block, 0);
+            }
+        }
     }
 
     /// Lets the rows of a block enter that lie inside the image.

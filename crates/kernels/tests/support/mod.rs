@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "no test needs every part")]
 
-use mnasnet_kernels::{Below, Gradient, Source, padded};
+use mnasnet_kernels::{Below, Element, Gradient, Source, padded};
 
 /// SplitMix64, to uniform values in [-1, 1).
 pub struct Random(u64);
@@ -64,6 +64,29 @@ impl Activation {
             shift: &self.shift,
             relu: self.relu,
             gate: self.gate.as_ref().map(|(gate, _)| &gate[..]),
+        }
+    }
+
+    /// The same with the raw values as they are stored, `raw`.
+    pub fn source_of<'a, E>(&'a self, raw: &'a [E]) -> Source<'a, E> {
+        let Source { scale, shift, relu, .. } = self.source();
+        Source {
+            raw,
+            scale,
+            shift,
+            relu,
+            gate: None,
+        }
+    }
+
+    /// The same with the raw values as they are stored, `raw`.
+    pub fn below_of<'a, E>(&'a self, raw: &'a [E]) -> Below<'a, E> {
+        Below {
+            raw,
+            scale: &self.scale,
+            shift: &self.shift,
+            mean: &self.mean,
+            relu: self.relu,
         }
     }
 
@@ -152,6 +175,17 @@ impl OutputGradient {
         }
     }
 
+    /// The same with the values as they are stored.
+    pub fn gradient_of<'a, E>(&'a self, dz: &'a [E], y: &'a [E]) -> Gradient<'a, E> {
+        Gradient {
+            dz,
+            y,
+            dz_scale: &self.maps[0],
+            y_scale: &self.maps[1],
+            shift: &self.maps[2],
+        }
+    }
+
     pub fn values(&self, channels: usize) -> Vec<f64> {
         let map = |m: usize, i: usize| f64::from(self.maps[m][i % channels]);
         let value = |i: usize| f64::from(self.dz[i]) * map(0, i) + f64::from(self.y[i]) * map(1, i) + map(2, i);
@@ -175,6 +209,32 @@ pub fn close(what: &str, actual: &[f32], expected: &[f64], tolerance: f64) {
             "{what}[{i}]: {a} instead of {e}, off by {error:e} of {size:e}"
         );
     }
+}
+
+/// Values as they are stored; `values` become what was stored.
+pub fn stored<E: Element>(values: &mut [f32]) -> Vec<E> {
+    let stored: Vec<E> = values.iter().map(|&value| E::from_f32(value)).collect();
+    values
+        .iter_mut()
+        .zip(&stored)
+        .for_each(|(value, stored)| *value = stored.to_f32());
+    stored
+}
+
+/// [`close`], and beyond it within the rounding of what is stored: half a last place, at most 2^-8 of a bfloat16.
+pub fn close_stored<E: Element>(what: &str, actual: &[E], expected: &[f64], tolerance: f64) {
+    let nearest: Vec<f64> = (actual.iter().zip(expected))
+        .map(|(actual, &expected)| {
+            let rounding = if size_of::<E>() == 2 {
+                expected.abs() / 256.0
+            } else {
+                0.0
+            };
+            f64::from(actual.to_f32()).clamp(expected - rounding, expected + rounding)
+        })
+        .collect();
+    let actual: Vec<f32> = actual.iter().map(|value| value.to_f32()).collect();
+    close(what, &actual, &nearest, tolerance);
 }
 
 pub fn narrow(values: &[f64]) -> Vec<f32> {
