@@ -8,7 +8,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use mnasnet_kernels::dense::{self, Dense, Input};
 use mnasnet_kernels::depthwise::{self, Depthwise};
-use mnasnet_kernels::{Isa, Moments, Sink, Sums, Workspace};
+use mnasnet_kernels::{Element, Isa, Moments, Needs, Sink, Sums, Workspace, bf16};
 use support::{Activation, OutputGradient, Random};
 
 const IMAGES: usize = 4;
@@ -26,13 +26,14 @@ const POINTWISE: [(usize, usize, usize); 8] = [
 ];
 
 /// (kernel, stride, channels, side) of depthwise units.
-const DEPTHWISE: [(usize, usize, usize, usize); 7] = [
+const DEPTHWISE: [(usize, usize, usize, usize); 8] = [
     (3, 1, 32, 112),
     (3, 2, 48, 112),
     (3, 1, 72, 56),
     (5, 2, 72, 56),
     (5, 1, 120, 28),
     (3, 1, 480, 14),
+    (5, 1, 480, 14),
     (5, 1, 1152, 7),
 ];
 
@@ -44,6 +45,10 @@ const STEM: Dense = Dense {
     height: 224,
     width: 224,
 };
+
+fn workspace(needs: Needs) -> Workspace {
+    Workspace::new(needs, rayon::current_num_threads()).expect("there is memory")
+}
 
 fn main() {
     divan::main();
@@ -66,7 +71,7 @@ impl DenseCase {
         let random = &mut Random::new(1);
         Self {
             isa: Isa::detect().expect("the instruction set is there"),
-            workspace: Workspace::new(conv.needs(IMAGES, true), rayon::current_num_threads()),
+            workspace: workspace(conv.needs(IMAGES, true)),
             input: Activation::new(random, conv.rows_in(IMAGES), conv.c_in, true),
             output: OutputGradient::new(random, conv.rows_out(IMAGES), conv.c_out),
             weight: random.values(conv.depth() * conv.c_out),
@@ -81,7 +86,7 @@ impl DenseCase {
     }
 
     fn forward(&mut self, bencher: Bencher, input: Option<Input>) {
-        dense::pack(self.isa, &self.conv, &self.weight, &mut self.packed);
+        dense::pack::<f32>(self.isa, &self.conv, &self.weight, &mut self.packed);
         let mut moments = Moments::new(self.conv.c_out);
         let bencher = bencher.counter(ItemsCount::new(self.multiply_adds()));
         let input = input.unwrap_or(Input::Values(self.input.source()));
@@ -112,7 +117,7 @@ fn pointwise_forward(bencher: Bencher, shape: (usize, usize, usize)) {
 #[divan::bench(args = POINTWISE)]
 fn pointwise_backward(bencher: Bencher, shape: (usize, usize, usize)) {
     let mut case = pointwise(shape);
-    dense::pack_transposed(case.isa, &case.conv, &case.weight, &mut case.packed);
+    dense::pack_transposed::<f32>(case.isa, &case.conv, &case.weight, &mut case.packed);
     let mut sums = Sums::new(case.conv.c_in);
     let mut dx = vec![0.0; case.input.raw.len()];
     let bencher = bencher.counter(ItemsCount::new(2 * case.multiply_adds()));
@@ -156,18 +161,20 @@ fn stem_weight_gradient(bencher: Bencher) {
     });
 }
 
+/// Images of a depthwise bench: as many as in a training step, which no second-level cache holds.
+const BATCH: usize = 32;
+
 /// A depthwise convolution's operands.
-struct DepthwiseCase {
+struct DepthwiseCase<E> {
     isa: Isa,
     conv: Depthwise,
     workspace: Workspace,
-    input: Activation,
-    output: OutputGradient,
+    input: Activation<E>,
+    output: OutputGradient<E>,
     packed: Vec<f32>,
-    y: Vec<f32>,
 }
 
-fn case((kernel, stride, channels, side): (usize, usize, usize, usize)) -> DepthwiseCase {
+fn case<E: Element>((kernel, stride, channels, side): (usize, usize, usize, usize)) -> DepthwiseCase<E> {
     let random = &mut Random::new(1);
     let conv = Depthwise {
         kernel,
@@ -178,51 +185,49 @@ fn case((kernel, stride, channels, side): (usize, usize, usize, usize)) -> Depth
     };
     let mut packed = vec![0.0; conv.packed_len()];
     depthwise::pack(&conv, &random.values(kernel * kernel * channels), &mut packed);
+    let input = Activation::new(random, conv.rows_in(BATCH), channels, true);
+    let output = OutputGradient::new(random, conv.rows_out(BATCH), channels);
     DepthwiseCase {
         isa: Isa::detect().expect("the instruction set is there"),
-        workspace: Workspace::new(conv.needs(IMAGES, true), rayon::current_num_threads()),
-        input: Activation::new(random, conv.rows_in(IMAGES), channels, true),
-        output: OutputGradient::new(random, conv.rows_out(IMAGES), channels),
+        workspace: workspace(conv.needs(BATCH, true)),
+        input,
+        output,
         packed,
-        y: vec![0.0; conv.rows_out(IMAGES) * channels],
         conv,
     }
 }
 
-#[divan::bench(args = DEPTHWISE)]
-fn depthwise_forward(bencher: Bencher, shape: (usize, usize, usize, usize)) {
-    let mut case = case(shape);
+#[divan::bench(types = [f32, bf16], args = DEPTHWISE)]
+fn depthwise_forward<E: Element>(bencher: Bencher, shape: (usize, usize, usize, usize)) {
+    let mut case = case::<E>(shape);
     let mut moments = Moments::new(case.conv.channels);
-    let multiply_adds = case.y.len() * case.conv.kernel * case.conv.kernel;
-    let DepthwiseCase {
-        isa,
-        conv,
-        workspace,
-        input,
-        packed,
-        y,
-        ..
-    } = &mut case;
+    let mut y = vec![E::default(); case.output.y.len()];
+    let multiply_adds = y.len() * case.conv.kernel * case.conv.kernel;
+    let (isa, conv, workspace, packed) = (case.isa, &case.conv, &mut case.workspace, &case.packed);
+    let source = case.input.source();
     bencher.counter(ItemsCount::new(multiply_adds)).bench_local(|| {
-        let source = input.source();
-        depthwise::forward(*isa, workspace, conv, IMAGES, source, packed, y, Some(&mut moments));
+        let moments = Some(&mut moments);
+        depthwise::forward(isa, workspace, conv, BATCH, source, packed, &mut y, moments);
     });
 }
 
-#[divan::bench(args = DEPTHWISE)]
-fn depthwise_backward(bencher: Bencher, shape: (usize, usize, usize, usize)) {
-    let mut case = case(shape);
+#[divan::bench(types = [f32, bf16], args = DEPTHWISE)]
+fn depthwise_backward<E: Element>(bencher: Bencher, shape: (usize, usize, usize, usize)) {
+    let mut case = case::<E>(shape);
     let mut sums = Sums::new(case.conv.channels);
-    let mut dx = vec![0.0; case.input.raw.len()];
-    let mut dw = vec![0.0; case.conv.kernel * case.conv.kernel * case.conv.channels];
-    let multiply_adds = 2 * case.y.len() * case.conv.kernel * case.conv.kernel;
-    let (source, gradient, below) = (case.input.source(), case.output.gradient(), Some(case.input.below()));
+    let mut dx = vec![E::default(); case.input.raw.len()];
+    let taps = case.conv.kernel * case.conv.kernel;
+    let mut dw = vec![0.0; taps * case.conv.channels];
+    let multiply_adds = 2 * case.output.y.len() * taps;
+    let source = case.input.source();
+    let gradient = case.output.gradient();
+    let below = Some(case.input.below());
     let (isa, conv, workspace, packed) = (case.isa, &case.conv, &mut case.workspace, &case.packed);
     bencher.counter(ItemsCount::new(multiply_adds)).bench_local(|| {
         let (out, accumulate) = (&mut dx, false);
         let sink = Sink { out, accumulate, below };
         depthwise::backward(
-            isa, workspace, conv, IMAGES, source, gradient, packed, sink, &mut sums, &mut dw,
+            isa, workspace, conv, BATCH, source, gradient, packed, sink, &mut sums, &mut dw,
         );
     });
 }

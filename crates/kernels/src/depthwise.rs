@@ -1,19 +1,25 @@
-//! Depthwise convolutions, made for 9 and for 25 taps; any other odd kernel runs too.
+//! Depthwise convolutions, unrolled for 9 and for 25 taps and strides 1 and 2; any other odd kernel and stride run too.
 //!
-//! A chunk is a band of rows of one image. Its rows are normalised once as they enter a ring of padded rows, then every
-//! output vector is a sum over taps of (weight vector x pixel vector), several pixels at a time in registers.
+//! A chunk is a band of rows of one image, cut into strips whose values fit in the second-level cache. Through a strip each
+//! vector of channels goes alone: its rows are normalised once as they enter a ring of padded rows, which stays in the
+//! first-level cache; every row of results is a sum over taps of (weight vector x pixel vector), many pixels at a time in
+//! registers; then it is stored.
 
+mod any;
 mod backward;
+mod enter;
 mod forward;
 pub mod reference;
+mod results;
 mod ring;
 mod taps;
 
 pub use backward::backward;
 pub use forward::forward;
 
+use crate::simd::{MAX_LANES, Vector};
 use crate::{Needs, padded};
-use ring::Image;
+use ring::{Image, OVERHANG, row_pixels};
 
 /// Geometry of a depthwise convolution. Padding is `kernel / 2` zeros on each side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +40,8 @@ pub struct Depthwise {
 pub const MAX_KERNEL: usize = 7;
 /// Chunks to aim for when there are fewer images.
 const CHUNKS: usize = 16;
+/// Bytes of a strip's input.
+const STRIP: usize = 32 << 10;
 
 impl Depthwise {
     /// Output height.
@@ -56,7 +64,7 @@ impl Depthwise {
         images * self.height_out() * self.width_out()
     }
 
-    /// Length of packed weights `[taps, padded(C)]`.
+    /// Length of packed weights `[C / MAX_LANES][taps][MAX_LANES]`, filled up with zeros.
     pub fn packed_len(&self) -> usize {
         self.kernel * self.kernel * padded(self.channels)
     }
@@ -68,14 +76,14 @@ impl Depthwise {
         let (row_in, row_out) = (self.ring_row(self.width), self.ring_row(self.width_out()));
         let forward = Needs {
             partials: bands(self.height_out()) * 3 * channels,
-            scratch: self.kernel * row_in,
+            scratch: self.line_len() + self.kernel * row_in,
         };
         if !training {
             return forward;
         }
         forward.max(Needs {
-            partials: bands(self.height) * (2 * channels + self.packed_len()),
-            scratch: self.kernel * (row_in + row_out),
+            partials: bands(self.height) / together(images) * (2 * channels + self.packed_len()),
+            scratch: self.line_len() + self.kernel * (row_in + row_out),
         })
     }
 
@@ -97,9 +105,19 @@ impl Depthwise {
         }
     }
 
-    /// Values of one padded row in a ring.
+    /// Values of one padded row of all channels in a ring.
     fn ring_row(&self, width: usize) -> usize {
-        (width + 2 * (self.kernel / 2)) * padded(self.channels)
+        row_pixels(width, self.kernel, self.stride) * padded(self.channels)
+    }
+
+    /// Values of a row of one vector's results, of the output or of the input.
+    fn line_len(&self) -> usize {
+        (self.width + OVERHANG * self.stride) * MAX_LANES
+    }
+
+    /// Where a channel's weight stands in packed weights.
+    fn packed_at(&self, channel: usize, tap: usize) -> usize {
+        (channel / MAX_LANES * self.kernel * self.kernel + tap) * MAX_LANES + channel % MAX_LANES
     }
 
     fn check(&self) {
@@ -108,21 +126,20 @@ impl Depthwise {
     }
 }
 
-/// Packs `weight` `[C, 1, k, k]` as `[taps, padded(C)]`.
+/// Packs `weight` `[C, 1, k, k]` as `[C / MAX_LANES][taps][MAX_LANES]`: one vector's taps lie together.
 pub fn pack(conv: &Depthwise, weight: &[f32], packed: &mut [f32]) {
     let taps = conv.kernel * conv.kernel;
-    for (tap, row) in packed[..conv.packed_len()]
-        .chunks_exact_mut(padded(conv.channels))
-        .enumerate()
-    {
-        for (channel, slot) in row.iter_mut().enumerate() {
-            *slot = if channel < conv.channels {
-                weight[channel * taps + tap]
-            } else {
-                0.0
-            };
+    packed[..conv.packed_len()].fill(0.0);
+    for (channel, weight) in weight[..conv.channels * taps].chunks_exact(taps).enumerate() {
+        for (tap, &value) in weight.iter().enumerate() {
+            packed[conv.packed_at(channel, tap)] = value;
         }
     }
+}
+
+/// The taps of a vector of channels among packed ones; they lie `MAX_LANES` apart.
+fn block_of<V: Vector>(conv: &Depthwise, packed: *const f32, block: usize) -> *const f32 {
+    packed.wrapping_add(conv.packed_at(block * V::LANES, 0))
 }
 
 /// Rows in a band: the largest divisor of the height that gives at least [`CHUNKS`] chunks, so that all bands are equal.
@@ -131,4 +148,20 @@ fn band(images: usize, height: usize) -> usize {
     (wanted..=height)
         .find(|bands| height.is_multiple_of(*bands))
         .map_or(1, |bands| height / bands)
+}
+
+/// Images in a chunk of the backward sweep: their weight gradients share one partial sum. The largest divisor that leaves
+/// [`CHUNKS`] chunks.
+fn together(images: usize) -> usize {
+    let most = (images / CHUNKS).max(1);
+    (1..=most)
+        .rev()
+        .find(|together| images.is_multiple_of(*together))
+        .unwrap_or(1)
+}
+
+/// Rows in a strip of a band of `rows` rows of `bytes`: the largest divisor that keeps to [`STRIP`].
+fn strip(rows: usize, bytes: usize) -> usize {
+    let most = (STRIP / bytes).clamp(1, rows);
+    (1..=most).rev().find(|strip| rows.is_multiple_of(*strip)).unwrap_or(1)
 }

@@ -371,6 +371,65 @@ fn depthwise_sweeps<E: Element>() {
     }
 }
 
+/// Chunks of several images, and a strip or several to a chunk, give every image what it gets alone.
+#[test]
+fn an_image_s_depthwise_outputs_do_not_depend_on_its_batch() {
+    for (channels, size) in [(24, 9), (72, 28), (320, 14)] {
+        let conv = Depthwise {
+            kernel: 3,
+            stride: 1,
+            channels,
+            height: size,
+            width: size,
+        };
+        let images = 33;
+        check_depthwise::<f32>(conv, images - 1, true);
+        let random = &mut Random::new(3);
+        let input = Activation::<f32>::new(random, conv.rows_in(images), channels, true);
+        let mut packed = vec![0.0; conv.packed_len()];
+        depthwise::pack(&conv, &random.values(9 * channels), &mut packed);
+        on_every_isa(|isa| {
+            let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
+            let mut run = |images: usize, raw: &[f32]| {
+                let mut out = vec![f32::NAN; raw.len()];
+                let source = mnasnet_kernels::Source { raw, ..input.source() };
+                depthwise::forward(isa, &mut workspace, &conv, images, source, &packed, &mut out, None);
+                out
+            };
+            let image = size * size * channels;
+            let all = run(images, &input.raw);
+            let alone = run(1, &input.raw[17 * image..18 * image]);
+            assert!(all[17 * image..18 * image] == alone, "{} {conv:?}", isa.name());
+        });
+    }
+}
+
+/// A NaN reaches every output whose window it lies in.
+#[test]
+fn the_depthwise_forward_sweep_lets_nan_through() {
+    let conv = Depthwise {
+        kernel: 5,
+        stride: 1,
+        channels: 17,
+        height: 14,
+        width: 14,
+    };
+    let random = &mut Random::new(9);
+    let mut input = Activation::<f32>::new(random, conv.rows_in(1), conv.channels, true);
+    let mut packed = vec![0.0; conv.packed_len()];
+    depthwise::pack(&conv, &random.values(25 * conv.channels), &mut packed);
+    let centre = (7 * 14 + 7) * conv.channels + 16;
+    input.raw[centre] = f32::NAN;
+    on_every_isa(|isa| {
+        let mut workspace = Workspace::new(conv.needs(1, true), 1).unwrap();
+        let mut out = vec![0.0; input.raw.len()];
+        let source = input.source();
+        depthwise::forward(isa, &mut workspace, &conv, 1, source, &packed, &mut out, None);
+        let nan = out.iter().filter(|value| value.is_nan()).count();
+        assert_eq!(nan, 25, "{}", isa.name());
+    });
+}
+
 /// A gated input (squeeze-excite's): read through the gate, and its gradient left as it is, for the gate's own sweep.
 #[test]
 fn gates_are_applied_as_values_are_read() {

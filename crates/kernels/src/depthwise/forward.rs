@@ -1,12 +1,13 @@
 //! The forward sweep.
 
+use super::enter::Pixels;
+use super::results::{Measured, Results, Row};
 use super::ring::Ring;
-use super::taps::{Run, Tap, Taps, run};
-use super::{Depthwise, band};
+use super::taps::{Lines, calls, outputs};
+use super::{Depthwise, band, block_of, strip};
 use crate::ahead::Ahead;
-use crate::epilogue::{Epilogue, Measure, Store};
 use crate::isa::Kernel;
-use crate::simd::Vector;
+use crate::simd::{MAX_LANES, Vector};
 use crate::{Element, Isa, Moments, Source, Workspace, padded};
 use rayon::prelude::*;
 
@@ -74,64 +75,87 @@ struct Chunk<'a, E> {
 impl<E: Element> Kernel for Chunk<'_, E> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let channels = self.conv.channels;
-        let (out, partials) = (self.out.as_mut_ptr(), self.partials.as_mut_ptr());
-        // SAFETY: `out` and `partials` belong to this chunk.
-        unsafe {
-            if self.measure {
-                self.rows::<V, _>(Measure {
-                    out,
-                    channels,
-                    partials,
-                    first_row: 0,
-                });
-            } else {
-                self.rows::<V, _>(Store { out, channels });
+        let (conv, source, out) = (self.conv, self.source, self.out.as_mut_ptr());
+        let (kernel, stride, channels) = (conv.kernel, conv.stride, conv.channels);
+        let shape = (kernel, stride);
+        let (width, blocks) = (conv.width_out(), channels.div_ceil(V::LANES));
+        let bands = conv.height_out() / self.band;
+        let (image, first) = (self.chunk / bands, self.chunk % bands * self.band);
+        let strip = strip(self.band, conv.width * stride * channels * size_of::<E>());
+        let (line, ring) = self.scratch.split_at_mut(conv.line_len());
+        let line = line.as_mut_ptr();
+        let ring = Ring::new::<V>(&source, conv.image_in(image), shape, strip < self.band, ring);
+        let measured = Measured {
+            out,
+            partials: self.measure.then_some(self.partials.as_mut_ptr()),
+        };
+        let mut lines = Lines::new();
+        for start in (first..first + self.band).step_by(strip) {
+            let mut ahead = ahead(
+                conv,
+                &source,
+                out,
+                image * conv.height_out() + start + strip,
+                strip,
+                (start + strip - first) * width * channels,
+            )
+            .within(strip * blocks * calls(width));
+            for block in 0..blocks {
+                for y in start..start + strip {
+                    let top = (y * stride) as isize - (kernel / 2) as isize;
+                    let bottom = top + kernel as isize;
+                    let fresh = if y == first { kernel } else { kernel.min(stride) };
+                    // SAFETY: the source was checked; `needs` made room for the line.
+                    unsafe {
+                        ring.enter::<V>(block, bottom - fresh as isize..bottom);
+                        window(
+                            &mut lines,
+                            conv,
+                            &ring,
+                            block,
+                            top,
+                            block_of::<V>(conv, self.weights.as_ptr(), block),
+                        );
+                        outputs::<V>(shape, &lines, width, line, &mut ahead);
+                        let row = Row {
+                            values: line,
+                            width,
+                            first: (y - first) * width * channels + block * V::LANES,
+                            channels,
+                            channel: block * V::LANES,
+                        };
+                        measured.take::<V>(row);
+                    }
+                }
             }
         }
     }
 }
 
-impl<E: Element> Chunk<'_, E> {
-    #[inline(always)]
-    unsafe fn rows<V: Vector, P: Epilogue>(self, mut epilogue: P) {
-        let conv = self.conv;
-        let (kernel, pad) = (conv.kernel, conv.kernel / 2);
-        let bands = conv.height_out() / self.band;
-        let (image, first) = (self.chunk / bands, self.chunk % bands * self.band);
-        let top = |y: usize| (y * conv.stride) as isize - pad as isize;
-        let mut ring = Ring::new::<V>(&self.source, conv.image_in(image), kernel, top(first), self.scratch);
-        for y in first..first + self.band {
-            // SAFETY: the source was checked; taps stay inside a padded row, as width_out = (width - 1) / stride + 1.
-            unsafe {
-                ring.fill::<V>(top(y) + kernel as isize - 1);
-                let mut taps = Taps::new();
-                for ky in 0..kernel {
-                    let row = ring.row(top(y) + ky as isize);
-                    for kx in 0..kernel {
-                        taps.push(Tap {
-                            pixels: row.add(kx * V::LANES),
-                            weights: self.weights.as_ptr().add((ky * kernel + kx) * padded(conv.channels)),
-                        });
-                    }
-                }
-                let line = Run {
-                    outputs: conv.width_out(),
-                    in_step: conv.stride,
-                    out_row: (y - first) * conv.width_out(),
-                    out_step: 1,
-                    channels: conv.channels,
-                    block_len: ring.block_len(),
-                };
-                let next = self
-                    .out
-                    .get((y + 1 - first) * conv.width_out() * conv.channels..)
-                    .unwrap_or(&[]);
-                let row = next.len().min(conv.width_out() * conv.channels);
-                let ahead = ring.ahead(Ahead::nothing()).values(next.as_ptr(), row);
-                let ahead = &mut ahead.within(line.calls(V::LANES));
-                run::<V, P>(&taps, line, &mut epilogue, ahead);
-            }
-        }
-    }
+/// What a strip of rows will read and write that begins with row `y` of all images.
+fn ahead<E: Element>(conv: &Depthwise, source: &Source<E>, out: *const E, y: usize, strip: usize, at: usize) -> Ahead {
+    let (image, y) = (y / conv.height_out(), y % conv.height_out());
+    let from = image * conv.height + y * conv.stride + conv.kernel / 2;
+    let rows = from * conv.width..(from + strip * conv.stride) * conv.width;
+    Ahead::nothing()
+        .rows(source, rows, conv.channels)
+        .values(out.wrapping_add(at), strip * conv.width_out() * conv.channels)
+}
+
+/// Lists the rows of the window whose first row is `top`, as far as they lie inside the image, with the taps that meet them;
+/// a block's taps begin at `taps`.
+#[inline(always)]
+pub(super) fn window(
+    lines: &mut Lines,
+    conv: &Depthwise,
+    ring: &Ring<impl Pixels>,
+    block: usize,
+    top: isize,
+    taps: *const f32,
+) {
+    let first = top.max(0) as usize;
+    let end = (top + conv.kernel as isize).min(conv.height as isize) as usize;
+    let step = conv.kernel * MAX_LANES;
+    let taps = taps.wrapping_add((first as isize - top) as usize * step);
+    ring.list(lines, block, first..end, taps, step as isize);
 }

@@ -1,23 +1,25 @@
 //! A ring of padded, normalised rows: rows enter once and stay while taps reach them.
 
-use crate::ahead::Ahead;
+use super::enter::Pixels;
+use super::taps::{Line, Lines};
 use crate::simd::Vector;
-use crate::tile::{Place, Rows};
+use std::ops::Range;
 
-/// The last `slots` rows of an image, blocked by vectors: `[vectors][slots][pad + width + pad][L]` with zeros in the padding.
-/// What the taps of one vector read lies together, in few cache lines and in different sets of the cache.
-pub(super) struct Ring<'a, R: Rows> {
-    from: &'a R,
-    image: usize,
-    height: usize,
-    width: usize,
-    channels: usize,
+/// Pixels of zeros to the right of a row's padding, for each step of the stride: groups of outputs may overhang a row's end
+/// by so many ([`super::taps`]).
+pub(super) const OVERHANG: usize = 3;
+
+/// The last `slots` rows of an image, blocked by vectors: `[blocks][slots][pad + width + pad + overhang][L]` with zeros around
+/// the image. What the taps of one vector read lies together, so that it stays in the first-level cache while the rows pass.
+pub(super) struct Ring<'a, P> {
+    from: &'a P,
+    image: Image,
     pad: usize,
     slots: usize,
-    lanes: usize,
+    /// Whether the rows of all blocks are kept, or one block's at a time.
+    keeps: bool,
+    row_len: usize,
     data: *mut f32,
-    /// The row that enters next.
-    next: isize,
 }
 
 /// What a ring holds rows of.
@@ -29,80 +31,85 @@ pub(super) struct Image {
     pub channels: usize,
 }
 
-impl<'a, R: Rows> Ring<'a, R> {
-    /// A ring of `kernel` rows that `first` enters next.
-    pub(super) fn new<V: Vector>(from: &'a R, image: Image, kernel: usize, first: isize, data: &'a mut [f32]) -> Self {
+impl<'a, P: Pixels> Ring<'a, P> {
+    /// A ring of `kernel` rows in `data`: of all blocks or, unless it `keeps` them, of one at a time.
+    pub(super) fn new<V: Vector>(
+        from: &'a P,
+        image: Image,
+        (kernel, stride): (usize, usize),
+        keeps: bool,
+        data: &'a mut [f32],
+    ) -> Self {
         let pad = kernel / 2;
-        let row = (image.width + 2 * pad) * V::LANES;
-        let data = &mut data[..kernel * row * image.channels.div_ceil(V::LANES)];
-        for row in data.chunks_exact_mut(row) {
+        let row_len = row_pixels(image.width, kernel, stride) * V::LANES;
+        let blocks = if keeps { image.channels.div_ceil(V::LANES) } else { 1 };
+        let data = &mut data[..blocks * kernel * row_len];
+        for row in data.chunks_exact_mut(row_len) {
             row[..pad * V::LANES].fill(0.0);
             row[(pad + image.width) * V::LANES..].fill(0.0);
         }
         Self {
             from,
-            image: image.index,
-            height: image.height,
-            width: image.width,
-            channels: image.channels,
+            image,
             pad,
             slots: kernel,
-            lanes: V::LANES,
+            keeps,
+            row_len,
             data: data.as_mut_ptr(),
-            next: first,
         }
     }
 
-    fn row_len(&self) -> usize {
-        (self.width + 2 * self.pad) * self.lanes
+    /// Goes on with another image.
+    pub(super) fn turn_to(&mut self, index: usize) {
+        self.image.index = index;
     }
 
-    /// Values from one vector's rows to the next one's.
-    pub(super) fn block_len(&self) -> usize {
-        self.slots * self.row_len()
+    /// Start of row `y` of a block, its padding on the left.
+    #[inline(always)]
+    pub(super) fn row(&self, block: usize, y: usize) -> *const f32 {
+        let first = if self.keeps { block * self.slots } else { 0 };
+        self.data.wrapping_add((first + y % self.slots) * self.row_len)
     }
 
-    /// Start of the first vector's row `y`, its padding on the left.
-    pub(super) fn row(&self, y: isize) -> *const f32 {
-        debug_assert!(y < self.next && y + self.slots as isize >= self.next);
-        self.data
-            .wrapping_add(y.rem_euclid(self.slots as isize) as usize * self.row_len())
-    }
-
-    /// Adds the row that enters next to what is fetched ahead.
-    pub(super) fn ahead(&self, ahead: Ahead) -> Ahead {
-        if self.next < 0 || self.next >= self.height as isize {
-            return ahead;
+    /// Lists some rows of a block, the first with the taps `taps`, each next with those `step` values further.
+    #[inline(always)]
+    pub(super) fn list(&self, lines: &mut Lines, block: usize, rows: Range<usize>, taps: *const f32, step: isize) {
+        lines.clear();
+        let end = self.row(block, 0).wrapping_add(self.slots * self.row_len);
+        let (mut pixels, mut weights) = (self.row(block, rows.start), taps);
+        for _ in rows {
+            lines.push(Line { pixels, weights });
+            weights = weights.wrapping_offset(step);
+            pixels = pixels.wrapping_add(self.row_len);
+            if pixels == end {
+                pixels = self.row(block, 0);
+            }
         }
-        let first = (self.image * self.height + self.next as usize) * self.width;
-        ahead.rows(self.from, first..first + self.width, self.channels)
     }
 
-    /// Lets rows enter up to and with `last`; rows outside the image are zeros.
+    /// Lets the rows of a block enter that lie inside the image.
     ///
     /// # Safety
     /// The image's rows are readable.
     #[inline(always)]
-    pub(super) unsafe fn fill<V: Vector>(&mut self, last: isize) {
-        while self.next <= last {
-            let y = self.next;
-            self.next += 1;
-            let to = self.row(y).cast_mut().wrapping_add(self.pad * V::LANES);
-            let block = self.block_len();
-            // SAFETY: the slots lie inside `data`; the row was checked.
-            unsafe {
-                if y < 0 || y >= self.height as isize {
-                    for b in 0..self.channels.div_ceil(V::LANES) {
-                        std::ptr::write_bytes(to.add(b * block), 0, self.width * V::LANES);
-                    }
-                    continue;
-                }
-                let first = (self.image * self.height + y as usize) * self.width;
-                let row = V::LANES;
-                let place = Place { to, row, block };
-                let rows = first..first + self.width;
-                self.from.read::<V>(rows, self.image, self.channels, place);
-            }
+    pub(super) unsafe fn enter<V: Vector>(&self, block: usize, rows: Range<isize>) {
+        let Image {
+            index,
+            height,
+            width,
+            channels,
+        } = self.image;
+        for y in rows.start.max(0)..rows.end.min(height as isize) {
+            let y = y as usize;
+            let to = self.row(block, y).cast_mut().wrapping_add(self.pad * V::LANES);
+            let first = ((index * height + y) * width) * channels + block * V::LANES;
+            // SAFETY: the slot lies inside `data`; the row was checked.
+            unsafe { self.from.enter::<V>(first, width, channels, block * V::LANES, to) };
         }
     }
+}
+
+/// Pixels of a padded row.
+pub(super) fn row_pixels(width: usize, kernel: usize, stride: usize) -> usize {
+    width + 2 * (kernel / 2) + OVERHANG * stride
 }

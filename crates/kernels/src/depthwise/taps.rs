@@ -1,123 +1,349 @@
-//! Sums over taps, for one row of pixels: the inner loop of every depthwise sweep over pixels.
+//! Sums over taps, one row and one vector of channels at a time, unrolled for the kernels and strides that MNASNet has.
+//!
+//! A group of neighbouring outputs has its sums in registers. Each row of pixels passes once: a pixel is loaded, serves all
+//! the taps and outputs that it meets, and is forgotten; so there are several multiply-adds to a load. Groups may overhang a
+//! row's end by up to [`super::ring::OVERHANG`] outputs, whose values nobody reads.
 
-use super::MAX_KERNEL;
+use super::{MAX_KERNEL, any};
 use crate::ahead::Ahead;
-use crate::epilogue::Epilogue;
-use crate::simd::Vector;
+use crate::simd::{MAX_LANES, Vector};
 
-/// One tap: where the first vector of its pixel of the first output stands, and its weights.
+/// Runs a body for the constants `0 .. count`, at most 32; the compiler would leave such long loops as they are, with the sums
+/// in memory.
+macro_rules! unroll {
+    ($i:ident < $count:expr, $body:block) => {
+        unroll!(@ $i, $count, $body,
+            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31)
+    };
+    (@ $i:ident, $count:expr, $body:block, $($n:literal)*) => {
+        $(if $n < $count {
+            const $i: usize = $n;
+            $body
+        })*
+    };
+}
+
+/// A row of pixels with the row of taps that it meets.
 #[derive(Clone, Copy)]
-pub(super) struct Tap {
+pub(super) struct Line {
+    /// `[width][L]`, from the left padding on.
     pub pixels: *const f32,
+    /// `[K][MAX_LANES]`.
     pub weights: *const f32,
 }
 
-/// The taps of a row of outputs.
-pub(super) struct Taps {
-    pub list: [Tap; MAX_KERNEL * MAX_KERNEL],
-    pub len: usize,
+/// The lines of one row of results; there are fewer than K at an image's edges.
+pub(super) struct Lines {
+    list: [Line; MAX_KERNEL],
+    len: usize,
 }
 
-impl Taps {
+impl Lines {
+    /// None yet. A list is made once and filled again for each row: a copy of it would wait for all stores before it.
     pub(super) fn new() -> Self {
-        let none = Tap {
+        let none = Line {
             pixels: std::ptr::null(),
             weights: std::ptr::null(),
         };
         Self {
-            list: [none; MAX_KERNEL * MAX_KERNEL],
+            list: [none; MAX_KERNEL],
             len: 0,
         }
     }
 
-    pub(super) fn push(&mut self, tap: Tap) {
-        self.list[self.len] = tap;
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    #[inline(always)]
+    pub(super) fn push(&mut self, line: Line) {
+        self.list[self.len] = line;
         self.len += 1;
     }
 }
 
-/// A run of outputs that lie `out_step` rows apart and whose taps move `in_step` pixels from one to the next.
-#[derive(Clone, Copy)]
-pub(super) struct Run {
-    pub outputs: usize,
-    pub in_step: usize,
-    pub out_row: usize,
-    pub out_step: usize,
-    pub channels: usize,
-    /// Values from one vector's pixels to the next one's.
-    pub block_len: usize,
-}
-
-impl Run {
-    /// How often [`run`] fetches ahead, at least.
-    pub(super) fn calls(&self, lanes: usize) -> usize {
-        self.outputs.div_ceil(7) * self.channels.div_ceil(lanes)
+impl std::ops::Deref for Lines {
+    type Target = [Line];
+    #[inline(always)]
+    fn deref(&self) -> &[Line] {
+        &self.list[..self.len]
     }
 }
 
-/// Computes a run and hands it to the epilogue.
-///
-/// # Safety
-/// Taps point at pixels and weights that exist for the whole run; the epilogue accepts its rows.
+/// How often [`outputs`] and [`inputs`] fetch ahead in a row of `width`, at least.
+pub(super) fn calls(width: usize) -> usize {
+    width.div_ceil(14)
+}
+
+/// N vectors that stand `step` values apart.
 #[inline(always)]
-pub(super) unsafe fn run<V: Vector, E: Epilogue>(taps: &Taps, run: Run, epilogue: &mut E, ahead: &mut Ahead) {
+unsafe fn vectors<V: Vector, const N: usize>(from: *const f32, step: usize) -> [V; N] {
     // SAFETY: the caller's promise.
     unsafe {
-        match taps.len {
-            9 => pixels::<V, E, 9>(taps, run, epilogue, ahead),
-            25 => pixels::<V, E, 25>(taps, run, epilogue, ahead),
-            _ => pixels::<V, E, 0>(taps, run, epilogue, ahead),
+        let mut vectors = [V::splat(0.0); N];
+        for n in 0..N {
+            vectors[n] = V::load(from.add(n * step));
+        }
+        vectors
+    }
+}
+
+/// For which of M outputs tap `kx` reads pixel `p` of the group.
+#[inline(always)]
+const fn output_of<const S: usize, const M: usize>(p: usize, kx: usize) -> Option<usize> {
+    if p < kx || !(p - kx).is_multiple_of(S) || (p - kx) / S >= M {
+        return None;
+    }
+    Some((p - kx) / S)
+}
+
+/// Writes `width` vectors of outputs `[width][L]`: output x is the sum of what its window, which starts at pixel `x * stride`,
+/// holds.
+///
+/// # Safety
+/// The lines' pixels and weights exist, with the overhang; there is room for the results, with the overhang.
+#[inline(always)]
+pub(super) unsafe fn outputs<V: Vector>(
+    (kernel, stride): (usize, usize),
+    lines: &[Line],
+    width: usize,
+    to: *mut f32,
+    ahead: &mut Ahead,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (kernel, stride) {
+            (3, 1) => output_groups::<V, 3, 1>(lines, width, to, ahead),
+            (3, 2) => output_groups::<V, 3, 2>(lines, width, to, ahead),
+            (5, 1) => output_groups::<V, 5, 1>(lines, width, to, ahead),
+            (5, 2) => output_groups::<V, 5, 2>(lines, width, to, ahead),
+            _ => any::outputs::<V>(kernel, stride, lines, width, to),
         }
     }
 }
 
 #[inline(always)]
-unsafe fn pixels<V: Vector, E: Epilogue, const TAPS: usize>(
-    taps: &Taps,
-    run: Run,
-    epilogue: &mut E,
+unsafe fn output_groups<V: Vector, const K: usize, const S: usize>(
+    lines: &[Line],
+    width: usize,
+    to: *mut f32,
     ahead: &mut Ahead,
 ) {
-    for block in 0..run.channels.div_ceil(V::LANES) {
-        let mut done = 0;
-        while done < run.outputs {
-            // SAFETY: `done + width <= outputs`.
-            unsafe {
-                done += match run.outputs - done {
-                    left if left >= 7 => group::<V, E, TAPS, 7>(taps, run, block, done, epilogue, ahead),
-                    left if left >= 4 => group::<V, E, TAPS, 4>(taps, run, block, done, epilogue, ahead),
-                    left if left >= 2 => group::<V, E, TAPS, 2>(taps, run, block, done, epilogue, ahead),
-                    _ => group::<V, E, TAPS, 1>(taps, run, block, done, epilogue, ahead),
-                }
+    let mut x = 0;
+    while x < width {
+        // SAFETY: the caller's promise.
+        unsafe {
+            ahead.step::<V>();
+            x += match width - x {
+                left if left > 10 && V::REGISTERS >= 32 => output_group::<V, K, S, 14>(lines, x, to),
+                left if left > 4 => output_group::<V, K, S, 7>(lines, x, to),
+                _ => output_group::<V, K, S, 4>(lines, x, to),
             }
         }
     }
 }
 
 #[inline(always)]
-unsafe fn group<V: Vector, E: Epilogue, const TAPS: usize, const M: usize>(
-    taps: &Taps,
-    run: Run,
-    block: usize,
-    done: usize,
-    epilogue: &mut E,
-    ahead: &mut Ahead,
+unsafe fn output_group<V: Vector, const K: usize, const S: usize, const M: usize>(
+    lines: &[Line],
+    x: usize,
+    to: *mut f32,
 ) -> usize {
-    let count = if TAPS > 0 { TAPS } else { taps.len };
-    let pixel = run.in_step * V::LANES;
-    let first = block * run.block_len + done * pixel;
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [V::splat(0.0); M];
-        for tap in &taps.list[..count] {
-            let weight = V::load(tap.weights.add(block * V::LANES));
-            let from = tap.pixels.add(first);
-            for m in 0..M {
-                sums[m] = V::load(from.add(m * pixel)).mul_add(weight, sums[m]);
+        for line in lines {
+            let weights = vectors::<V, K>(line.weights, MAX_LANES);
+            let pixels = line.pixels.add(x * S * V::LANES);
+            unroll!(P < (M - 1) * S + K, {
+                let pixel = V::load(pixels.add(P * V::LANES));
+                for kx in 0..K {
+                    if let Some(m) = output_of::<S, M>(P, kx) {
+                        sums[m] = pixel.mul_add(weights[kx], sums[m]);
+                    }
+                }
+            });
+        }
+        for m in 0..M {
+            sums[m].store(to.add((x + m) * V::LANES));
+        }
+    }
+    M
+}
+
+/// Writes the gradients of a row of `width` inputs, from rows of output gradients: each spreads over the window that it came
+/// from.
+///
+/// # Safety
+/// As [`outputs`]; the overhang of the results is `OVERHANG * stride`.
+#[inline(always)]
+pub(super) unsafe fn inputs<V: Vector>(
+    (kernel, stride): (usize, usize),
+    lines: &[Line],
+    width: usize,
+    to: *mut f32,
+    ahead: &mut Ahead,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (kernel, stride) {
+            (3, 1) => input_groups::<V, 3, 1>(lines, width, to, ahead),
+            (3, 2) => input_groups::<V, 3, 2>(lines, width, to, ahead),
+            (5, 1) => input_groups::<V, 5, 1>(lines, width, to, ahead),
+            (5, 2) => input_groups::<V, 5, 2>(lines, width, to, ahead),
+            _ => any::inputs::<V>(kernel, stride, lines, width, to),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn input_groups<V: Vector, const K: usize, const S: usize>(
+    lines: &[Line],
+    width: usize,
+    to: *mut f32,
+    ahead: &mut Ahead,
+) {
+    let steps = width.div_ceil(S);
+    let mut j = 0;
+    while j < steps {
+        // SAFETY: the caller's promise.
+        unsafe {
+            ahead.step::<V>();
+            j += match steps - j {
+                left if left > 10 && V::REGISTERS >= 32 && S == 1 => input_group::<V, K, S, 14>(lines, j, to),
+                left if left > 4 && (V::REGISTERS >= 32 || S == 1) => input_group::<V, K, S, 7>(lines, j, to),
+                _ => input_group::<V, K, S, 4>(lines, j, to),
             }
         }
-        ahead.step::<V>();
-        epilogue.take::<V, M>(sums, M, run.out_row + done * run.out_step, run.out_step, block);
+    }
+}
+
+/// The inputs `j * S .. (j + M) * S`.
+#[inline(always)]
+unsafe fn input_group<V: Vector, const K: usize, const S: usize, const M: usize>(
+    lines: &[Line],
+    j: usize,
+    to: *mut f32,
+) -> usize {
+    let pad = K / 2;
+    // Output x spreads over the inputs x * S - pad ..= x * S - pad + K - 1; the first that reaches input 0 is -(pad / S).
+    let before = pad / S;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [[V::splat(0.0); S]; M];
+        for line in lines {
+            let weights = vectors::<V, K>(line.weights, MAX_LANES);
+            let pixels = line.pixels.add((j + pad - before) * V::LANES);
+            unroll!(P < M + before + pad.div_ceil(S), {
+                let pixel = V::load(pixels.add(P * V::LANES));
+                for kx in 0..K {
+                    let x = P * S + kx;
+                    if x >= before * S + pad && x - before * S - pad < M * S {
+                        let x = x - before * S - pad;
+                        sums[x / S][x % S] = pixel.mul_add(weights[kx], sums[x / S][x % S]);
+                    }
+                }
+            });
+        }
+        for x in 0..M * S {
+            sums[x / S][x % S].store(to.add((j * S + x) * V::LANES));
+        }
+    }
+    M
+}
+
+/// Adds one row's share of the weight gradient: for each line the sums of `width` output gradients `[width][L]`, zero in the
+/// overhang, times the pixels that each tap met, to what stands at the line's weights.
+///
+/// # Safety
+/// As [`outputs`]; the lines' weights are writable.
+#[inline(always)]
+pub(super) unsafe fn weights<V: Vector>(
+    (kernel, stride): (usize, usize),
+    lines: &[Line],
+    width: usize,
+    dy: *const f32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (kernel, stride) {
+            (3, 1) => weight_groups::<V, 3, 1>(lines, width, dy),
+            (3, 2) => weight_groups::<V, 3, 2>(lines, width, dy),
+            (5, 1) => weight_groups::<V, 5, 1>(lines, width, dy),
+            (5, 2) => weight_groups::<V, 5, 2>(lines, width, dy),
+            _ => any::weights::<V>(kernel, stride, lines, width, dy),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn weight_groups<V: Vector, const K: usize, const S: usize>(lines: &[Line], width: usize, dy: *const f32) {
+    let mut lines = lines;
+    while !lines.is_empty() {
+        // SAFETY: the caller's promise.
+        let done = unsafe {
+            match lines.len() {
+                4 => weight_group::<V, K, S, 2>(lines, width, dy),
+                3.. if V::REGISTERS >= 32 => weight_group::<V, K, S, 3>(lines, width, dy),
+                2.. => weight_group::<V, K, S, 2>(lines, width, dy),
+                _ => weight_group::<V, K, S, 1>(lines, width, dy),
+            }
+        };
+        lines = &lines[done..];
+    }
+}
+
+/// The first N lines, with all their sums in registers.
+#[inline(always)]
+unsafe fn weight_group<V: Vector, const K: usize, const S: usize, const N: usize>(
+    lines: &[Line],
+    width: usize,
+    dy: *const f32,
+) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [[V::splat(0.0); K]; N];
+        for n in 0..N {
+            sums[n] = vectors::<V, K>(lines[n].weights, MAX_LANES);
+        }
+        let mut x = 0;
+        while x < width {
+            x += if width - x > 4 && V::REGISTERS >= 32 {
+                weight_step::<V, K, S, N, 7>(&mut sums, lines, x, dy)
+            } else {
+                weight_step::<V, K, S, N, 4>(&mut sums, lines, x, dy)
+            };
+        }
+        for n in 0..N {
+            for kx in 0..K {
+                sums[n][kx].store(lines[n].weights.cast_mut().add(kx * MAX_LANES));
+            }
+        }
+    }
+    N
+}
+
+#[inline(always)]
+unsafe fn weight_step<V: Vector, const K: usize, const S: usize, const N: usize, const M: usize>(
+    sums: &mut [[V; K]; N],
+    lines: &[Line],
+    x: usize,
+    dy: *const f32,
+) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let dy = vectors::<V, M>(dy.add(x * V::LANES), V::LANES);
+        for n in 0..N {
+            let pixels = lines[n].pixels.add(x * S * V::LANES);
+            unroll!(P < (M - 1) * S + K, {
+                let pixel = V::load(pixels.add(P * V::LANES));
+                for kx in 0..K {
+                    if let Some(m) = output_of::<S, M>(P, kx) {
+                        sums[n][kx] = pixel.mul_add(dy[m], sums[n][kx]);
+                    }
+                }
+            });
+        }
     }
     M
 }
