@@ -112,7 +112,7 @@ impl Depthwise {
 
     /// Values of a row of one vector's results, of the output or of the input.
     fn line_len(&self) -> usize {
-        (self.width + OVERHANG * self.stride) * MAX_LANES
+        (self.width.next_multiple_of(self.stride) + OVERHANG * self.stride) * MAX_LANES
     }
 
     /// Where a channel's weight stands in packed weights.

@@ -91,6 +91,7 @@ struct Chunk<'a, E> {
     gradient: Gradient<'a, E>,
     packed: &'a [f32],
     chunk: usize,
+    /// Rows of a chunk, or of each image of one that has several.
     band: usize,
     together: usize,
     out: &'a mut [E],
@@ -129,15 +130,15 @@ impl<E: Element> Kernel for Chunk<'_, E> {
         };
         let mut lines = Lines::new();
         let starts = (first..first + self.band).step_by(strip);
-        for (image, start) in
-            (image..image + self.together).flat_map(|image| starts.clone().map(move |start| (image, start)))
-        {
+        let images = image..image + self.together;
+        for (image, start) in images.flat_map(|image| starts.clone().map(move |start| (image, start))) {
             x_ring.turn_to(image);
             dy_ring.turn_to(image);
             let next = image * conv.height + start + strip;
             let at = next * conv.width * channels - offset;
-            let mut ahead =
-                ahead(conv, &source, &gradient, out, next, strip, at).within(strip * blocks * calls(conv.width));
+            let rows = strip * blocks;
+            let mut ahead = ahead(conv, &source, &gradient, out, next, strip, at)
+                .within(rows * calls(conv.width) + rows / stride * calls(conv.width_out()) / 2);
             for block in 0..blocks {
                 for y in start..start + strip {
                     // Output rows whose window reaches input row y, and those of them that did not reach the row above.
@@ -180,7 +181,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                                 block_of::<V>(conv, dw.as_ptr(), block),
                             );
                             let dy = dy_ring.row(block, y / stride).add(pad * V::LANES);
-                            weights::<V>(shape, &lines, conv.width_out(), dy);
+                            weights::<V>(shape, &lines, conv.width_out(), dy, &mut ahead);
                         }
                     }
                 }
@@ -218,7 +219,7 @@ fn spread(lines: &mut Lines, conv: &Depthwise, ring: &Ring<impl Pixels>, block: 
     let reach = y + conv.kernel / 2;
     let first = (reach + 1).saturating_sub(conv.kernel).div_ceil(conv.stride);
     let end = (reach / conv.stride + 1).min(conv.height_out());
-    let step = conv.kernel * MAX_LANES;
-    let taps = taps.wrapping_add((reach - first * conv.stride) * step);
-    ring.list(lines, block, first..end, taps, -((conv.stride * step) as isize));
+    let step = (conv.kernel * MAX_LANES) as isize;
+    let taps = taps.wrapping_offset((reach as isize - (first * conv.stride) as isize) * step);
+    ring.list(lines, block, first..end, taps, -(conv.stride as isize) * step);
 }

@@ -70,9 +70,10 @@ impl std::ops::Deref for Lines {
     }
 }
 
-/// How often [`outputs`] and [`inputs`] fetch ahead in a row of `width`, at least.
+/// How often [`outputs`] or [`inputs`] fetch ahead in a row of `width`, at least; [`weights`] half as often. A few lines at a
+/// time: the processor waits for no more than about sixteen.
 pub(super) fn calls(width: usize) -> usize {
-    width.div_ceil(14)
+    2 * width.div_ceil(14)
 }
 
 /// N vectors that stand `step` values apart.
@@ -133,11 +134,10 @@ unsafe fn output_groups<V: Vector, const K: usize, const S: usize>(
     while x < width {
         // SAFETY: the caller's promise.
         unsafe {
-            ahead.step::<V>();
             x += match width - x {
-                left if left > 10 && V::REGISTERS >= 32 => output_group::<V, K, S, 14>(lines, x, to),
-                left if left > 4 => output_group::<V, K, S, 7>(lines, x, to),
-                _ => output_group::<V, K, S, 4>(lines, x, to),
+                left if left > 10 && V::REGISTERS >= 32 => output_group::<V, K, S, 14>(lines, x, to, ahead),
+                left if left > 4 => output_group::<V, K, S, 7>(lines, x, to, ahead),
+                _ => output_group::<V, K, S, 4>(lines, x, to, ahead),
             }
         }
     }
@@ -148,9 +148,11 @@ unsafe fn output_group<V: Vector, const K: usize, const S: usize, const M: usize
     lines: &[Line],
     x: usize,
     to: *mut f32,
+    ahead: &mut Ahead,
 ) -> usize {
     // SAFETY: the caller's promise.
     unsafe {
+        ahead.step::<V>();
         let mut sums = [V::splat(0.0); M];
         for line in lines {
             let weights = vectors::<V, K>(line.weights, MAX_LANES);
@@ -164,6 +166,7 @@ unsafe fn output_group<V: Vector, const K: usize, const S: usize, const M: usize
                 }
             });
         }
+        ahead.step::<V>();
         for m in 0..M {
             sums[m].store(to.add((x + m) * V::LANES));
         }
@@ -208,11 +211,10 @@ unsafe fn input_groups<V: Vector, const K: usize, const S: usize>(
     while j < steps {
         // SAFETY: the caller's promise.
         unsafe {
-            ahead.step::<V>();
             j += match steps - j {
-                left if left > 10 && V::REGISTERS >= 32 && S == 1 => input_group::<V, K, S, 14>(lines, j, to),
-                left if left > 4 && (V::REGISTERS >= 32 || S == 1) => input_group::<V, K, S, 7>(lines, j, to),
-                _ => input_group::<V, K, S, 4>(lines, j, to),
+                left if left > 10 && V::REGISTERS >= 32 && S == 1 => input_group::<V, K, S, 14>(lines, j, to, ahead),
+                left if left > 4 && (V::REGISTERS >= 32 || S == 1) => input_group::<V, K, S, 7>(lines, j, to, ahead),
+                _ => input_group::<V, K, S, 4>(lines, j, to, ahead),
             }
         }
     }
@@ -224,12 +226,14 @@ unsafe fn input_group<V: Vector, const K: usize, const S: usize, const M: usize>
     lines: &[Line],
     j: usize,
     to: *mut f32,
+    ahead: &mut Ahead,
 ) -> usize {
     let pad = K / 2;
     // Output x spreads over the inputs x * S - pad ..= x * S - pad + K - 1; the first that reaches input 0 is -(pad / S).
     let before = pad / S;
     // SAFETY: the caller's promise.
     unsafe {
+        ahead.step::<V>();
         let mut sums = [[V::splat(0.0); S]; M];
         for line in lines {
             let weights = vectors::<V, K>(line.weights, MAX_LANES);
@@ -245,6 +249,7 @@ unsafe fn input_group<V: Vector, const K: usize, const S: usize, const M: usize>
                 }
             });
         }
+        ahead.step::<V>();
         for x in 0..M * S {
             sums[x / S][x % S].store(to.add((j * S + x) * V::LANES));
         }
@@ -263,30 +268,36 @@ pub(super) unsafe fn weights<V: Vector>(
     lines: &[Line],
     width: usize,
     dy: *const f32,
+    ahead: &mut Ahead,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
         match (kernel, stride) {
-            (3, 1) => weight_groups::<V, 3, 1>(lines, width, dy),
-            (3, 2) => weight_groups::<V, 3, 2>(lines, width, dy),
-            (5, 1) => weight_groups::<V, 5, 1>(lines, width, dy),
-            (5, 2) => weight_groups::<V, 5, 2>(lines, width, dy),
+            (3, 1) => weight_groups::<V, 3, 1>(lines, width, dy, ahead),
+            (3, 2) => weight_groups::<V, 3, 2>(lines, width, dy, ahead),
+            (5, 1) => weight_groups::<V, 5, 1>(lines, width, dy, ahead),
+            (5, 2) => weight_groups::<V, 5, 2>(lines, width, dy, ahead),
             _ => any::weights::<V>(kernel, stride, lines, width, dy),
         }
     }
 }
 
 #[inline(always)]
-unsafe fn weight_groups<V: Vector, const K: usize, const S: usize>(lines: &[Line], width: usize, dy: *const f32) {
+unsafe fn weight_groups<V: Vector, const K: usize, const S: usize>(
+    lines: &[Line],
+    width: usize,
+    dy: *const f32,
+    ahead: &mut Ahead,
+) {
     let mut lines = lines;
     while !lines.is_empty() {
         // SAFETY: the caller's promise.
         let done = unsafe {
             match lines.len() {
-                4 => weight_group::<V, K, S, 2>(lines, width, dy),
-                3.. if V::REGISTERS >= 32 => weight_group::<V, K, S, 3>(lines, width, dy),
-                2.. => weight_group::<V, K, S, 2>(lines, width, dy),
-                _ => weight_group::<V, K, S, 1>(lines, width, dy),
+                4 => weight_group::<V, K, S, 2>(lines, width, dy, ahead),
+                3.. if V::REGISTERS >= 32 => weight_group::<V, K, S, 3>(lines, width, dy, ahead),
+                2.. => weight_group::<V, K, S, 2>(lines, width, dy, ahead),
+                _ => weight_group::<V, K, S, 1>(lines, width, dy, ahead),
             }
         };
         lines = &lines[done..];
@@ -299,6 +310,7 @@ unsafe fn weight_group<V: Vector, const K: usize, const S: usize, const N: usize
     lines: &[Line],
     width: usize,
     dy: *const f32,
+    ahead: &mut Ahead,
 ) -> usize {
     // SAFETY: the caller's promise.
     unsafe {
@@ -308,6 +320,7 @@ unsafe fn weight_group<V: Vector, const K: usize, const S: usize, const N: usize
         }
         let mut x = 0;
         while x < width {
+            ahead.step::<V>();
             x += if width - x > 4 && V::REGISTERS >= 32 {
                 weight_step::<V, K, S, N, 7>(&mut sums, lines, x, dy)
             } else {
