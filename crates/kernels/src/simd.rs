@@ -48,11 +48,6 @@ pub trait Vector: Copy {
     unsafe fn store_bf16(self, to: *mut bf16);
     /// The same for the first `count < LANES` values.
     unsafe fn store_bf16_part(self, to: *mut bf16, count: usize);
-    /// Copies `bytes` bytes past the caches where the hardware can: memory that is written whole need not be read before.
-    unsafe fn stream(from: *const u8, to: *mut u8, bytes: usize) {
-        // SAFETY: the caller's memory does not overlap.
-        unsafe { to.copy_from_nonoverlapping(from, bytes) }
-    }
     /// Asks for the cache line of an address, which need not be valid; nothing where there is no such instruction.
     unsafe fn prefetch(_at: *const u8) {}
     /// `self + other`.

@@ -47,24 +47,6 @@ impl<const ROUNDS: bool> Vector for Avx512<ROUNDS> {
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
     #[inline(always)]
-    unsafe fn stream(from: *const u8, to: *mut u8, bytes: usize) {
-        const LINE: usize = 64;
-        unsafe {
-            let head = to.align_offset(LINE).min(bytes);
-            to.copy_from_nonoverlapping(from, head);
-            let lines = (bytes - head) / LINE;
-            let (from_lines, to_lines) = (from.add(head), to.add(head));
-            for line in 0..lines {
-                let values = _mm512_loadu_si512(from_lines.add(line * LINE).cast());
-                _mm512_stream_si512(to_lines.add(line * LINE).cast(), values);
-            }
-            let done = head + lines * LINE;
-            to.add(done).copy_from_nonoverlapping(from.add(done), bytes - done);
-            // Other threads see the lines once this one has passed its work on.
-            _mm_sfence();
-        }
-    }
-    #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         Self(unsafe { _mm512_set1_ps(value) })
     }
