@@ -40,7 +40,9 @@ impl Optimizer {
         let count = spans.last().map_or(0, |span| span.range.end);
         let slot = |name: &'static str| {
             let mut values = Memory::of::<f32>(count).map_err(|_| {
-                EngineError::Plan(format!("no memory for the optimizer's state, {count} values of `{name}`"))
+                EngineError::Plan(format!(
+                    "no memory for the optimizer's state, {count} values of `{name}`"
+                ))
             })?;
             if name == "mean_square" {
                 values.values_mut::<f32>().fill(1.0);
@@ -50,7 +52,10 @@ impl Optimizer {
         Ok(Self {
             rule,
             isa: Isa::detect()?,
-            slots: names.iter().map(|&name| slot(name)).collect::<Result<_, EngineError>>()?,
+            slots: names
+                .iter()
+                .map(|&name| slot(name))
+                .collect::<Result<_, EngineError>>()?,
             spans,
         })
     }
@@ -59,12 +64,24 @@ impl Optimizer {
     pub fn step(&mut self, parameters: &mut [f32], gradients: &[f32], lr: f32) {
         let mut slots = self.slots.iter_mut().map(|(_, values)| values.values_mut());
         let (first, second) = (slots.next().unwrap_or(&mut []), slots.next().unwrap_or(&mut []));
-        update(self.isa, self.rule, &self.spans, lr, parameters, gradients, first, second);
+        update(
+            self.isa,
+            self.rule,
+            &self.spans,
+            lr,
+            parameters,
+            gradients,
+            first,
+            second,
+        );
     }
 
     /// State vectors by name (`mean_square` and `moment`, or `accum`), for checkpoints.
     pub fn slots(&self) -> Vec<(&'static str, &[f32])> {
-        self.slots.iter().map(|(name, values)| (*name, values.values())).collect()
+        self.slots
+            .iter()
+            .map(|(name, values)| (*name, values.values()))
+            .collect()
     }
 
     /// The same, to be filled from a checkpoint.

@@ -29,12 +29,12 @@ static COUNTING: Counting = Counting;
 #[test]
 fn steps_and_predictions_allocate_nothing() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    for variant in ["mnasnet-a1", "mnasnet-mindspore"] {
+    for (variant, precision) in [("mnasnet-a1", Precision::F32), ("mnasnet-mindspore", Precision::Bf16)] {
         let network = Network::build(Variant::by_name(variant).unwrap(), 0.5, 10, Some(0.2)).unwrap();
         let counted = pool.install(|| {
             let mut weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
-            let mut trainer = Trainer::new(&network, 4, 48, Precision::F32).unwrap();
-            let mut predictor = Predictor::new(&network, &weights, 4, 48, Precision::F32).unwrap();
+            let mut trainer = Trainer::new(&network, 4, 48, precision).unwrap();
+            let mut predictor = Predictor::new(&network, &weights, 4, 48, precision).unwrap();
             let rule = Rule::RmsProp {
                 decay: 0.9,
                 momentum: 0.9,

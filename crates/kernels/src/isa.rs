@@ -40,6 +40,9 @@ impl std::error::Error for IsaError {}
 
 /// A piece of work that can run on any instruction set.
 pub(crate) trait Kernel {
+    /// Whether it stores bfloat16: otherwise the instructions that round to it make no difference, and one version does.
+    const HALF: bool = false;
+
     /// Runs it with vectors of type `V`. Implementations are `#[inline(always)]`, so that they are compiled once for
     /// each instruction set, inside [`Isa::run`].
     ///
@@ -104,6 +107,11 @@ impl Isa {
             }
         }
         all.into_iter().map(Isa).collect()
+    }
+
+    /// Whether it stands in for what the machine may lack, so that tests can run it; never the fastest.
+    pub fn is_stand_in(self) -> bool {
+        matches!(self.0, Kind::PortableWide | Kind::PortableTiles)
     }
 
     /// Its name, as [`Isa::VARIABLE`] takes it.
@@ -210,9 +218,11 @@ impl Isa {
                 #[cfg(target_arch = "x86_64")]
                 Kind::Avx512 => avx512(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Kind::Avx512Bf16 => avx512bf16(kernel),
+                Kind::Avx512Bf16 if K::HALF => avx512bf16(kernel),
                 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-                Kind::Amx => avx512bf16(kernel),
+                Kind::Amx if K::HALF => avx512bf16(kernel),
+                #[cfg(target_arch = "x86_64")]
+                _ => avx512(kernel),
             }
         }
     }

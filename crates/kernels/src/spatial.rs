@@ -120,6 +120,8 @@ struct Reduce<'a, E> {
 }
 
 impl<E: Element> Kernel for Reduce<'_, E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let channels = self.channels;
@@ -212,6 +214,8 @@ struct Spread<'a, E> {
 }
 
 impl<E: Element> Kernel for Spread<'_, E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let mut mask = self.mask;
@@ -282,6 +286,8 @@ struct Add<'a, E> {
 }
 
 impl<E: Element> Kernel for Add<'_, E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let channels = self.channels;

@@ -79,7 +79,10 @@ pub fn update(
             unsafe { isa.run(stretch) };
         }
     };
-    let chunks = weights.par_chunks_mut(CHUNK).zip(first.par_chunks_mut(CHUNK)).enumerate();
+    let chunks = weights
+        .par_chunks_mut(CHUNK)
+        .zip(first.par_chunks_mut(CHUNK))
+        .enumerate();
     match rule {
         Rule::RmsProp { .. } => chunks
             .zip(second.par_chunks_mut(CHUNK))

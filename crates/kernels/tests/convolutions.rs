@@ -335,7 +335,15 @@ fn depthwise_sweeps_in_bfloat16_equal_the_reference() {
 fn depthwise_sweeps<E: Element>() {
     for kernel in [1, 3, 5, 7] {
         for stride in [1, 2, 3] {
-            for (channels, height, width) in [(1, 1, 1), (8, 3, 2), (5, 7, 9), (24, 14, 13), (40, 6, 17), (33, 8, 8), (16, 15, 15)] {
+            for (channels, height, width) in [
+                (1, 1, 1),
+                (8, 3, 2),
+                (5, 7, 9),
+                (24, 14, 13),
+                (40, 6, 17),
+                (33, 8, 8),
+                (16, 15, 15),
+            ] {
                 check_depthwise::<E>(
                     Depthwise {
                         kernel,

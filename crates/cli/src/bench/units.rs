@@ -182,7 +182,8 @@ impl Units {
             .collect();
         let sweeps = || units.iter().flat_map(|unit| [&unit.forward, &unit.backward]).flatten();
         let (total_ms, in_units) = (total * 1e3, sweeps().map(|sweep| sweep.ms).sum::<f64>());
-        let alone = |wanted| (medians.iter()).find_map(|&(stage, _, seconds)| (stage == wanted).then_some(seconds * 1e3));
+        let alone =
+            |wanted| (medians.iter()).find_map(|&(stage, _, seconds)| (stage == wanted).then_some(seconds * 1e3));
         let [packing_ms, loss_ms] = [Stage::Pack, Stage::Loss].map(|stage| alone(stage).unwrap_or(0.0));
         let floor_ms = medians.iter().map(|&(_, work, _)| rates.floor_ms(work)).sum();
         Self {

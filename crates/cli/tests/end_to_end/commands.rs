@@ -160,10 +160,11 @@ fn bench_reports_speed_and_memory() {
         }
         assert!(report["ms_per_step_min"].as_f64() <= report["ms_per_step"].as_f64());
         assert_eq!((report["steps"].as_u64(), report["batch"].as_u64()), (Some(3), Some(4)));
-        assert_eq!(
-            (&report["precision"], &report["model"]),
-            (&"f32".into(), &"mnasnet-small".into())
-        );
+        assert_eq!(report["model"], "mnasnet-small");
+        for precision in ["f32", "bf16"] {
+            let report = place.json(&format!("bench {subject} {small} --precision {precision}"));
+            assert_eq!(report["precision"], precision);
+        }
         if cfg!(target_os = "linux") {
             assert!(report["peak_rss_mib"].as_f64().unwrap() > 1.0);
         }

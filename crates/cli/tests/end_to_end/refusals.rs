@@ -44,8 +44,8 @@ fn command_line_and_settings() {
         ("info --width 0", "width multiplier 0 is out of range"),
         ("info --model resnet", "unknown model"),
         (
-            "bench train --precision bf16",
-            "precision `bf16` is not supported; only f32 is, so far",
+            "bench train --precision bf8",
+            "`precision` cannot be `bf8`; it is one of auto, f32, bf16",
         ),
         (
             "bench infer --units",

@@ -68,8 +68,15 @@ fn a_run_leaves_settings_logs_and_checkpoints() {
 
 #[test]
 fn an_interrupted_run_goes_on_to_the_same_bits() {
+    for precision in ["f32", "bf16"] {
+        interrupted_and_resumed(precision);
+    }
+}
+
+fn interrupted_and_resumed(precision: &str) {
     let place = Place::three_classes();
-    let settings = format!("{TINY} --epoch_size 12 --ema true --policy autoaugment --dropout 0.3");
+    let settings =
+        format!("{TINY} --precision {precision} --epoch_size 12 --ema true --policy autoaugment --dropout 0.3");
     place.done(&format!("train {settings} --out whole"));
 
     let mut child = spawn(&place, &format!("train {settings} --out broken"));

@@ -206,6 +206,8 @@ struct Chunk<'a, E> {
 }
 
 impl<E: Element> Kernel for Chunk<'_, E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let conv = self.conv;

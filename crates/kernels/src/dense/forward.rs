@@ -89,6 +89,8 @@ struct Chunk<'a, E> {
 }
 
 impl<E: Element> Kernel for Chunk<'_, E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let (conv, channels) = (self.conv, self.conv.c_out);

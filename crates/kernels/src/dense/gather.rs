@@ -167,12 +167,7 @@ const MAX_DEPTH: usize = 160;
 
 /// One row of the stem's left factor, from image bytes.
 #[inline(always)]
-fn stage(
-    (pixels, scale, shift): (&[u8], [f32; 3], [f32; 3]),
-    window: &Window,
-    pixel: usize,
-    values: &mut [f32],
-) {
+fn stage((pixels, scale, shift): (&[u8], [f32; 3], [f32; 3]), window: &Window, pixel: usize, values: &mut [f32]) {
     let (kernel, pad) = (window.kernel, window.kernel / 2);
     let ((height, width), (height_in, width_in)) = (window.to, window.from);
     let (y, x) = (pixel / width % height * window.stride, pixel % width * window.stride);

@@ -73,6 +73,8 @@ struct Chunk<'a, E> {
 }
 
 impl<E: Element> Kernel for Chunk<'_, E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let (conv, source, out) = (self.conv, self.source, self.out.as_mut_ptr());

@@ -58,7 +58,11 @@ pub(super) unsafe fn rows<T: Tiles>(
             let (image, y) = (y / height, y % height);
             let top = (y * stride) as isize - pad as isize;
             // The lines of the row before serve again where they can.
-            let kept = if row > 0 && y > 0 { kernel.saturating_sub(stride) } else { 0 };
+            let kept = if row > 0 && y > 0 {
+                kernel.saturating_sub(stride)
+            } else {
+                0
+            };
             for ky in kept..kernel {
                 let y = top + ky as isize;
                 let inside = y >= 0 && y < height_in as isize;
@@ -72,7 +76,8 @@ pub(super) unsafe fn rows<T: Tiles>(
                     let from = from.wrapping_add(i * stride * 3);
                     if kernel == 3 {
                         let to = panel.add((row + i) * DEPTH + ky * 9);
-                        to.cast::<[bf16; 9]>().write_unaligned(from.cast::<[bf16; 9]>().read_unaligned());
+                        to.cast::<[bf16; 9]>()
+                            .write_unaligned(from.cast::<[bf16; 9]>().read_unaligned());
                     } else {
                         let taps = std::slice::from_raw_parts(from, kernel * 3);
                         place(panel, row + i, ky * kernel * 3, taps);
