@@ -15,6 +15,18 @@ pub struct Rect {
     pub height: usize,
 }
 
+impl Rect {
+    /// All of an image of `width x height`.
+    pub(crate) fn all((width, height): (usize, usize)) -> Self {
+        Self {
+            x: 0,
+            y: 0,
+            width,
+            height,
+        }
+    }
+}
+
 /// How often a random crop is tried before the fallback.
 const TRIES: usize = 10;
 

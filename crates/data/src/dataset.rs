@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::decode::{decode_into, make_upright};
+use crate::decode::Photo;
 use crate::source::Source;
-use crate::{BadImages, DataError, RgbImage};
+use crate::{BadImages, DataError, Rect, RgbImage};
 
 /// A set of images with their labels; the images stay where they are.
 #[derive(Clone, Debug)]
@@ -66,20 +66,31 @@ impl Dataset {
         self.source.read(self.samples[index as usize].entry, bytes)
     }
 
-    /// Reads and decodes sample `index`, reusing the memory of `bytes` and `image`.
+    /// Reads and decodes sample `index`.
     ///
     /// # Errors
     /// The source's, and [`DataError::Image`] if it is not an image that can be decoded.
-    pub fn read_image(&self, index: u32, bytes: &mut Vec<u8>, image: &mut RgbImage) -> Result<(), DataError> {
+    pub fn read_image(&self, index: u32) -> Result<RgbImage, DataError> {
+        let mut photo = Photo::default();
+        self.read_photo(index, &mut Vec::new(), &mut photo, &Rect::all)?;
+        Ok(photo.image)
+    }
+
+    /// Reads and decodes at least the part of sample `index` that `part` chooses, knowing the size; reuses the memory of
+    /// `bytes` and `photo`.
+    pub(crate) fn read_photo(
+        &self,
+        index: u32,
+        bytes: &mut Vec<u8>,
+        photo: &mut Photo,
+        part: &dyn Fn((usize, usize)) -> Rect,
+    ) -> Result<(), DataError> {
         self.read(index, bytes)?;
-        decode_into(bytes, image).map_err(|source| DataError::Image {
+        let decoded = photo.decode(bytes, self.upright, part);
+        decoded.map_err(|source| DataError::Image {
             path: self.name(index),
             source,
-        })?;
-        if self.upright {
-            make_upright(bytes, image);
-        }
-        Ok(())
+        })
     }
 
     /// Replaces the classes by `classes` (those that the weights know) and renumbers the labels by name, or keeps them

@@ -20,9 +20,7 @@ fn open(path: &Path, split: Split) -> Dataset {
 }
 
 fn read_image(dataset: &Dataset, index: u32) -> RgbImage {
-    let mut image = RgbImage::default();
-    dataset.read_image(index, &mut Vec::new(), &mut image).unwrap();
-    image
+    dataset.read_image(index).unwrap()
 }
 
 /// The first `n` of every class of the sample's validation set.

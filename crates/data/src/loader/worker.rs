@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::bad_images::{BadImage, BadImages, GREY, MAX_TRIES};
+use crate::decode::Photo;
 use crate::draws::Draws;
 use crate::resize::Resizer;
 use crate::{DataError, Dataset, EvalTransform, RgbImage, TrainTransform};
@@ -72,7 +73,7 @@ enum Found {
 #[derive(Default)]
 pub(super) struct Worker {
     bytes: Vec<u8>,
-    photo: RgbImage,
+    photo: Photo,
     resizer: Resizer,
 }
 
@@ -95,8 +96,8 @@ impl Worker {
             }
             (Found::Sample(shown), Transform::Train { transform, seed, epoch }) => {
                 // The place's draws, whichever photo fills it.
-                let mut draws = Draws::for_sample(*seed, *epoch, index);
-                transform.apply_into(&self.photo, &mut draws, &mut self.resizer, &mut image);
+                let draws = Draws::for_sample(*seed, *epoch, index);
+                transform.apply_into(&self.photo, draws, &mut self.resizer, &mut image);
                 Some(shown)
             }
             (Found::Sample(shown), Transform::Eval(transform)) => {
@@ -116,7 +117,7 @@ impl Worker {
     /// Decodes the photo of a place, or what [`BadImages`] puts there, into `self.photo`.
     fn find(&mut self, pass: &Pass, index: u32, bad: &mut Vec<BadImage>) -> Result<Found, DataError> {
         let policy = pass.dataset.bad_images;
-        let last = match self.decode(pass, index, bad)? {
+        let last = match self.decode(pass, index, index, bad)? {
             None => return Ok(Found::Sample(index)),
             Some(error) => error,
         };
@@ -137,7 +138,7 @@ impl Worker {
                 None => draws.below(pass.dataset.samples.len()) as u32,
                 Some(class) => class[draws.below(class.len())],
             };
-            match self.decode(pass, other, bad)? {
+            match self.decode(pass, index, other, bad)? {
                 None => return Ok(Found::Sample(other)),
                 Some(error) => last = error,
             }
@@ -151,9 +152,22 @@ impl Worker {
         }
     }
 
-    /// Decodes a photo; an error that is about this one photo is noted and returned as a value.
-    fn decode(&mut self, pass: &Pass, index: u32, bad: &mut Vec<BadImage>) -> Result<Option<DataError>, DataError> {
-        match pass.dataset.read_image(index, &mut self.bytes, &mut self.photo) {
+    /// Decodes what the transform of `place` needs of the photo `index`; an error that is about this one photo is noted and
+    /// returned as a value.
+    fn decode(
+        &mut self,
+        pass: &Pass,
+        place: u32,
+        index: u32,
+        bad: &mut Vec<BadImage>,
+    ) -> Result<Option<DataError>, DataError> {
+        let part = |size| match &pass.transform {
+            Transform::Train { transform, seed, epoch } => {
+                transform.part(size, &mut Draws::for_sample(*seed, *epoch, place))
+            }
+            Transform::Eval(transform) => transform.part(size),
+        };
+        match pass.dataset.read_photo(index, &mut self.bytes, &mut self.photo, &part) {
             Ok(()) => Ok(None),
             Err(error) if error.is_bad_image() => {
                 if bad.iter().all(|known| known.index != index) {
