@@ -206,7 +206,7 @@ pub struct BenchArgs {
     /// Folder of photos for `data` [default: data/sample]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Augmentation for `data`: none, autoaugment or mindspore
+    /// Augmentation for `data`: none, autoaugment, mindspore, randaugment or trivialaugment
     #[arg(long, value_name = "NAME", default_value = "none")]
     pub policy: String,
     /// Print JSON

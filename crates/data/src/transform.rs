@@ -1,13 +1,14 @@
 //! From a decoded photo to the square that the network sees.
 
-use crate::augment::Policy;
+use crate::augment::{ColorJitter, Policy, erase};
 use crate::crop::{CentreRule, random_resized_crop};
 use crate::decode::Photo;
 use crate::draws::Draws;
 use crate::resize::{Resizer, Target};
-use crate::{Interpolation, Rect, RgbImage};
+use crate::{Interpolation, Mixing, Rect, RgbImage};
 
-/// Training: random resized crop, flip, policy; every draw a pure function of (seed, epoch, sample index).
+/// Training: random resized crop, flip, policy, colour jitter, erasing, and the mixing of batches; every draw a pure function
+/// of (seed, epoch, sample index), that of mixing of (seed, epoch, number of the batch).
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainTransform {
     /// Side of the result, pixels.
@@ -22,6 +23,15 @@ pub struct TrainTransform {
     pub flip: f64,
     /// Colour and shape operations after it.
     pub policy: Policy,
+    /// Colours moved after those.
+    pub jitter: ColorJitter,
+    /// Probability that a rectangle of noise covers a part, at the end.
+    pub erasing: f64,
+    /// How often each photo that an epoch shows appears in it, one after the other, each time augmented anew; at least 1.
+    /// The epoch stays as long as it is, and shows fewer photos (Hoffer et al., 2020, arXiv:1901.09335).
+    pub repeats: usize,
+    /// How the images of a batch are mixed.
+    pub mixing: Mixing,
 }
 
 /// Evaluation: resize the shorter side, crop the centre.
@@ -36,7 +46,7 @@ pub struct EvalTransform {
 }
 
 impl TrainTransform {
-    /// The usual settings: area 0.08 to 1, aspect 3/4 to 4/3, antialiased bilinear, flip half of them, no policy.
+    /// The usual settings: area 0.08 to 1, aspect 3/4 to 4/3, antialiased bilinear, flip half of them, nothing more.
     pub fn new(resolution: usize) -> Self {
         Self {
             resolution,
@@ -45,15 +55,20 @@ impl TrainTransform {
             interpolation: Interpolation::Bilinear,
             flip: 0.5,
             policy: Policy::None,
+            jitter: ColorJitter::default(),
+            erasing: 0.0,
+            repeats: 1,
+            mixing: Mixing::default(),
         }
     }
 
-    /// Transforms the photo that is sample `index` of its data set: `resolution x resolution`.
+    /// Transforms the photo that is sample `index` of its data set, at its first appearance in the epoch: `resolution x
+    /// resolution`.
     pub fn apply(&self, photo: &RgbImage, seed: u64, epoch: u64, index: u32) -> RgbImage {
         let mut result = RgbImage::new(self.resolution, self.resolution);
         self.apply_into(
             &Photo::from(photo.clone()),
-            Draws::for_sample(seed, epoch, index),
+            Draws::for_sample(seed, epoch, index, 0),
             &mut Resizer::default(),
             &mut result,
         );
@@ -75,6 +90,8 @@ impl TrainTransform {
             result.flip_horizontal();
         }
         self.policy.apply(result, draws);
+        self.jitter.apply(result, draws);
+        erase(self.erasing, result, draws);
     }
 }
 

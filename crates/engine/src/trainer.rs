@@ -1,6 +1,6 @@
 //! Forward, loss and backward for one batch.
 
-use crate::loss::Loss;
+use crate::loss::{Loss, Targets};
 use crate::stage::{self, Stage, Work};
 use crate::state::{EngineError, Pixels, State, check_pixels, check_weights};
 use crate::{backward, forward};
@@ -53,26 +53,26 @@ impl Trainer {
     ///
     /// # Errors
     /// Pixels, labels or weights that do not fit.
-    pub fn step(
+    pub fn step<'a>(
         &mut self,
         weights: &mut Weights,
         pixels: Pixels,
-        labels: &[u32],
+        targets: impl Into<Targets<'a>>,
         loss: Loss,
         dropout_seed: u64,
     ) -> Result<StepReport, EngineError> {
-        self.observed_step(weights, pixels, labels, loss, dropout_seed, |_| {})
+        self.observed_step(weights, pixels, targets, loss, dropout_seed, |_| {})
     }
 
     /// [`Trainer::step`], which tells `done` of each stage as it ends.
     ///
     /// # Errors
     /// As [`Trainer::step`].
-    pub fn observed_step(
+    pub fn observed_step<'a>(
         &mut self,
         weights: &mut Weights,
         pixels: Pixels,
-        labels: &[u32],
+        targets: impl Into<Targets<'a>>,
         loss: Loss,
         dropout_seed: u64,
         mut done: impl FnMut(Stage),
@@ -83,6 +83,8 @@ impl Trainer {
             sums,
             gradients,
         } = self;
+        let targets = targets.into();
+        let Targets { labels, others } = targets;
         let (images, classes) = (state.plan.batch, state.network.classes);
         check_weights(&state.network, weights)?;
         check_pixels(&state.plan, pixels, labels.len())?;
@@ -92,7 +94,12 @@ impl Trainer {
                 "{given} images, but the training plan takes {images}"
             )));
         }
-        if let Some(label) = labels.iter().find(|&&label| label as usize >= classes) {
+        if !others.is_empty() && others.len() != images {
+            let given = others.len();
+            return Err(EngineError::Input(format!("{given} second labels for {images} images")));
+        }
+        let all = labels.iter().chain(others.iter().map(|(label, _)| label));
+        if let Some(label) = all.into_iter().find(|&&label| label as usize >= classes) {
             return Err(EngineError::Input(format!(
                 "label {label} does not exist: there are {classes} classes"
             )));
@@ -112,7 +119,7 @@ impl Trainer {
             .arena
             .get_disjoint_mut(places)
             .expect("results and gradients lie apart");
-        let score = loss.evaluate(logits, labels, Some(dlogits));
+        let score = loss.evaluate(logits, targets, Some(dlogits));
         done(Stage::Loss);
         backward::backward(
             state,
