@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::decode::Photo;
 use crate::source::Source;
-use crate::{BadImages, DataError, Rect, RgbImage};
+use crate::{BadImages, Cache, DataError, Rect, RgbImage};
 
 /// A set of images with their labels; the images stay where they are.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Dataset {
     pub upright: bool,
     /// Where the bytes are.
     pub source: Arc<dyn Source>,
+    /// Where photos are kept once they are decoded and resized. It holds as many as there are samples.
+    pub cache: Option<Arc<Cache>>,
 }
 
 /// One image of a set.
@@ -50,6 +52,7 @@ impl Dataset {
             bad_images: BadImages::default(),
             upright: false,
             source: Arc::new(source),
+            cache: None,
         }
     }
 
@@ -66,7 +69,7 @@ impl Dataset {
         self.source.read(self.samples[index as usize].entry, bytes)
     }
 
-    /// Reads and decodes sample `index`.
+    /// Reads and decodes sample `index`; from a cache it comes resized.
     ///
     /// # Errors
     /// The source's, and [`DataError::Image`] if it is not an image that can be decoded.
@@ -85,12 +88,18 @@ impl Dataset {
         photo: &mut Photo,
         part: &dyn Fn((usize, usize)) -> Rect,
     ) -> Result<(), DataError> {
-        self.read(index, bytes)?;
-        let decoded = photo.decode(bytes, self.upright, part);
-        decoded.map_err(|source| DataError::Image {
-            path: self.name(index),
-            source,
-        })
+        let mut decode = |photo: &mut Photo, part: &dyn Fn((usize, usize)) -> Rect| {
+            self.read(index, bytes)?;
+            let decoded = photo.decode(bytes, self.upright, part);
+            decoded.map_err(|source| DataError::Image {
+                path: self.name(index),
+                source,
+            })
+        };
+        match &self.cache {
+            None => decode(photo, part),
+            Some(cache) => cache.read(index, photo, part, |photo| decode(photo, &Rect::all)),
+        }
     }
 
     /// Replaces the classes by `classes` (those that the weights know) and renumbers the labels by name, or keeps them

@@ -15,6 +15,7 @@
 
 mod augment;
 mod bad_images;
+mod cache;
 mod check;
 mod crop;
 mod dataset;
@@ -27,12 +28,14 @@ mod mix;
 mod pack;
 mod preprocessing;
 mod resize;
+mod sheet;
 mod source;
 mod throughput;
 mod transform;
 
 pub use augment::{ColorJitter, Policy, RandAugment};
 pub use bad_images::{BadImage, BadImages};
+pub use cache::{Cache, CacheIn};
 pub use check::{Checked, ClassCount, Finding, SetReport, check};
 pub use crop::Rect;
 pub use dataset::{Dataset, Sample};
@@ -45,6 +48,7 @@ pub use mix::Mixing;
 pub use pack::{PackError, Packed, Packing, pack};
 pub use preprocessing::Preprocessing;
 pub use resize::Interpolation;
+pub use sheet::{Sheet, write_png};
 pub use source::{ClassList, Format, Location, Source, Split, images_below, locate};
 pub use throughput::Throughput;
 pub use transform::{EvalTransform, TrainTransform};

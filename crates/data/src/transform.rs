@@ -154,6 +154,11 @@ impl EvalTransform {
         }
     }
 
+    /// Width and height of a photo of `size` with its shorter side resized, if that makes it smaller.
+    pub(crate) fn shrunk(&self, size: (usize, usize)) -> Option<(usize, usize)> {
+        (size.0.min(size.1) > self.resize).then(|| self.resized(size))
+    }
+
     /// Width and height of the photo with its shorter side resized.
     fn resized(&self, (width, height): (usize, usize)) -> (usize, usize) {
         let long = |long: usize, short: usize| match self.interpolation {

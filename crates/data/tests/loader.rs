@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mnasnet_data::{
-    BadImages, Batch, DataError, Dataset, Epoch, EvalTransform, Interpolation, Loader, Mixing, Policy, RgbImage, Split,
-    Throughput, TrainTransform, locate,
+    BadImages, Batch, Cache, CacheIn, DataError, Dataset, Epoch, EvalTransform, Interpolation, Loader, Mixing, Policy,
+    RgbImage, Split, Throughput, TrainTransform, locate,
 };
 
 fn sample() -> PathBuf {
@@ -111,6 +111,44 @@ fn repeated_photos_stand_side_by_side_each_augmented_anew() {
         assert_ne!(appearances[1].1, *first);
         assert_ne!(appearances[1].1, appearances[2].1);
     }
+}
+
+#[test]
+fn a_cache_changes_no_evaluation_and_no_second_pass() {
+    let plain = few(2);
+    let eval = EvalTransform {
+        resolution: 56,
+        resize: 64,
+        interpolation: Interpolation::Bicubic,
+    };
+    let load = |dataset: &Arc<Dataset>| {
+        let evaluated = contents(Loader::eval(dataset.clone(), eval.clone(), 8, 3).unwrap());
+        (
+            evaluated,
+            contents(Loader::train(dataset.clone(), transform(), EPOCH, 8, 3).unwrap()),
+        )
+    };
+    let (evaluated, trained) = load(&plain);
+    // Room for all; for three photos of about 64x96; for none.
+    let mut cached = Vec::new();
+    for (place, limit) in [
+        (CacheIn::Ram, 1 << 30),
+        (CacheIn::Disk, 1 << 30),
+        (CacheIn::Ram, 60_000),
+        (CacheIn::Disk, 0),
+    ] {
+        let mut dataset = (*plain).clone();
+        dataset.cache = Some(Arc::new(
+            Cache::new(place, dataset.samples.len(), eval.clone(), limit).unwrap(),
+        ));
+        let dataset = Arc::new(dataset);
+        let (first, second) = (load(&dataset), load(&dataset));
+        assert!(first.0 == evaluated, "{place:?} {limit}");
+        assert!(first == second, "{place:?} {limit}");
+        assert!(first.1 != trained, "crops come from smaller photos");
+        cached.push(first.1);
+    }
+    assert!(cached.iter().all(|other| *other == cached[0]));
 }
 
 #[test]

@@ -109,6 +109,18 @@ choices! {
     }
 }
 
+choices! {
+    /// Where photos are kept once they are decoded and resized.
+    pub enum CachePlace {
+        /// Nowhere.
+        None = "none",
+        /// In memory.
+        Ram = "ram",
+        /// In a temporary file.
+        Disk = "disk",
+    }
+}
+
 /// One row of the table of settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
@@ -190,6 +202,10 @@ settings! {
         bad_images: BadImagePolicy = BadImagePolicy::Fail;
         /// Whether photos are turned as their EXIF orientation says.
         exif_orientation: bool = false;
+        /// Where photos are kept, decoded and resized to `resize`, after they were first read; training then crops from those.
+        cache: CachePlace = CachePlace::None;
+        /// Room of the cache of each split, GiB; photos that find none are decoded each time.
+        cache_gib: f64 = 8.0, 0.0..=1e6;
         /// Side of the network's input, pixels.
         resolution: usize = 224, 16.0..=4096.0;
         /// Shorter side before the centre crop of evaluation, pixels; 0 means resolution / 0.875.

@@ -96,7 +96,7 @@ fn an_interrupted_run_goes_on_to_the_same_bits() {
 #[test]
 fn a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_bits() {
     let place = Place::three_classes();
-    let augmented = "--policy trivialaugment --repeated_augmentation 2";
+    let augmented = "--policy trivialaugment --repeated_augmentation 2 --cache ram";
     let settings = format!("{TINY} --epoch_size 12 --opt rmsprop --lr_max 0.01 --save_checkpoint_epochs 2 {augmented}");
     place.done(&format!("train {settings} --out whole"));
 
