@@ -65,6 +65,8 @@ fn baseline_jpegs_decode_as_libjpeg_does() {
             "{photo}"
         );
     }
+    let sample = fixture("../../../../data/sample/train/sunflower/image_0001.jpg");
+    assert_eq!(sample, fixture("pillow/photo.png"));
     for name in [
         "444",
         "440",
