@@ -1,16 +1,18 @@
-//! JPEG. Baseline images of one scan, nearly all there are, are read here: exactly as libjpeg does, and only the part that
-//! is wanted. Every other kind, and every file that is not quite in order, is left to zune-jpeg, whose verdict counts.
+//! JPEG. Grey and YCbCr images, baseline of one scan or progressive, nearly all there are, are read here: exactly as libjpeg
+//! does, and only the part that is wanted. Every other kind, and every file that is not quite in order, is left to zune-jpeg,
+//! whose verdict counts.
 
 mod any;
 mod color;
 mod header;
 mod huffman;
 mod idct;
+mod progressive;
 mod scan;
 
 use fearless_simd::{Level, Simd, dispatch};
 
-use self::header::Header;
+use self::header::{Header, Scan};
 use super::{Claim, Photo};
 use crate::{DecodeError, Rect, RgbImage};
 
@@ -23,14 +25,13 @@ pub(super) fn decode(
     part: &dyn Fn((usize, usize)) -> Rect,
     photo: &mut Photo,
 ) -> Result<(), DecodeError> {
-    if let Some(header) = Header::read(bytes) {
+    let mut header = Header::default();
+    if let Some(scan) = header.next_scan(bytes, 2) {
         let size = (header.width, header.height);
         claim(size).check(bytes.len())?;
         let part = part(size);
-        // An archive or a disk may have cut the file short: then the last marker is not there, and the rows below the part
-        // have to be looked at.
-        let whole = bytes.ends_with(&[0xff, 0xd9]);
-        let done = dispatch!(Level::new(), simd => baseline(simd, &header, bytes, part, !whole, &mut photo.image));
+        let image = &mut photo.image;
+        let done = dispatch!(Level::new(), simd => read(simd, header, scan, bytes, part, image));
         if done.is_some() {
             (photo.size, photo.x, photo.y) = (size, part.x, part.y);
             return Ok(());
@@ -42,15 +43,15 @@ pub(super) fn decode(
 }
 
 #[inline(always)]
-fn baseline<S: Simd>(
-    simd: S,
-    header: &Header,
-    bytes: &[u8],
-    part: Rect,
-    to_the_end: bool,
-    image: &mut RgbImage,
-) -> Option<()> {
-    let planes = scan::read(simd, header, bytes, part, to_the_end)?;
+fn read<S: Simd>(simd: S, header: Header, scan: Scan, bytes: &[u8], part: Rect, image: &mut RgbImage) -> Option<()> {
+    // An archive or a disk may have cut the file short: then the last marker is not there, and the rows below the part have to
+    // be looked at.
+    let whole = bytes.ends_with(&[0xff, 0xd9]);
+    let planes = if header.progressive {
+        progressive::read(simd, header, scan, bytes, part)?
+    } else {
+        scan::read(simd, &header, &scan, bytes, part, !whole)?
+    };
     (image.width, image.height) = (part.width, part.height);
     image.pixels.resize(part.width * part.height * 3, 0);
     color::convert(&planes, part, image);
@@ -73,7 +74,16 @@ mod tests {
     use super::*;
     use crate::decode::{decode, decode_part};
 
-    const FILES: [&str; 6] = ["444", "440", "422", "420", "grey", "restart"];
+    const FILES: [&str; 8] = [
+        "444",
+        "440",
+        "422",
+        "420",
+        "grey",
+        "restart",
+        "progressive",
+        "progressive_restart",
+    ];
 
     fn file(name: &str) -> Vec<u8> {
         let path = format!("{}/tests/fixtures/jpeg/{name}.jpg", env!("CARGO_MANIFEST_DIR"));
@@ -95,7 +105,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_part_is_the_part_of_the_whole(which in 0usize..6, rect in rects()) {
+        fn a_part_is_the_part_of_the_whole(which in 0usize..8, rect in rects()) {
             let bytes = file(FILES[which]);
             let whole = decode(&bytes).unwrap();
             let photo = part(&bytes, rect).unwrap();
@@ -108,7 +118,7 @@ mod tests {
 
         #[test]
         fn damage_never_makes_a_part_panic(
-            which in 0usize..6, rect in rects(), changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)
+            which in 0usize..8, rect in rects(), changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)
         ) {
             let mut bytes = file(FILES[which]);
             for (at, value) in changes {

@@ -7,10 +7,8 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::claim;
+use super::progressive::MAX_SCANS;
 use crate::{DecodeError, RgbImage};
-
-/// Encoders write about ten scans of a progressive image; each one costs a pass over all coefficients.
-const MAX_SCANS: usize = 64;
 
 /// Strict decoding's complaint of bytes that belong to no segment. Known in ImageNet; every decoder skips them.
 const STRAY_BYTES: &str = "Extra bytes between headers";

@@ -28,6 +28,11 @@ impl<'a> Bits<'a> {
         }
     }
 
+    /// The bits of the same file from another place on.
+    pub(super) fn after(&self, at: usize) -> Self {
+        Self::new(self.bytes, at)
+    }
+
     /// Sees to it that there are more than 32 bits: enough for a code and the bits that follow it.
     #[inline(always)]
     fn refill(&mut self) {
@@ -80,9 +85,18 @@ impl<'a> Bits<'a> {
         self.count -= bits;
     }
 
+    /// The next `n` bits, at most 16.
+    #[inline(always)]
+    pub(super) fn take(&mut self, n: u32) -> u32 {
+        self.refill();
+        let value = (self.ahead >> 1 >> (63 - n)) as u32;
+        self.skip(n);
+        value
+    }
+
     /// A value of `size` bits, at most 15, in JPEG's form: the high half positive, the low half negative.
     #[inline(always)]
-    fn value(&mut self, size: u32) -> i32 {
+    pub(super) fn value(&mut self, size: u32) -> i32 {
         let value = extend((self.ahead >> 1 >> (63 - size)) as i32, size);
         self.skip(size);
         value
@@ -109,12 +123,14 @@ fn extend(value: i32, size: u32) -> i32 {
 }
 
 /// Codes in canonical order.
-struct Codes {
+pub(super) struct Codes {
     /// For each length, the first code that is longer, as 16 bits with the code at the top.
     limits: [u32; 17],
     /// For each length, what to add to a code to find its symbol's place.
     offsets: [i32; 17],
     symbols: [u8; 256],
+    /// For each ten bits: length in the low byte, symbol in the high one; 0 where the code is longer.
+    look: [u16; 1 << LOOK],
 }
 
 impl Codes {
@@ -123,6 +139,7 @@ impl Codes {
             limits: [0; 17],
             offsets: [0; 17],
             symbols: [0; 256],
+            look: [0; 1 << LOOK],
         };
         codes.symbols.get_mut(..symbols.len())?.copy_from_slice(symbols);
         let (mut code, mut place) = (0u32, 0);
@@ -136,6 +153,12 @@ impl Codes {
             codes.limits[length] = code << (16 - length);
             code <<= 1;
         }
+        for bits in 0..1 << LOOK {
+            let found = codes.find(bits << (16 - LOOK));
+            if let Some((length, symbol)) = found.filter(|found| found.0 <= LOOK) {
+                codes.look[bits as usize] = u16::from(symbol) << 8 | length as u16;
+            }
+        }
         Some(codes)
     }
 
@@ -146,47 +169,41 @@ impl Codes {
         let place = (bits >> (16 - length)) as i32 + self.offsets[length];
         Some((length as u32, self.symbols[place as usize & 255]))
     }
+
+    /// The next symbol; after it there are still 16 bits.
+    #[inline(always)]
+    pub(super) fn read(&self, bits: &mut Bits) -> Option<u8> {
+        bits.refill();
+        let entry = self.look[(bits.ahead >> (64 - LOOK)) as usize & ((1 << LOOK) - 1)];
+        let (length, symbol) = match entry {
+            0 => self.find((bits.ahead >> 48) as u32)?,
+            entry => (u32::from(entry & 255), (entry >> 8) as u8),
+        };
+        bits.skip(length);
+        Some(symbol)
+    }
 }
 
 /// Codes of the sizes of DC differences.
-pub(super) struct DcTable {
-    codes: Codes,
-    /// For each ten bits: length in the low byte, size in the high one; 0 where the code is longer.
-    look: [u16; 1 << LOOK],
-}
+pub(super) struct DcTable(Codes);
 
 impl DcTable {
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
-        let codes = Codes::new(counts, symbols)?;
-        if symbols.iter().any(|&size| size > 15) {
-            return None;
-        }
-        let mut look = [0; 1 << LOOK];
-        for (bits, entry) in (0..).zip(&mut look) {
-            if let Some((length, size)) = codes.find(bits << (16 - LOOK)).filter(|found| found.0 <= LOOK) {
-                *entry = u16::from(size) << 8 | length as u16;
-            }
-        }
-        Some(Self { codes, look })
+        let sizes = symbols.iter().all(|&size| size <= 15);
+        Codes::new(counts, symbols).filter(|_| sizes).map(Self)
     }
 
     /// The next difference.
     #[inline(always)]
     pub(super) fn read(&self, bits: &mut Bits) -> Option<i32> {
-        bits.refill();
-        let entry = self.look[(bits.ahead >> (64 - LOOK)) as usize & ((1 << LOOK) - 1)];
-        let (length, size) = match entry {
-            0 => self.codes.find((bits.ahead >> 48) as u32)?,
-            entry => (u32::from(entry & 255), (entry >> 8) as u8),
-        };
-        bits.skip(length);
+        let size = self.0.read(bits)?;
         Some(bits.value(u32::from(size)))
     }
 }
 
 /// Codes of runs of zeros and the sizes of the coefficients behind them.
 pub(super) struct AcTable {
-    codes: Codes,
+    pub(super) codes: Codes,
     /// For each ten bits that hold a code and all of its value: the value in the high half, the step to its coefficient in
     /// the second byte, the bits in the first. 0 where ten bits do not suffice.
     look: [i32; 1 << LOOK],

@@ -1,11 +1,11 @@
-//! From entropy-coded bytes to the samples of each component. Every code up to the last wanted row has to be read, but only
+//! From the entropy-coded bytes of a baseline image to the samples of each component. Every code up to the last wanted row has to be read, but only
 //! blocks that hold wanted samples are transformed, and nothing below them is read at all.
 
 use std::ops::Range;
 
 use fearless_simd::Simd;
 
-use super::header::{Component, Header};
+use super::header::{Component, Header, Scan};
 use super::huffman::{Bits, END};
 use super::idct;
 use crate::Rect;
@@ -34,24 +34,25 @@ impl Plane {
 }
 
 /// Place of a coefficient in a block, by its place in the stream.
-const ZIGZAG: [u8; 64] = [
+pub(super) const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
     47, 55, 62, 63,
 ];
 
 /// A component on its way: what it holds, and which of its blocks are wanted.
-struct Track<'a> {
-    component: &'a Component,
-    plane: Plane,
-    columns: Range<usize>,
-    rows: Range<usize>,
+pub(super) struct Track<'a> {
+    pub component: &'a Component,
+    steps: [i32; 64],
+    pub plane: Plane,
+    pub columns: Range<usize>,
+    pub rows: Range<usize>,
     /// DC of the block before.
-    dc: i32,
+    pub dc: i32,
 }
 
 impl<'a> Track<'a> {
-    fn new(component: &'a Component, header: &Header, part: Rect) -> Self {
+    pub(super) fn new(component: &'a Component, header: &Header, part: Rect) -> Option<Self> {
         let mcu = header.mcu();
         // On one axis: samples in all, and the blocks with those of `length` pixels from `start`; of chroma one more on each
         // side, which interpolation looks at.
@@ -68,8 +69,9 @@ impl<'a> Track<'a> {
         let (width, columns) = axis(ratio.0, header.width, part.x, part.width);
         let (height, rows) = axis(ratio.1, header.height, part.y, part.height);
         let stride = columns.len() * 8;
-        Self {
+        Some(Self {
             component,
+            steps: component.steps?,
             plane: Plane {
                 samples: vec![0; stride * rows.len() * 8],
                 stride,
@@ -82,7 +84,30 @@ impl<'a> Track<'a> {
             columns,
             rows,
             dc: 0,
+        })
+    }
+
+    /// Writes the samples of a wanted block.
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, simd: S, block: &[i16; 64], flat: bool, (column, row): (usize, usize)) {
+        let Plane { samples, stride, .. } = &mut self.plane;
+        let start = (row - self.rows.start) * 8 * *stride + (column - self.columns.start) * 8;
+        if flat {
+            idct::inverse_flat(block[0], &mut samples[start..], *stride);
+        } else {
+            idct::inverse(simd, block, &mut samples[start..], *stride);
         }
+    }
+
+    /// Writes the samples of a wanted block of coefficients that are not yet dequantized; `[row][column]`.
+    #[inline(always)]
+    pub(super) fn put_coefficients<S: Simd>(&mut self, simd: S, coefficients: &[i16; 64], place: (usize, usize)) {
+        let mut block = [0i16; 64];
+        for (&at, &step) in ZIGZAG.iter().zip(&self.steps) {
+            let at = usize::from(at) & 63;
+            block[at] = i32::from(coefficients[at]).wrapping_mul(step) as i16;
+        }
+        self.put(simd, &block, false, place);
     }
 }
 
@@ -92,37 +117,32 @@ impl<'a> Track<'a> {
 pub(super) fn read<S: Simd>(
     simd: S,
     header: &Header,
+    scan: &Scan,
     bytes: &[u8],
     part: Rect,
     to_the_end: bool,
 ) -> Option<Vec<Plane>> {
-    let mut tracks: Vec<Track> = header
-        .components
-        .iter()
+    if scan.components.len() != header.components.len() || scan.band != (0, 63) || scan.bits != (0, 0) {
+        return None;
+    }
+    let tracks = header.components.iter();
+    let mut tracks: Vec<Track> = tracks
         .map(|component| Track::new(component, header, part))
-        .collect();
+        .collect::<Option<_>>()?;
     let mcu = header.mcu();
     let (across, down) = (header.width.div_ceil(8 * mcu.0), header.height.div_ceil(8 * mcu.1));
     let wanted = tracks
         .iter()
         .map(|track| track.rows.end.div_ceil(track.component.down))
         .max()?;
+    let to_the_end = to_the_end || wanted == down;
     let down = if to_the_end { down } else { wanted };
-    let mut bits = Bits::new(bytes, header.scan);
-    let (mut left, mut restarts) = (header.restart_interval, 0);
+    let mut bits = Bits::new(bytes, scan.start);
+    let mut restarts = Restarts::new(header.restart_interval);
     for y in 0..down {
         for x in 0..across {
-            if header.restart_interval > 0 {
-                if left == 0 {
-                    let at = bits.finish()?;
-                    if *bytes.get(at..at + 2)? != [0xff, 0xd0 + restarts % 8] {
-                        return None;
-                    }
-                    bits = Bits::new(bytes, at + 2);
-                    tracks.iter_mut().for_each(|track| track.dc = 0);
-                    (left, restarts) = (header.restart_interval, (restarts + 1) % 8);
-                }
-                left -= 1;
+            if restarts.due(bytes, &mut bits)? {
+                tracks.iter_mut().for_each(|track| track.dc = 0);
             }
             for track in &mut tracks {
                 let Component { across, down, .. } = *track.component;
@@ -167,7 +187,7 @@ fn read_block<S: Simd>(
         return (place == 63 || place >= END).then_some(());
     }
     let mut block = [0i16; 64];
-    block[0] = track.dc.wrapping_mul(component.steps[0]) as i16;
+    block[0] = track.dc.wrapping_mul(track.steps[0]) as i16;
     let mut flat = true;
     while place < 63 {
         let (step, value) = ac.read(bits)?;
@@ -176,18 +196,50 @@ fn read_block<S: Simd>(
             break;
         }
         flat = false;
-        block[usize::from(ZIGZAG[place & 63]) & 63] = value.wrapping_mul(component.steps[place & 63]) as i16;
+        block[usize::from(ZIGZAG[place & 63]) & 63] = value.wrapping_mul(track.steps[place & 63]) as i16;
     }
     if place > 63 && place < END {
         return None;
     }
     *stream = *bits;
-    let Plane { samples, stride, .. } = &mut track.plane;
-    let start = (row - track.rows.start) * 8 * *stride + (column - track.columns.start) * 8;
-    if flat {
-        idct::inverse_flat(block[0], &mut samples[start..], *stride);
-    } else {
-        idct::inverse(simd, &block, &mut samples[start..], *stride);
-    }
+    track.put(simd, &block, flat, (column, row));
     Some(())
+}
+
+/// Counts MCUs from one restart marker to the next.
+pub(super) struct Restarts {
+    /// 0 for none.
+    interval: usize,
+    left: usize,
+    /// Markers so far.
+    passed: u8,
+}
+
+impl Restarts {
+    pub(super) fn new(interval: usize) -> Self {
+        Self {
+            interval,
+            left: interval,
+            passed: 0,
+        }
+    }
+
+    /// To be called before each MCU: whether a marker comes first. Then it is read, and `bits` begin behind it.
+    #[inline(always)]
+    pub(super) fn due(&mut self, bytes: &[u8], bits: &mut Bits) -> Option<bool> {
+        if self.interval == 0 {
+            return Some(false);
+        }
+        let due = self.left == 0;
+        if due {
+            let at = bits.finish()?;
+            if *bytes.get(at..at + 2)? != [0xff, 0xd0 + self.passed] {
+                return None;
+            }
+            *bits = bits.after(at + 2);
+            (self.left, self.passed) = (self.interval, (self.passed + 1) % 8);
+        }
+        self.left -= 1;
+        Some(due)
+    }
 }
