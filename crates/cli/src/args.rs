@@ -44,7 +44,7 @@ pub enum Command {
     Info(InfoArgs),
     /// Speed of training, inference or data loading on this machine
     Bench(BenchArgs),
-    /// Checks a set of photos, or packs it into shards
+    /// Checks a set of photos, packs it into shards, or shows what training and evaluation see of it
     Data(DataArgs),
 }
 
@@ -212,7 +212,7 @@ pub struct BenchArgs {
     /// Folder of photos for `data` [default: data/sample]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Augmentation for `data`: none, autoaugment or mindspore
+    /// Augmentation for `data`: none, autoaugment, mindspore, randaugment or trivialaugment
     #[arg(long, value_name = "NAME", default_value = "none")]
     pub policy: String,
     /// Print JSON
@@ -235,6 +235,8 @@ pub enum DataAction {
     Check(CheckArgs),
     /// Writes WebDataset shards with photos resized once; run again, it goes on where it was stopped
     Pack(PackArgs),
+    /// Draws a contact sheet: photos as evaluation sees them, and batches as training does
+    Show(ShowArgs),
 }
 
 /// `mnasnet data check`.
@@ -297,6 +299,29 @@ pub struct PackArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `mnasnet data show`.
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    /// Photos: a folder with train/ and val/ or of classes, an archive, shards, Parquet files or a table
+    #[arg(value_name = "SRC")]
+    pub source: PathBuf,
+    /// A recipe or a TOML file of settings.
+    #[arg(long, alias = "config", value_name = "NAME|FILE", help = config_help())]
+    pub recipe: Option<String>,
+    /// The sheet, a PNG
+    #[arg(short, long, value_name = "FILE", default_value = "sheet.png")]
+    pub output: PathBuf,
+    /// Photos in a section, spread over the set
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=256))]
+    pub images: u64,
+    /// Epochs of training that are shown
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub epochs: u64,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: SettingFlags,
 }
 
 /// Which kind of set a path is, and which of its classes count.

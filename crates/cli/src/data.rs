@@ -2,6 +2,7 @@
 
 mod check;
 mod pack;
+mod show;
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +14,12 @@ use mnasnet_train::train::TrainError;
 use crate::args::{DataAction, DataArgs};
 use crate::failure::{Exit, Failure};
 
-/// Checks or packs.
+/// Checks, packs or shows.
 pub fn run(args: &DataArgs) -> Result<Exit, Failure> {
     match &args.action {
         DataAction::Check(args) => check::run(args),
         DataAction::Pack(args) => pack::run(args),
+        DataAction::Show(args) => show::run(args),
     }
 }
 

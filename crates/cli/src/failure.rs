@@ -83,6 +83,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Failure::Usage(_) | Failure::Config(_) | Failure::Model(_) => Exit::Usage,
+            Failure::Data(DataError::Write { .. }) => Exit::Other,
             Failure::Data(_) | Failure::Photos(_) => Exit::Data,
             Failure::Pack(error) => of_packing(error),
             Failure::Weights(_) => Exit::Weights,

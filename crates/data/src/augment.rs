@@ -3,13 +3,25 @@
 //! The same operations differ in their rounding, tables and centres between Pillow (what torchvision and timm train
 //! with) and MindSpore (OpenCV beneath), so each has a file of its own; what they share lies in [`pixel`] and [`warp`].
 
+mod autoaugment;
+mod erase;
+mod hue;
+mod jitter;
 mod mindspore;
 mod pillow;
 mod pixel;
 mod policy;
+mod randaugment;
+mod trivialaugment;
 mod warp;
 
+pub(crate) use erase::erase;
+pub use jitter::ColorJitter;
 pub use policy::Policy;
+pub use randaugment::RandAugment;
+
+use crate::RgbImage;
+use crate::draws::Draws;
 
 /// One operation with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +30,8 @@ pub(crate) enum Op {
     Posterize { bits: u32 },
     /// Inverts values in `low..=high`.
     Solarize { low: u8, high: u8 },
+    /// Adds `add` to values below 128.
+    SolarizeAdd { add: u8 },
     /// Inverts every value.
     Invert,
     /// Stretches each channel to 0..255.
@@ -26,32 +40,50 @@ pub(crate) enum Op {
     Equalize,
     /// Saturation: 0 is grey, 1 the photo.
     Color { factor: f64 },
+    /// Turns the hue by a part of the circle, -0.5 to 0.5.
+    Hue { turn: f64 },
     /// 0 is the mean grey, 1 the photo.
     Contrast { factor: f64 },
     /// 0 is smoothed, 1 the photo.
     Sharpness { factor: f64 },
     /// 0 is black, 1 the photo.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "in no policy yet; checked against golden images")
-    )]
     Brightness { factor: f64 },
     /// Counter-clockwise about the centre, degrees.
     Rotate { degrees: f64 },
     /// Rows move by `tangent` pixels for each row below the origin (Pillow: the top, MindSpore: the middle).
     ShearX { tangent: f64 },
     /// Columns likewise.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "in no policy yet; checked against golden images")
-    )]
     ShearY { tangent: f64 },
     /// Moves right and down, pixels.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "in no policy yet; checked against golden images")
-    )]
     Translate { right: f64, down: f64 },
+}
+
+/// How strong an operation is, and on what.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    /// 0 to 1.
+    strength: f64,
+    /// 1 or -1.
+    sign: f64,
+    width: f64,
+    height: f64,
+}
+
+impl Level {
+    /// A strength with a random sign.
+    fn draw(strength: f64, image: &RgbImage, draws: &mut Draws) -> Self {
+        Self {
+            strength,
+            sign: if draws.chance(0.5) { 1.0 } else { -1.0 },
+            width: image.width as f64,
+            height: image.height as f64,
+        }
+    }
+
+    /// -1 to 1.
+    fn signed(self) -> f64 {
+        self.sign * self.strength
+    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::decode::{components, decode_into, orientation};
-use crate::{DataError, Dataset, ImageFormat, RgbImage};
+use crate::decode::{Photo, components, decode_part, orientation};
+use crate::{DataError, Dataset, ImageFormat, Rect};
 
 /// What was found in one set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -82,8 +82,8 @@ struct Seen {
 pub fn check(dataset: &Dataset, progress: impl Fn() + Sync) -> Result<Checked, DataError> {
     let seen = (0..dataset.samples.len() as u32)
         .into_par_iter()
-        .map_init(Default::default, |(bytes, image), index| {
-            let seen = look(dataset, index, bytes, image);
+        .map_init(Default::default, |(bytes, photo), index| {
+            let seen = look(dataset, index, bytes, photo);
             progress();
             seen
         })
@@ -157,7 +157,7 @@ impl Checked {
     }
 }
 
-fn look(dataset: &Dataset, index: u32, bytes: &mut Vec<u8>, image: &mut RgbImage) -> Result<Seen, DataError> {
+fn look(dataset: &Dataset, index: u32, bytes: &mut Vec<u8>, photo: &mut Photo) -> Result<Seen, DataError> {
     let mut seen = Seen {
         content: None,
         format: None,
@@ -181,11 +181,11 @@ fn look(dataset: &Dataset, index: u32, bytes: &mut Vec<u8>, image: &mut RgbImage
     hasher.write(bytes);
     seen.content = Some((bytes.len() as u64, hasher.finish()));
     seen.format = ImageFormat::of(bytes);
-    if let Err(error) = decode_into(bytes, image) {
+    if let Err(error) = decode_part(bytes, &Rect::all, photo) {
         seen.unreadable = Some(error.to_string());
         return Ok(seen);
     }
-    let (width, height) = (image.width, image.height);
+    let (width, height) = photo.size;
     seen.size = Some((width, height));
     let mut odd = |what: String| seen.suspicious.push(what);
     let name = dataset.name(index);
@@ -211,7 +211,7 @@ fn look(dataset: &Dataset, index: u32, bytes: &mut Vec<u8>, image: &mut RgbImage
     } else if width.max(height) > MAX_RATIO * width.min(height) {
         odd(format!("is {width}x{height}, longer than {MAX_RATIO} to 1"));
     }
-    let (pixels, _) = image.pixels.as_chunks::<3>();
+    let (pixels, _) = photo.image.pixels.as_chunks::<3>();
     if pixels.iter().all(|pixel| pixel == &pixels[0]) {
         odd("is of one colour".to_owned());
     }

@@ -15,6 +15,18 @@ pub struct Rect {
     pub height: usize,
 }
 
+impl Rect {
+    /// All of an image of `width x height`.
+    pub(crate) fn all((width, height): (usize, usize)) -> Self {
+        Self {
+            x: 0,
+            y: 0,
+            width,
+            height,
+        }
+    }
+}
+
 /// How often a random crop is tried before the fallback.
 const TRIES: usize = 10;
 
@@ -96,7 +108,7 @@ mod tests {
         #[test]
         fn crops_lie_inside(width in 1usize..5000, height in 1usize..5000, thin in 0u8..3, seed: u64) {
             let size = match thin { 0 => (width, height), 1 => (width, height % 3 + 1), _ => (width % 3 + 1, height) };
-            let rect = random_resized_crop(size, AREA, ASPECT, &mut Draws::for_sample(seed, 0, 0));
+            let rect = random_resized_crop(size, AREA, ASPECT, &mut Draws::for_sample(seed, 0, 0, 0));
             prop_assert!(rect.width >= 1 && rect.height >= 1);
             prop_assert!(rect.x + rect.width <= size.0 && rect.y + rect.height <= size.1, "{rect:?} in {size:?}");
         }
@@ -106,7 +118,7 @@ mod tests {
     fn crops_have_the_areas_and_aspects_asked_for() {
         let mut areas = Vec::new();
         for index in 0..20_000 {
-            let mut draws = Draws::for_sample(1, 2, index);
+            let mut draws = Draws::for_sample(1, 2, index, 0);
             let rect = random_resized_crop((500, 375), AREA, ASPECT, &mut draws);
             let aspect = rect.width as f64 / rect.height as f64;
             assert!((0.74..1.345).contains(&aspect), "{rect:?}");
@@ -126,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_never_fits_falls_back_to_the_centre() {
-        let crop = |size| random_resized_crop(size, (1.0, 1.0), ASPECT, &mut Draws::for_sample(1, 1, 1));
+        let crop = |size| random_resized_crop(size, (1.0, 1.0), ASPECT, &mut Draws::for_sample(1, 1, 1, 0));
         assert_eq!(
             crop((100, 1000)),
             Rect {

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::decode::{decode_into, make_upright};
+use crate::decode::Photo;
 use crate::source::Source;
-use crate::{BadImages, DataError, RgbImage};
+use crate::{BadImages, Cache, DataError, Rect, RgbImage};
 
 /// A set of images with their labels; the images stay where they are.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Dataset {
     pub upright: bool,
     /// Where the bytes are.
     pub source: Arc<dyn Source>,
+    /// Where photos are kept once they are decoded and resized. It holds as many as there are samples.
+    pub cache: Option<Arc<Cache>>,
 }
 
 /// One image of a set.
@@ -50,6 +52,7 @@ impl Dataset {
             bad_images: BadImages::default(),
             upright: false,
             source: Arc::new(source),
+            cache: None,
         }
     }
 
@@ -66,20 +69,37 @@ impl Dataset {
         self.source.read(self.samples[index as usize].entry, bytes)
     }
 
-    /// Reads and decodes sample `index`, reusing the memory of `bytes` and `image`.
+    /// Reads and decodes sample `index`; from a cache it comes resized.
     ///
     /// # Errors
     /// The source's, and [`DataError::Image`] if it is not an image that can be decoded.
-    pub fn read_image(&self, index: u32, bytes: &mut Vec<u8>, image: &mut RgbImage) -> Result<(), DataError> {
-        self.read(index, bytes)?;
-        decode_into(bytes, image).map_err(|source| DataError::Image {
-            path: self.name(index),
-            source,
-        })?;
-        if self.upright {
-            make_upright(bytes, image);
+    pub fn read_image(&self, index: u32) -> Result<RgbImage, DataError> {
+        let mut photo = Photo::default();
+        self.read_photo(index, &mut Vec::new(), &mut photo, &Rect::all)?;
+        Ok(photo.image)
+    }
+
+    /// Reads and decodes at least the part of sample `index` that `part` chooses, knowing the size; reuses the memory of
+    /// `bytes` and `photo`.
+    pub(crate) fn read_photo(
+        &self,
+        index: u32,
+        bytes: &mut Vec<u8>,
+        photo: &mut Photo,
+        part: &dyn Fn((usize, usize)) -> Rect,
+    ) -> Result<(), DataError> {
+        let mut decode = |photo: &mut Photo, part: &dyn Fn((usize, usize)) -> Rect| {
+            self.read(index, bytes)?;
+            let decoded = photo.decode(bytes, self.upright, part);
+            decoded.map_err(|source| DataError::Image {
+                path: self.name(index),
+                source,
+            })
+        };
+        match &self.cache {
+            None => decode(photo, part),
+            Some(cache) => cache.read(index, photo, part, |photo| decode(photo, &Rect::all)),
         }
-        Ok(())
     }
 
     /// Replaces the classes by `classes` (those that the weights know) and renumbers the labels by name, or keeps them

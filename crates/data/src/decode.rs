@@ -7,6 +7,7 @@
 mod bmp;
 mod jpeg;
 mod orientation;
+mod photo;
 mod png;
 mod webp;
 
@@ -14,8 +15,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::orientation::{make_upright, orientation};
-use crate::{DataError, DecodeError, RgbImage};
+pub(crate) use self::orientation::orientation;
+pub(crate) use self::photo::Photo;
+use crate::{DataError, DecodeError, Rect, RgbImage};
 
 /// The most pixels that an image may have: 100 million, 300 MB once decoded.
 pub const MAX_PIXELS: usize = 100_000_000;
@@ -32,24 +34,32 @@ pub const MAX_FILE_BYTES: u64 = 256 << 20;
 /// # Errors
 /// [`DecodeError`], never a panic.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
-    let mut image = RgbImage::default();
-    decode_into(bytes, &mut image)?;
-    Ok(image)
+    let mut photo = Photo::default();
+    decode_part(bytes, &Rect::all, &mut photo)?;
+    Ok(photo.image)
 }
 
-/// [`decode`] into an image whose memory is used again.
-pub(crate) fn decode_into(bytes: &[u8], image: &mut RgbImage) -> Result<(), DecodeError> {
+/// [`decode`] of at least the part of an image that `part` chooses, knowing its width and height; the part lies inside them.
+/// Where only a part is read, damage below it goes unnoticed, but not that the file is cut short.
+pub(crate) fn decode_part(
+    bytes: &[u8],
+    part: &dyn Fn((usize, usize)) -> Rect,
+    photo: &mut Photo,
+) -> Result<(), DecodeError> {
+    let image = &mut photo.image;
     match sniff(bytes) {
-        _ if bytes.is_empty() => Err(DecodeError::Empty),
+        _ if bytes.is_empty() => return Err(DecodeError::Empty),
         Some(Kind::Read(format)) => match format {
-            Format::Jpeg => jpeg::decode(bytes, image),
-            Format::Png => png::decode(bytes, image),
-            Format::Webp => webp::decode(bytes, image),
-            Format::Bmp => bmp::decode(bytes, image),
+            Format::Jpeg => return jpeg::decode(bytes, part, photo),
+            Format::Png => png::decode(bytes, image)?,
+            Format::Webp => webp::decode(bytes, image)?,
+            Format::Bmp => bmp::decode(bytes, image)?,
         },
-        Some(Kind::Known(name)) => Err(DecodeError::Unsupported(name)),
-        None => Err(DecodeError::NotAnImage(bytes[..bytes.len().min(8)].to_vec())),
+        Some(Kind::Known(name)) => return Err(DecodeError::Unsupported(name)),
+        None => return Err(DecodeError::NotAnImage(bytes[..bytes.len().min(8)].to_vec())),
     }
+    photo.is_whole();
+    Ok(())
 }
 
 /// Formats that are read.
@@ -101,14 +111,14 @@ pub(crate) enum Kind {
 pub fn read_image(path: &Path, upright: bool) -> Result<RgbImage, DataError> {
     let mut bytes = Vec::new();
     read_file(path, &mut bytes)?;
-    let mut image = decode(&bytes).map_err(|source| DataError::Image {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    if upright {
-        make_upright(&bytes, &mut image);
-    }
-    Ok(image)
+    let mut photo = Photo::default();
+    photo
+        .decode(&bytes, upright, &Rect::all)
+        .map_err(|source| DataError::Image {
+            path: path.to_path_buf(),
+            source,
+        })?;
+    Ok(photo.image)
 }
 
 /// Replaces `bytes` by a file's content.
@@ -153,6 +163,14 @@ struct Claim {
 impl Claim {
     /// Sizes `image` for the claim, if it can be true of a file of `bytes` bytes.
     fn accept(&self, bytes: usize, image: &mut RgbImage) -> Result<(), DecodeError> {
+        self.check(bytes)?;
+        (image.width, image.height) = (self.width, self.height);
+        image.pixels.resize(self.width * self.height * 3, 0);
+        Ok(())
+    }
+
+    /// Whether the claim can be true of a file of `bytes` bytes.
+    fn check(&self, bytes: usize) -> Result<(), DecodeError> {
         let &Self {
             format,
             width,
@@ -176,8 +194,6 @@ impl Claim {
                 "{bytes} bytes cannot hold the {width}x{height} pixels of the header"
             ));
         }
-        (image.width, image.height) = (width, height);
-        image.pixels.resize(pixels * 3, 0);
         Ok(())
     }
 }

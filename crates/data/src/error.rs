@@ -15,6 +15,14 @@ pub enum DataError {
         /// Cause.
         source: io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
     /// A folder is not laid out as a set of images.
     #[error("{path}: {found}; expected {expected}", path = path.display())]
     Layout {

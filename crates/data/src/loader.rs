@@ -10,17 +10,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use self::queue::{Shared, Slot};
-use self::worker::{Pass, Transform};
-use crate::draws::epoch_order;
+use self::worker::{Pass, Place, Transform};
+use crate::draws::{Draws, epoch_order};
 use crate::{BadImage, DataError, Dataset, EvalTransform, RgbImage, TrainTransform};
 
 /// Photos side by side, ready for the network.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// `[n, resolution, resolution, 3]`, red, green, blue.
     pub pixels: Vec<u8>,
     /// `[n]`, indices into the data set's classes.
     pub labels: Vec<u32>,
+    /// `[n]`: each image's second label and its weight, where images are mixed (the first label has the rest); else empty.
+    pub others: Vec<(u32, f32)>,
     /// `[n]`, indices into the data set's samples: of those that are shown, where [`crate::BadImages`] puts others.
     pub indices: Vec<u32>,
     /// Images that were met on the way and could not be read.
@@ -35,6 +37,7 @@ impl Batch {
     fn clear(&mut self) {
         self.pixels.clear();
         self.labels.clear();
+        self.others.clear();
         self.indices.clear();
         self.bad.clear();
         (self.decode_time, self.transform_time) = (Duration::ZERO, Duration::ZERO);
@@ -61,6 +64,8 @@ pub struct Loader {
     position: usize,
     /// Images delivered.
     delivered: usize,
+    /// Number of the next batch in the epoch.
+    number: u64,
     /// Pixel buffers on their way back to the workers.
     spent: Vec<RgbImage>,
 }
@@ -90,9 +95,14 @@ impl Loader {
                 "{photos} photos do not fill a batch of {batch}"
             )));
         }
-        let mut order = epoch_order(photos, epoch.seed, epoch.number);
-        order.truncate(photos / batch * batch);
-        order.drain(..order.len().min(epoch.first_batch.saturating_mul(batch)));
+        let repeats = transform.repeats.max(1) as u32;
+        let order: Vec<Place> = epoch_order(photos, epoch.seed, epoch.number)
+            .into_iter()
+            .flat_map(|index| (0..repeats).map(move |repeat| Place { index, repeat }))
+            .take(photos / batch * batch)
+            .skip(epoch.first_batch.saturating_mul(batch))
+            .collect();
+        let first = epoch.first_batch as u64;
         let transform = Transform::Train {
             transform,
             seed: epoch.seed,
@@ -105,6 +115,7 @@ impl Loader {
                 order,
                 by_class: OnceLock::new(),
             },
+            first,
             batch,
             workers,
         )
@@ -121,7 +132,8 @@ impl Loader {
         workers: usize,
     ) -> Result<Self, DataError> {
         check(batch, workers, transform.resolution.min(transform.resize))?;
-        let order = (0..dataset.samples.len() as u32).collect();
+        let places = (0..dataset.samples.len() as u32).map(|index| Place { index, repeat: 0 });
+        let order = places.collect();
         Self::start(
             Pass {
                 dataset,
@@ -129,12 +141,13 @@ impl Loader {
                 order,
                 by_class: OnceLock::new(),
             },
+            0,
             batch,
             workers,
         )
     }
 
-    fn start(pass: Pass, batch: usize, workers: usize) -> Result<Self, DataError> {
+    fn start(pass: Pass, number: u64, batch: usize, workers: usize) -> Result<Self, DataError> {
         let workers = workers.min(pass.order.len());
         // The batch that the consumer waits for and the one after it; every thread has work at any time.
         let shared = Arc::new(Shared::new(pass, (2 * batch).max(batch + workers)));
@@ -144,6 +157,7 @@ impl Loader {
             batch,
             position: 0,
             delivered: 0,
+            number,
             spent: Vec::new(),
         };
         for i in 0..workers {
@@ -185,6 +199,11 @@ impl Loader {
             self.append(n, batch)?;
         }
         self.delivered += batch.labels.len();
+        if let Transform::Train { transform, seed, epoch } = &self.shared.pass.transform {
+            let draws = Draws::for_batch(*seed, *epoch, self.number);
+            transform.mixing.apply(batch, transform.resolution, draws);
+        }
+        self.number += 1;
         Ok(true)
     }
 

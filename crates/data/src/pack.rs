@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::decode::Photo;
 use crate::draws::epoch_order;
 use crate::resize::Resizer;
-use crate::{BadImage, BadImages, DataError, Dataset, ImageFormat, Interpolation, Rect, RgbImage};
+use crate::{BadImage, BadImages, DataError, Dataset, ImageFormat, Interpolation, Rect};
 
 /// How a set is packed; written beside the shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,7 +218,7 @@ fn shard(
 #[derive(Default)]
 struct Worker {
     bytes: Vec<u8>,
-    photo: RgbImage,
+    photo: Photo,
     resizer: Resizer,
     resized: Vec<u8>,
     packed: Vec<u8>,
@@ -226,27 +227,26 @@ struct Worker {
 impl Worker {
     /// Fills `packed` with what the shard is to hold, and returns its ending.
     fn image(&mut self, dataset: &Dataset, index: u32, packing: &Packing) -> Result<&'static str, PackError> {
-        dataset.read_image(index, &mut self.bytes, &mut self.photo)?;
-        let (width, height) = (self.photo.width, self.photo.height);
-        let size = packing.size(width, height);
+        dataset.read_photo(index, &mut self.bytes, &mut self.photo, &Rect::all)?;
+        let whole = self.photo.size;
+        let size = packing.size(whole.0, whole.1);
         self.packed.clear();
-        if size == (width, height) && !dataset.upright {
+        if size == whole && !dataset.upright {
             self.packed.extend_from_slice(&self.bytes);
             // Decoded above, so that it has a format.
             return Ok(ImageFormat::of(&self.bytes).map_or("jpg", |format| format.name_and_endings().1[0]));
         }
-        let pixels = if size == (width, height) {
-            &self.photo.pixels
+        let pixels = if size == whole {
+            &self.photo.image.pixels
         } else {
             self.resized.resize(size.0 * size.1 * 3, 0);
-            let all = Rect {
-                x: 0,
-                y: 0,
-                width,
-                height,
-            };
-            self.resizer
-                .crop_resize(Interpolation::Bicubic, &self.photo, all, size, &mut self.resized);
+            self.resizer.crop_resize(
+                Interpolation::Bicubic,
+                &self.photo,
+                Rect::all(whole),
+                size,
+                &mut self.resized,
+            );
             &self.resized
         };
         let encode = |reason: String| PackError::Encode {

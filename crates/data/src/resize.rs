@@ -3,11 +3,14 @@
 mod mindspore;
 mod pillow;
 
-pub(crate) use pillow::Pillow;
+use std::ops::Range;
 
+use fast_image_resize::FilterType;
 use serde::{Deserialize, Serialize};
 
-use crate::{Rect, RgbImage};
+use self::pillow::Pillow;
+use crate::Rect;
+use crate::decode::Photo;
 
 /// How an image is resized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,13 +40,57 @@ pub(crate) struct Target {
     pub window: Rect,
 }
 
+impl Target {
+    /// The part of a photo that is read where this is computed from the part `crop` of it.
+    pub(crate) fn reads(&self, interpolation: Interpolation, crop: Rect) -> Rect {
+        let [(columns, _), (rows, _)] = self.axes(interpolation, crop);
+        Rect {
+            x: crop.x + columns.start,
+            y: crop.y + rows.start,
+            width: columns.len(),
+            height: rows.len(),
+        }
+    }
+
+    /// Across and down: the pixels of the crop that filters look at (they reach beyond the window, but never beyond the
+    /// crop), and where in them the window lies.
+    fn axes(&self, interpolation: Interpolation, crop: Rect) -> [(Range<usize>, Span); 2] {
+        let reach = match interpolation {
+            Interpolation::Bilinear | Interpolation::MindSpore => 1.0,
+            Interpolation::Bicubic => 2.0,
+        };
+        let axis = |start: usize, length: usize, full: usize, crop: usize| {
+            let scale = crop as f64 / full as f64;
+            let reach = reach * scale.max(1.0) + 1.0;
+            let start = start as f64 * scale;
+            let length = (length as f64 * scale).min(crop as f64 - start);
+            let first = (start - reach).max(0.0) as usize;
+            let end = ((start + length + reach).ceil() as usize).min(crop);
+            let start = start - first as f64;
+            (first..end, Span { start, length })
+        };
+        let Self { full, window } = *self;
+        [
+            axis(window.x, window.width, full.0, crop.width),
+            axis(window.y, window.height, full.1, crop.height),
+        ]
+    }
+}
+
+/// A stretch of an axis, in pixels and parts of them.
+#[derive(Clone, Copy)]
+struct Span {
+    start: f64,
+    length: f64,
+}
+
 impl Resizer {
-    /// Resizes the part `crop` of an image to `width x height`, as if the crop were an image of its own: no pixel
+    /// Resizes the part `crop` of a photo to `width x height`, as if the crop were an image of its own: no pixel
     /// outside it counts. `out` is `[height, width, 3]`.
     pub(crate) fn crop_resize(
         &mut self,
         interpolation: Interpolation,
-        image: &RgbImage,
+        photo: &Photo,
         crop: Rect,
         (width, height): (usize, usize),
         out: &mut [u8],
@@ -57,23 +104,29 @@ impl Resizer {
                 height,
             },
         };
-        self.resize(interpolation, image, crop, target, out);
+        self.resize(interpolation, photo, crop, target, out);
     }
 
-    /// Computes a window of the resized crop; `out` is `[window.height, window.width, 3]`.
+    /// Computes a window of the resized crop; `out` is `[window.height, window.width, 3]`. Of the photo, what
+    /// [`Target::reads`] says must be there.
     pub(crate) fn resize(
         &mut self,
         interpolation: Interpolation,
-        image: &RgbImage,
+        photo: &Photo,
         crop: Rect,
         target: Target,
         out: &mut [u8],
     ) {
-        match interpolation {
-            Interpolation::MindSpore => mindspore::resize(image, crop, target, out),
-            Interpolation::Bilinear => self.pillow.resize(pillow::BILINEAR, image, crop, target, out),
-            Interpolation::Bicubic => self.pillow.resize(pillow::BICUBIC, image, crop, target, out),
-        }
+        let filter = match interpolation {
+            Interpolation::MindSpore => return mindspore::resize(photo, crop, target, out),
+            Interpolation::Bilinear => FilterType::Bilinear,
+            // Pillow's cubic has a = -0.5, which the library calls Catmull-Rom.
+            Interpolation::Bicubic => FilterType::CatmullRom,
+        };
+        let source = photo.locate(target.reads(interpolation, crop));
+        let spans = target.axes(interpolation, crop).map(|(_, span)| span);
+        let size = (target.window.width, target.window.height);
+        self.pillow.resize(filter, &photo.image, source, spans, size, out);
     }
 }
 

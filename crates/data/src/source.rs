@@ -18,6 +18,8 @@ use std::path::PathBuf;
 
 use crate::DataError;
 
+pub(crate) use self::positioned::{read_at, write_at};
+
 pub use self::class_list::ClassList;
 pub use self::folder::images_below;
 pub use self::layout::{Format, Location, Split, locate};

@@ -1,12 +1,14 @@
 //! From a decoded photo to the square that the network sees.
 
-use crate::augment::Policy;
+use crate::augment::{ColorJitter, Policy, erase};
 use crate::crop::{CentreRule, random_resized_crop};
+use crate::decode::Photo;
 use crate::draws::Draws;
 use crate::resize::{Resizer, Target};
-use crate::{Interpolation, Rect, RgbImage};
+use crate::{Interpolation, Mixing, Rect, RgbImage};
 
-/// Training: random resized crop, flip, policy; every draw a pure function of (seed, epoch, sample index).
+/// Training: random resized crop, flip, policy, colour jitter, erasing, and the mixing of batches; every draw a pure function
+/// of (seed, epoch, sample index), that of mixing of (seed, epoch, number of the batch).
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainTransform {
     /// Side of the result, pixels.
@@ -21,6 +23,15 @@ pub struct TrainTransform {
     pub flip: f64,
     /// Colour and shape operations after it.
     pub policy: Policy,
+    /// Colours moved after those.
+    pub jitter: ColorJitter,
+    /// Probability that a rectangle of noise covers a part, at the end.
+    pub erasing: f64,
+    /// How often each photo that an epoch shows appears in it, one after the other, each time augmented anew; at least 1.
+    /// The epoch stays as long as it is, and shows fewer photos (Hoffer et al., 2020, arXiv:1901.09335).
+    pub repeats: usize,
+    /// How the images of a batch are mixed.
+    pub mixing: Mixing,
 }
 
 /// Evaluation: resize the shorter side, crop the centre.
@@ -35,7 +46,7 @@ pub struct EvalTransform {
 }
 
 impl TrainTransform {
-    /// The usual settings: area 0.08 to 1, aspect 3/4 to 4/3, antialiased bilinear, flip half of them, no policy.
+    /// The usual settings: area 0.08 to 1, aspect 3/4 to 4/3, antialiased bilinear, flip half of them, nothing more.
     pub fn new(resolution: usize) -> Self {
         Self {
             resolution,
@@ -44,30 +55,43 @@ impl TrainTransform {
             interpolation: Interpolation::Bilinear,
             flip: 0.5,
             policy: Policy::None,
+            jitter: ColorJitter::default(),
+            erasing: 0.0,
+            repeats: 1,
+            mixing: Mixing::default(),
         }
     }
 
-    /// Transforms the photo that is sample `index` of its data set: `resolution x resolution`.
+    /// Transforms the photo that is sample `index` of its data set, at its first appearance in the epoch: `resolution x
+    /// resolution`.
     pub fn apply(&self, photo: &RgbImage, seed: u64, epoch: u64, index: u32) -> RgbImage {
         let mut result = RgbImage::new(self.resolution, self.resolution);
         self.apply_into(
-            photo,
-            &mut Draws::for_sample(seed, epoch, index),
+            &Photo::from(photo.clone()),
+            Draws::for_sample(seed, epoch, index, 0),
             &mut Resizer::default(),
             &mut result,
         );
         result
     }
 
+    /// The part of a photo of `size` that is seen; the first of the draws.
+    pub(crate) fn part(&self, size: (usize, usize), draws: &mut Draws) -> Rect {
+        random_resized_crop(size, self.area, self.aspect, draws)
+    }
+
     /// [`Self::apply`] into an image of `resolution x resolution`.
-    pub(crate) fn apply_into(&self, photo: &RgbImage, draws: &mut Draws, resizer: &mut Resizer, result: &mut RgbImage) {
-        let crop = random_resized_crop((photo.width, photo.height), self.area, self.aspect, draws);
+    pub(crate) fn apply_into(&self, photo: &Photo, mut draws: Draws, resizer: &mut Resizer, result: &mut RgbImage) {
+        let draws = &mut draws;
+        let crop = self.part(photo.size, draws);
         let size = (self.resolution, self.resolution);
         resizer.crop_resize(self.interpolation, photo, crop, size, &mut result.pixels);
         if draws.chance(self.flip) {
             result.flip_horizontal();
         }
         self.policy.apply(result, draws);
+        self.jitter.apply(result, draws);
+        erase(self.erasing, result, draws);
     }
 }
 
@@ -75,13 +99,19 @@ impl EvalTransform {
     /// Transforms a photo: `resolution x resolution`.
     pub fn apply(&self, photo: &RgbImage) -> RgbImage {
         let mut result = RgbImage::new(self.resolution, self.resolution);
-        self.apply_into(photo, &mut Resizer::default(), &mut result);
+        self.apply_into(&Photo::from(photo.clone()), &mut Resizer::default(), &mut result);
         result
     }
 
-    /// [`Self::apply`] into an image of `resolution x resolution`.
-    pub(crate) fn apply_into(&self, photo: &RgbImage, resizer: &mut Resizer, result: &mut RgbImage) {
-        let full = self.resized(photo);
+    /// The part of a photo of `size` that counts.
+    pub(crate) fn part(&self, size: (usize, usize)) -> Rect {
+        self.target(size).0.reads(self.interpolation, Rect::all(size))
+    }
+
+    /// What is computed of a photo of `size`, and where in the result it lies, from the left and from the top: the photo may
+    /// be smaller than the result.
+    fn target(&self, size: (usize, usize)) -> (Target, (usize, usize)) {
+        let full = self.resized(size);
         let rule = match self.interpolation {
             Interpolation::Bilinear | Interpolation::Bicubic => CentreRule::Torchvision,
             Interpolation::MindSpore => CentreRule::MindSpore,
@@ -96,16 +126,15 @@ impl EvalTransform {
             )
         };
         let ((x, left, width), (y, top, height)) = (axis(full.0), axis(full.1));
-        let crop = Rect {
-            x: 0,
-            y: 0,
-            width: photo.width,
-            height: photo.height,
-        };
-        let target = Target {
-            full,
-            window: Rect { x, y, width, height },
-        };
+        let window = Rect { x, y, width, height };
+        (Target { full, window }, (left, top))
+    }
+
+    /// [`Self::apply`] into an image of `resolution x resolution`; of the photo, [`Self::part`] is there.
+    pub(crate) fn apply_into(&self, photo: &Photo, resizer: &mut Resizer, result: &mut RgbImage) {
+        let (target, (left, top)) = self.target(photo.size);
+        let Rect { width, height, .. } = target.window;
+        let crop = Rect::all(photo.size);
         if (width, height) == (self.resolution, self.resolution) {
             resizer.resize(self.interpolation, photo, crop, target, &mut result.pixels);
             return;
@@ -125,17 +154,22 @@ impl EvalTransform {
         }
     }
 
+    /// Width and height of a photo of `size` with its shorter side resized, if that makes it smaller.
+    pub(crate) fn shrunk(&self, size: (usize, usize)) -> Option<(usize, usize)> {
+        (size.0.min(size.1) > self.resize).then(|| self.resized(size))
+    }
+
     /// Width and height of the photo with its shorter side resized.
-    fn resized(&self, photo: &RgbImage) -> (usize, usize) {
+    fn resized(&self, (width, height): (usize, usize)) -> (usize, usize) {
         let long = |long: usize, short: usize| match self.interpolation {
             // Python's int(size * long / short).
             Interpolation::Bilinear | Interpolation::Bicubic => self.resize * long / short,
             Interpolation::MindSpore => (long as f32 / short as f32 * self.resize as f32).floor() as usize,
         };
-        if photo.width <= photo.height {
-            (self.resize, long(photo.height, photo.width).max(1))
+        if width <= height {
+            (self.resize, long(height, width).max(1))
         } else {
-            (long(photo.width, photo.height).max(1), self.resize)
+            (long(width, height).max(1), self.resize)
         }
     }
 }

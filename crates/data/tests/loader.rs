@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mnasnet_data::{
-    BadImages, Batch, DataError, Dataset, Epoch, EvalTransform, Interpolation, Loader, Policy, RgbImage, Split,
-    Throughput, TrainTransform, locate,
+    BadImages, Batch, Cache, CacheIn, DataError, Dataset, Epoch, EvalTransform, Interpolation, Loader, Mixing, Policy,
+    RgbImage, Split, Throughput, TrainTransform, locate,
 };
 
 fn sample() -> PathBuf {
@@ -20,9 +20,7 @@ fn open(path: &Path, split: Split) -> Dataset {
 }
 
 fn read_image(dataset: &Dataset, index: u32) -> RgbImage {
-    let mut image = RgbImage::default();
-    dataset.read_image(index, &mut Vec::new(), &mut image).unwrap();
-    image
+    dataset.read_image(index).unwrap()
 }
 
 /// The first `n` of every class of the sample's validation set.
@@ -86,6 +84,99 @@ fn batches_do_not_depend_on_the_number_of_workers() {
     for workers in [2, 7, 64] {
         assert!(train(workers) == expected, "{workers} workers");
     }
+}
+
+#[test]
+fn repeated_photos_stand_side_by_side_each_augmented_anew() {
+    let dataset = few(5);
+    let repeated = TrainTransform {
+        repeats: 3,
+        ..transform()
+    };
+    let batches = contents(Loader::train(dataset.clone(), repeated, EPOCH, 8, 2).unwrap());
+    let once = contents(Loader::train(dataset.clone(), transform(), EPOCH, 8, 2).unwrap());
+    assert_eq!(batches.len(), once.len(), "the epoch is as long");
+    let all = |batches: &[(Vec<u8>, Vec<u32>, Vec<u32>)]| {
+        let images = batches
+            .iter()
+            .flat_map(|(pixels, _, indices)| pixels.chunks(48 * 48 * 3).zip(indices));
+        images
+            .map(|(pixels, &index)| (index, pixels.to_vec()))
+            .collect::<Vec<_>>()
+    };
+    let (images, once) = (all(&batches), all(&once));
+    for (appearances, (index, first)) in images.chunks_exact(3).zip(&once) {
+        assert!(appearances.iter().all(|(shown, _)| shown == index));
+        assert_eq!(appearances[0].1, *first);
+        assert_ne!(appearances[1].1, *first);
+        assert_ne!(appearances[1].1, appearances[2].1);
+    }
+}
+
+#[test]
+fn a_cache_changes_no_evaluation_and_no_second_pass() {
+    let plain = few(2);
+    let eval = EvalTransform {
+        resolution: 56,
+        resize: 64,
+        interpolation: Interpolation::Bicubic,
+    };
+    let load = |dataset: &Arc<Dataset>| {
+        let evaluated = contents(Loader::eval(dataset.clone(), eval.clone(), 8, 3).unwrap());
+        (
+            evaluated,
+            contents(Loader::train(dataset.clone(), transform(), EPOCH, 8, 3).unwrap()),
+        )
+    };
+    let (evaluated, trained) = load(&plain);
+    // Room for all; for three photos of about 64x96; for none.
+    let mut cached = Vec::new();
+    for (place, limit) in [
+        (CacheIn::Ram, 1 << 30),
+        (CacheIn::Disk, 1 << 30),
+        (CacheIn::Ram, 60_000),
+        (CacheIn::Disk, 0),
+    ] {
+        let mut dataset = (*plain).clone();
+        dataset.cache = Some(Arc::new(
+            Cache::new(place, dataset.samples.len(), eval.clone(), limit).unwrap(),
+        ));
+        let dataset = Arc::new(dataset);
+        let (first, second) = (load(&dataset), load(&dataset));
+        assert!(first.0 == evaluated, "{place:?} {limit}");
+        assert!(first == second, "{place:?} {limit}");
+        assert!(first.1 != trained, "crops come from smaller photos");
+        cached.push(first.1);
+    }
+    assert!(cached.iter().all(|other| *other == cached[0]));
+}
+
+#[test]
+fn mixing_is_the_same_after_a_resume() {
+    let mixed = TrainTransform {
+        mixing: Mixing {
+            mixup: 0.4,
+            cutmix: 1.0,
+        },
+        ..transform()
+    };
+    let load = |transform: &TrainTransform, first_batch| {
+        let epoch = Epoch { first_batch, ..EPOCH };
+        let loader = Loader::train(few(5), transform.clone(), epoch, 8, 3).unwrap();
+        loader.map(|batch| batch.unwrap()).collect::<Vec<Batch>>()
+    };
+    let (whole, rest, plain) = (load(&mixed, 0), load(&mixed, 2), load(&transform(), 0));
+    let same = |a: &Batch, b: &Batch| a.pixels == b.pixels && a.others == b.others && a.labels == b.labels;
+    assert!(whole[2..].iter().zip(&rest).all(|(a, b)| same(a, b)) && rest.len() == 4);
+    assert!(
+        whole
+            .iter()
+            .zip(&plain)
+            .all(|(a, b)| a.labels == b.labels && a.pixels != b.pixels)
+    );
+    assert!(whole.iter().all(|batch| batch.others.len() == 8));
+    let weights: BTreeSet<u32> = whole.iter().map(|batch| batch.others[0].1.to_bits()).collect();
+    assert_eq!(weights.len(), 6, "each batch has its own share");
 }
 
 #[test]

@@ -20,7 +20,7 @@ mod stage;
 mod state;
 mod trainer;
 
-pub use loss::{Loss, Score, Smoothing};
+pub use loss::{Loss, Score, Smoothing, Targets};
 pub use mnasnet_kernels::{Isa, peak};
 pub use optimizer::{Optimizer, Rule};
 pub use precision::Precision;

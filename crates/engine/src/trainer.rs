@@ -1,7 +1,7 @@
 //! Forward, loss and backward for one batch.
 
 use crate::Precision;
-use crate::loss::Loss;
+use crate::loss::{Loss, Targets};
 use crate::precision::with_element;
 use crate::stage::{self, Stage, Work};
 use crate::state::{EngineError, Pixels, State, check_pixels, check_weights};
@@ -57,26 +57,26 @@ impl Trainer {
     ///
     /// # Errors
     /// Pixels, labels or weights that do not fit.
-    pub fn step(
+    pub fn step<'a>(
         &mut self,
         weights: &mut Weights,
         pixels: Pixels,
-        labels: &[u32],
+        targets: impl Into<Targets<'a>>,
         loss: Loss,
         dropout_seed: u64,
     ) -> Result<StepReport, EngineError> {
-        self.observed_step(weights, pixels, labels, loss, dropout_seed, |_| {})
+        self.observed_step(weights, pixels, targets, loss, dropout_seed, |_| {})
     }
 
     /// [`Trainer::step`], which tells `done` of each stage as it ends.
     ///
     /// # Errors
     /// As [`Trainer::step`].
-    pub fn observed_step(
+    pub fn observed_step<'a>(
         &mut self,
         weights: &mut Weights,
         pixels: Pixels,
-        labels: &[u32],
+        targets: impl Into<Targets<'a>>,
         loss: Loss,
         dropout_seed: u64,
         mut done: impl FnMut(Stage),
@@ -88,6 +88,8 @@ impl Trainer {
             gradients,
         } = self;
         let gradients = gradients.values_mut();
+        let targets = targets.into();
+        let Targets { labels, others } = targets;
         let (images, classes) = (state.plan.batch, state.network.classes);
         check_weights(&state.network, weights)?;
         check_pixels(&state.plan, pixels, labels.len())?;
@@ -97,7 +99,12 @@ impl Trainer {
                 "{given} images, but the training plan takes {images}"
             )));
         }
-        if let Some(label) = labels.iter().find(|&&label| label as usize >= classes) {
+        if !others.is_empty() && others.len() != images {
+            let given = others.len();
+            return Err(EngineError::Input(format!("{given} second labels for {images} images")));
+        }
+        let all = labels.iter().chain(others.iter().map(|(label, _)| label));
+        if let Some(label) = all.into_iter().find(|&&label| label as usize >= classes) {
             return Err(EngineError::Input(format!(
                 "label {label} does not exist: there are {classes} classes"
             )));
@@ -121,7 +128,7 @@ impl Trainer {
             .get_disjoint_mut(places)
             .expect("results and gradients lie apart");
         let (logits, dlogits) = (bytemuck::cast_slice(logits), bytemuck::cast_slice_mut(dlogits));
-        let score = loss.evaluate(logits, labels, Some(dlogits));
+        let score = loss.evaluate(logits, targets, Some(dlogits));
         done(Stage::Loss);
         with_element!(precision, E => {
             backward::backward::<E>(state, parameters, pixels, images, dropout_seed, sums, gradients, &mut done)

@@ -1,7 +1,7 @@
 //! What must hold for every variant: gradients are derivatives, results do not depend on threads or on the batch around an
 //! image, and any size runs.
 
-use mnasnet_engine::{Loss, Normalise, Pixels, Precision, Predictor, Smoothing, StepReport, Trainer};
+use mnasnet_engine::{Loss, Normalise, Pixels, Precision, Predictor, Smoothing, StepReport, Targets, Trainer};
 use mnasnet_model::init::{Scheme, initialise};
 use mnasnet_model::{Network, Variant, Weights};
 
@@ -210,6 +210,14 @@ fn wrong_calls_are_refused_with_a_sentence() {
     let message = |result: Result<StepReport, mnasnet_engine::EngineError>| result.unwrap_err().to_string();
     assert!(message(trainer.step(&mut weights, all, &[1, 10], LOSS, 0)).contains("label 10 does not exist"));
     assert!(message(trainer.step(&mut weights, all, &[1], LOSS, 0)).contains("6144 pixel values for 1 images"));
+    for (others, expected) in [
+        (&[(10, 0.5), (1, 0.5)][..], "label 10 does not exist"),
+        (&[(1, 0.5)], "1 second labels for 2 images"),
+    ] {
+        let labels = &[1, 2];
+        let refused = message(trainer.step(&mut weights, all, Targets { labels, others }, LOSS, 0));
+        assert!(refused.contains(expected), "{refused}");
+    }
     weights.buffers.pop();
     assert!(message(trainer.step(&mut weights, all, &[1, 2], LOSS, 0)).contains("not this network's"));
     let refused = |batch, resolution| {

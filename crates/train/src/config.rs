@@ -62,6 +62,10 @@ choices! {
         Autoaugment = "autoaugment",
         /// The same table as MindSpore's scripts carry it out.
         Mindspore = "mindspore",
+        /// RandAugment with timm's operations.
+        Randaugment = "randaugment",
+        /// TrivialAugment, wide.
+        Trivialaugment = "trivialaugment",
     }
 }
 
@@ -114,6 +118,18 @@ choices! {
         Skip = "skip",
         /// Another photo of the class in training, plain grey in evaluation.
         Replace = "replace",
+    }
+}
+
+choices! {
+    /// Where photos are kept once they are decoded and resized.
+    pub enum CachePlace {
+        /// Nowhere.
+        None = "none",
+        /// In memory.
+        Ram = "ram",
+        /// In a temporary file.
+        Disk = "disk",
     }
 }
 
@@ -198,6 +214,10 @@ settings! {
         bad_images: BadImagePolicy = BadImagePolicy::Fail;
         /// Whether photos are turned as their EXIF orientation says.
         exif_orientation: bool = false;
+        /// Where photos are kept, decoded and resized to `resize`, after they were first read; training then crops from those.
+        cache: CachePlace = CachePlace::None;
+        /// Room of the cache of each split, GiB; photos that find none are decoded each time.
+        cache_gib: f64 = 8.0, 0.0..=1e6;
         /// Side of the network's input, pixels.
         resolution: usize = 224, 16.0..=4096.0;
         /// Shorter side before the centre crop of evaluation, pixels; 0 means resolution / 0.875.
@@ -208,6 +228,28 @@ settings! {
         normalise: Norm = Norm::Imagenet;
         /// Augmentation after random crop and flip.
         policy: Augment = Augment::None;
+        /// Operations that randaugment applies to each photo.
+        randaugment_ops: usize = 2, 1.0..=16.0;
+        /// Their mean magnitude (randaugment).
+        randaugment_magnitude: f64 = 9.0, 0.0..=10.0;
+        /// Standard deviation of their magnitude (randaugment).
+        randaugment_noise: f64 = 0.5, 0.0..=100.0;
+        /// Brightness, contrast and saturation change by up to this factor; 0 is off.
+        color_jitter: f64 = 0.0, 0.0..=1.0;
+        /// Hue turns by up to this part of the circle; 0 is off.
+        hue_jitter: f64 = 0.0, 0.0..=0.5;
+        /// Probability that a rectangle of noise covers a part of the photo.
+        random_erasing: f64 = 0.0, 0.0..=1.0;
+        /// mixup: the share of one of two photos is drawn from Beta(x, x); 0 is off.
+        mixup: f64 = 0.0, 0.0..=2.0;
+        /// CutMix: the share of the area likewise; 0 is off. With mixup, a batch gets one or the other.
+        cutmix: f64 = 0.0, 0.0..=2.0;
+        /// Appearances of a photo in an epoch, each augmented anew; the epoch stays as long and shows fewer photos.
+        repeated_augmentation: usize = 1, 1.0..=64.0;
+        /// Resolution of the first epochs, which then grows in stages to the full one; 0 trains at the full one all the time.
+        progressive_from: usize = 0, 0.0..=4096.0;
+        /// Stages of the growing resolution, the full one included.
+        progressive_stages: usize = 4, 2.0..=64.0;
         /// Images in a training step.
         batch_size: usize = 64, 1.0..=65536.0;
         /// Threads that decode and augment; 0 means as many as the machine has.

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mnasnet_data::{BadImages, ClassList, Dataset, Location, Split, locate};
+use mnasnet_data::{BadImages, Cache, CacheIn, ClassList, Dataset, Location, Split, locate};
 
-use crate::config::{BadImagePolicy, Config, DataFormat};
+use crate::config::{BadImagePolicy, CachePlace, Config, DataFormat};
 use crate::train::TrainError;
+use crate::wiring;
 
 /// The photos of a run; validation has the training set's classes.
 #[derive(Clone, Debug)]
@@ -72,6 +73,8 @@ pub fn same(a: &Dataset, b: &Dataset) -> bool {
     a.root == b.root && a.samples == b.samples && end(a) == end(b)
 }
 
+const GIB: f64 = (1u64 << 30) as f64;
+
 fn find(config: &Config, path: &Path, split: Split) -> Result<Location, TrainError> {
     let format = match config.data_format {
         DataFormat::Auto => None,
@@ -95,5 +98,17 @@ fn list(config: &Config, location: &Location) -> Result<Dataset, TrainError> {
         BadImagePolicy::Replace => BadImages::Replace,
     };
     dataset.upright = config.exif_orientation;
+    let place = match config.cache {
+        CachePlace::None => return Ok(dataset),
+        CachePlace::Ram => CacheIn::Ram,
+        CachePlace::Disk => CacheIn::Disk,
+    };
+    let (transform, limit) = (wiring::preprocessing(config).eval_transform(), config.cache_gib * GIB);
+    dataset.cache = Some(Arc::new(Cache::new(
+        place,
+        dataset.samples.len(),
+        transform,
+        limit as u64,
+    )?));
     Ok(dataset)
 }

@@ -173,6 +173,15 @@ impl Resolver {
                 format!("is {}, less than the crop of {}", config.resize, config.resolution),
             );
         }
+        if config.progressive_from != 0 && !(16..=config.resolution).contains(&config.progressive_from) {
+            return refuse(
+                "progressive_from",
+                format!(
+                    "is {}, but must lie between 16 and the resolution of {}",
+                    config.progressive_from, config.resolution
+                ),
+            );
+        }
         if config.loss_scale.log2().fract() != 0.0 {
             return refuse(
                 "loss_scale",
@@ -257,6 +266,10 @@ mod tests {
             "defaults: `warmup_epochs` is 5, longer than the run of 3",
         );
         check_refused("resize = 200", "run.toml: `resize` is 200, less than the crop of 224");
+        check_refused(
+            "progressive_from = 256",
+            "run.toml: `progressive_from` is 256, but must lie between 16 and the resolution of 224",
+        );
         check_refused("loss_scale = 3", "run.toml: `loss_scale` must be a power of two, not 3");
         check_refused(
             "warmup_epochs = 1\nlr_decay_mode = \"mindspore-linear\"\nepoch_size = 5",

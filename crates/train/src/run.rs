@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mnasnet_data::{BadImage, Batch, Dataset, Epoch, Loader, Preprocessing};
-use mnasnet_engine::{Loss, Optimizer, Pixels, Trainer};
+use mnasnet_engine::{Loss, Optimizer, Pixels, Targets, Trainer};
 use mnasnet_model::{Network, Weights};
 
 use crate::checkpoint;
@@ -38,7 +38,8 @@ pub(crate) struct Run<'a> {
     pub(crate) network: Network,
     pub(crate) schedule: Schedule,
     pub(crate) loss: Loss,
-    pub(crate) trainer: Trainer,
+    /// The plan of training and its resolution; none while an epoch has it.
+    pub(crate) trainer: Option<(usize, Trainer)>,
     pub(crate) optimizer: Optimizer,
     pub(crate) evaluator: Evaluator,
     pub(crate) weights: Weights,
@@ -93,9 +94,24 @@ impl Run<'_> {
             number: self.progress.epoch as u64,
             first_batch: self.progress.step,
         };
-        let transform = wiring::train_transform(config);
+        let transform = wiring::train_transform(config, self.progress.epoch);
+        let resolution = transform.resolution;
         let workers = wiring::thread_count(config.workers);
         let mut loader = Loader::train(self.photos.clone(), transform, epoch, config.batch_size, workers)?;
+        let mut trainer = match self.trainer.take() {
+            Some((planned, trainer)) if planned == resolution => trainer,
+            other => {
+                // There is never memory for two plans.
+                drop(other);
+                Trainer::new(&self.network, config.batch_size, resolution, wiring::precision(config.precision)?)?
+            }
+        };
+        let done = self.steps(&mut trainer, &mut loader, stop)?;
+        self.trainer = Some((resolution, trainer));
+        Ok(done)
+    }
+
+    fn steps(&mut self, trainer: &mut Trainer, loader: &mut Loader, stop: &AtomicBool) -> Result<bool, TrainError> {
         let mut batch = Batch::default();
         while self.progress.step < self.schedule.steps_per_epoch {
             if stop.load(Ordering::Relaxed) {
@@ -105,12 +121,12 @@ impl Run<'_> {
             if !loader.read_into(&mut batch)? {
                 break;
             }
-            self.step(&batch, asked.elapsed())?;
+            self.step(trainer, &batch, asked.elapsed())?;
         }
         Ok(true)
     }
 
-    fn step(&mut self, batch: &Batch, wait: Duration) -> Result<(), TrainError> {
+    fn step(&mut self, trainer: &mut Trainer, batch: &Batch, wait: Duration) -> Result<(), TrainError> {
         self.tell(&batch.bad)?;
         let start = Instant::now();
         let Progress {
@@ -122,14 +138,16 @@ impl Run<'_> {
         let lr = self.schedule.rate(global_step);
         let pixels = Pixels::U8(&batch.pixels, wiring::normalise(&self.preprocessing));
         let seed = dropout_seed(self.config.seed, global_step);
-        let report = self
-            .trainer
-            .step(&mut self.weights, pixels, &batch.labels, self.loss, seed)?;
+        let targets = Targets {
+            labels: &batch.labels,
+            others: &batch.others,
+        };
+        let report = trainer.step(&mut self.weights, pixels, targets, self.loss, seed)?;
         if !report.loss.is_finite() {
             return Err(self.diverged(format!("the loss is {} in epoch {epoch}, step {step}", report.loss)));
         }
         self.optimizer
-            .step(&mut self.weights.parameters, self.trainer.gradients(), lr);
+            .step(&mut self.weights.parameters, trainer.gradients(), lr);
         if let Some(average) = &mut self.average {
             ema::update(average, &self.weights, self.config.ema_decay, global_step);
         }

@@ -42,7 +42,6 @@ impl<'a> Run<'a> {
         observer.event(Event::Stage(STAGES[0]));
         let network = wiring::network(config, train.classes.len())?;
         let precision = wiring::precision(config.precision)?;
-        let trainer = Trainer::new(&network, config.batch_size, config.resolution, precision)?;
         let mut weights = initialise(&network, config.init_scheme, config.seed);
         let scope = config.weight_decay_scope;
         let decays = |tensor: &_| wiring::decays(scope, tensor);
@@ -116,6 +115,9 @@ impl<'a> Run<'a> {
             _ => Some(weights.clone()),
         };
 
+        let resolution = wiring::train_resolution(config, progress.epoch);
+        let trainer = Trainer::new(&network, config.batch_size, resolution, precision)?;
+
         // From here on the folder is written to.
         let claim = match claim {
             Some(claim) => claim,
@@ -160,7 +162,7 @@ impl<'a> Run<'a> {
             network,
             schedule,
             loss,
-            trainer,
+            trainer: Some((resolution, trainer)),
             optimizer,
             evaluator,
             weights,

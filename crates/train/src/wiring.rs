@@ -1,6 +1,6 @@
 //! From settings to the types of the other crates.
 
-use mnasnet_data::{Interpolation, Policy, Preprocessing, TrainTransform};
+use mnasnet_data::{ColorJitter, Interpolation, Mixing, Policy, Preprocessing, RandAugment, TrainTransform};
 use mnasnet_engine::{EngineError, Loss, Normalise, Precision, Rule, Smoothing};
 use mnasnet_model::{ModelError, Network, Role, Tensor, Variant};
 
@@ -109,17 +109,44 @@ pub fn preprocessing(config: &Config) -> Preprocessing {
     preprocessing
 }
 
-/// Crop, flip and policy of training.
-pub fn train_transform(config: &Config) -> TrainTransform {
+/// Side of the training images in an epoch: grows in equal stages, by multiples of 16 pixels, to the full one.
+pub fn train_resolution(config: &Config, epoch: usize) -> usize {
+    let (from, to, stages) = (config.progressive_from, config.resolution, config.progressive_stages);
+    let stage = (epoch * stages / config.epoch_size.max(1)).min(stages - 1);
+    if from == 0 || stage == stages - 1 {
+        return to;
+    }
+    let exact = from + (to - from) * stage / (stages - 1);
+    (exact / 16 * 16).max(from)
+}
+
+/// What becomes of photos in an epoch of training.
+pub fn train_transform(config: &Config, epoch: usize) -> TrainTransform {
     let policy = match config.policy {
         Augment::None => Policy::None,
         Augment::Autoaugment => Policy::AutoAugment,
         Augment::Mindspore => Policy::MindSpore,
+        Augment::Randaugment => Policy::RandAugment(RandAugment {
+            ops: config.randaugment_ops,
+            magnitude: config.randaugment_magnitude,
+            noise: config.randaugment_noise,
+        }),
+        Augment::Trivialaugment => Policy::TrivialAugment,
     };
     TrainTransform {
         interpolation: interpolation(config),
         policy,
-        ..TrainTransform::new(config.resolution)
+        jitter: ColorJitter {
+            strength: config.color_jitter,
+            hue: config.hue_jitter,
+        },
+        erasing: config.random_erasing,
+        repeats: config.repeated_augmentation,
+        mixing: Mixing {
+            mixup: config.mixup,
+            cutmix: config.cutmix,
+        },
+        ..TrainTransform::new(train_resolution(config, epoch))
     }
 }
 
@@ -160,6 +187,21 @@ mod tests {
         // 52 convolutions and a dense layer with weights; one convolution and the dense layer have biases; 52 batch norms.
         let counts = [DecayScope::Weights, DecayScope::Mindspore, DecayScope::All].map(count);
         assert_eq!(counts, [53, 55, 159]);
+    }
+
+    #[test]
+    fn resolution_grows_in_stages() {
+        let mut config = Config {
+            epoch_size: 10,
+            progressive_from: 128,
+            ..Config::default()
+        };
+        let sides = |config: &Config| (0..10).map(|epoch| train_resolution(config, epoch)).collect::<Vec<_>>();
+        assert_eq!(sides(&config), [128, 128, 128, 160, 160, 192, 192, 192, 224, 224]);
+        config.progressive_stages = 2;
+        assert_eq!(sides(&config), [128, 128, 128, 128, 128, 224, 224, 224, 224, 224]);
+        config.progressive_from = 0;
+        assert_eq!(sides(&config), [224; 10]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use mnasnet_data::read_image;
+
 use crate::{Place, TINY, names};
 
 #[test]
@@ -129,4 +131,26 @@ fn a_packed_set_goes_on_where_it_stopped_and_trains() {
     assert_eq!((&report[1]["bad_images"], &report[1]["images"]), (&1.into(), &9.into()));
     // Nothing to resize: the photos' own bytes.
     assert_eq!(report[1]["bytes_in"], report[1]["bytes_out"]);
+}
+
+#[test]
+fn a_contact_sheet_shows_what_the_settings_do() {
+    let place = Place::three_classes();
+    let show = "data show photos --recipe sample --images 6 --epochs 1";
+    let stdout = place.done(&format!("{show} -o plain.png"));
+    // Two sections of a heading and one row of six squares of 64 pixels.
+    assert_eq!(stdout, "plain.png: 932x208 pixels\n");
+    place.done(&format!("{show} -o again.png"));
+    place.done(&format!("{show} -o mixed.png --policy randaugment --cutmix 1"));
+    let read = |name: &str| read_image(&place.path(name), false).unwrap();
+    let (plain, mixed) = (read("plain.png"), read("mixed.png"));
+    assert_eq!(plain, read("again.png"));
+    let half = plain.pixels.len() / 2;
+    assert!(plain.pixels[..half] == mixed.pixels[..half], "evaluation is the same");
+    assert!(plain.pixels[half..] != mixed.pixels[half..], "training is not");
+    let (code, _, stderr) = place.run(&format!("{show} -o none/sheet.png"));
+    assert!(
+        code == 1 && stderr.contains("cannot write none/sheet.png"),
+        "{code} {stderr}"
+    );
 }

@@ -75,8 +75,10 @@ fn an_interrupted_run_goes_on_to_the_same_bits() {
 
 fn interrupted_and_resumed(precision: &str) {
     let place = Place::three_classes();
-    let settings =
-        format!("{TINY} --precision {precision} --epoch_size 12 --ema true --policy autoaugment --dropout 0.3");
+    let augmented =
+        "--policy randaugment --color_jitter 0.4 --hue_jitter 0.1 --random_erasing 0.5 --mixup 0.2 --cutmix 1";
+    let growing = "--progressive_from 16 --progressive_stages 2";
+    let settings = format!("{TINY} --precision {precision} --epoch_size 12 --ema true --dropout 0.3 {augmented} {growing}");
     place.done(&format!("train {settings} --out whole"));
 
     let mut child = spawn(&place, &format!("train {settings} --out broken"));
@@ -100,7 +102,8 @@ fn interrupted_and_resumed(precision: &str) {
 #[test]
 fn a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_bits() {
     let place = Place::three_classes();
-    let settings = format!("{TINY} --epoch_size 12 --opt rmsprop --lr_max 0.01 --save_checkpoint_epochs 2");
+    let augmented = "--policy trivialaugment --repeated_augmentation 2 --cache ram";
+    let settings = format!("{TINY} --epoch_size 12 --opt rmsprop --lr_max 0.01 --save_checkpoint_epochs 2 {augmented}");
     place.done(&format!("train {settings} --out whole"));
 
     let mut child = spawn(&place, &format!("train {settings} --out broken"));

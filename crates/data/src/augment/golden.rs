@@ -59,6 +59,16 @@ fn pillow_operations() {
             ("in", Op::Translate { right: 7.0, down: -3.0 }, "translate_7_-3"),
         ],
     );
+    for add in [22, 110] {
+        let expected = format!("solarize_add_{add}");
+        check("pillow", pillow::apply, &[("in", Op::SolarizeAdd { add }, &expected)]);
+    }
+    for (input, name) in [("in", "hue"), ("in_noise", "hue_noise")] {
+        for turn in [-0.5, -0.1, 0.0, 0.07, 0.5] {
+            let expected = format!("{name}_{turn:?}");
+            check("pillow", pillow::apply, &[(input, Op::Hue { turn }, &expected)]);
+        }
+    }
     for factor in [0.1, 0.2, 0.6, 1.0, 1.4, 1.8, 1.9] {
         let named = |op: &str| format!("{op}_{factor:?}");
         check(

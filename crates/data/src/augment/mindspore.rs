@@ -1,8 +1,8 @@
 //! The operations as MindSpore computes them (OpenCV beneath, single precision), bit for bit.
 
-use super::Op;
 use super::pixel::{self, Table, table};
 use super::warp::{InverseMap, warp};
+use super::{Op, hue};
 use crate::RgbImage;
 
 pub(super) fn apply(image: &mut RgbImage, op: Op) {
@@ -11,10 +11,13 @@ pub(super) fn apply(image: &mut RgbImage, op: Op) {
         Op::Posterize { bits } => pixel::posterize(image, bits),
         // An empty range means "from there up".
         Op::Solarize { low, high } => pixel::solarize(image, low, if low == high { 255 } else { high }),
+        Op::SolarizeAdd { add } => pixel::solarize_add(image, add),
         Op::Invert => pixel::solarize(image, 0, 255),
         Op::AutoContrast => look_up_each(image, autocontrast),
         Op::Equalize => look_up_each(image, equalize),
         Op::Color { factor } => color(image, factor as f32),
+        // Pillow's; in no policy.
+        Op::Hue { turn } => hue::turn(image, turn),
         Op::Contrast { factor } => contrast(image, factor as f32),
         Op::Sharpness { factor } => {
             let smooth = pixel::smooth(image);

@@ -1,18 +1,20 @@
 //! The operations as Pillow computes them (`ImageOps`, `ImageEnhance`, `Image.transform`), called as torchvision does.
 
-use super::Op;
 use super::pixel::{self, Table, table};
 use super::warp::{InverseMap, warp};
+use super::{Op, hue};
 use crate::RgbImage;
 
 pub(super) fn apply(image: &mut RgbImage, op: Op) {
     match op {
         Op::Posterize { bits } => pixel::posterize(image, bits),
         Op::Solarize { low, high } => pixel::solarize(image, low, high),
+        Op::SolarizeAdd { add } => pixel::solarize_add(image, add),
         Op::Invert => pixel::solarize(image, 0, 255),
         Op::AutoContrast => look_up_each(image, autocontrast),
         Op::Equalize => look_up_each(image, equalize),
         Op::Color { factor } => color(image, factor),
+        Op::Hue { turn } => hue::turn(image, turn),
         Op::Contrast { factor } => contrast(image, factor),
         Op::Sharpness { factor } => {
             let smooth = pixel::smooth(image);

@@ -52,6 +52,12 @@ pub(super) fn solarize(image: &mut RgbImage, low: u8, high: u8) {
         .for_each(|v| *v = if (low..=high).contains(v) { 255 - *v } else { *v });
 }
 
+/// Adds `add` to values below 128.
+pub(super) fn solarize_add(image: &mut RgbImage, add: u8) {
+    let added = |v: u8| if v < 128 { v.saturating_add(add) } else { v };
+    image.pixels.iter_mut().for_each(|v| *v = added(*v));
+}
+
 /// The 3x3 mean with a weight of 5 in the middle, rounded (thirteenths have no ties); the border stays as it is.
 pub(super) fn smooth(image: &RgbImage) -> RgbImage {
     let mut result = image.clone();

@@ -6,7 +6,7 @@ use crate::RgbImage;
 
 /// Turns and mirrors a decoded image as its file's EXIF orientation says, like Pillow's `ImageOps.exif_transpose`. A file
 /// without one, or with one that cannot be read, stays as it is.
-pub(crate) fn make_upright(bytes: &[u8], image: &mut RgbImage) {
+pub(super) fn make_upright(bytes: &[u8], image: &mut RgbImage) {
     if let Some(orientation @ 2..=8) = orientation(bytes) {
         turn(orientation, image);
     }

@@ -116,13 +116,13 @@ impl Shared {
             let image = queue.spare.pop();
             drop(queue);
 
-            let index = self.pass.order[position];
+            let place = self.pass.order[position];
             let mut ticket = Ticket {
                 shared: self,
                 position,
                 result: None,
             };
-            ticket.result = Some(worker.prepare(&self.pass, index, image));
+            ticket.result = Some(worker.prepare(&self.pass, place, image));
         }
     }
 }
@@ -138,7 +138,7 @@ impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let pass = &self.shared.pass;
         let died = || DataError::WorkerDied {
-            path: pass.path(pass.order[self.position]),
+            path: pass.path(pass.order[self.position].index),
         };
         let result = self.result.take().unwrap_or_else(|| Err(died()));
         let mut queue = self.shared.lock();

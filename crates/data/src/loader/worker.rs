@@ -5,16 +5,24 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::bad_images::{BadImage, BadImages, GREY, MAX_TRIES};
+use crate::decode::Photo;
 use crate::draws::Draws;
 use crate::resize::Resizer;
 use crate::{DataError, Dataset, EvalTransform, RgbImage, TrainTransform};
+
+/// A place of a pass: a sample, and how often the pass has shown it before.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) index: u32,
+    pub(super) repeat: u32,
+}
 
 /// What is to be done; does not change.
 pub(super) struct Pass {
     pub(super) dataset: Arc<Dataset>,
     pub(super) transform: Transform,
-    /// The samples' indices in the order of the pass.
-    pub(super) order: Vec<u32>,
+    /// The places of the pass, in order.
+    pub(super) order: Vec<Place>,
     /// The samples of each class, once a bad one asks for another of its own.
     pub(super) by_class: OnceLock<Vec<Vec<u32>>>,
 }
@@ -72,15 +80,21 @@ enum Found {
 #[derive(Default)]
 pub(super) struct Worker {
     bytes: Vec<u8>,
-    photo: RgbImage,
+    photo: Photo,
     resizer: Resizer,
 }
 
 impl Worker {
-    pub(super) fn prepare(&mut self, pass: &Pass, index: u32, image: Option<RgbImage>) -> Result<Prepared, DataError> {
+    pub(super) fn prepare(
+        &mut self,
+        pass: &Pass,
+        place: Place,
+        image: Option<RgbImage>,
+    ) -> Result<Prepared, DataError> {
+        let Place { index, repeat } = place;
         let start = Instant::now();
         let mut bad = Vec::new();
-        let found = self.find(pass, index, &mut bad)?;
+        let found = self.find(pass, place, &mut bad)?;
         let decoded = Instant::now();
         let resolution = match &pass.transform {
             Transform::Train { transform, .. } => transform.resolution,
@@ -95,8 +109,8 @@ impl Worker {
             }
             (Found::Sample(shown), Transform::Train { transform, seed, epoch }) => {
                 // The place's draws, whichever photo fills it.
-                let mut draws = Draws::for_sample(*seed, *epoch, index);
-                transform.apply_into(&self.photo, &mut draws, &mut self.resizer, &mut image);
+                let draws = Draws::for_sample(*seed, *epoch, index, repeat);
+                transform.apply_into(&self.photo, draws, &mut self.resizer, &mut image);
                 Some(shown)
             }
             (Found::Sample(shown), Transform::Eval(transform)) => {
@@ -114,9 +128,10 @@ impl Worker {
     }
 
     /// Decodes the photo of a place, or what [`BadImages`] puts there, into `self.photo`.
-    fn find(&mut self, pass: &Pass, index: u32, bad: &mut Vec<BadImage>) -> Result<Found, DataError> {
+    fn find(&mut self, pass: &Pass, place: Place, bad: &mut Vec<BadImage>) -> Result<Found, DataError> {
+        let index = place.index;
         let policy = pass.dataset.bad_images;
-        let last = match self.decode(pass, index, bad)? {
+        let last = match self.decode(pass, place, index, bad)? {
             None => return Ok(Found::Sample(index)),
             Some(error) => error,
         };
@@ -137,7 +152,7 @@ impl Worker {
                 None => draws.below(pass.dataset.samples.len()) as u32,
                 Some(class) => class[draws.below(class.len())],
             };
-            match self.decode(pass, other, bad)? {
+            match self.decode(pass, place, other, bad)? {
                 None => return Ok(Found::Sample(other)),
                 Some(error) => last = error,
             }
@@ -151,9 +166,22 @@ impl Worker {
         }
     }
 
-    /// Decodes a photo; an error that is about this one photo is noted and returned as a value.
-    fn decode(&mut self, pass: &Pass, index: u32, bad: &mut Vec<BadImage>) -> Result<Option<DataError>, DataError> {
-        match pass.dataset.read_image(index, &mut self.bytes, &mut self.photo) {
+    /// Decodes what the transform of `place` needs of the photo `index`; an error that is about this one photo is noted and
+    /// returned as a value.
+    fn decode(
+        &mut self,
+        pass: &Pass,
+        place: Place,
+        index: u32,
+        bad: &mut Vec<BadImage>,
+    ) -> Result<Option<DataError>, DataError> {
+        let part = |size| match &pass.transform {
+            Transform::Train { transform, seed, epoch } => {
+                transform.part(size, &mut Draws::for_sample(*seed, *epoch, place.index, place.repeat))
+            }
+            Transform::Eval(transform) => transform.part(size),
+        };
+        match pass.dataset.read_photo(index, &mut self.bytes, &mut self.photo, &part) {
             Ok(()) => Ok(None),
             Err(error) if error.is_bad_image() => {
                 if bad.iter().all(|known| known.index != index) {

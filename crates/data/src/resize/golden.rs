@@ -1,6 +1,7 @@
 //! Resizing against images that Pillow and MindSpore made (`tests/fixtures`).
 
 use super::Resizer;
+use crate::decode::Photo;
 use crate::{Interpolation, Rect, RgbImage, read_image};
 
 fn fixture(name: &str) -> RgbImage {
@@ -14,15 +15,10 @@ fn fixture(name: &str) -> RgbImage {
 /// Resizes a part of `input` to the size of `expected`; at most 0.1 % of the values may differ by more than `tolerance`.
 fn check(input: &str, crop: Option<Rect>, interpolation: Interpolation, expected: &str, tolerance: u8) {
     let (input, expected_image) = (fixture(input), fixture(expected));
-    let crop = crop.unwrap_or(Rect {
-        x: 0,
-        y: 0,
-        width: input.width,
-        height: input.height,
-    });
+    let crop = crop.unwrap_or(Rect::all((input.width, input.height)));
     let mut result = RgbImage::new(expected_image.width, expected_image.height);
     let size = (result.width, result.height);
-    Resizer::default().crop_resize(interpolation, &input, crop, size, &mut result.pixels);
+    Resizer::default().crop_resize(interpolation, &Photo::from(input), crop, size, &mut result.pixels);
     let pairs = || result.pixels.iter().zip(&expected_image.pixels);
     let off = pairs().filter(|(a, b)| a.abs_diff(**b) > tolerance).count();
     assert!(

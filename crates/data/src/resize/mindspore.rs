@@ -1,7 +1,8 @@
 //! MindSpore's bilinear resize, bit for bit: OpenCV's `INTER_LINEAR` on bytes.
 
 use super::Target;
-use crate::{Rect, RgbImage};
+use crate::Rect;
+use crate::decode::Photo;
 
 /// Bits of a weight.
 const WEIGHT: f32 = 2048.0;
@@ -21,7 +22,7 @@ enum Edge {
     KeepFraction,
 }
 
-fn taps(input: usize, output: usize, range: std::ops::Range<usize>, edge: Edge) -> Vec<Taps> {
+fn taps(origin: isize, input: usize, output: usize, range: std::ops::Range<usize>, edge: Edge) -> Vec<Taps> {
     let scale = input as f64 / output as f64;
     let last = input as isize - 1;
     range
@@ -34,21 +35,25 @@ fn taps(input: usize, output: usize, range: std::ops::Range<usize>, edge: Edge) 
                 fraction = 0.0;
             }
             Taps {
-                index: [low.clamp(0, last) as usize, (low + 1).clamp(0, last) as usize],
+                index: [low, low + 1].map(|at| (at.clamp(0, last) + origin) as usize),
                 weight: [1.0 - fraction, fraction].map(|w| (w * WEIGHT).round_ties_even() as i32),
             }
         })
         .collect()
 }
 
-pub(super) fn resize(image: &RgbImage, crop: Rect, Target { full, window }: Target, out: &mut [u8]) {
+pub(super) fn resize(photo: &Photo, crop: Rect, Target { full, window }: Target, out: &mut [u8]) {
+    // Where the crop's first pixel would lie in the pixels that are there.
+    let origin = |crop: usize, photo: usize| crop as isize - photo as isize;
     let columns = taps(
+        origin(crop.x, photo.x),
         crop.width,
         full.0,
         window.x..window.x + window.width,
         Edge::DropFraction,
     );
     let rows = taps(
+        origin(crop.y, photo.y),
         crop.height,
         full.1,
         window.y..window.y + window.height,
@@ -65,8 +70,7 @@ pub(super) fn resize(image: &RgbImage, crop: Rect, Target { full, window }: Targ
                 let stale =
                     usize::from(cache[0].0 != usize::MAX && (cache[1].0 == usize::MAX || cache[1].0 < cache[0].0));
                 cache[stale].0 = wanted;
-                let source = &image.row(crop.y + wanted)[crop.x * 3..][..crop.width * 3];
-                resize_row(source, &columns, &mut cache[stale].1);
+                resize_row(photo.image.row(wanted), &columns, &mut cache[stale].1);
             }
         }
         let row = |index| if cache[0].0 == index { &cache[0].1 } else { &cache[1].1 };

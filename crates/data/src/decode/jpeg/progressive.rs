@@ -1,0 +1,264 @@
+//! Progressive images: scans that each bring a band of coefficients, or one more bit of them (ITU-T T.81, annex G, as
+//! libjpeg's `jdphuff.c` reads it).
+
+use std::ops::Range;
+
+use fearless_simd::Simd;
+
+use super::header::{Component, Header, Scan};
+use super::huffman::Bits;
+use super::scan::{Plane, Restarts, Track, ZIGZAG};
+use crate::Rect;
+
+/// Encoders write about ten scans; each one costs a pass over all coefficients.
+pub(super) const MAX_SCANS: usize = 64;
+
+/// The coefficients of one component.
+struct Coefficients {
+    /// `[row][column]`, of whole MCUs.
+    blocks: Vec<[i16; 64]>,
+    /// Blocks in a row, and those of them that hold samples; rows likewise.
+    stride: usize,
+    across: usize,
+    down: usize,
+    /// The lowest bit that has come of each coefficient, in zigzag order.
+    known: [Option<u32>; 64],
+}
+
+impl Coefficients {
+    fn new(component: &Component, header: &Header) -> Self {
+        let mcu = header.mcu();
+        let mcus = (header.width.div_ceil(8 * mcu.0), header.height.div_ceil(8 * mcu.1));
+        let blocks = |side: usize, ratio: usize| side.div_ceil(ratio).div_ceil(8);
+        let stride = mcus.0 * component.across;
+        Self {
+            blocks: vec![[0; 64]; stride * mcus.1 * component.down],
+            stride,
+            across: blocks(header.width, mcu.0 / component.across),
+            down: blocks(header.height, mcu.1 / component.down),
+            known: [None; 64],
+        }
+    }
+}
+
+/// The samples of each component that the part of the image needs. `None` where anything is out of order, or where bits of
+/// coefficients never come.
+#[inline(always)]
+pub(super) fn read<S: Simd>(simd: S, mut header: Header, first: Scan, bytes: &[u8], part: Rect) -> Option<Vec<Plane>> {
+    let components = header.components.iter();
+    let mut all: Vec<Coefficients> = components
+        .map(|component| Coefficients::new(component, &header))
+        .collect();
+    let mut scan = first;
+    for _ in 0..MAX_SCANS {
+        let end = read_scan(&header, &scan, bytes, &mut all)?;
+        if bytes[end..].starts_with(&[0xff, 0xd9]) {
+            let complete = |coefficients: &Coefficients| coefficients.known.iter().all(|bit| *bit == Some(0));
+            if !all.iter().all(complete) {
+                return None;
+            }
+            let pairs = header.components.iter().zip(&all);
+            return pairs
+                .map(|(component, coefficients)| {
+                    let mut track = Track::new(component, &header, part)?;
+                    for row in track.rows.clone() {
+                        for column in track.columns.clone() {
+                            let block = &coefficients.blocks[row * coefficients.stride + column];
+                            track.put_coefficients(simd, block, (column, row));
+                        }
+                    }
+                    Some(track.plane)
+                })
+                .collect();
+        }
+        scan = header.next_scan(bytes, end)?;
+    }
+    None
+}
+
+/// Reads one scan; returns where the marker behind it begins.
+fn read_scan(header: &Header, scan: &Scan, bytes: &[u8], all: &mut [Coefficients]) -> Option<usize> {
+    let &Scan {
+        ref components,
+        band: (first, last),
+        bits: (before, low),
+        start,
+    } = scan;
+    let dc = first == 0;
+    let lawful = first <= last && last < 64 && low < 14 && (!dc || last == 0) && (dc || components.len() == 1);
+    if !lawful || components.is_empty() {
+        return None;
+    }
+    for &which in components {
+        for known in &mut all[which].known[first..=last] {
+            // Either nothing has come before, or all but this bit.
+            let expected = (before != 0).then_some(before);
+            if *known != expected || (before != 0 && before != low + 1) {
+                return None;
+            }
+            *known = Some(low);
+        }
+    }
+    let mut reader = Reader {
+        bits: Bits::new(bytes, start),
+        restarts: Restarts::new(header.restart_interval),
+        refine: before != 0,
+        low,
+        band: first..last + 1,
+        run: 0,
+        dc: [0; 3],
+    };
+    if let &[which] = components.as_slice() {
+        let Coefficients {
+            stride, across, down, ..
+        } = all[which];
+        for row in 0..down {
+            for column in 0..across {
+                reader.restart(bytes)?;
+                reader.block(header, which, &mut all[which].blocks[row * stride + column])?;
+            }
+            if reader.bits.overrun() {
+                return None;
+            }
+        }
+    } else {
+        let mcu = header.mcu();
+        let (across, down) = (header.width.div_ceil(8 * mcu.0), header.height.div_ceil(8 * mcu.1));
+        for y in 0..down {
+            for x in 0..across {
+                reader.restart(bytes)?;
+                for &which in components {
+                    let Component { across, down, .. } = header.components[which];
+                    for row in y * down..(y + 1) * down {
+                        for column in x * across..(x + 1) * across {
+                            let Coefficients { blocks, stride, .. } = &mut all[which];
+                            reader.block(header, which, &mut blocks[row * *stride + column])?;
+                        }
+                    }
+                }
+            }
+            if reader.bits.overrun() {
+                return None;
+            }
+        }
+    }
+    reader.bits.finish()
+}
+
+/// What a scan carries from block to block.
+struct Reader<'a> {
+    bits: Bits<'a>,
+    restarts: Restarts,
+    /// Whether the coefficients have come before, but for this bit.
+    refine: bool,
+    low: u32,
+    band: Range<usize>,
+    /// Blocks in a row, from this one on, to whose bands nothing is added.
+    run: u32,
+    /// DC of the block before, for each component.
+    dc: [i32; 3],
+}
+
+impl Reader<'_> {
+    fn restart(&mut self, bytes: &[u8]) -> Option<()> {
+        if self.restarts.due(bytes, &mut self.bits)? {
+            (self.run, self.dc) = (0, [0; 3]);
+        }
+        Some(())
+    }
+
+    fn block(&mut self, header: &Header, which: usize, block: &mut [i16; 64]) -> Option<()> {
+        let component = &header.components[which];
+        match (self.band.start, self.refine) {
+            (0, false) => {
+                let difference = header.dc[component.dc].as_ref()?.read(&mut self.bits)?;
+                self.dc[which] = self.dc[which].wrapping_add(difference);
+                block[0] = (self.dc[which] << self.low) as i16;
+                Some(())
+            }
+            (0, true) => {
+                block[0] |= (self.bits.take(1) << self.low) as i16;
+                Some(())
+            }
+            (_, false) => self.first_bits(header, component, block),
+            (_, true) => self.next_bit(header, component, block),
+        }
+    }
+
+    /// The length of the run that a symbol without a value begins.
+    fn run(&mut self, exponent: u32) -> u32 {
+        (1 << exponent) + self.bits.take(exponent)
+    }
+
+    fn first_bits(&mut self, header: &Header, component: &Component, block: &mut [i16; 64]) -> Option<()> {
+        if self.run > 0 {
+            self.run -= 1;
+            return Some(());
+        }
+        let codes = &header.ac[component.ac].as_ref()?.codes;
+        let mut place = self.band.start;
+        while place < self.band.end {
+            let symbol = codes.read(&mut self.bits)?;
+            match (u32::from(symbol >> 4), u32::from(symbol & 15)) {
+                (15, 0) => place += 16,
+                (exponent, 0) => {
+                    self.run = self.run(exponent) - 1;
+                    return Some(());
+                }
+                (zeros, size) => {
+                    place += zeros as usize;
+                    let value = self.bits.value(size);
+                    block[usize::from(*ZIGZAG.get(place)?)] = (value << self.low) as i16;
+                    place += 1;
+                }
+            }
+        }
+        (place <= 64).then_some(())
+    }
+
+    fn next_bit(&mut self, header: &Header, component: &Component, block: &mut [i16; 64]) -> Option<()> {
+        let codes = &header.ac[component.ac].as_ref()?.codes;
+        let one = 1i16 << self.low;
+        let mut place = self.band.start;
+        while self.run == 0 && place < self.band.end {
+            let symbol = codes.read(&mut self.bits)?;
+            let (zeros, value) = match (u32::from(symbol >> 4), symbol & 15) {
+                (15, 0) => (15, 0),
+                (exponent, 0) => {
+                    self.run = self.run(exponent);
+                    break;
+                }
+                (zeros, 1) => (zeros, if self.bits.take(1) == 1 { one } else { -one }),
+                _ => return None,
+            };
+            place = self.refine_until(place, zeros, one, block);
+            if value != 0 {
+                block[usize::from(*ZIGZAG.get(place)?)] = value;
+            }
+            place += 1;
+        }
+        if self.run > 0 {
+            self.refine_until(place, u32::MAX, one, block);
+            self.run -= 1;
+        }
+        Some(())
+    }
+
+    /// Gives each coefficient that is not zero its next bit, up to the zero after `zeros` others or the end of the band;
+    /// returns that place.
+    fn refine_until(&mut self, mut place: usize, mut zeros: u32, one: i16, block: &mut [i16; 64]) -> usize {
+        while place < self.band.end {
+            let value = &mut block[usize::from(ZIGZAG[place & 63]) & 63];
+            if *value == 0 {
+                if zeros == 0 {
+                    break;
+                }
+                zeros -= 1;
+            } else if self.bits.take(1) == 1 && *value & one == 0 {
+                *value = value.wrapping_add(if *value > 0 { one } else { -one });
+            }
+            place += 1;
+        }
+        place
+    }
+}
