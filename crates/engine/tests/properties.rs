@@ -159,8 +159,26 @@ fn an_image_is_predicted_the_same_in_any_batch() {
     }
 }
 
-/// bfloat16 has 8 bits: the loss is float32's to about that, and so are the gradients of the last layers. Further down batch
-/// norm amplifies every rounding; there docs/accuracy.md compares with PyTorch's bfloat16.
+/// Fewer images than planned are cut into other chunks, more of them in places.
+#[test]
+fn a_batch_may_be_smaller_than_planned() {
+    let network = build("mnasnet-b1", 0.1);
+    let weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 2);
+    let pixels = pixels(32, 224);
+    for precision in [Precision::F32, Precision::Bf16] {
+        let mut predictor = Predictor::new(&network, &weights, 32, 224, precision).unwrap();
+        let all = Pixels::U8(&pixels, NORMALISE);
+        let together = predictor.logits(all, 32).unwrap().to_vec();
+        for count in [1, 2, 3, 5, 8, 9, 15, 16, 17, 31] {
+            let some = Pixels::U8(&pixels[..count * 224 * 224 * 3], NORMALISE);
+            let logits = predictor.logits(some, count).unwrap();
+            assert_eq!(logits, &together[..count * 10], "{count} images, {precision:?}");
+        }
+    }
+}
+
+/// bfloat16 has 8 bits: the loss is float32's to about that, and so is the classifier's gradient. Further down batch norm
+/// amplifies every rounding; docs/accuracy.md compares those gradients with PyTorch's bfloat16.
 #[test]
 fn bfloat16_is_float32_to_its_rounding() {
     for (variant, width) in [("mnasnet-b1", 1.0), ("mnasnet-a1", 0.75), ("mnasnet-mindspore", 0.5)] {
@@ -170,15 +188,15 @@ fn bfloat16_is_float32_to_its_rounding() {
         let loss = (exact.report.loss - half.report.loss).abs();
         assert!(loss < 0.02 * exact.report.loss, "{variant}: loss off by {loss}");
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
-        let last = ["classifier.weight", "classifier.bias", "conv_head.weight", "bn2.weight", "bn2.bias"];
+        let last = ["classifier.weight", "classifier.bias"];
         let mut checked = 0;
-        for tensor in network.parameters.iter().filter(|tensor| last.contains(&tensor.name.as_str())) {
+        for tensor in (network.parameters.iter()).filter(|tensor| last.contains(&tensor.name.as_str())) {
             let (a, b) = (&exact.gradients[tensor.range()], &half.gradients[tensor.range()]);
             let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
             assert!(cosine > 0.97, "{variant} {}: cosine {cosine}", tensor.name);
             checked += 1;
         }
-        assert!(checked > 2, "{variant}: {checked}");
+        assert_eq!(checked, 2, "{variant}");
     }
 }
 

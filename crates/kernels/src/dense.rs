@@ -99,7 +99,8 @@ impl Dense {
         let rows = self.rows_out(images);
         let row = padded(self.c_in.max(self.c_out));
         let forward = Needs {
-            partials: rows.div_ceil(chunk_rows(rows)) * 3 * padded(self.c_out),
+            // Fewer rows than planned may be cut into more chunks.
+            partials: rows.div_ceil(CHUNK_UNIT).min(CHUNKS) * 3 * padded(self.c_out),
             scratch: TILE_STRIDE * padded(self.depth()) + row,
         };
         if !training {

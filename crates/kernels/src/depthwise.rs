@@ -69,10 +69,14 @@ impl Depthwise {
         self.kernel * self.kernel * padded(self.channels)
     }
 
-    /// Memory for [`forward`], and for [`backward`] if `training`.
+    /// Memory for [`forward`] of up to `images` images, and for [`backward`] if `training`.
     pub fn needs(&self, images: usize, training: bool) -> Needs {
         let channels = padded(self.channels);
-        let bands = |height: usize| images * (height / band(images, height));
+        // Fewer images than planned may be cut into more bands.
+        let bands = |height: usize| {
+            let chunks = |images| images * (height / band(images, height));
+            (1..=images).map(chunks).max().unwrap_or(0)
+        };
         let (row_in, row_out) = (self.ring_row(self.width), self.ring_row(self.width_out()));
         let forward = Needs {
             partials: bands(self.height_out()) * 3 * channels,
@@ -82,7 +86,8 @@ impl Depthwise {
             return forward;
         }
         forward.max(Needs {
-            partials: bands(self.height) / together(images) * (2 * channels + self.packed_len()),
+            partials: images * (self.height / band(images, self.height)) / together(images)
+                * (2 * channels + self.packed_len()),
             scratch: self.line_len() + self.kernel * (row_in + row_out),
         })
     }

@@ -103,7 +103,12 @@ impl Run<'_> {
             other => {
                 // There is never memory for two plans.
                 drop(other);
-                Trainer::new(&self.network, config.batch_size, resolution, wiring::precision(config.precision)?)?
+                Trainer::new(
+                    &self.network,
+                    config.batch_size,
+                    resolution,
+                    wiring::precision(config.precision)?,
+                )?
             }
         };
         let done = self.steps(&mut trainer, &mut loader, stop)?;

@@ -78,7 +78,8 @@ fn interrupted_and_resumed(precision: &str) {
     let augmented =
         "--policy randaugment --color_jitter 0.4 --hue_jitter 0.1 --random_erasing 0.5 --mixup 0.2 --cutmix 1";
     let growing = "--progressive_from 16 --progressive_stages 2";
-    let settings = format!("{TINY} --precision {precision} --epoch_size 12 --ema true --dropout 0.3 {augmented} {growing}");
+    let settings =
+        format!("{TINY} --precision {precision} --epoch_size 12 --ema true --dropout 0.3 {augmented} {growing}");
     place.done(&format!("train {settings} --out whole"));
 
     let mut child = spawn(&place, &format!("train {settings} --out broken"));

@@ -94,7 +94,8 @@ pub(super) fn needs(conv: &Dense, images: usize, training: bool) -> Needs {
     let layout = Layout::new(conv);
     let (rows, rows_in) = (conv.rows_out(images), conv.rows_in(images));
     let chunks = |rows: usize| rows.div_ceil(chunk_rows(rows));
-    let forward = chunks(rows) * 3 * padded(conv.c_out);
+    // Fewer rows than planned may be cut into more chunks.
+    let forward = rows.div_ceil(DEPTH).min(CHUNKS) * 3 * padded(conv.c_out);
     let weights = rows.div_ceil(layout.weight_chunk_rows(rows));
     let sums = 2 * padded(conv.c_in);
     let backward = weights * (layout.weight_partial() + sums) + chunks(rows_in) * sums;
