@@ -1,7 +1,8 @@
 //! The stages of a training step, and what each has to do at least: for whoever times them.
 
+use crate::Precision;
 use crate::plan::{Plan, Value};
-use mnasnet_model::{Network, Op, Summary, ValueId};
+use mnasnet_model::{ConvKind, Network, Op, Summary, ValueId};
 
 /// A part of a training step; an observer is told when one is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Work {
     pub multiply_adds: u64,
     /// Bytes of activations, gradients and weights that it reads and writes.
     pub bytes: u64,
+    /// Whether its products are a matrix unit's where there is one.
+    pub on_tiles: bool,
 }
 
 /// All stages of a step with their work, in order.
@@ -31,6 +34,13 @@ pub(crate) fn stages(network: &Network, plan: &Plan) -> Vec<(Stage, Work)> {
     let products: Vec<u64> = Summary::new(network, plan.resolution)
         .map(|summary| summary.layers.iter().map(|row| row.multiply_adds).collect())
         .unwrap_or_else(|_| vec![0; nodes]);
+    let on_tiles = |stage| match stage {
+        Stage::Forward(i) | Stage::Backward(i) => {
+            let dense = matches!(&network.nodes[i].op, Op::Conv(conv) if conv.kind == ConvKind::Dense);
+            dense && plan.precision == Precision::Bf16
+        }
+        Stage::Pack | Stage::Loss => false,
+    };
     let work = |stage| Work {
         multiply_adds: match stage {
             Stage::Forward(i) => products[i] * plan.batch as u64,
@@ -39,6 +49,7 @@ pub(crate) fn stages(network: &Network, plan: &Plan) -> Vec<(Stage, Work)> {
             Stage::Pack | Stage::Loss => 0,
         },
         bytes: bytes(network, plan, stage),
+        on_tiles: on_tiles(stage),
     };
     std::iter::once(Stage::Pack)
         .chain((0..nodes).map(Stage::Forward))

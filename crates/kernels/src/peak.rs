@@ -3,8 +3,9 @@
 //! Both use every thread of the current rayon pool and take the best of several runs, as other programs only slow a run down.
 
 use crate::Isa;
-use crate::isa::Kernel;
+use crate::isa::{Kernel, TileKernel};
 use crate::simd::Vector;
+use crate::tiles::{DEPTH, SIDE, Tiles};
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::time::Instant;
@@ -27,6 +28,36 @@ pub fn multiply_adds_per_second(isa: Isa) -> f64 {
     // SAFETY: the kernel has no pointers.
     let seconds = best_seconds(|| drop(rayon::broadcast(|_| unsafe { isa.run(Chains(ROUNDS)) })));
     (ROUNDS * CHAINS * isa.lanes() * rayon::current_num_threads()) as f64 / seconds
+}
+
+/// Multiply-adds of bfloat16 a second that never leave the tiles, where there is a matrix unit.
+pub fn tile_multiply_adds_per_second(isa: Isa) -> Option<f64> {
+    const ROUNDS: usize = 1 << 16;
+    /// Products of a round: into four sums, as in the sweeps.
+    const PRODUCTS: usize = 4;
+    struct Products;
+    impl TileKernel for Products {
+        #[inline(always)]
+        unsafe fn run<T: Tiles>(self, tiles: &mut T) {
+            // SAFETY: tiles of zeros, no memory.
+            unsafe {
+                tiles.zero::<4>();
+                tiles.zero::<5>();
+                for _ in 0..ROUNDS {
+                    tiles.multiply::<0, 4, 5>();
+                    tiles.multiply::<1, 4, 5>();
+                    tiles.multiply::<2, 4, 5>();
+                    tiles.multiply::<3, 4, 5>();
+                }
+            }
+        }
+    }
+    if !isa.has_tiles() || isa.is_stand_in() {
+        return None;
+    }
+    // SAFETY: the unit is there; the kernel has no pointers.
+    let seconds = best_seconds(|| drop(rayon::broadcast(|_| unsafe { isa.run_on_tiles(Products) })));
+    Some((ROUNDS * PRODUCTS * SIDE * SIDE * DEPTH * rayon::current_num_threads()) as f64 / seconds)
 }
 
 /// Sums that grow independently: two pipes times a latency of four or five cycles, and registers to spare.

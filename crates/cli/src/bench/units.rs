@@ -88,22 +88,27 @@ impl Clock {
 pub struct Rates {
     /// Multiply-adds in registers, two operations each.
     pub gflop_per_s: f64,
+    /// The same of a matrix unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tile_gflop_per_s: Option<f64>,
     /// Copies beyond the caches, bytes read and written.
     pub gb_per_s: f64,
 }
 
 impl Rates {
-    /// Measures both, on the current thread pool.
+    /// Measures them, on the current thread pool.
     pub fn measure(isa: Isa) -> Self {
         Self {
             gflop_per_s: 2e-9 * peak::multiply_adds_per_second(isa),
+            tile_gflop_per_s: peak::tile_multiply_adds_per_second(isa).map(|rate| 2e-9 * rate),
             gb_per_s: 1e-9 * peak::copied_bytes_per_second(),
         }
     }
 
     /// The least milliseconds for some work: arithmetic or memory, whichever takes longer.
     fn floor_ms(self, work: Work) -> f64 {
-        let arithmetic = 2e-6 * work.multiply_adds as f64 / self.gflop_per_s;
+        let tiles = self.tile_gflop_per_s.filter(|_| work.on_tiles);
+        let arithmetic = 2e-6 * work.multiply_adds as f64 / tiles.unwrap_or(self.gflop_per_s);
         arithmetic.max(1e-6 * work.bytes as f64 / self.gb_per_s)
     }
 }
@@ -226,12 +231,17 @@ impl Units {
             text.truncate(text.trim_end().len());
             text.push('\n');
         }
-        let Rates { gflop_per_s, gb_per_s } = self.rates;
+        let Rates {
+            gflop_per_s,
+            tile_gflop_per_s,
+            gb_per_s,
+        } = self.rates;
+        let tiles = tile_gflop_per_s.map_or(String::new(), |rate| format!(" (tiles: {rate:.0})"));
         let _ = write!(
             text,
             "packing {:.3} ms, loss {:.3} ms, update and the rest {:.3} ms\n\
-             total: {:.2} ms, floor {:.2} ms ({:.0} %): each sweep's multiply-adds at {gflop_per_s:.0} GFLOP/s or its bytes at \
-             {gb_per_s:.1} GB/s,\nboth measured just now, whichever takes longer",
+             total: {:.2} ms, floor {:.2} ms ({:.0} %): each sweep's multiply-adds at {gflop_per_s:.0}{tiles} GFLOP/s or its bytes at \
+             {gb_per_s:.1} GB/s,\nmeasured just now, whichever takes longer",
             self.packing_ms,
             self.loss_ms,
             self.update_ms,

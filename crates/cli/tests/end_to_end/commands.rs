@@ -174,7 +174,7 @@ fn bench_reports_speed_and_memory() {
 #[test]
 fn bench_sets_each_unit_beside_its_floor() {
     let place = Place::new(&[]);
-    let small = "bench train --model mnasnet-a1 --width 0.35 --resolution 32 --batch 2 --threads 1 --steps 3 --units";
+    let small = "bench train --model mnasnet-a1 --width 0.35 --resolution 32 --batch 2 --threads 1 --steps 3 --units --precision f32";
     let report = place.json(&format!("{small} --json"));
     let number = |value: &serde_json::Value| value.as_f64().unwrap();
     let units = report["units"].as_array().unwrap();
