@@ -182,6 +182,13 @@ impl Resolver {
                 ),
             );
         }
+        // Below it nearly every share is 0 or 1 anyway, and the sampler needs ever more draws.
+        const LEAST_MIXING: f64 = 0.01;
+        for (key, value) in [("mixup", config.mixup), ("cutmix", config.cutmix)] {
+            if value > 0.0 && value < LEAST_MIXING {
+                return refuse(key, format!("must be 0 or at least {LEAST_MIXING}, not {value}"));
+            }
+        }
         if config.loss_scale.log2().fract() != 0.0 {
             return refuse(
                 "loss_scale",

@@ -41,6 +41,7 @@ fn command_line_and_settings() {
             "train --warmup_epochs 200",
             "`warmup_epochs` is 200, longer than the run of ",
         ),
+        ("train --mixup 1e-30", "`mixup` must be 0 or at least 0.01, not "),
         ("info --width 0", "width multiplier 0 is out of range"),
         ("info --model resnet", "unknown model"),
         (
