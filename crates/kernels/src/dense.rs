@@ -5,11 +5,11 @@
 
 mod backward;
 mod forward;
-mod gather;
+pub(crate) mod gather;
 mod pack;
-mod product;
+pub(crate) mod product;
 pub mod reference;
-mod tiled;
+pub(crate) mod tiled;
 
 pub use backward::{backward, input_gradient, weight_gradient};
 pub use forward::forward;
@@ -53,10 +53,10 @@ pub enum Input<'a, E = f32> {
 }
 
 /// Rows of a tile: a multiple of every register tile's height, small enough that tiles stay near.
-const TILE_ROWS: usize = 96;
+pub(crate) const TILE_ROWS: usize = 96;
 /// Rows from one block of a tile to the next: an odd number of cache lines, or the blocks of a row, which are written one
 /// after the other, would compete for a few sets of the first-level cache.
-const TILE_STRIDE: usize = TILE_ROWS + 2;
+pub(crate) const TILE_STRIDE: usize = TILE_ROWS + 2;
 /// Rows that chunks are a multiple of.
 const CHUNK_UNIT: usize = 24;
 /// Chunks that a sweep is cut into, if there are rows enough.
@@ -134,6 +134,6 @@ fn chunk_rows(rows: usize) -> usize {
 }
 
 /// Whether values of type `E` go through the matrix unit.
-fn on_tiles<E: Element>(isa: Isa) -> bool {
+pub(crate) fn on_tiles<E: Element>(isa: Isa) -> bool {
     E::IS_HALF && isa.has_tiles()
 }

@@ -19,7 +19,10 @@ pub use forward::forward;
 
 use crate::simd::{MAX_LANES, Vector};
 use crate::{Needs, padded};
-use ring::{Image, OVERHANG, row_pixels};
+pub(crate) use enter::Pixels;
+pub(crate) use ring::row_pixels;
+use ring::{Image, OVERHANG};
+pub(crate) use taps::{Line, Lines, outputs};
 
 /// Geometry of a depthwise convolution. Padding is `kernel / 2` zeros on each side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +119,7 @@ impl Depthwise {
     }
 
     /// Values of a row of one vector's results, of the output or of the input.
-    fn line_len(&self) -> usize {
+    pub(crate) fn line_len(&self) -> usize {
         (self.width.next_multiple_of(self.stride) + OVERHANG * self.stride) * MAX_LANES
     }
 
@@ -125,7 +128,7 @@ impl Depthwise {
         (channel / MAX_LANES * self.kernel * self.kernel + tap) * MAX_LANES + channel % MAX_LANES
     }
 
-    fn check(&self) {
+    pub(crate) fn check(&self) {
         assert!(self.kernel % 2 == 1 && self.kernel <= MAX_KERNEL && self.stride > 0);
         assert!(self.height > 0 && self.width > 0 && self.channels > 0);
     }
@@ -143,7 +146,7 @@ pub fn pack(conv: &Depthwise, weight: &[f32], packed: &mut [f32]) {
 }
 
 /// The taps of a vector of channels among packed ones; they lie `MAX_LANES` apart.
-fn block_of<V: Vector>(conv: &Depthwise, packed: *const f32, block: usize) -> *const f32 {
+pub(crate) fn block_of<V: Vector>(conv: &Depthwise, packed: *const f32, block: usize) -> *const f32 {
     packed.wrapping_add(conv.packed_at(block * V::LANES, 0))
 }
 

@@ -19,6 +19,7 @@ pub mod dense;
 pub mod depthwise;
 mod element;
 mod epilogue;
+pub mod inference;
 mod isa;
 mod memory;
 pub mod peak;

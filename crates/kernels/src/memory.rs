@@ -36,12 +36,12 @@ impl Memory {
 
     /// As values.
     pub fn values<E: Element>(&self) -> &[E] {
-        bytemuck::cast_slice(self)
+        self.0.as_deref().map_or(&[], bytemuck::cast_slice)
     }
 
     /// As values, to write.
     pub fn values_mut<E: Element>(&mut self) -> &mut [E] {
-        bytemuck::cast_slice_mut(self)
+        self.0.as_deref_mut().map_or(&mut [], bytemuck::cast_slice_mut)
     }
 }
 

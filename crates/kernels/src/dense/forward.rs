@@ -11,7 +11,7 @@ use crate::{Element, Isa, Moments, Workspace, padded};
 use rayon::prelude::*;
 
 impl<E: Element> Input<'_, E> {
-    pub(super) fn check(&self, conv: &Dense, images: usize) {
+    pub(crate) fn check(&self, conv: &Dense, images: usize) {
         match self {
             Self::Values(source) => {
                 source.check(images, conv.rows_in(images), conv.c_in);

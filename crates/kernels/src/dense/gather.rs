@@ -10,7 +10,7 @@ use crate::tile::{Place, Rows};
 /// # Safety
 /// The rows exist, and the tile has room for the padded channels.
 #[inline(always)]
-pub(super) unsafe fn plain<V: Vector>(
+pub(crate) unsafe fn plain<V: Vector>(
     from: &impl Rows,
     pixels: usize,
     channels: usize,
@@ -38,7 +38,7 @@ pub(super) unsafe fn plain<V: Vector>(
 
 /// Which pixels the taps of an output pixel read.
 #[derive(Clone, Copy)]
-pub(super) struct Window {
+pub(crate) struct Window {
     /// Side of the kernel.
     pub kernel: usize,
     /// Output height and width: what the tile's rows run over.
@@ -55,7 +55,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) fn forward(conv: &Dense) -> Self {
+    pub(crate) fn forward(conv: &Dense) -> Self {
         Self {
             kernel: conv.kernel,
             to: (conv.height_out(), conv.width_out()),
@@ -66,7 +66,7 @@ impl Window {
         }
     }
 
-    pub(super) fn transposed(conv: &Dense) -> Self {
+    pub(crate) fn transposed(conv: &Dense) -> Self {
         Self {
             kernel: conv.kernel,
             to: (conv.height, conv.width),
@@ -89,7 +89,7 @@ impl Window {
 
     /// Calls `visit(tile row, tap, source row or none, image)` for `count` rows from `first`.
     #[inline(always)]
-    pub(super) fn visit(&self, first: usize, count: usize, mut visit: impl FnMut(usize, usize, Option<usize>, usize)) {
+    pub(crate) fn visit(&self, first: usize, count: usize, mut visit: impl FnMut(usize, usize, Option<usize>, usize)) {
         let pixels = self.to.0 * self.to.1;
         for r in 0..count {
             let (image, pixel) = ((first + r) / pixels, (first + r) % pixels);
@@ -118,7 +118,7 @@ fn position(row: usize, column: usize, tile_rows: usize, lanes: usize) -> usize 
 /// # Safety
 /// As [`plain`]; `row` has room for the padded channels.
 #[inline(always)]
-pub(super) unsafe fn windowed<V: Vector>(
+pub(crate) unsafe fn windowed<V: Vector>(
     from: &impl Rows,
     window: &Window,
     first: usize,
@@ -238,7 +238,7 @@ unsafe fn bytes<V: Vector>(
 /// # Safety
 /// As [`plain`].
 #[inline(always)]
-pub(super) unsafe fn input<V: Vector, E: Element>(
+pub(crate) unsafe fn input<V: Vector, E: Element>(
     conv: &Dense,
     input: &Input<E>,
     first: usize,

@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 
 /// A blocked matrix: vector `b` of row `r` stands at `data + (b * rows + r) * LANES`.
 #[derive(Clone, Copy)]
-pub(super) struct Blocked {
+pub(crate) struct Blocked {
     pub data: *const f32,
     pub rows: usize,
 }
@@ -57,7 +57,7 @@ unsafe fn rank_one<V: Vector, const M: usize, const N: usize>(
 }
 
 /// How often [`multiply`] fetches ahead, at least.
-pub(super) fn multiply_calls<V: Vector>(rows: usize, depth: usize, columns: usize) -> usize {
+pub(crate) fn multiply_calls<V: Vector>(rows: usize, depth: usize, columns: usize) -> usize {
     let widest = if V::REGISTERS >= 32 { (24, 3) } else { (12, 2) };
     rows.div_ceil(widest.0) * columns.div_ceil(V::LANES).div_ceil(widest.1) * depth.div_ceil(MAX_RUN)
 }
@@ -70,7 +70,7 @@ pub(super) fn multiply_calls<V: Vector>(rows: usize, depth: usize, columns: usiz
 /// A holds `rows` rounded up so, B `depth` rows, and the epilogue accepts rows `first_row ..` and the columns.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-pub(super) unsafe fn multiply<V: Vector, E: Epilogue>(
+pub(crate) unsafe fn multiply<V: Vector, E: Epilogue>(
     a: Blocked,
     rows: usize,
     depth: usize,
@@ -178,7 +178,7 @@ unsafe fn panel<V: Vector, E: Epilogue, const M: usize, const N: usize>(
 /// A and B hold `rows` rows; A's blocks and C's rows exist up to the columns padded to [`crate::simd::MAX_LANES`].
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-pub(super) unsafe fn accumulate_transposed<V: Vector>(
+pub(crate) unsafe fn accumulate_transposed<V: Vector>(
     a: Blocked,
     a_columns: usize,
     b: Blocked,

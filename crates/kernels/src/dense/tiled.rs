@@ -6,21 +6,22 @@
 
 mod backward;
 mod forward;
-mod gather;
+pub(crate) mod gather;
 mod pack;
-mod product;
+pub(crate) mod product;
 mod stem;
 
 pub(super) use backward::{backward, input_gradient, weight_gradient};
 pub(super) use forward::forward;
 pub(super) use pack::{pack, pack_transposed, packed_bytes};
+pub(crate) use stem::lines_len;
 
 use super::Dense;
 use crate::tiles::{DEPTH, SIDE};
 use crate::{Needs, padded};
 
 /// Rows of a panel: tiles of weight gradients are read and written once for so many rows.
-const PANEL_ROWS: usize = 128;
+pub(crate) const PANEL_ROWS: usize = 128;
 /// bfloat16 values of a tile.
 const TILE: usize = SIDE * DEPTH;
 /// Float32 values of a tile of sums.

@@ -4,7 +4,7 @@ use crate::simd::Vector;
 use crate::{Element, Gradient, Source};
 
 /// Something whose pixels are maps of stored values: [`Source`] and [`Gradient`].
-pub(super) trait Pixels {
+pub(crate) trait Pixels {
     /// Writes the channels `channel ..` of `width` pixels as vectors, one behind the other; the first pixel's values stand at
     /// `first`, the next ones' `channels` further. Lanes past the last channel hold rubbish (the map of a zero).
     ///

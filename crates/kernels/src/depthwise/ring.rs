@@ -110,6 +110,6 @@ impl<'a, P: Pixels> Ring<'a, P> {
 }
 
 /// Pixels of a padded row.
-pub(super) fn row_pixels(width: usize, kernel: usize, stride: usize) -> usize {
+pub(crate) fn row_pixels(width: usize, kernel: usize, stride: usize) -> usize {
     width + 2 * (kernel / 2) + OVERHANG * stride
 }

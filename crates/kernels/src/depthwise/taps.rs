@@ -25,7 +25,7 @@ macro_rules! unroll {
 
 /// A row of pixels with the row of taps that it meets.
 #[derive(Clone, Copy)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// `[width][L]`, from the left padding on.
     pub pixels: *const f32,
     /// `[K][MAX_LANES]`.
@@ -33,14 +33,14 @@ pub(super) struct Line {
 }
 
 /// The lines of one row of results; there are fewer than K at an image's edges.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     list: [Line; MAX_KERNEL],
     len: usize,
 }
 
 impl Lines {
     /// None yet. A list is made once and filled again for each row: a copy of it would wait for all stores before it.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let none = Line {
             pixels: std::ptr::null(),
             weights: std::ptr::null(),
@@ -51,12 +51,12 @@ impl Lines {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.len = 0;
     }
 
     #[inline(always)]
-    pub(super) fn push(&mut self, line: Line) {
+    pub(crate) fn push(&mut self, line: Line) {
         self.list[self.len] = line;
         self.len += 1;
     }
@@ -104,7 +104,7 @@ const fn output_of<const S: usize, const M: usize>(p: usize, kx: usize) -> Optio
 /// # Safety
 /// The lines' pixels and weights exist, with the overhang; there is room for the results, with the overhang.
 #[inline(always)]
-pub(super) unsafe fn outputs<V: Vector>(
+pub(crate) unsafe fn outputs<V: Vector>(
     (kernel, stride): (usize, usize),
     lines: &[Line],
     width: usize,

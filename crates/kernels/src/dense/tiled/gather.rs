@@ -153,7 +153,7 @@ pub(super) unsafe fn clear(panel: *mut bf16, columns: usize, count: usize) {
 /// # Safety
 /// As [`windowed`].
 #[inline(always)]
-pub(super) unsafe fn input<T: Tiles, E: Element>(
+pub(crate) unsafe fn input<T: Tiles, E: Element>(
     conv: &Dense,
     input: &Input<E>,
     first: usize,

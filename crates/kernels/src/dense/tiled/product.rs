@@ -14,7 +14,7 @@ use half::bf16;
 /// epilogue accepts the rows and columns.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-pub(super) unsafe fn multiply<T: Tiles, E: Epilogue>(
+pub(crate) unsafe fn multiply<T: Tiles, E: Epilogue>(
     tiles: &mut T,
     panel: *const bf16,
     rows: usize,

@@ -17,7 +17,7 @@ pub(super) struct Bytes<'a> {
 }
 
 /// Float32 values that normalised lines take in the scratch.
-pub(super) fn lines_len(conv: &Dense) -> usize {
+pub(crate) fn lines_len(conv: &Dense) -> usize {
     if conv.c_in == 3 {
         conv.kernel * line_len(conv.width, conv.kernel) / 2
     } else {

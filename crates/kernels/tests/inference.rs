@@ -1,0 +1,315 @@
+//! Folded convolutions and whole blocks on every instruction set of this machine: against the reference, and an image alone
+//! against the same image among others.
+
+mod support;
+
+use mnasnet_kernels::dense::{self, Dense, Input};
+use mnasnet_kernels::depthwise::{self, Depthwise};
+use mnasnet_kernels::inference::block::{self, reference};
+use mnasnet_kernels::inference::{self, Block, Folded, Layers};
+use mnasnet_kernels::{Element, Isa, Workspace, bf16};
+use support::*;
+
+/// A layer's weight and padded bias.
+struct Layer {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    relu: bool,
+}
+
+impl Layer {
+    /// Weights of about the size that keeps results' size.
+    fn new(random: &mut Random, fan_in: usize, c_out: usize, relu: bool) -> Self {
+        let size = (3.0 / fan_in as f32).sqrt();
+        Self {
+            weight: random.values(fan_in * c_out).iter().map(|value| value * size).collect(),
+            bias: random.channels(c_out, 0.1),
+            relu,
+        }
+    }
+
+    fn folded<'a>(&'a self, packed: &'a [f32]) -> Folded<'a> {
+        Folded {
+            weights: packed,
+            bias: &self.bias,
+            relu: self.relu,
+        }
+    }
+}
+
+fn pointwise(c_in: usize, c_out: usize, height: usize, width: usize) -> Dense {
+    Dense {
+        kernel: 1,
+        stride: 1,
+        c_in,
+        c_out,
+        height,
+        width,
+    }
+}
+
+/// An inverted residual; no expansion if `c_in` is 0, no projection if `c_out` is.
+fn inverted(c_in: usize, middle: usize, c_out: usize, kernel: usize, stride: usize, size: (usize, usize)) -> Block {
+    let depthwise = Depthwise {
+        kernel,
+        stride,
+        channels: middle,
+        height: size.0,
+        width: size.1,
+    };
+    Block {
+        expand: (c_in > 0).then(|| pointwise(c_in, middle, size.0, size.1)),
+        depthwise,
+        project: (c_out > 0).then(|| pointwise(middle, c_out, depthwise.height_out(), depthwise.width_out())),
+    }
+}
+
+fn check<E: Element>(block: Block, images: usize) {
+    let (depthwise, random) = (block.depthwise, &mut Random::new(block.c_out() as u64));
+    let (rows_in, c_in) = match block.expand {
+        Some(expand) => (expand.rows_in(images), expand.c_in),
+        None => (depthwise.rows_in(images), depthwise.channels),
+    };
+    let input = Activation::<E>::new(random, rows_in, c_in, true);
+    let expand = block
+        .expand
+        .map(|conv| Layer::new(random, conv.depth(), conv.c_out, true));
+    let middle = Layer::new(random, depthwise.kernel * depthwise.kernel, depthwise.channels, true);
+    let project = block
+        .project
+        .map(|conv| Layer::new(random, conv.depth(), conv.c_out, false));
+    let len = depthwise.rows_out(images) * block.c_out();
+    let shortcut: Vec<E> = stored(&random.values(len));
+
+    let layers = [expand.as_ref(), Some(&middle), project.as_ref()].into_iter().flatten();
+    let channels = [
+        block.expand.map(|conv| conv.c_out),
+        Some(depthwise.channels),
+        block.project.map(|conv| conv.c_out),
+    ];
+    let layers: Vec<_> = layers
+        .zip(channels.into_iter().flatten())
+        .map(|(layer, channels)| (wide(&layer.weight), wide(&layer.bias[..channels]), layer.relu))
+        .collect();
+    let layers: Vec<_> = layers
+        .iter()
+        .map(|(weight, bias, relu)| (&weight[..], &bias[..], *relu))
+        .collect();
+    let mut expected = reference::forward(&block, images, &input.values(), &layers);
+    let shortcut = block.project.is_some().then_some(&shortcut[..]);
+    for (value, shortcut) in expected.iter_mut().zip(shortcut.unwrap_or(&[])) {
+        *value += f64::from(shortcut.to_f32());
+    }
+
+    for isa in Isa::available() {
+        let what = format!("{} {block:?} x {images}", isa.name());
+        let pack = |conv: Option<Dense>, layer: &Option<Layer>| {
+            conv.zip(layer.as_ref()).map(|(conv, layer)| {
+                let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
+                dense::pack::<E>(isa, &conv, &layer.weight, &mut packed);
+                packed
+            })
+        };
+        let (packed_expand, packed_project) = (pack(block.expand, &expand), pack(block.project, &project));
+        let mut packed_middle = vec![f32::NAN; depthwise.packed_len()];
+        depthwise::pack(&depthwise, &middle.weight, &mut packed_middle);
+        let layers = Layers {
+            expand: expand
+                .as_ref()
+                .zip(packed_expand.as_ref())
+                .map(|(layer, packed)| layer.folded(packed)),
+            depthwise: middle.folded(&packed_middle),
+            project: project
+                .as_ref()
+                .zip(packed_project.as_ref())
+                .map(|(layer, packed)| layer.folded(packed)),
+        };
+        let mut workspace = Workspace::new(block.needs(images), 2).unwrap();
+        let mut source = input.source();
+        let mut out = vec![E::from_f32(f32::NAN); len];
+        block::forward(
+            isa,
+            &mut workspace,
+            &block,
+            images,
+            Input::Values(source),
+            layers,
+            shortcut,
+            &mut out,
+        );
+        close(&what, &out, &expected, 2.0 * tolerance::<E>());
+
+        let (step_in, step_out) = (rows_in * c_in / images, len / images);
+        for image in [0, images - 1] {
+            source.raw = &input.raw[image * step_in..][..step_in];
+            let places = image * step_out..(image + 1) * step_out;
+            let mut alone = vec![E::from_f32(f32::NAN); step_out];
+            let shortcut = shortcut.map(|shortcut| &shortcut[places.clone()]);
+            block::forward(
+                isa,
+                &mut workspace,
+                &block,
+                1,
+                Input::Values(source),
+                layers,
+                shortcut,
+                &mut alone,
+            );
+            let same = loaded(&alone) == loaded(&out[places]);
+            assert!(same, "{what}: image {image} alone");
+        }
+    }
+}
+
+fn blocks<E: Element>() {
+    for images in [1, 2, 5, 9] {
+        for block in [
+            inverted(24, 72, 24, 3, 1, (14, 14)),
+            inverted(24, 72, 40, 5, 2, (28, 29)),
+            inverted(80, 480, 80, 5, 1, (14, 14)),
+            inverted(0, 32, 16, 3, 1, (9, 130)),
+            inverted(5, 17, 7, 3, 2, (7, 5)),
+            inverted(8, 40, 0, 5, 1, (7, 7)),
+            inverted(0, 33, 0, 7, 3, (8, 6)),
+            inverted(1, 1, 1, 3, 1, (1, 1)),
+        ] {
+            check::<E>(block, images);
+        }
+    }
+    for (images, block) in [
+        (1, inverted(16, 48, 24, 3, 2, (112, 112))),
+        (2, inverted(24, 72, 24, 3, 1, (56, 56))),
+        (8, inverted(192, 1152, 192, 5, 1, (7, 7))),
+        (17, inverted(16, 96, 24, 3, 1, (4, 4))),
+    ] {
+        check::<E>(block, images);
+    }
+}
+
+#[test]
+fn blocks_equal_the_reference() {
+    blocks::<f32>();
+}
+
+#[test]
+fn blocks_in_bfloat16_equal_the_reference() {
+    blocks::<bf16>();
+}
+
+fn dense_layers<E: Element>() {
+    for (conv, images) in [
+        (pointwise(320, 1280, 7, 7), 2),
+        (pointwise(17, 33, 5, 3), 1),
+        (pointwise(1280, 1000, 1, 1), 3),
+        (pointwise(24, 40, 14, 14), 5),
+        (
+            Dense {
+                kernel: 3,
+                stride: 2,
+                c_in: 5,
+                c_out: 19,
+                height: 9,
+                width: 8,
+            },
+            3,
+        ),
+    ] {
+        let random = &mut Random::new(conv.c_out as u64);
+        let input = Activation::<E>::new(random, conv.rows_in(images), conv.c_in, false).gated(random, conv.rows_in(1));
+        let layer = Layer::new(random, conv.depth(), conv.c_out, true);
+        let mut expected = dense::reference::forward(&conv, images, &input.values(), &wide(&layer.weight));
+        for row in expected.chunks_exact_mut(conv.c_out) {
+            row.iter_mut()
+                .zip(&layer.bias)
+                .for_each(|(value, &bias)| *value = (*value + f64::from(bias)).max(0.0));
+        }
+        for isa in Isa::available() {
+            let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
+            dense::pack::<E>(isa, &conv, &layer.weight, &mut packed);
+            let mut workspace = Workspace::new(inference::dense::needs(&conv), 2).unwrap();
+            let mut out = vec![E::from_f32(f32::NAN); expected.len()];
+            let values = Input::Values(input.source());
+            let folded = layer.folded(&packed);
+            inference::dense::forward(isa, &mut workspace, &conv, images, values, folded, None, &mut out);
+            close(&format!("{} {conv:?}", isa.name()), &out, &expected, tolerance::<E>());
+        }
+    }
+}
+
+#[test]
+fn folded_dense_layers_equal_the_reference() {
+    dense_layers::<f32>();
+    dense_layers::<bf16>();
+}
+
+#[test]
+fn a_stem_expands_from_bytes() {
+    stem::<f32>();
+    stem::<bf16>();
+}
+
+/// The stem inside a block makes what the stem alone makes.
+fn stem<E: Element>() {
+    let (images, random) = (3, &mut Random::new(5));
+    let stem = Dense {
+        kernel: 3,
+        stride: 2,
+        c_in: 3,
+        c_out: 32,
+        height: 30,
+        width: 45,
+    };
+    let mut block = inverted(0, 32, 16, 3, 1, (stem.height_out(), stem.width_out()));
+    block.expand = Some(stem);
+    let pixels: Vec<u8> = (0..stem.rows_in(images) * 3)
+        .map(|_| ((random.value() + 1.0) * 127.9) as u8)
+        .collect();
+    let (scale, shift) = ([0.02, 0.03, 0.01], [-2.0, -1.5, 0.3]);
+    let (layers, project) = (
+        [
+            Layer::new(random, stem.depth(), 32, true),
+            Layer::new(random, 9, 32, true),
+        ],
+        Layer::new(random, 32, 16, false),
+    );
+    let values: Vec<f64> = pixels
+        .iter()
+        .enumerate()
+        .map(|(i, &p)| f64::from(p) * f64::from(scale[i % 3]) + f64::from(shift[i % 3]))
+        .collect();
+    let all: Vec<_> = layers
+        .iter()
+        .chain([&project])
+        .zip([32, 32, 16])
+        .map(|(layer, channels)| (wide(&layer.weight), wide(&layer.bias[..channels]), layer.relu))
+        .collect();
+    let all: Vec<_> = all
+        .iter()
+        .map(|(weight, bias, relu)| (&weight[..], &bias[..], *relu))
+        .collect();
+    let expected = reference::forward(&block, images, &values, &all);
+    for isa in Isa::available() {
+        let pack = |conv: &Dense, layer: &Layer| {
+            let mut packed = vec![0.0; dense::packed_len(conv)];
+            dense::pack::<E>(isa, conv, &layer.weight, &mut packed);
+            packed
+        };
+        let packed = [pack(&stem, &layers[0]), pack(&block.project.unwrap(), &project)];
+        let mut middle = vec![0.0; block.depthwise.packed_len()];
+        depthwise::pack(&block.depthwise, &layers[1].weight, &mut middle);
+        let layers = Layers {
+            expand: Some(layers[0].folded(&packed[0])),
+            depthwise: layers[1].folded(&middle),
+            project: Some(project.folded(&packed[1])),
+        };
+        let mut workspace = Workspace::new(block.needs(images), 2).unwrap();
+        let mut out: Vec<E> = vec![E::default(); expected.len()];
+        let input = Input::Bytes {
+            pixels: &pixels,
+            scale,
+            shift,
+        };
+        block::forward(isa, &mut workspace, &block, images, input, layers, None, &mut out);
+        close(isa.name(), &out, &expected, 2.0 * tolerance::<E>());
+    }
+}
