@@ -9,7 +9,7 @@ use crate::state::{Pixels, State, tensor, tensor_mut};
 
 use bytemuck::{cast_slice, cast_slice_mut};
 use mnasnet_kernels::{Element, Moments, dense, depthwise, spatial};
-use mnasnet_model::{Op, Weights};
+use mnasnet_model::Op;
 
 /// What training adds to a forward sweep.
 pub(crate) struct Training<'a> {
@@ -21,40 +21,26 @@ pub(crate) struct Training<'a> {
     pub dropout_seed: u64,
 }
 
-/// Computes the logits of `images` images; they are left where the plan puts the last node's result. Weights are packed.
-/// Without `training`, the norms hold the running statistics' maps. `done` is told of each node.
+/// Computes the logits of `images` images; they are left where the plan puts the last node's result. Weights are
+/// packed. `done` is told of each node.
 pub(crate) fn forward<E: Element>(
     state: &mut State,
     parameters: &[f32],
     pixels: Pixels,
     images: usize,
-    mut training: Option<Training>,
+    training: Training,
     done: &mut impl FnMut(Stage),
 ) {
     for i in 0..state.network.nodes.len() {
-        convolve::<E>(
-            state,
-            i,
-            pixels,
-            images,
-            training.as_mut().map(|training| &mut training.moments[i]),
-        );
-        if let Some(training) = &mut training {
-            normalise(state, i, images, parameters, &training.moments[i], training.buffers);
-        }
-        combine::<E>(
-            state,
-            i,
-            parameters,
-            images,
-            training.as_ref().map(|training| training.dropout_seed),
-        );
+        convolve::<E>(state, i, pixels, images, &mut training.moments[i]);
+        normalise(state, i, images, parameters, &training.moments[i], training.buffers);
+        combine::<E>(state, i, parameters, images, training.dropout_seed);
         done(Stage::Forward(i));
     }
 }
 
 /// Convolutions and the classifier's product.
-fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usize, moments: Option<&mut Moments>) {
+fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usize, moments: &mut Moments) {
     let (parts, arena, workspace) = state.parts();
     let input = parts.network.nodes[i].input;
     let (geometry, isa, weights) = (parts.plan.geometry[i], parts.isa, parts.forward_weights(i));
@@ -66,12 +52,11 @@ fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usi
         .get_disjoint_mut([parts.place(input).unwrap_or(0..0), out])
         .expect("the plan keeps a node's input and result apart");
     let is_conv = matches!(parts.plan.values[i + 1], Value::Normalised(_));
-    let moments = if is_conv { moments } else { None };
     match geometry {
         Geometry::Dense(conv) if is_conv => {
             let input = parts.input::<E>(input, pixels, cast_slice(raw));
             let out = cast_slice_mut(out);
-            dense::forward(isa, workspace, &conv, images, input, weights, out, moments);
+            dense::forward(isa, workspace, &conv, images, input, weights, out, Some(moments));
         }
         Geometry::Dense(classifier) => {
             let input = parts.input::<f32>(input, pixels, cast_slice(raw));
@@ -81,7 +66,7 @@ fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usi
         Geometry::Depthwise(conv) => {
             let source = parts.source::<E>(input, cast_slice(raw));
             let out = cast_slice_mut(out);
-            depthwise::forward(isa, workspace, &conv, images, source, weights, out, moments);
+            depthwise::forward(isa, workspace, &conv, images, source, weights, out, Some(moments));
         }
         Geometry::None => {}
     }
@@ -112,7 +97,7 @@ fn normalise(state: &mut State, i: usize, images: usize, parameters: &[f32], mom
 }
 
 /// Everything that is no product.
-fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: usize, dropout_seed: Option<u64>) {
+fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: usize, dropout_seed: u64) {
     let mut gate = Gate::default();
     if matches!(state.network.nodes[i].op, Op::SqueezeExcite(_)) {
         std::mem::swap(&mut gate, &mut state.gates[i]);
@@ -152,10 +137,8 @@ fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: 
             );
         }
         Op::Dropout { rate } => {
-            if let Some(seed) = dropout_seed {
-                let features = cast_slice_mut(&mut arena[place(node.input)]);
-                dropout::apply(&mut features[..images * channels], *rate, seed);
-            }
+            let features = cast_slice_mut(&mut arena[place(node.input)]);
+            dropout::apply(&mut features[..images * channels], *rate, dropout_seed);
         }
         Op::Linear(linear) => {
             let bias = tensor(&parts.network.parameters, parameters, linear.bias);
@@ -167,19 +150,6 @@ fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: 
     }
     if matches!(state.network.nodes[i].op, Op::SqueezeExcite(_)) {
         std::mem::swap(&mut gate, &mut state.gates[i]);
-    }
-}
-
-/// Sets the norms to the running statistics' maps.
-pub(crate) fn use_running(state: &mut State, weights: &Weights) {
-    let network = &state.network;
-    for (i, node) in network.nodes.iter().enumerate() {
-        let Op::Conv(conv) = &node.op else { continue };
-        let parameter = |id| tensor(&network.parameters, &weights.parameters, id);
-        let buffer = |id| tensor(&network.buffers, &weights.buffers, id);
-        let (gamma, beta) = (parameter(conv.gamma), parameter(conv.beta));
-        let statistics = (buffer(conv.mean), buffer(conv.variance));
-        state.norms[i].set_running(statistics, conv.bias.map(parameter), gamma, beta, network.bn_epsilon);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::state::EngineError;
 use mnasnet_kernels::dense::Dense;
 use mnasnet_kernels::depthwise::Depthwise;
 use mnasnet_kernels::{Needs, spatial};
-use mnasnet_model::{Conv, ConvKind, Network, Op, Shape, ValueId};
+use mnasnet_model::{Conv, ConvKind, Linear, Network, Op, Shape, ValueId};
 use std::ops::Range;
 
 /// How a value is read.
@@ -42,7 +42,7 @@ pub enum Geometry {
     None,
 }
 
-/// The plan for one batch size, resolution and mode.
+/// The plan of training for one batch size and resolution.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Most images in a call.
@@ -72,7 +72,8 @@ pub struct Plan {
 /// Most bytes in an arena: 4 TiB.
 const MAX_ARENA: u128 = 1 << 42;
 
-fn geometry(conv: &Conv, shape: Shape) -> Geometry {
+/// The geometry of a convolution that reads values of `shape`.
+pub(crate) fn geometry(conv: &Conv, shape: Shape) -> Geometry {
     let (
         Shape { height, width, .. },
         &Conv {
@@ -102,34 +103,54 @@ fn geometry(conv: &Conv, shape: Shape) -> Geometry {
     }
 }
 
+/// The classifier as a pointwise convolution.
+pub(crate) fn classifier(linear: &Linear) -> Dense {
+    Dense {
+        kernel: 1,
+        stride: 1,
+        c_in: linear.c_in,
+        c_out: linear.c_out,
+        height: 1,
+        width: 1,
+    }
+}
+
+/// The shape of each value.
+///
+/// # Errors
+/// Sizes of zero or beyond what can be addressed.
+pub(crate) fn shapes(
+    network: &Network,
+    batch: usize,
+    resolution: usize,
+    precision: Precision,
+) -> Result<Vec<Shape>, EngineError> {
+    if batch == 0 {
+        return Err(EngineError::Plan("the batch size is 0: it must be at least 1".into()));
+    }
+    let shapes = network
+        .shapes(resolution)
+        .map_err(|error| EngineError::Plan(error.to_string()))?;
+    let values: u128 = shapes.iter().map(|shape| shape.len() as u128 * batch as u128).sum();
+    let total = values * precision.bytes() as u128;
+    if total > MAX_ARENA {
+        return Err(EngineError::Plan(format!(
+            "a batch of {batch} images of {resolution} x {resolution} pixels needs {} GiB: lower the batch size or the \
+             resolution",
+            total >> 30
+        )));
+    }
+    Ok(shapes)
+}
+
 impl Plan {
     /// Plans `network` for up to `batch` images of `resolution` x `resolution`.
     ///
     /// # Errors
     /// Sizes of zero or beyond what can be addressed.
-    pub fn new(
-        network: &Network,
-        batch: usize,
-        resolution: usize,
-        precision: Precision,
-        training: bool,
-    ) -> Result<Self, EngineError> {
-        if batch == 0 {
-            return Err(EngineError::Plan("the batch size is 0: it must be at least 1".into()));
-        }
-        let shapes = network
-            .shapes(resolution)
-            .map_err(|error| EngineError::Plan(error.to_string()))?;
+    pub fn new(network: &Network, batch: usize, resolution: usize, precision: Precision) -> Result<Self, EngineError> {
+        let shapes = shapes(network, batch, resolution, precision)?;
         let (values, geometry) = wire(network, &shapes);
-        let values_total: u128 = shapes.iter().map(|shape| shape.len() as u128 * batch as u128).sum();
-        let total = values_total * precision.bytes() as u128;
-        if total > MAX_ARENA {
-            return Err(EngineError::Plan(format!(
-                "a batch of {batch} images of {resolution} x {resolution} pixels needs {} GiB: lower the batch size or \
-                 the resolution",
-                total >> 30
-            )));
-        }
         let mut plan = Self {
             batch,
             resolution,
@@ -151,8 +172,8 @@ impl Plan {
                     .any(|node| matches!(node.op, Op::Add { shortcut } if shortcut == v))
             })
             .collect();
-        plan.needs = plan.workspace(training);
-        plan.place(network, training);
+        plan.needs = plan.workspace();
+        plan.place(network);
         Ok(plan)
     }
 
@@ -176,11 +197,11 @@ impl Plan {
         }
     }
 
-    fn workspace(&self, training: bool) -> Needs {
+    fn workspace(&self) -> Needs {
         let images = self.batch;
         let one = |(geometry, shape): (&Geometry, &Shape)| match geometry {
-            Geometry::Dense(dense) => dense.needs(images, training),
-            Geometry::Depthwise(depthwise) => depthwise.needs(images, training),
+            Geometry::Dense(dense) => dense.needs(images),
+            Geometry::Depthwise(depthwise) => depthwise.needs(images),
             Geometry::None => spatial::needs(images, shape.channels),
         };
         self.geometry
@@ -190,7 +211,7 @@ impl Plan {
             .fold(Needs::default(), Needs::max)
     }
 
-    fn place(&mut self, network: &Network, training: bool) {
+    fn place(&mut self, network: &Network) {
         let nodes = network.nodes.len();
         // Moments: forward of node i is i, its backward `2 * nodes - 1 - i`.
         let backward = |node: usize| 2 * nodes - 1 - node;
@@ -222,12 +243,11 @@ impl Plan {
             };
             for value in [Some(node.input), shortcut].into_iter().flatten() {
                 if let Some(at) = stored_at(self.values[value]) {
-                    let last = if training { backward(i) } else { i };
-                    lifetimes[at].last = lifetimes[at].last.max(last);
+                    lifetimes[at].last = lifetimes[at].last.max(backward(i));
                 }
             }
             // A unit's own backward sweep, and squeeze-excite's, read the raw output again; the logits outlive the step.
-            if training && let Some(at) = stored_at(self.values[i + 1]) {
+            if let Some(at) = stored_at(self.values[i + 1]) {
                 lifetimes[at].last = lifetimes[at].last.max(backward(at));
             }
         }
@@ -235,33 +255,27 @@ impl Plan {
             last.last = 2 * nodes;
         }
         let groups = self.gradient_groups(network);
-        if training {
-            for group in 0..self.values.len() {
-                let members: Vec<ValueId> = (1..self.values.len()).filter(|&v| groups[v] == group).collect();
-                let len = members
-                    .iter()
-                    .map(|&v| self.shapes[v].len() * self.batch * self.stored_bytes(v))
-                    .max()
-                    .unwrap_or(0);
-                let readers = network
-                    .nodes
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, node)| members.contains(&node.input));
-                // The last value of all, the logits, gets its gradient from the loss, at the moment `nodes - 1`.
-                let first = readers.map(|(i, _)| backward(i)).min().unwrap_or(nodes - 1);
-                let last = members.iter().map(|&v| backward(v - 1)).max().unwrap_or(first);
-                lifetimes.push(Lifetime { len, first, last });
-            }
+        for group in 0..self.values.len() {
+            let members: Vec<ValueId> = (1..self.values.len()).filter(|&v| groups[v] == group).collect();
+            let len = members
+                .iter()
+                .map(|&v| self.shapes[v].len() * self.batch * self.stored_bytes(v))
+                .max()
+                .unwrap_or(0);
+            let readers = network
+                .nodes
+                .iter()
+                .enumerate()
+                .filter(|(_, node)| members.contains(&node.input));
+            // The last value of all, the logits, gets its gradient from the loss, at the moment `nodes - 1`.
+            let first = readers.map(|(i, _)| backward(i)).min().unwrap_or(nodes - 1);
+            let last = members.iter().map(|&v| backward(v - 1)).max().unwrap_or(first);
+            lifetimes.push(Lifetime { len, first, last });
         }
         let (mut places, arena) = memory::place(&lifetimes);
         let gradients = places.split_off(nodes);
         self.results = places;
-        self.gradients = if training {
-            groups.iter().map(|&g| gradients[g].clone()).collect()
-        } else {
-            Vec::new()
-        };
+        self.gradients = groups.iter().map(|&g| gradients[g].clone()).collect();
         self.arena = arena;
     }
 
@@ -304,17 +318,7 @@ fn wire(network: &Network, shapes: &[Shape]) -> (Vec<Value>, Vec<Geometry>) {
             },
             Op::Pool => (Value::Features(i), Geometry::None),
             Op::Dropout { .. } => (values[node.input], Geometry::None),
-            Op::Linear(linear) => {
-                let dense = Dense {
-                    kernel: 1,
-                    stride: 1,
-                    c_in: linear.c_in,
-                    c_out: linear.c_out,
-                    height: 1,
-                    width: 1,
-                };
-                (Value::Logits(i), Geometry::Dense(dense))
-            }
+            Op::Linear(linear) => (Value::Logits(i), Geometry::Dense(classifier(linear))),
         };
         values.push(value);
         geometries.push(geometry);

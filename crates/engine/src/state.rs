@@ -1,4 +1,4 @@
-//! What trainer and predictor have in common: the plan, its memory, packed weights and batch norm's maps.
+//! What the sweeps of training share: the plan, its memory, packed weights and batch norm's maps.
 
 use crate::Precision;
 use crate::norm::Norm;
@@ -21,6 +21,17 @@ pub enum EngineError {
     /// The forced instruction set is not there.
     #[error(transparent)]
     Isa(#[from] mnasnet_kernels::IsaError),
+}
+
+impl EngineError {
+    /// The system has not the memory for a plan.
+    pub(crate) fn no_memory(batch: usize, resolution: usize, bytes: usize) -> Self {
+        Self::Plan(format!(
+            "no memory for a batch of {batch} images of {resolution} x {resolution} pixels, {:.1} GiB: lower the batch \
+             size or the resolution",
+            bytes as f64 / (1u64 << 30) as f64
+        ))
+    }
 }
 
 /// `x = scale[c] * value + shift[c]`, applied as pixels are loaded.
@@ -68,22 +79,11 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub fn new(
-        network: &Network,
-        batch: usize,
-        resolution: usize,
-        precision: Precision,
-        training: bool,
-    ) -> Result<Self, EngineError> {
+    pub fn new(network: &Network, batch: usize, resolution: usize, precision: Precision) -> Result<Self, EngineError> {
         let isa = Isa::detect()?;
-        let plan = Plan::new(network, batch, resolution, precision, training)?;
-        let no_memory = |_| {
-            EngineError::Plan(format!(
-                "no memory for a batch of {batch} images of {resolution} x {resolution} pixels, {:.1} GiB: lower the \
-                 batch size or the resolution",
-                (plan.arena + size_of::<f32>() * plan.needs.partials) as f64 / (1u64 << 30) as f64
-            ))
-        };
+        let plan = Plan::new(network, batch, resolution, precision)?;
+        let bytes = plan.arena + size_of::<f32>() * plan.needs.partials;
+        let no_memory = |_| EngineError::no_memory(batch, resolution, bytes);
         let arena = Memory::new(plan.arena).map_err(no_memory)?;
         let workspace = Workspace::new(plan.needs, rayon::current_num_threads()).map_err(no_memory)?;
         let channels = |node: &Op| match node {
@@ -101,7 +101,7 @@ impl State {
             .map(|geometry| match geometry {
                 Geometry::Dense(dense) => Packed {
                     forward: take(dense::packed_len(dense)),
-                    transposed: take(if training { dense::packed_len(dense) } else { 0 }),
+                    transposed: take(dense::packed_len(dense)),
                 },
                 Geometry::Depthwise(conv) => Packed {
                     forward: take(conv.packed_len()),
@@ -141,8 +141,8 @@ impl State {
         self.arena.len() + self.weights.len() + self.workspace.bytes()
     }
 
-    /// Lays the weights out for the kernels; also for the backward sweeps if `training`.
-    pub fn pack<E: Element>(&mut self, parameters: &[f32], training: bool) {
+    /// Lays the weights out for the kernels, of both directions.
+    pub fn pack<E: Element>(&mut self, parameters: &[f32]) {
         let packed_weights = self.weights.values_mut::<f32>();
         for (i, node) in self.network.nodes.iter().enumerate() {
             let packed = &self.packed[i];
@@ -161,7 +161,7 @@ impl State {
                     } else {
                         dense::pack::<f32>(isa, dense, weight, to);
                     }
-                    if training && self.plan.values[node.input] != Value::Image {
+                    if self.plan.values[node.input] != Value::Image {
                         let to = &mut packed_weights[packed.transposed.clone()];
                         if is_conv {
                             dense::pack_transposed::<E>(isa, dense, weight, to);
@@ -279,17 +279,15 @@ pub(crate) fn check_weights(network: &Network, weights: &Weights) -> Result<(), 
 }
 
 /// Checks that `pixels` holds `count` images, no more than planned.
-pub(crate) fn check_pixels(plan: &Plan, pixels: Pixels, count: usize) -> Result<(), EngineError> {
-    let expected = count * plan.resolution * plan.resolution * 3;
+pub(crate) fn check_pixels(batch: usize, resolution: usize, pixels: Pixels, count: usize) -> Result<(), EngineError> {
+    let expected = count * resolution * resolution * 3;
     let length = match pixels {
         Pixels::U8(pixels, _) => pixels.len(),
         Pixels::F32(values) => values.len(),
     };
-    if count == 0 || count > plan.batch || length != expected {
+    if count == 0 || count > batch || length != expected {
         return Err(EngineError::Input(format!(
-            "{length} pixel values for {count} images: the plan takes 1 to {} images of {r} x {r} x 3",
-            plan.batch,
-            r = plan.resolution
+            "{length} pixel values for {count} images: the plan takes 1 to {batch} images of {resolution} x {resolution} x 3"
         )));
     }
     Ok(())

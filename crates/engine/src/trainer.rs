@@ -39,7 +39,7 @@ impl Trainer {
         };
         let parameters = network.parameters.last().map_or(0, |tensor| tensor.range().end);
         Ok(Self {
-            state: State::new(network, batch, resolution, precision, true)?,
+            state: State::new(network, batch, resolution, precision)?,
             moments: network
                 .nodes
                 .iter()
@@ -92,7 +92,7 @@ impl Trainer {
         let Targets { labels, others } = targets;
         let (images, classes) = (state.plan.batch, state.network.classes);
         check_weights(&state.network, weights)?;
-        check_pixels(&state.plan, pixels, labels.len())?;
+        check_pixels(images, state.plan.resolution, pixels, labels.len())?;
         if labels.len() != images {
             let given = labels.len();
             return Err(EngineError::Input(format!(
@@ -111,7 +111,7 @@ impl Trainer {
         }
         let Weights { parameters, buffers } = weights;
         let precision = state.plan.precision;
-        with_element!(precision, E => state.pack::<E>(parameters, true));
+        with_element!(precision, E => state.pack::<E>(parameters));
         done(Stage::Pack);
         let training = forward::Training {
             moments,
@@ -119,7 +119,7 @@ impl Trainer {
             dropout_seed,
         };
         with_element!(precision, E => {
-            forward::forward::<E>(state, parameters, pixels, images, Some(training), &mut done)
+            forward::forward::<E>(state, parameters, pixels, images, training, &mut done)
         });
         let last = state.network.nodes.len() - 1;
         let places = [state.plan.results[last].clone(), state.plan.gradients[last + 1].clone()];

@@ -71,7 +71,7 @@ impl DenseCase {
         let random = &mut Random::new(1);
         Self {
             isa: Isa::detect().expect("the instruction set is there"),
-            workspace: workspace(conv.needs(IMAGES, true)),
+            workspace: workspace(conv.needs(IMAGES)),
             input: Activation::new(random, conv.rows_in(IMAGES), conv.c_in, true),
             output: OutputGradient::new(random, conv.rows_out(IMAGES), conv.c_out),
             weight: random.values(conv.depth() * conv.c_out),
@@ -189,7 +189,7 @@ fn case<E: Element>((kernel, stride, channels, side): (usize, usize, usize, usiz
     let output = OutputGradient::new(random, conv.rows_out(BATCH), channels);
     DepthwiseCase {
         isa: Isa::detect().expect("the instruction set is there"),
-        workspace: workspace(conv.needs(BATCH, true)),
+        workspace: workspace(conv.needs(BATCH)),
         input,
         output,
         packed,

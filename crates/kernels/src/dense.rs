@@ -3,8 +3,8 @@
 //! All are matrix products `[rows, K] x [K, C_out]` with `K = kernel^2 * C_in`, row k of the weights being channel
 //! `k % C_in` of tap `k / C_in`. The left factor is gathered tile by tile from the image, normalised on the way.
 
-mod backward;
-mod forward;
+pub(crate) mod backward;
+pub(crate) mod forward;
 pub(crate) mod gather;
 mod pack;
 pub(crate) mod product;
@@ -94,8 +94,8 @@ impl Dense {
         self.kernel == 1 && self.stride == 1
     }
 
-    /// Memory for [`forward`], and for the backward sweeps if `training`.
-    pub fn needs(&self, images: usize, training: bool) -> Needs {
+    /// Memory for the sweeps of training.
+    pub fn needs(&self, images: usize) -> Needs {
         let rows = self.rows_out(images);
         let row = padded(self.c_in.max(self.c_out));
         let forward = Needs {
@@ -103,9 +103,6 @@ impl Dense {
             partials: rows.div_ceil(CHUNK_UNIT).min(CHUNKS) * 3 * padded(self.c_out),
             scratch: TILE_STRIDE * padded(self.depth()) + row,
         };
-        if !training {
-            return forward.max(tiled::needs(self, images, false));
-        }
         let taps = self.kernel * self.kernel;
         let sums = |rows: usize| rows.div_ceil(chunk_rows(rows)) * 2 * padded(self.c_in);
         let backward = Needs {
@@ -113,7 +110,7 @@ impl Dense {
                 + sums(self.rows_in(images)),
             scratch: TILE_STRIDE * (padded(self.depth()) + padded(taps * self.c_out)) + row,
         };
-        forward.max(backward).max(tiled::needs(self, images, true))
+        forward.max(backward).max(tiled::needs(self, images))
     }
 
     /// Values of one chunk's weight gradient.

@@ -6,9 +6,9 @@
 //! registers; then it is stored.
 
 mod any;
-mod backward;
+pub(crate) mod backward;
 mod enter;
-mod forward;
+pub(crate) mod forward;
 pub mod reference;
 mod results;
 mod ring;
@@ -72,8 +72,8 @@ impl Depthwise {
         self.kernel * self.kernel * padded(self.channels)
     }
 
-    /// Memory for [`forward`] of up to `images` images, and for [`backward`] if `training`.
-    pub fn needs(&self, images: usize, training: bool) -> Needs {
+    /// Memory for [`forward`] and [`backward`] of up to `images` images.
+    pub fn needs(&self, images: usize) -> Needs {
         let channels = padded(self.channels);
         // Fewer images than planned may be cut into more bands.
         let bands = |height: usize| {
@@ -85,9 +85,6 @@ impl Depthwise {
             partials: bands(self.height_out()) * 3 * channels,
             scratch: self.line_len() + self.kernel * row_in,
         };
-        if !training {
-            return forward;
-        }
         forward.max(Needs {
             partials: images * (self.height / band(images, self.height)) / together(images)
                 * (2 * channels + self.packed_len()),

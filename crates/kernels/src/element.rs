@@ -1,10 +1,12 @@
 //! How activations and their gradients are stored: as float32, or as bfloat16 with float32 arithmetic.
 
 use crate::simd::Vector;
+use crate::sweeps::Sweeps;
 pub use half::bf16;
 
 /// The type that activations and their gradients are stored in: `f32` or [`bf16`].
-pub trait Element: Stored + bytemuck::Pod + Default + Send + Sync + std::fmt::Debug {
+#[allow(private_bounds, reason = "nobody else implements it")]
+pub trait Element: Sweeps + Stored + bytemuck::Pod + Default + Send + Sync + std::fmt::Debug {
     /// Whether it is bfloat16, half of float32.
     const IS_HALF: bool;
     /// Rounds to nearest, ties to even.

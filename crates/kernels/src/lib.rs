@@ -25,6 +25,7 @@ mod memory;
 pub mod peak;
 mod simd;
 pub mod spatial;
+mod sweeps;
 mod tile;
 mod tiles;
 pub mod update;

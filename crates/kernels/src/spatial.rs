@@ -79,16 +79,19 @@ fn reduce<E: Element>(
             let scratch = &mut area.values_mut()[..2 * padded(channels)];
             // SAFETY: lengths were checked, the scratch has two rows.
             unsafe {
-                isa.run(Reduce {
-                    other,
-                    source,
-                    image,
-                    pixels,
-                    channels,
-                    factor,
-                    out,
-                    scratch,
-                })
+                E::reduce(
+                    isa,
+                    Reduce {
+                        other,
+                        source,
+                        image,
+                        pixels,
+                        channels,
+                        factor,
+                        out,
+                        scratch,
+                    },
+                )
             };
         });
 }
@@ -108,7 +111,7 @@ unsafe fn read_row<V: Vector>(source: &impl Rows, row: usize, image: usize, chan
     unsafe { source.read::<V>(row..row + 1, image, channels, place) };
 }
 
-struct Reduce<'a, E> {
+pub(crate) struct Reduce<'a, E> {
     other: Option<&'a [E]>,
     source: Source<'a, E>,
     image: usize,
@@ -195,18 +198,21 @@ pub fn spread<E: Element>(
             };
             // SAFETY: lengths were checked.
             unsafe {
-                isa.run(Spread {
-                    gradient: scratch,
-                    gate,
-                    pixels,
-                    mask,
-                })
+                E::spread(
+                    isa,
+                    Spread {
+                        gradient: scratch,
+                        gate,
+                        pixels,
+                        mask,
+                    },
+                )
             };
         });
     sums.merge(partials, partial);
 }
 
-struct Spread<'a, E> {
+pub(crate) struct Spread<'a, E> {
     gradient: &'a [f32],
     gate: Option<&'a [f32]>,
     pixels: usize,
@@ -264,19 +270,22 @@ pub fn add<E: Element>(
             let scratch = &mut area.values_mut()[..2 * padded(channels)];
             // SAFETY: lengths were checked, the scratch has two rows.
             unsafe {
-                isa.run(Add {
-                    a,
-                    b,
-                    first: chunk * ROWS,
-                    channels,
-                    out,
-                    scratch,
-                })
+                E::add(
+                    isa,
+                    Add {
+                        a,
+                        b,
+                        first: chunk * ROWS,
+                        channels,
+                        out,
+                        scratch,
+                    },
+                )
             };
         });
 }
 
-struct Add<'a, E> {
+pub(crate) struct Add<'a, E> {
     a: Source<'a, E>,
     b: Source<'a, E>,
     first: usize,

@@ -33,7 +33,7 @@ fn check_dense<E: Element>(conv: Dense, images: usize, relu: bool, accumulate: b
     let (dz, sums, centred) = input.sink(&dx);
     on_every_isa(|isa| {
         let what = format!("{} {what}", isa.name());
-        let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
+        let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
         let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
         let mut out = vec![E::from_f32(f32::NAN); rows_out * conv.c_out];
         dense::pack::<E>(isa, &conv, &weight, &mut packed);
@@ -221,7 +221,7 @@ fn stem<E: Element>() {
     let weight = random.values(conv.depth() * conv.c_out);
     let (one, zero) = (vec![1.0; 16], vec![0.0; 16]);
     on_every_isa(|isa| {
-        let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
+        let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
         let mut packed = vec![0.0; dense::packed_len(&conv)];
         dense::pack::<E>(isa, &conv, &weight, &mut packed);
         let mut run = |input: Input<E>| {
@@ -263,7 +263,7 @@ fn check_depthwise<E: Element>(conv: Depthwise, images: usize, relu: bool) {
     let (dz, sums, centred) = input.sink(&dx);
     on_every_isa(|isa| {
         let what = format!("{} {conv:?} x {images}", isa.name());
-        let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
+        let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
         let mut packed = vec![f32::NAN; conv.packed_len()];
         depthwise::pack(&conv, &weight, &mut packed);
         let mut out = vec![E::from_f32(f32::NAN); rows_out * conv.channels];
@@ -397,7 +397,7 @@ fn an_image_s_depthwise_outputs_do_not_depend_on_its_batch() {
         let mut packed = vec![0.0; conv.packed_len()];
         depthwise::pack(&conv, &random.values(9 * channels), &mut packed);
         on_every_isa(|isa| {
-            let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
+            let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
             let mut run = |images: usize, raw: &[f32]| {
                 let mut out = vec![f32::NAN; raw.len()];
                 let source = mnasnet_kernels::Source { raw, ..input.source() };
@@ -429,7 +429,7 @@ fn the_depthwise_forward_sweep_lets_nan_through() {
     let centre = (7 * 14 + 7) * conv.channels + 16;
     input.raw[centre] = f32::NAN;
     on_every_isa(|isa| {
-        let mut workspace = Workspace::new(conv.needs(1, true), 1).unwrap();
+        let mut workspace = Workspace::new(conv.needs(1), 1).unwrap();
         let mut out = vec![0.0; input.raw.len()];
         let source = input.source();
         depthwise::forward(isa, &mut workspace, &conv, 1, source, &packed, &mut out, None);
@@ -466,7 +466,7 @@ fn gates<E: Element>() {
         let (dx, dw) = dense::reference::backward(&conv, images, &input.values(), &wide(&weight), &dy);
         on_every_isa(|isa| {
             let what = format!("{} {conv:?}", isa.name());
-            let mut workspace = Workspace::new(conv.needs(images, true), 2).unwrap();
+            let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
             let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
             let values = Input::Values(input.source());
             dense::pack::<E>(isa, &conv, &weight, &mut packed);

@@ -64,16 +64,19 @@ pub fn backward<E: Element>(
             let (first, weights) = (chunk * step, Some((input, weights)));
             // SAFETY: lengths were checked above, `needs` sized the scratch.
             unsafe {
-                isa.run(Chunk {
-                    conv,
-                    gradient,
-                    window,
-                    first,
-                    rows,
-                    weights,
-                    input: Some(input_part),
-                    scratch,
-                })
+                E::dense_backward(
+                    isa,
+                    Chunk {
+                        conv,
+                        gradient,
+                        window,
+                        first,
+                        rows,
+                        weights,
+                        input: Some(input_part),
+                        scratch,
+                    },
+                )
             };
         });
     fold_weights(isa, conv, weights, dw);
@@ -112,16 +115,19 @@ pub fn weight_gradient<E: Element>(
             let weights = Some((input, weights));
             // SAFETY: lengths were checked above, `needs` sized the scratch.
             unsafe {
-                isa.run(Chunk {
-                    conv,
-                    gradient,
-                    window,
-                    first,
-                    rows,
-                    weights,
-                    input: None,
-                    scratch,
-                })
+                E::dense_backward(
+                    isa,
+                    Chunk {
+                        conv,
+                        gradient,
+                        window,
+                        first,
+                        rows,
+                        weights,
+                        input: None,
+                        scratch,
+                    },
+                )
             };
         });
     fold_weights(isa, conv, partials, dw);
@@ -169,16 +175,19 @@ pub fn input_gradient<E: Element>(
             let first = chunk * step;
             // SAFETY: lengths were checked above, `needs` sized the scratch.
             unsafe {
-                isa.run(Chunk {
-                    conv,
-                    gradient,
-                    window,
-                    first,
-                    rows,
-                    weights: None,
-                    input: Some(input),
-                    scratch,
-                })
+                E::dense_backward(
+                    isa,
+                    Chunk {
+                        conv,
+                        gradient,
+                        window,
+                        first,
+                        rows,
+                        weights: None,
+                        input: Some(input),
+                        scratch,
+                    },
+                )
             };
         });
     sums.merge(partials, below);
@@ -194,7 +203,7 @@ struct InputPart<'a, E> {
 
 /// A chunk of one of the three sweeps: rows `first .. first + rows`, of the output for weights, of the input for the input
 /// (for a pointwise convolution they are the same).
-struct Chunk<'a, E> {
+pub(crate) struct Chunk<'a, E> {
     conv: &'a Dense,
     gradient: Gradient<'a, E>,
     window: Window,

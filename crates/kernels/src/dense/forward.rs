@@ -69,14 +69,14 @@ pub fn forward<E: Element>(
                 scratch,
             };
             // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe { isa.run(chunk) };
+            unsafe { E::dense_forward(isa, chunk) };
         });
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
     }
 }
 
-struct Chunk<'a, E> {
+pub(crate) struct Chunk<'a, E> {
     conv: &'a Dense,
     input: Input<'a, E>,
     weights: &'a [f32],

@@ -11,7 +11,9 @@ mod pack;
 pub(crate) mod product;
 mod stem;
 
+pub(crate) use backward::Chunk as BackwardChunk;
 pub(super) use backward::{backward, input_gradient, weight_gradient};
+pub(crate) use forward::Chunk as ForwardChunk;
 pub(super) use forward::forward;
 pub(super) use pack::{pack, pack_transposed, packed_bytes};
 pub(crate) use stem::lines_len;
@@ -91,7 +93,7 @@ fn chunk_rows(rows: usize) -> usize {
 }
 
 /// Memory for any sweep; see [`Dense::needs`].
-pub(super) fn needs(conv: &Dense, images: usize, training: bool) -> Needs {
+pub(super) fn needs(conv: &Dense, images: usize) -> Needs {
     let layout = Layout::new(conv);
     let (rows, rows_in) = (conv.rows_out(images), conv.rows_in(images));
     let chunks = |rows: usize| rows.div_ceil(chunk_rows(rows));
@@ -101,7 +103,7 @@ pub(super) fn needs(conv: &Dense, images: usize, training: bool) -> Needs {
     let sums = 2 * padded(conv.c_in);
     let backward = weights * (layout.weight_partial() + sums) + chunks(rows_in) * sums;
     Needs {
-        partials: if training { forward.max(backward) } else { forward },
+        partials: forward.max(backward),
         // Two bfloat16 values in one of float32; the sums of four tiles; a row.
         scratch: layout.panels() / 2 + 4 * SUMS + row_len(&layout).max(stem::lines_len(conv)),
     }

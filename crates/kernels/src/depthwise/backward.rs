@@ -60,7 +60,7 @@ pub fn backward<E: Element>(
                 scratch,
             };
             // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe { isa.run(chunk) };
+            unsafe { E::depthwise_backward(isa, chunk) };
         });
     sums.merge(partials, partial);
     let (taps, width) = (conv.kernel * conv.kernel, padded(conv.channels));
@@ -85,7 +85,7 @@ pub fn backward<E: Element>(
         });
 }
 
-struct Chunk<'a, E> {
+pub(crate) struct Chunk<'a, E> {
     conv: &'a Depthwise,
     source: Source<'a, E>,
     gradient: Gradient<'a, E>,

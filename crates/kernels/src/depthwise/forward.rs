@@ -42,17 +42,20 @@ pub fn forward<E: Element>(
             let scratch = area.values_mut();
             // SAFETY: lengths were checked above, `needs` sized the scratch.
             unsafe {
-                isa.run(Chunk {
-                    conv,
-                    source,
-                    weights,
-                    chunk,
-                    band,
-                    out,
-                    partials,
-                    measure,
-                    scratch,
-                })
+                E::depthwise_forward(
+                    isa,
+                    Chunk {
+                        conv,
+                        source,
+                        weights,
+                        chunk,
+                        band,
+                        out,
+                        partials,
+                        measure,
+                        scratch,
+                    },
+                )
             };
         });
     if let Some(moments) = moments {
@@ -60,7 +63,7 @@ pub fn forward<E: Element>(
     }
 }
 
-struct Chunk<'a, E> {
+pub(crate) struct Chunk<'a, E> {
     conv: &'a Depthwise,
     source: Source<'a, E>,
     weights: &'a [f32],

@@ -16,7 +16,7 @@ use crate::workspace::Scratch;
 use crate::{Element, Isa, Needs, Source, Workspace, padded};
 use cut::Cut;
 use rayon::prelude::*;
-use task::Task;
+pub(crate) use task::Task;
 
 /// Geometry of a block. Each convolution's output is the next one's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,8 +190,8 @@ fn run<E: Element>(
         // SAFETY: lengths were checked above, `needs` sized the scratch, tasks write disjoint images, rows or channels.
         unsafe {
             match tiles {
-                true => isa.run_on_tiles(task),
-                false => isa.run(task),
+                true => E::block_on_tiles(isa, task),
+                false => E::block(isa, task),
             }
         };
     });

@@ -84,8 +84,8 @@ pub(super) fn run<E: Element>(
         // SAFETY: lengths were checked above, `needs` sized the scratch, tasks write disjoint rows and columns.
         unsafe {
             match tiles {
-                true => isa.run_on_tiles(task),
-                false => isa.run(task),
+                true => E::folded_dense_on_tiles(isa, task),
+                false => E::folded_dense(isa, task),
             }
         };
     });
@@ -103,7 +103,7 @@ impl Folded<'_> {
     }
 }
 
-struct Task<'a, E> {
+pub(crate) struct Task<'a, E> {
     conv: &'a Dense,
     input: Input<'a, E>,
     layer: Folded<'a>,

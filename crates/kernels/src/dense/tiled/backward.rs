@@ -55,7 +55,7 @@ pub(in crate::dense) fn backward<E: Element>(
                 scratch: area.values_mut(),
             };
             // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
-            unsafe { isa.run_on_tiles(chunk) };
+            unsafe { E::dense_backward_on_tiles(isa, chunk) };
         });
     fold_weights(isa, conv, weights, dw);
     sums.merge(sums_partials, below);
@@ -92,7 +92,7 @@ pub(in crate::dense) fn weight_gradient<E: Element>(
                 scratch: area.values_mut(),
             };
             // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
-            unsafe { isa.run_on_tiles(chunk) };
+            unsafe { E::dense_backward_on_tiles(isa, chunk) };
         });
     fold_weights(isa, conv, partials, dw);
 }
@@ -135,7 +135,7 @@ pub(in crate::dense) fn input_gradient<E: Element>(
                 scratch: area.values_mut(),
             };
             // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
-            unsafe { isa.run_on_tiles(chunk) };
+            unsafe { E::dense_backward_on_tiles(isa, chunk) };
         });
     sums.merge(partials, below);
 }
@@ -150,7 +150,7 @@ struct InputPart<'a, E> {
 
 /// A chunk of one of the three sweeps: rows `first .. first + rows`, of the output for weights, of the input for the input
 /// (for a pointwise convolution they are the same).
-struct Chunk<'a, E> {
+pub(crate) struct Chunk<'a, E> {
     conv: &'a Dense,
     gradient: Gradient<'a, E>,
     first: usize,

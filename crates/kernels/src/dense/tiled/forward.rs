@@ -46,14 +46,14 @@ pub(in crate::dense) fn forward<E: Element>(
                 scratch: area.values_mut(),
             };
             // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
-            unsafe { isa.run_on_tiles(chunk) };
+            unsafe { E::dense_forward_on_tiles(isa, chunk) };
         });
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
     }
 }
 
-struct Chunk<'a, E> {
+pub(crate) struct Chunk<'a, E> {
     conv: &'a Dense,
     input: Input<'a, E>,
     weights: &'a [bf16],

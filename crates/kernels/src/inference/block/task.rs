@@ -14,15 +14,15 @@ use crate::simd::{MAX_LANES, Vector};
 use crate::tiles::{SIDE, Tiles};
 use std::ops::Range;
 
-pub(super) struct Task<'a, E> {
-    pub block: &'a Block,
-    pub cut: &'a Cut,
-    pub part: Part,
-    pub input: Input<'a, E>,
-    pub layers: Layers<'a>,
-    pub shortcut: Option<&'a [E]>,
-    pub out: *mut E,
-    pub scratch: &'a mut [f32],
+pub(crate) struct Task<'a, E> {
+    pub(super) block: &'a Block,
+    pub(super) cut: &'a Cut,
+    pub(super) part: Part,
+    pub(super) input: Input<'a, E>,
+    pub(super) layers: Layers<'a>,
+    pub(super) shortcut: Option<&'a [E]>,
+    pub(super) out: *mut E,
+    pub(super) scratch: &'a mut [f32],
 }
 
 impl<E: Element> Kernel for Task<'_, E> {
