@@ -11,7 +11,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use fold::FoldedWeights;
 use mnasnet_kernels::dense::Input;
 use mnasnet_kernels::inference::{self, block};
-use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, spatial};
+use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, crew, spatial};
 use mnasnet_model::{Network, Op, ValueId, Weights};
 use steps::{Action, Step, Steps};
 
@@ -84,9 +84,11 @@ impl Predictor {
     /// More images than planned, or pixels of another length.
     pub fn logits(&mut self, pixels: Pixels, count: usize) -> Result<&[f32], EngineError> {
         check_pixels(self.steps.batch, self.steps.resolution, pixels, count)?;
-        for i in 0..self.steps.steps.len() {
-            with_element!(self.steps.precision, E => self.run::<E>(i, pixels, count));
-        }
+        crew(|| {
+            for i in 0..self.steps.steps.len() {
+                with_element!(self.steps.precision, E => self.run::<E>(i, pixels, count));
+            }
+        });
         let logits: &[f32] = cast_slice(&self.arena[self.steps.places[self.network.nodes.len()].clone()]);
         Ok(&logits[..count * self.network.classes])
     }
@@ -181,9 +183,9 @@ impl Predictor {
                 );
             }
             Action::Classify { conv, node } => {
-                let features = Input::Values(plain::<f32>(cast_slice(read), ones, zeros));
+                let features = plain::<f32>(cast_slice(read), ones, zeros);
                 let (layer, out) = (weights.layer(*node), cast_slice_mut(out));
-                inference::dense::forward(*isa, workspace, conv, images, features, layer, None, out);
+                inference::dense::classify::<E>(*isa, workspace, conv, images, features, layer, out);
             }
             Action::Gate { .. } => unreachable!("done above"),
         }

@@ -5,6 +5,7 @@
 pub mod block;
 pub mod dense;
 mod finish;
+mod stem;
 mod unit;
 
 pub use block::{Block, Layers};
@@ -24,18 +25,5 @@ impl Folded<'_> {
     /// What results are not below.
     fn floor(&self) -> f32 {
         if self.relu { 0.0 } else { f32::NEG_INFINITY }
-    }
-}
-
-/// A buffer that tasks write disjoint parts of.
-struct Shared<E>(*mut E);
-
-// SAFETY: tasks write disjoint parts, and values are plain data.
-#[allow(clippy::undocumented_unsafe_blocks)]
-unsafe impl<E: Send> Sync for Shared<E> {}
-
-impl<E> Shared<E> {
-    fn at(&self) -> *mut E {
-        self.0
     }
 }

@@ -15,6 +15,7 @@
 
 mod ahead;
 pub mod batch_norm;
+mod crew;
 pub mod dense;
 pub mod depthwise;
 mod element;
@@ -32,6 +33,7 @@ pub mod update;
 mod workspace;
 
 pub use batch_norm::{Moments, Sums};
+pub use crew::crew;
 pub use element::{Element, bf16};
 pub use epilogue::{Below, Sink};
 pub use isa::{Isa, IsaError};

@@ -1,5 +1,6 @@
 //! Sweeps over whole images that are no convolution: means, the gradients that flow back from them, sums of two activations.
 
+use crate::crew::{Shared, for_each};
 use crate::epilogue::{Epilogue, Mask};
 use crate::isa::Kernel;
 use crate::simd::Vector;
@@ -71,29 +72,29 @@ fn reduce<E: Element>(
 ) {
     source.check(images, images * pixels, channels);
     let (_, scratch) = workspace.split(0);
-    out[..images * channels]
-        .par_chunks_mut(channels)
-        .enumerate()
-        .for_each(|(image, out)| {
-            let mut area = scratch.area();
-            let scratch = &mut area.values_mut()[..2 * padded(channels)];
-            // SAFETY: lengths were checked, the scratch has two rows.
-            unsafe {
-                E::reduce(
-                    isa,
-                    Reduce {
-                        other,
-                        source,
-                        image,
-                        pixels,
-                        channels,
-                        factor,
-                        out,
-                        scratch,
-                    },
-                )
-            };
-        });
+    let out = Shared::new(&mut out[..images * channels], channels);
+    for_each(images, |image| {
+        // SAFETY: each image has its own chunk.
+        let out = unsafe { out.chunk(image) };
+        let mut area = scratch.area();
+        let scratch = &mut area.values_mut()[..2 * padded(channels)];
+        // SAFETY: lengths were checked, the scratch has two rows.
+        unsafe {
+            E::reduce(
+                isa,
+                Reduce {
+                    other,
+                    source,
+                    image,
+                    pixels,
+                    channels,
+                    factor,
+                    out,
+                    scratch,
+                },
+            )
+        };
+    });
 }
 
 /// One row, normalised.
@@ -262,27 +263,27 @@ pub fn add<E: Element>(
     b.check(0, rows, channels);
     assert!(a.gate.is_none() && b.gate.is_none());
     let (_, scratch) = workspace.split(0);
-    out[..rows * channels]
-        .par_chunks_mut(ROWS * channels)
-        .enumerate()
-        .for_each(|(chunk, out)| {
-            let mut area = scratch.area();
-            let scratch = &mut area.values_mut()[..2 * padded(channels)];
-            // SAFETY: lengths were checked, the scratch has two rows.
-            unsafe {
-                E::add(
-                    isa,
-                    Add {
-                        a,
-                        b,
-                        first: chunk * ROWS,
-                        channels,
-                        out,
-                        scratch,
-                    },
-                )
-            };
-        });
+    let out = Shared::new(&mut out[..rows * channels], ROWS * channels);
+    for_each(rows.div_ceil(ROWS), |chunk| {
+        // SAFETY: each chunk has one task.
+        let out = unsafe { out.chunk(chunk) };
+        let mut area = scratch.area();
+        let scratch = &mut area.values_mut()[..2 * padded(channels)];
+        // SAFETY: lengths were checked, the scratch has two rows.
+        unsafe {
+            E::add(
+                isa,
+                Add {
+                    a,
+                    b,
+                    first: chunk * ROWS,
+                    channels,
+                    out,
+                    scratch,
+                },
+            )
+        };
+    });
 }
 
 pub(crate) struct Add<'a, E> {

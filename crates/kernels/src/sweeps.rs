@@ -58,5 +58,6 @@ sweeps! {
     dense_forward_on_tiles: tiled::ForwardChunk,
     dense_backward_on_tiles: tiled::BackwardChunk,
     folded_dense_on_tiles: folded_dense::Task,
-    block_on_tiles: block::Task
+    block_on_tiles: block::Task,
+    classify_on_tiles: folded_dense::ToFloat32
 }

@@ -289,12 +289,10 @@ fn stem<E: Element>() {
         .collect();
     let expected = reference::forward(&block, images, &values, &all);
     for isa in Isa::available() {
-        let pack = |conv: &Dense, layer: &Layer| {
-            let mut packed = vec![0.0; dense::packed_len(conv)];
-            dense::pack::<E>(isa, conv, &layer.weight, &mut packed);
-            packed
-        };
-        let packed = [pack(&stem, &layers[0]), pack(&block.project.unwrap(), &project)];
+        let conv = block.project.unwrap();
+        let mut packed = [&stem, &conv].map(|conv| vec![0.0; dense::packed_len(conv)]);
+        dense::pack::<f32>(isa, &stem, &layers[0].weight, &mut packed[0]);
+        dense::pack::<E>(isa, &conv, &project.weight, &mut packed[1]);
         let mut middle = vec![0.0; block.depthwise.packed_len()];
         depthwise::pack(&block.depthwise, &layers[1].weight, &mut middle);
         let layers = Layers {

@@ -1,6 +1,6 @@
 //! Weights with batch norm folded in, laid out for the kernels.
 
-use super::steps::Steps;
+use super::steps::{Action, Steps};
 use crate::norm::Norm;
 use crate::plan::{self, Geometry};
 use crate::state::{EngineError, tensor};
@@ -24,6 +24,8 @@ struct Node {
     packed: Range<usize>,
     norm: Norm,
     relu: bool,
+    /// Whether it makes a block's middle from the image, which vectors do.
+    from_image: bool,
 }
 
 impl FoldedWeights {
@@ -49,9 +51,16 @@ impl FoldedWeights {
                 packed: len..len + packed,
                 norm: Norm::new(channels),
                 relu,
+                from_image: false,
             });
             // Every layout starts on a cache line.
             len = (len + packed).next_multiple_of(16);
+        }
+        for step in &steps.steps {
+            if let Action::Block { block, depthwise } = step.action {
+                nodes[depthwise - usize::from(block.expand.is_some())].from_image =
+                    block.expand.is_some() && step.input == 0;
+            }
         }
         let packed = Memory::of::<f32>(len)
             .map_err(|_| EngineError::Plan(format!("no memory for the weights, {} MiB", len >> 18)))?;
@@ -73,6 +82,7 @@ impl FoldedWeights {
                 geometry,
                 packed: place,
                 norm,
+                from_image,
                 ..
             },
         ) in network.nodes.iter().zip(&mut self.nodes)
@@ -94,6 +104,7 @@ impl FoldedWeights {
                             .for_each(|(folded, weight)| *folded = weight * scale);
                     }
                     match geometry {
+                        Geometry::Dense(conv) if *from_image => dense::pack::<f32>(isa, conv, folded, packed),
                         Geometry::Dense(conv) => dense::pack::<E>(isa, conv, folded, packed),
                         Geometry::Depthwise(conv) => depthwise::pack(conv, folded, packed),
                         Geometry::None => {}
@@ -101,7 +112,7 @@ impl FoldedWeights {
                 }
                 Op::Linear(linear) => {
                     let conv: Dense = plan::classifier(linear);
-                    dense::pack::<f32>(isa, &conv, parameter(linear.weight), packed);
+                    dense::pack::<E>(isa, &conv, parameter(linear.weight), packed);
                     norm.shift[..linear.c_out].copy_from_slice(parameter(linear.bias));
                 }
                 _ => {}

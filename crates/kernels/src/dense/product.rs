@@ -25,17 +25,22 @@ fn panel_width<V: Vector>(left: usize) -> usize {
     }
 }
 
-/// Most of the depth that one pass of a panel takes: the right factor's rows stay in the first-level cache meanwhile.
-const MAX_RUN: usize = 320;
+/// Most of the depth that one pass of a panel takes: the right factor's rows, three vectors of 64 bytes or two of 32, stay in
+/// the first-level cache meanwhile.
+const fn max_run<V: Vector>() -> usize {
+    if V::REGISTERS >= 32 { 192 } else { 320 }
+}
 
-/// The depth in equal runs of at most [`MAX_RUN`], whole blocks of the left factor.
-fn run_length(depth: usize) -> usize {
-    depth.div_ceil(depth.div_ceil(MAX_RUN)).next_multiple_of(MAX_LANES)
+/// The depth in equal runs of at most [`max_run`], whole blocks of the left factor.
+fn run_length<V: Vector>(depth: usize) -> usize {
+    depth
+        .div_ceil(depth.div_ceil(max_run::<V>()))
+        .next_multiple_of(MAX_LANES)
 }
 
 /// `sums[n][m] += left(m) * right[n]`, where the vectors of `right` lie `stride` values apart.
 #[inline(always)]
-unsafe fn rank_one<V: Vector, const M: usize, const N: usize>(
+pub(crate) unsafe fn rank_one<V: Vector, const M: usize, const N: usize>(
     sums: &mut [[V; M]; N],
     left: impl Fn(usize) -> *const f32,
     right: *const f32,
@@ -59,7 +64,7 @@ unsafe fn rank_one<V: Vector, const M: usize, const N: usize>(
 /// How often [`multiply`] fetches ahead, at least.
 pub(crate) fn multiply_calls<V: Vector>(rows: usize, depth: usize, columns: usize) -> usize {
     let widest = if V::REGISTERS >= 32 { (24, 3) } else { (12, 2) };
-    rows.div_ceil(widest.0) * columns.div_ceil(V::LANES).div_ceil(widest.1) * depth.div_ceil(MAX_RUN)
+    rows.div_ceil(widest.0) * columns.div_ceil(V::LANES).div_ceil(widest.1) * depth.div_ceil(max_run::<V>())
 }
 
 /// `A x B` for the first `rows` rows of A, `depth` columns of A, `columns` columns of B; results go to the epilogue.
@@ -113,7 +118,7 @@ unsafe fn panel<V: Vector, E: Epilogue, const M: usize, const N: usize>(
     let lanes = V::LANES;
     // Sums between the runs of the depth.
     let mut kept = [const { MaybeUninit::<[V; N]>::uninit() }; TILE_ROWS];
-    let run = run_length(depth);
+    let run = run_length::<V>(depth);
     for from in (0..depth).step_by(run) {
         let run = run.min(depth - from);
         for row in (0..rows).step_by(M) {

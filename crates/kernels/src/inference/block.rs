@@ -8,14 +8,14 @@ mod cut;
 pub mod reference;
 mod task;
 
+use super::Folded;
 use super::dense as folded_dense;
-use super::{Folded, Shared};
+use crate::crew::{Shared, for_each};
 use crate::dense::{Dense, Input, on_tiles};
 use crate::depthwise::Depthwise;
 use crate::workspace::Scratch;
 use crate::{Element, Isa, Needs, Source, Workspace, padded};
 use cut::Cut;
-use rayon::prelude::*;
 pub(crate) use task::Task;
 
 /// Geometry of a block. Each convolution's output is the next one's input.
@@ -83,7 +83,7 @@ impl Block {
 }
 
 /// Output `[rows_out, C_out]` of `block` on `images` images, a projection's plus `shortcut` of the same shape. Without an
-/// expansion the input must be values.
+/// expansion the input must be values; the weights of one that reads an image are packed for float32.
 ///
 /// # Panics
 /// Lengths or geometries that do not fit.
@@ -167,15 +167,19 @@ fn run<E: Element>(
     assert!(out.len() >= values && shortcut.is_none_or(|shortcut| shortcut.len() >= values));
     for (conv, folded) in [(&block.expand, &layers.expand), (&block.project, &layers.project)] {
         if let (Some(conv), Some(folded)) = (conv, folded) {
-            folded.check::<E>(isa, conv);
+            match input {
+                // Read from an image, an expansion runs on vectors.
+                Input::Bytes { .. } | Input::Image(_) if conv.c_in == 3 => folded.check::<f32>(isa, conv),
+                _ => folded.check::<E>(isa, conv),
+            }
         }
     }
     assert!(layers.depthwise.weights.len() >= depthwise.packed_len());
     assert!(layers.depthwise.bias.len() >= padded(depthwise.channels));
     let tiles = on_tiles::<E>(isa);
     let tasks = cut.tasks(block, images);
-    let out = Shared(out.as_mut_ptr());
-    (0..tasks.len()).into_par_iter().for_each(|i| {
+    let out = Shared::new(out, 1);
+    for_each(tasks.len(), |i| {
         let mut area = scratch.area();
         let task = Task {
             block,
@@ -184,7 +188,7 @@ fn run<E: Element>(
             input,
             layers,
             shortcut,
-            out: out.at(),
+            out: out.first(),
             scratch: area.values_mut(),
         };
         // SAFETY: lengths were checked above, `needs` sized the scratch, tasks write disjoint images, rows or channels.

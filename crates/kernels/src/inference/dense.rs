@@ -1,15 +1,15 @@
 //! A dense convolution with folded batch norm, and perhaps a shortcut added.
 
+use super::Folded;
 use super::finish::Finish;
 use super::unit::{MAX_ROWS, Matrix, Unit, Vectors, staging_len};
-use super::{Folded, Shared};
-use crate::dense::{Dense, Input, on_tiles};
+use crate::crew::{Shared, for_each};
+use crate::dense::{Dense, Input, TILE_ROWS, on_tiles};
 use crate::isa::{Kernel, TileKernel};
 use crate::simd::{MAX_LANES, Vector};
 use crate::tiles::{SIDE, Tiles};
 use crate::workspace::Scratch;
-use crate::{Element, Isa, Needs, Workspace};
-use rayon::prelude::*;
+use crate::{Element, Isa, Needs, Source, Workspace};
 use std::ops::Range;
 
 /// Tasks to aim for when there are few rows: then columns are shared out too.
@@ -44,6 +44,42 @@ pub fn forward<E: Element>(
     run(isa, workspace.split(0).1, conv, images, input, layer, shortcut, out);
 }
 
+/// The same from float32 values to float32 results, multiplied as values of type `E` are: the classifier.
+///
+/// # Panics
+/// Lengths that do not fit.
+#[allow(clippy::too_many_arguments)]
+pub fn classify<E: Element>(
+    isa: Isa,
+    workspace: &mut Workspace,
+    conv: &Dense,
+    images: usize,
+    features: Source,
+    layer: Folded,
+    logits: &mut [f32],
+) {
+    let scratch = workspace.split(0).1;
+    if on_tiles::<E>(isa) {
+        let run = |task: Task<'_, E, f32>| {
+            // SAFETY: `cut` promises what the task needs.
+            unsafe { E::classify_on_tiles(isa, task) }
+        };
+        cut::<E, _>(
+            isa,
+            scratch,
+            conv,
+            images,
+            Input::Image(features),
+            layer,
+            None,
+            logits,
+            run,
+        );
+    } else {
+        self::run(isa, scratch, conv, images, Input::Values(features), layer, None, logits);
+    }
+}
+
 #[allow(clippy::too_many_arguments)]
 pub(super) fn run<E: Element>(
     isa: Isa,
@@ -55,39 +91,59 @@ pub(super) fn run<E: Element>(
     shortcut: Option<&[E]>,
     out: &mut [E],
 ) {
+    let run = |task: Task<'_, E>| {
+        // SAFETY: `cut` promises what the task needs.
+        unsafe {
+            match on_tiles::<E>(isa) {
+                true => E::folded_dense_on_tiles(isa, task),
+                false => E::folded_dense(isa, task),
+            }
+        }
+    };
+    cut(isa, scratch, conv, images, input, layer, shortcut, out, run);
+}
+
+/// Cuts the product into tasks. What `run` gets is checked: lengths fit, the scratch suffices, tasks write disjoint results.
+#[allow(clippy::too_many_arguments)]
+fn cut<E: Element, O: Element>(
+    isa: Isa,
+    scratch: &Scratch,
+    conv: &Dense,
+    images: usize,
+    input: Input<E>,
+    layer: Folded,
+    shortcut: Option<&[O]>,
+    out: &mut [O],
+    run: impl Fn(Task<'_, E, O>) + Sync,
+) {
     let rows = conv.rows_out(images);
     input.check(conv, images);
     layer.check::<E>(isa, conv);
     assert!(out.len() >= rows * conv.c_out && shortcut.is_none_or(|shortcut| shortcut.len() >= rows * conv.c_out));
-    let tiles = on_tiles::<E>(isa);
-    let most = if tiles { MAX_ROWS } else { crate::dense::TILE_ROWS };
-    let row_tasks = rows.div_ceil(most);
+    let most = if on_tiles::<E>(isa) { MAX_ROWS } else { TILE_ROWS };
+    let row_tasks = match rows.div_ceil(most) {
+        few @ 2..TASKS => few.next_multiple_of(TASKS),
+        row_tasks => row_tasks,
+    };
     let step = rows.div_ceil(row_tasks);
     let column_tasks = (TASKS / row_tasks).clamp(1, (conv.c_out / COLUMNS).max(1));
     let columns = conv.c_out.div_ceil(column_tasks).next_multiple_of(MAX_LANES);
     let column_tasks = conv.c_out.div_ceil(columns);
-    let out = Shared(out.as_mut_ptr());
-    (0..row_tasks * column_tasks).into_par_iter().for_each(|task| {
+    let out = Shared::new(out, 1);
+    for_each(row_tasks * column_tasks, |task| {
         let (first, column) = (task / column_tasks * step, task % column_tasks * columns);
         let mut area = scratch.area();
-        let task = Task {
+        run(Task {
             conv,
             input,
             layer,
             shortcut,
-            out: out.at(),
+            out: out.first(),
             first,
-            rows: step.min(rows - first.min(rows)),
+            rows: step.min(rows.saturating_sub(first)),
             columns: column..conv.c_out.min(column + columns),
             scratch: area.values_mut(),
-        };
-        // SAFETY: lengths were checked above, `needs` sized the scratch, tasks write disjoint rows and columns.
-        unsafe {
-            match tiles {
-                true => E::folded_dense_on_tiles(isa, task),
-                false => E::folded_dense(isa, task),
-            }
-        };
+        });
     });
 }
 
@@ -103,20 +159,23 @@ impl Folded<'_> {
     }
 }
 
-pub(crate) struct Task<'a, E> {
+/// A task whose results are float32 whatever it reads.
+pub(crate) type ToFloat32<'a, E> = Task<'a, E, f32>;
+
+pub(crate) struct Task<'a, E, O = E> {
     conv: &'a Dense,
     input: Input<'a, E>,
     layer: Folded<'a>,
-    shortcut: Option<&'a [E]>,
-    out: *mut E,
+    shortcut: Option<&'a [O]>,
+    out: *mut O,
     first: usize,
     rows: usize,
     columns: Range<usize>,
     scratch: &'a mut [f32],
 }
 
-impl<E: Element> Kernel for Task<'_, E> {
-    const HALF: bool = E::IS_HALF;
+impl<E: Element, O: Element> Kernel for Task<'_, E, O> {
+    const HALF: bool = O::IS_HALF;
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
@@ -125,7 +184,7 @@ impl<E: Element> Kernel for Task<'_, E> {
     }
 }
 
-impl<E: Element> TileKernel for Task<'_, E> {
+impl<E: Element, O: Element> TileKernel for Task<'_, E, O> {
     #[inline(always)]
     unsafe fn run<T: Tiles>(self, tiles: &mut T) {
         let sums = [0.0; 4 * SIDE * SIDE];
@@ -134,7 +193,7 @@ impl<E: Element> TileKernel for Task<'_, E> {
     }
 }
 
-impl<E: Element> Task<'_, E> {
+impl<E: Element, O: Element> Task<'_, E, O> {
     #[inline(always)]
     unsafe fn on<U: Unit>(self, unit: &mut U) {
         let (conv, channels) = (self.conv, self.conv.c_out);

@@ -78,7 +78,10 @@ pub(super) trait Unit {
 
 /// Values that any unit's gathering needs room for.
 pub(super) fn staging_len(conv: &Dense) -> usize {
-    padded(conv.c_in).next_multiple_of(DEPTH).max(tiled::lines_len(conv))
+    padded(conv.c_in)
+        .next_multiple_of(DEPTH)
+        .max(tiled::lines_len(conv))
+        .max(super::stem::lines_len(conv))
 }
 
 /// Vectors alone.

@@ -13,12 +13,14 @@ pub(super) const FEW: usize = 4;
 const STRIP: usize = MAX_ROWS;
 /// Output pixels of small images that a task takes together: weights are read once for so many.
 const TOGETHER: usize = 256;
+/// Output pixels of an image above which its bands are shared out rather than its channels.
+const MANY: usize = 400;
 /// Float32 values of a ring whose channels go in chunks.
 const RING: usize = 32 << 10;
 /// Channels that a chunk is a multiple of.
 const UNIT: usize = PAIR * MAX_LANES;
 /// Bands to aim for when there are few images.
-const BANDS: usize = 8;
+const BANDS: usize = 4;
 
 /// The loops of a task.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +63,7 @@ impl Cut {
         let row = row_pixels(depthwise.width, kernel, stride);
         let all = channels.next_multiple_of(UNIT);
         let image = depthwise.height * row;
-        if image * UNIT > RING {
+        if image * UNIT > RING || (images < FEW && pixels > MANY) {
             let strip = (STRIP / depthwise.width_out()).clamp(1, height);
             let bands = BANDS.div_ceil(images).min(height.div_ceil(strip));
             return Self {

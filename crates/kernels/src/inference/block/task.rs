@@ -8,6 +8,7 @@ use crate::dense::{Dense, Input};
 use crate::depthwise::{Depthwise, Line, Lines, Pixels, block_of, outputs, row_pixels};
 use crate::inference::Folded;
 use crate::inference::finish::{Enter, Finish};
+use crate::inference::stem::{Row, Stem};
 use crate::inference::unit::{MAX_ROWS, Matrix, PAIR, Unit, Vectors};
 use crate::isa::{Kernel, TileKernel};
 use crate::simd::{MAX_LANES, Vector};
@@ -128,7 +129,9 @@ impl<E: Element> Task<'_, E> {
             };
             // SAFETY: the caller's promise; `needs` made room for the panels.
             unsafe {
-                if let Some(expand) = &block.expand {
+                let mut stem =
+                    (block.expand.as_ref()).and_then(|expand| Stem::new(expand, &input, staging.as_mut_ptr()));
+                if let (Some(expand), None) = (&block.expand, &stem) {
                     for i in 0..pieces_in {
                         let (first, count) = (i * piece_in, piece_in.min(pixels_in - i * piece_in));
                         let panel = panels_in.add(i * expand_len);
@@ -138,6 +141,20 @@ impl<E: Element> Task<'_, E> {
                 for channel in part.channels.clone().step_by(cut.chunk) {
                     let channels = channel..part.channels.end.min(channel + cut.chunk);
                     match (&block.expand, &layers.expand, &input) {
+                        (Some(_), Some(folded), Input::Bytes { .. } | Input::Image(_)) => {
+                            let stem = stem.as_mut().expect("an image makes a stem");
+                            for image in 0..images {
+                                stem.turn();
+                                for y in top..bottom {
+                                    let row = Row {
+                                        to: ring.data.add(ring.row(image, y) + ring.pad),
+                                        block_len: ring.block_len,
+                                    };
+                                    let channels = (channels.start, channels.len());
+                                    stem.enter::<U::V>(part.images.start + image, y, folded, channels, row);
+                                }
+                            }
+                        }
                         (Some(expand), Some(folded), _) => {
                             for i in 0..pieces_in {
                                 let first = i * piece_in;
@@ -301,16 +318,24 @@ unsafe fn convolve<U: Unit, E: Element>(
                 let top = (y * depthwise.stride) as isize - (kernel / 2) as isize;
                 let reached = top.max(0) as usize..depthwise.height.min((top + kernel as isize) as usize);
                 let mut places = [std::ptr::null(); PAIR];
+                let first_row = ring.row(image, reached.start);
+                let end = (image + 1) * ring.image_len;
+                let first_tap = (reached.start as isize - top) as usize * kernel * MAX_LANES;
                 for half in 0..PAIR.min(blocks - b) {
-                    let first = ring.data.wrapping_add((b + half) * ring.block_len);
+                    let pixels = ring.data.wrapping_add((b + half) * ring.block_len);
                     let to = results.wrapping_add(half * depthwise.line_len());
                     lines.clear();
-                    for row in reached.clone() {
-                        let tap = (row as isize - top) as usize * kernel * MAX_LANES;
+                    let (mut row, mut weights) = (first_row, taps(half).wrapping_add(first_tap));
+                    for _ in reached.clone() {
                         lines.push(Line {
-                            pixels: first.wrapping_add(ring.row(image, row)),
-                            weights: taps(half).wrapping_add(tap),
+                            pixels: pixels.wrapping_add(row),
+                            weights,
                         });
+                        weights = weights.wrapping_add(kernel * MAX_LANES);
+                        row += ring.row_len;
+                        if row == end {
+                            row -= ring.image_len;
+                        }
                     }
                     // SAFETY: the caller's promise.
                     unsafe { outputs::<U::V>((kernel, depthwise.stride), &lines, width, to, ahead) };
