@@ -260,28 +260,6 @@ fn tables() {
     });
     check(&open(&fixture("table/train.csv"), Split::Train), &expected);
     check(&open(&fixture("table"), Split::Train), &expected);
-    let folder = tempfile::tempdir().unwrap();
-    let table = folder.path().join("t.tsv");
-    let write = |text: &str| fs::write(&table, text).unwrap();
-    write(&format!("{}\t1\n", fixture("table/n01440764_0.JPEG").display()));
-    let dataset = open(&table, Split::Val);
-    assert!(dataset.numbered);
-    check(&dataset, &[("1", 1, (0, 0))]);
-    for (text, message) in [
-        ("", "the table has no rows"),
-        ("path\tlabel\n", "the table has no rows"),
-        ("a.jpg\n", "line 1 has 1 columns; a path and a label are needed"),
-        ("path\tlabel\na.jpg\t\n", "line 2 has an empty path or label"),
-        ("a.jpg\t99999999\n", "line 1: label 99999999 is not below 1048576"),
-    ] {
-        write(text);
-        let error = locate(&table, Split::Val, None)
-            .unwrap()
-            .open()
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(message), "{text:?}: {error}");
-    }
 }
 
 #[test]
