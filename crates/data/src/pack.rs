@@ -192,7 +192,11 @@ fn shard(
                     packed.bytes_in += worker.bytes.len() as u64;
                     packed.bytes_out += worker.packed.len() as u64;
                 }
-                Err(PackError::Data(error)) if error.is_bad_image() && dataset.bad_images != BadImages::Fail => {
+                Err(PackError::Data(error)) if error.is_bad_image() => {
+                    if dataset.bad_images == BadImages::Fail {
+                        failed = Some(DataError::BadImage(Box::new(error)).into());
+                        return Err(io::ErrorKind::Other.into());
+                    }
                     packed.bad.push(BadImage {
                         index,
                         name: dataset.name(index),

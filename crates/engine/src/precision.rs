@@ -15,13 +15,26 @@ pub enum Precision {
     Bf16,
 }
 
+/// The instruction set that this program runs on: the one that [`Isa::VARIABLE`] names, else the best of this machine. An
+/// empty variable names none.
+///
+/// # Errors
+/// A forced instruction set that the machine lacks.
+pub fn isa() -> Result<Isa, EngineError> {
+    let unnamed = std::env::var_os(Isa::VARIABLE).is_some_and(|name| name.is_empty());
+    match Isa::available().pop() {
+        Some(best) if unnamed => Ok(best),
+        _ => Ok(Isa::detect()?),
+    }
+}
+
 impl Precision {
     /// What trains fastest on this machine: bfloat16 where it has a matrix unit for it.
     ///
     /// # Errors
     /// A forced instruction set that the machine lacks.
     pub fn fastest() -> Result<Self, EngineError> {
-        let matrix_unit = Isa::detect()?.has_tiles();
+        let matrix_unit = isa()?.has_tiles();
         Ok(if matrix_unit { Self::Bf16 } else { Self::F32 })
     }
 

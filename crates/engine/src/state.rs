@@ -1,9 +1,9 @@
 //! What trainer and predictor have in common: the plan, its memory, packed weights and batch norm's maps.
 
-use crate::Precision;
 use crate::norm::Norm;
 use crate::plan::{Geometry, Plan, Value};
 use crate::squeeze_excite::Gate;
+use crate::{Precision, isa};
 use mnasnet_kernels::dense::{self, Input};
 use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, depthwise, padded};
 use mnasnet_model::{Network, Op, Tensor, TensorId, ValueId, Weights};
@@ -75,7 +75,7 @@ impl State {
         precision: Precision,
         training: bool,
     ) -> Result<Self, EngineError> {
-        let isa = Isa::detect()?;
+        let isa = isa()?;
         let plan = Plan::new(network, batch, resolution, precision, training)?;
         let no_memory = |_| {
             EngineError::Plan(format!(
