@@ -140,7 +140,7 @@ pub enum DecodeError {
     #[error("unsupported format {0}; JPEG, PNG, WebP and BMP are read")]
     Unsupported(&'static str),
     /// A kind of JPEG that is not read.
-    #[error("a JPEG with {0}, which is not read; save it anew as an ordinary one")]
+    #[error("unsupported JPEG with {0}; those with Huffman coding and 8 bits are read")]
     UnsupportedJpeg(&'static str),
     /// No known format.
     #[error("not an image: begins with the bytes {0:02x?}; JPEG, PNG, WebP and BMP are read")]

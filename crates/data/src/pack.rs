@@ -53,6 +53,8 @@ struct Plan {
     packing: Packing,
     exif_orientation: bool,
     images: usize,
+    /// [`Dataset::fingerprint`].
+    fingerprint: String,
     classes: Vec<String>,
 }
 
@@ -78,6 +80,7 @@ pub fn pack(
         packing: packing.clone(),
         exif_orientation: dataset.upright,
         images: dataset.samples.len(),
+        fingerprint: dataset.fingerprint(),
         classes: dataset.classes.clone(),
     };
     let record = dir.join(format!("{name}.json"));

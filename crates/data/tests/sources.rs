@@ -99,7 +99,7 @@ fn ground_truths() {
     // The development kit counts from 1 in an order of its own: here tench 2, goldfish 3, kit fox 1.
     let kit = "1\n2\n3\n3\n2\n1\n";
     let map = "n02119789 1 kit_fox\nn01440764 2 tench\nn01443537 3 goldfish\n";
-    let cases: [(&str, &[(&str, &str)]); 6] = [
+    let cases: [(&str, &[(&str, &str)]); 7] = [
         ("wordnet", &[("val.txt", &by_file(" "))]),
         (
             "order",
@@ -110,6 +110,13 @@ fn ground_truths() {
         (
             "kit",
             &[("ILSVRC2012_validation_ground_truth.txt", kit), ("map_clsloc.txt", map)],
+        ),
+        (
+            "kit-unpacked",
+            &[
+                ("ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt", kit),
+                ("map_clsloc.txt", map),
+            ],
         ),
         (
             "kit-list",
@@ -128,6 +135,7 @@ fn ground_truths() {
         )
         .unwrap();
         for (list, text) in lists {
+            fs::create_dir_all(at(list).parent().unwrap()).unwrap();
             fs::write(at(list), text).unwrap();
         }
         let mut val = open(folder.path(), Split::Val);
@@ -351,7 +359,7 @@ fn unknown_layouts_are_told_with_what_was_found() {
             "set.tar.gz",
             vec!["a compressed archive, which cannot be read in any order", "unpacked"],
         ),
-        ("empty.tar", vec!["an archive of 0 files without labels"]),
+        ("empty.tar", vec!["an archive without files"]),
         ("cut.parquet", vec!["cannot use the archive", "cut.parquet"]),
         (
             "cut.tar",

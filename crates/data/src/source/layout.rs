@@ -279,11 +279,10 @@ fn file_format(path: &Path, format: Option<Format>) -> Result<Format, DataError>
             return Ok(Format::Imagenet);
         }
         let names: Vec<PathBuf> = members.iter().map(|(name, ..)| PathBuf::from(name)).collect();
-        let found = format!(
-            "an archive of {} files without labels ({})",
-            names.len(),
-            enumerate(&names)
-        );
+        let found = match names.len() {
+            0 => "an archive without files".to_owned(),
+            count => format!("an archive of {count} files without labels ({})", enumerate(&names)),
+        };
         return Err(layout(path, found, KNOWN_LAYOUTS));
     }
     if has_ending(path, &["csv", "tsv", "txt"]) {

@@ -56,6 +56,7 @@ fn decode_with(bytes: &[u8], image: &mut RgbImage, strict: bool) -> Result<(), D
 /// The decoder's messages come as debug text, in quotes and with line ends.
 fn corrupt(error: DecodeErrors) -> DecodeError {
     let text = format!("{error:?}").replace("\\n", " ");
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = text.trim_matches(['"', ' ', '.']).trim_start_matches("[strict-mode]: ");
     DecodeError::Corrupt {
         format: "JPEG",
