@@ -399,6 +399,24 @@ fn long_names_of_strangers_are_bounded() {
     assert!(error.ends_with("a header has more than 1048576 bytes"), "{error}");
 }
 
+/// A page whose header says another kind than it has: the parquet crate panics when it skips that page.
+#[test]
+fn a_damaged_page_of_parquet_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let mut bytes = fs::read(fixture("parquet/data/train-00000-of-00001.parquet")).unwrap();
+    // The first page's header begins with its kind, 2 for a dictionary.
+    assert_eq!(bytes[4..6], [0x15, 4]);
+    bytes[5] = 0;
+    fs::write(&path, &bytes).unwrap();
+    let dataset = open(&path, Split::Train);
+    let error = dataset.read(1, &mut Vec::new()).unwrap_err().to_string();
+    assert!(
+        error.starts_with("cannot use the archive") && error.ends_with("a page is damaged"),
+        "{error}"
+    );
+}
+
 /// Damaged archives and tables are errors, or images that decoding will refuse; never a panic.
 #[test]
 fn damaged_containers() {
