@@ -83,7 +83,7 @@ pub(crate) fn check(
 pub(crate) fn other_isa(record: &Record, isa: Isa) -> Option<String> {
     let was = record.isa.as_deref().filter(|was| *was != isa.name())?;
     Some(format!(
-        "the run was on {was} so far and goes on on {}, which rounds otherwise: {}={was} keeps the same bits, where the machine \
+        "the run was on {was} so far and goes on on {}, which may round otherwise: {}={was} keeps the same bits, where the machine \
          has it",
         isa.name(),
         Isa::VARIABLE

@@ -106,7 +106,7 @@ fn changes_are_noted_and_the_log_says_where_it_goes_on() {
         .unwrap();
     let stdout = String::from_utf8(other.stdout).unwrap();
     for note in [
-        " so far and goes on on portable-wide, which rounds otherwise: MNASNET_ISA=",
+        " so far and goes on on portable-wide, which may round otherwise: MNASNET_ISA=",
         " on portable-wide\n",
         "note: going on from run/checkpoints/Mnasnet-rank0-2_6.safetensors\n",
         "note: epoch_size 2 -> 3\n",
