@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use mnasnet_model::VARIANTS;
+use mnasnet_model::shape::MAX_RESOLUTION;
 use mnasnet_train::resolve::{ConfigError, RECIPES, Resolver};
 
 use crate::settings::SettingFlags;
@@ -20,7 +21,8 @@ Exit codes:
   130  interrupted (after the first Ctrl-C: and saved)
 
 Environment:
-  MNASNET_ISA  forces the instruction set of the kernels: portable, avx2 or avx512 (for tests and comparisons)";
+  MNASNET_ISA  forces the instruction set of the kernels: portable, avx2, avx512, avx512bf16
+               or amx (for tests and comparisons); empty is the same as unset";
 
 /// Trains, evaluates and runs MNASNet image classifiers.
 #[derive(Debug, Parser)]
@@ -48,6 +50,24 @@ pub enum Command {
     Data(DataArgs),
 }
 
+impl Command {
+    /// Whether the result is asked for as JSON.
+    pub fn json(&self) -> bool {
+        match self {
+            Command::Train(args) => args.json,
+            Command::Eval(args) => args.json,
+            Command::Predict(args) => args.json,
+            Command::Info(args) => args.json,
+            Command::Bench(args) => args.json,
+            Command::Data(args) => match &args.action {
+                DataAction::Check(args) => args.json,
+                DataAction::Pack(args) => args.json,
+                DataAction::Show(_) => false,
+            },
+        }
+    }
+}
+
 /// `mnasnet train`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
@@ -65,7 +85,7 @@ pub struct TrainArgs {
     /// otherwise; the classifier starts fresh where the classes differ
     #[arg(long, value_name = "WEIGHTS")]
     pub init: Option<PathBuf>,
-    /// Print the resolved settings as TOML and end
+    /// Print the resolved settings as TOML (with --json, as JSON) and end
     #[arg(long)]
     pub print_config: bool,
     /// Print the result as JSON; everything else goes to standard error
@@ -149,7 +169,7 @@ pub struct InfoArgs {
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub width: f64,
     /// Side of the image, pixels
-    #[arg(long, value_name = "N", default_value_t = 224)]
+    #[arg(long, value_name = "N", default_value_t = 224, value_parser = side())]
     pub resolution: usize,
     /// Number of classes
     #[arg(long, alias = "class_num", value_name = "N", default_value_t = 1000)]
@@ -188,7 +208,7 @@ pub struct BenchArgs {
     #[arg(long, alias = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 32, value_parser = positive())]
     pub batch: u64,
     /// Side of the images, pixels
-    #[arg(long, value_name = "N", default_value_t = 224)]
+    #[arg(long, value_name = "N", default_value_t = 224, value_parser = side())]
     pub resolution: usize,
     /// Threads of arithmetic, or of decoding for `data`; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
@@ -363,6 +383,10 @@ fn model_help() -> String {
 
 fn positive() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=65536)
+}
+
+fn side() -> clap::builder::RangedU64ValueParser<usize> {
+    clap::builder::RangedU64ValueParser::new().range(1..=MAX_RESOLUTION as u64)
 }
 
 fn threads() -> clap::builder::RangedU64ValueParser {

@@ -26,6 +26,11 @@ pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print(&serde_json::to_string(value).map_err(|error| Failure::Io("write JSON", error.into()))?)
 }
 
+/// Prints `{"error": MESSAGE}` on standard output, for those who read JSON there. The error itself ends the program.
+pub fn print_error(message: &str) {
+    let _ = print_json(&serde_json::json!({ "error": message }));
+}
+
 /// Tells the user something on standard error. There is nobody left to tell if that cannot be written.
 pub fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{}", visible(text));

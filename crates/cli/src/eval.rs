@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mnasnet_data::{BadImage, Dataset, Split};
+use mnasnet_engine::isa;
 use mnasnet_train::evaluate::Evaluator;
 use mnasnet_train::photos;
 use mnasnet_train::resolve::Resolver;
@@ -13,7 +14,7 @@ use mnasnet_train::wiring;
 use serde::Serialize;
 
 use crate::args::EvalArgs;
-use crate::console::{print, print_json, tell};
+use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::report::Counter;
 use crate::settings;
@@ -28,6 +29,8 @@ struct Report {
     images: u64,
     bad_images: usize,
     images_per_s: f64,
+    precision: &'static str,
+    isa: &'static str,
 }
 
 /// Leaves out the last incomplete batch, as MindSpore's scripts do, and says so, as they do not.
@@ -54,14 +57,18 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     let file = WeightsFile::open(&args.weights)?;
     let record = file.require_record()?;
     let network = wiring::recorded_network(record)?;
+    let config = settings::recorded(record, &args.weights)?;
     if args.ema && !file.has_ema() {
         return Err(Failure::Usage(format!(
-            "{} holds no moving average; leave out --ema",
-            args.weights.display()
+            "{} {}; leave out --ema",
+            args.weights.display(),
+            match config.ema {
+                true => "holds one set of weights, which is the moving average",
+                false => "is of a run without a moving average (`ema` was false)",
+            }
         )));
     }
     let weights = file.weights(&network, if args.ema { "ema." } else { "" })?;
-    let config = settings::recorded(record, &args.weights)?;
 
     // The command line says what the set is; of the run's settings only the pixels' own count.
     let mut layers = Resolver::new();
@@ -71,7 +78,7 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     let mut dataset = photos::open(&layers.finish()?, &args.data, Split::Val)?;
     dataset.relabel(&record.classes)?;
     for note in &dataset.notes {
-        tell(&format!("note: {note}"));
+        tell(&format!("note: {}", visible_name(note)));
     }
     let (loss, batch) = (wiring::eval_loss(&config), args.batch_size as usize);
     if args.drop_remainder {
@@ -99,7 +106,7 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     };
 
     for BadImage { cause, .. } in &evaluation.bad {
-        tell(&format!("bad image: {cause}"));
+        tell(&format!("bad image: {}", visible_name(cause)));
     }
     let score = evaluation.score;
     let images_per_s = score.images as f64 / evaluation.total.as_secs_f64();
@@ -112,6 +119,8 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
         images: score.images,
         bad_images: evaluation.bad.len(),
         images_per_s,
+        precision: precision.name(),
+        isa: isa()?.name(),
     };
     if args.json {
         print_json(&report)?;
@@ -125,6 +134,8 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
             correct5,
             images,
             bad_images,
+            precision,
+            isa,
             ..
         } = report;
         let bad = match bad_images {
@@ -139,8 +150,8 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
             ),
         };
         print(&format!(
-            "{images} images in {total:.1} s ({images_per_s:.1} images/s, {wait:.1} s of it waiting for photos); \
-             top-1 right {correct1}, top-5 right {correct5}{bad}"
+            "{images} images in {total:.1} s ({images_per_s:.1} images/s, {wait:.1} s of it waiting for photos), {precision} \
+             on {isa}; top-1 right {correct1}, top-5 right {correct5}{bad}"
         ))?;
         let path = args.weights.display();
         print(&format!(

@@ -83,7 +83,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Failure::Usage(_) | Failure::Config(_) | Failure::Model(_) => Exit::Usage,
-            Failure::Data(DataError::Write { .. }) => Exit::Other,
+            Failure::Data(DataError::Write { .. } | DataError::Cache { .. }) => Exit::Other,
             Failure::Data(_) | Failure::Photos(_) => Exit::Data,
             Failure::Pack(error) => of_packing(error),
             Failure::Weights(_) => Exit::Weights,
@@ -98,6 +98,7 @@ impl Failure {
 
 fn of_training(error: &TrainError) -> Exit {
     match error {
+        TrainError::Data(DataError::Cache { .. }) => Exit::Other,
         TrainError::Data(_) | TrainError::Mismatch(_) => Exit::Data,
         TrainError::Weights(_) => Exit::Weights,
         TrainError::Model(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => Exit::Usage,

@@ -22,7 +22,20 @@ use crate::args::{Arguments, Command};
 use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // What it has to say is on its way; nobody is left to tell if that fails.
+            let _ = error.print();
+            if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+                let text = error.to_string();
+                console::print_error(text.lines().next().unwrap_or_default().trim_start_matches("error: "));
+            }
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    let json = arguments.command.json();
+    let outcome = match arguments.command {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
@@ -36,6 +49,9 @@ fn main() -> ExitCode {
         Err(Failure::BrokenPipe) => Exit::Success.into(),
         Err(failure) => {
             console::tell(&format!("error: {failure}"));
+            if json {
+                console::print_error(&failure.to_string());
+            }
             failure.exit().into()
         }
     }

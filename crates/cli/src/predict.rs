@@ -1,9 +1,8 @@
 //! `mnasnet predict`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use mnasnet_data::{DataError, read_image};
+use mnasnet_data::{images_below, read_image};
 use mnasnet_engine::{Pixels, Predictor};
 use mnasnet_train::score::softmax;
 use mnasnet_train::train::thread_pool;
@@ -123,52 +122,18 @@ fn table(prediction: &Prediction) -> String {
 fn photos(arguments: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut photos = Vec::new();
     for path in arguments {
-        let before = photos.len();
-        if path.is_dir() {
-            walk(path, &mut photos)?;
-            if photos.len() == before {
-                return Err(Failure::Photos(format!(
-                    "{} has no .jpg, .jpeg or .png files",
-                    path.display()
-                )));
-            }
-        } else {
+        if !path.is_dir() {
             photos.push(path.clone());
+            continue;
         }
+        let (below, notes) = images_below(path)?;
+        if below.is_empty() {
+            let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
+            return Err(Failure::Photos(format!("{} has no photos{notes}", path.display())));
+        }
+        photos.extend(below);
     }
     Ok(photos)
-}
-
-fn walk(folder: &Path, photos: &mut Vec<PathBuf>) -> Result<(), DataError> {
-    let error = |source| DataError::Io {
-        path: folder.to_owned(),
-        source,
-    };
-    let entries = fs::read_dir(folder).map_err(error)?;
-    let mut paths = entries
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(error)?;
-    paths.sort();
-    for path in paths {
-        // Links to folders are not followed: they may lead round in a circle.
-        if path.is_dir() && !path.is_symlink() {
-            walk(&path, photos)?;
-        } else if path.is_file() && is_photo(&path) {
-            photos.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn is_photo(path: &Path) -> bool {
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or_default();
-    ["jpg", "jpeg", "png"]
-        .iter()
-        .any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]

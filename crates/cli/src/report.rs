@@ -7,7 +7,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use mnasnet_train::log::StepLog;
 use mnasnet_train::train::{Event, Observer};
 
-use crate::console::{tell, visible};
+use crate::console::{tell, visible, visible_name};
 
 /// A bar on standard error; hidden where that is not a terminal.
 fn bar(length: u64, template: &str) -> ProgressBar {
@@ -92,7 +92,7 @@ impl Observer for Reporter {
     fn event(&mut self, event: Event) {
         match event {
             Event::Stage(stage) => self.line(stage),
-            Event::Note(note) => self.line(&format!("note: {note}")),
+            Event::Note(note) => self.line(&format!("note: {}", visible_name(note))),
             Event::Started {
                 network,
                 train_images,
@@ -101,15 +101,19 @@ impl Observer for Reporter {
                 steps_per_epoch,
                 done,
                 planned_bytes,
+                precision,
+                isa,
             } => {
                 let parameters: usize = network.parameters.iter().map(|tensor| tensor.len()).sum();
                 self.line(&format!(
                     "{} (width {}, {parameters} parameters, {} classes): {train_images} training and {val_images} validation \
-                     images, {epochs} epochs of {steps_per_epoch} steps, {} planned",
+                     images, {epochs} epochs of {steps_per_epoch} steps, {} planned, {} on {}",
                     network.variant.name,
                     network.width,
                     network.classes,
-                    HumanBytes(planned_bytes as u64)
+                    HumanBytes(planned_bytes as u64),
+                    precision.name(),
+                    isa.name()
                 ));
                 if done > 0 {
                     self.line(&format!("going on after step {done}"));

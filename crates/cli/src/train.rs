@@ -48,7 +48,10 @@ pub fn run(args: &TrainArgs) -> Result<Exit, Failure> {
     };
     config.precision = wiring::settled(config.precision)?;
     if args.print_config {
-        print(config.to_toml().trim_end())?;
+        match args.json {
+            true => print_json(&config)?,
+            false => print(config.to_toml().trim_end())?,
+        }
         return Ok(Exit::Success);
     }
     if config.data == SAMPLE && !Path::new(SAMPLE).exists() {

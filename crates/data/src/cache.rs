@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::decode::Photo;
 use crate::resize::Resizer;
@@ -33,6 +33,9 @@ pub struct Cache {
     limit: u64,
     taken: AtomicU64,
     kept: Vec<OnceLock<Kept>>,
+    /// Why a photo found no room, and whether that has been told.
+    full: OnceLock<String>,
+    told: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -47,12 +50,12 @@ impl Cache {
     /// An empty cache for `photos` photos that evaluation sees through `transform`; it takes at most `limit` bytes.
     ///
     /// # Errors
-    /// [`DataError::Io`] where no temporary file can be made.
+    /// [`DataError::Cache`] where no temporary file can be made.
     pub fn new(place: CacheIn, photos: usize, transform: EvalTransform, limit: u64) -> Result<Self, DataError> {
         let file = match place {
             CacheIn::Ram => None,
-            CacheIn::Disk => Some(tempfile::tempfile().map_err(|source| DataError::Io {
-                path: std::env::temp_dir(),
+            CacheIn::Disk => Some(tempfile::tempfile().map_err(|source| DataError::Cache {
+                folder: std::env::temp_dir(),
                 source,
             })?),
         };
@@ -62,6 +65,8 @@ impl Cache {
             limit,
             taken: AtomicU64::new(0),
             kept: (0..photos).map(|_| OnceLock::new()).collect(),
+            full: OnceLock::new(),
+            told: AtomicBool::new(false),
         })
     }
 
@@ -97,18 +102,35 @@ impl Cache {
         *photo = Photo::from(small);
     }
 
+    /// Once, as soon as a photo has found no room: a sentence that says so.
+    pub fn note(&self) -> Option<String> {
+        let why = self.full.get().filter(|_| !self.told.swap(true, Ordering::Relaxed))?;
+        let kept = self.kept.iter().filter(|kept| kept.get().is_some()).count();
+        Some(format!(
+            "the cache is full ({why}): it keeps {kept} of {} photos, and the others are decoded each time",
+            self.kept.len()
+        ))
+    }
+
     /// Keeps pixels if there is room for them.
     fn keep(&self, image: &RgbImage) -> Option<Kept> {
         let bytes = image.pixels.len() as u64;
         let room = |taken: u64| taken.checked_add(bytes).filter(|&sum| sum <= self.limit);
-        let start = self
-            .taken
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
-            .ok()?;
+        let Ok(start) = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room) else {
+            self.full.get_or_init(|| format!("{} MiB", self.limit >> 20));
+            return None;
+        };
         let pixels = match &self.file {
             None => Ok(image.pixels.clone().into_boxed_slice()),
-            // A disk that is full is no room either.
-            Some(file) => Err(write_all(file, &image.pixels, start).map(|()| start).ok()?),
+            Some(file) => match write_all(file, &image.pixels, start) {
+                Ok(()) => Err(start),
+                // A disk that is full is no room either.
+                Err(error) => {
+                    self.full
+                        .get_or_init(|| format!("{}: {error}", std::env::temp_dir().display()));
+                    return None;
+                }
+            },
         };
         Some(Kept {
             width: image.width,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::decode::{Photo, components, decode_part, orientation};
+use crate::decode::{Photo, decode_part, frame, orientation};
 use crate::{DataError, Dataset, ImageFormat, Rect};
 
 /// What was found in one set.
@@ -200,7 +200,7 @@ fn look(dataset: &Dataset, index: u32, bytes: &mut Vec<u8>, photo: &mut Photo) -
     {
         odd(format!("is a {format}, though its name ends in .{ending}"));
     }
-    if components(bytes) == Some(4) {
+    if frame(bytes).is_some_and(|frame| frame.components == 4) {
         odd("is a CMYK JPEG".to_owned());
     }
     if let Some(orientation) = orientation(bytes).filter(|orientation| *orientation != 1) {

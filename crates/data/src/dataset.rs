@@ -61,6 +61,21 @@ impl Dataset {
         self.source.name(self.samples[index as usize].entry)
     }
 
+    /// 16 hexadecimal digits that tell the list of images from any other: FNV-1a over each image's file name and label, in
+    /// order. Where the set lies is not in it.
+    pub fn fingerprint(&self) -> String {
+        let bytes = (0..).zip(&self.samples).flat_map(|(index, sample)| {
+            let name = self.name(index);
+            let name = name.file_name().unwrap_or_default().as_encoded_bytes().to_vec();
+            // No file name holds a 0: it keeps "a" + "bc" from being "ab" + "c".
+            name.into_iter().chain([0]).chain(sample.label.to_le_bytes())
+        });
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
+        format!("{hash:016x}")
+    }
+
     /// Replaces `bytes` by the content of sample `index`.
     ///
     /// # Errors

@@ -224,8 +224,18 @@ pub(crate) fn sniff(bytes: &[u8]) -> Option<Kind> {
     found.map(|&(_, _, kind)| kind)
 }
 
-/// Components of a JPEG, from its frame header: 4 for CMYK.
-pub(crate) fn components(bytes: &[u8]) -> Option<u8> {
+/// What a JPEG's frame header says.
+pub(crate) struct Frame {
+    /// Second byte of its marker: the coding.
+    pub(crate) marker: u8,
+    /// Bits of a sample.
+    pub(crate) precision: u8,
+    /// 1 for grey, 4 for CMYK.
+    pub(crate) components: u8,
+}
+
+/// Finds the frame header of a JPEG.
+pub(crate) fn frame(bytes: &[u8]) -> Option<Frame> {
     let mut rest = bytes.strip_prefix(&[0xff, 0xd8])?;
     loop {
         let &[0xff, marker, high, low, ref body @ ..] = rest else {
@@ -233,7 +243,16 @@ pub(crate) fn components(bytes: &[u8]) -> Option<u8> {
         };
         match marker {
             // Precision, height, width, components.
-            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => return body.get(5).copied(),
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                let &[precision, _, _, _, _, components, ..] = body else {
+                    return None;
+                };
+                return Some(Frame {
+                    marker,
+                    precision,
+                    components,
+                });
+            }
             // Fill bytes before a marker.
             0xff => rest = &rest[1..],
             _ => rest = body.get(usize::from(u16::from_be_bytes([high, low])).checked_sub(2)?..)?,

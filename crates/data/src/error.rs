@@ -76,12 +76,26 @@ pub enum DataError {
         last: String,
     },
     /// A file is not an image that can be read.
-    #[error("{path}: {source}; repair the file or remove it, or choose by `bad_images` what to do with such", path = path.display())]
+    #[error("{path}: {source}", path = path.display())]
     Image {
         /// The file.
         path: PathBuf,
         /// Cause.
         source: DecodeError,
+    },
+    /// One of these errors is about one image, and nothing says that bad images may be passed over.
+    #[error("{0}; repair the file or remove it, or choose by `bad_images` what to do with such")]
+    BadImage(Box<DataError>),
+    /// There can be no cache on disk.
+    #[error(
+        "cannot make the disk cache in {folder}: {source}; name a folder that can be written by the environment variable TMPDIR",
+        folder = folder.display()
+    )]
+    Cache {
+        /// The folder of temporary files.
+        folder: PathBuf,
+        /// Cause.
+        source: io::Error,
     },
     /// A loader was asked for something impossible.
     #[error("cannot load batches: {0}")]
@@ -125,6 +139,9 @@ pub enum DecodeError {
     /// A known format that is not read.
     #[error("unsupported format {0}; JPEG, PNG, WebP and BMP are read")]
     Unsupported(&'static str),
+    /// A kind of JPEG that is not read.
+    #[error("unsupported JPEG with {0}; those with Huffman coding and 8 bits are read")]
+    UnsupportedJpeg(&'static str),
     /// No known format.
     #[error("not an image: begins with the bytes {0:02x?}; JPEG, PNG, WebP and BMP are read")]
     NotAnImage(Vec<u8>),

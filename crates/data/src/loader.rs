@@ -5,6 +5,7 @@
 mod queue;
 mod worker;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -171,6 +172,22 @@ impl Loader {
             loader.workers.push(thread);
         }
         Ok(loader)
+    }
+
+    /// Waits for the next batch, or until `stop` is set: then false, and the pass is over. Threads that read from a place that
+    /// does not answer are left behind.
+    pub fn wait(&mut self, stop: &AtomicBool) -> bool {
+        const LOOK: Duration = Duration::from_millis(50);
+        let n = self.batch.min(self.shared.pass.order.len() - self.position);
+        while !stop.load(Ordering::Relaxed) {
+            if self.shared.wait(n, LOOK) {
+                return true;
+            }
+        }
+        self.shared.close();
+        self.workers.clear();
+        self.position = self.shared.pass.order.len();
+        false
     }
 
     /// Fills `batch` with the next batch, reusing its memory. False: none is left, and `batch` holds no image. In evaluation a

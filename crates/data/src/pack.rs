@@ -53,6 +53,8 @@ struct Plan {
     packing: Packing,
     exif_orientation: bool,
     images: usize,
+    /// [`Dataset::fingerprint`].
+    fingerprint: String,
     classes: Vec<String>,
 }
 
@@ -78,6 +80,7 @@ pub fn pack(
         packing: packing.clone(),
         exif_orientation: dataset.upright,
         images: dataset.samples.len(),
+        fingerprint: dataset.fingerprint(),
         classes: dataset.classes.clone(),
     };
     let record = dir.join(format!("{name}.json"));
@@ -192,7 +195,11 @@ fn shard(
                     packed.bytes_in += worker.bytes.len() as u64;
                     packed.bytes_out += worker.packed.len() as u64;
                 }
-                Err(PackError::Data(error)) if error.is_bad_image() && dataset.bad_images != BadImages::Fail => {
+                Err(PackError::Data(error)) if error.is_bad_image() => {
+                    if dataset.bad_images == BadImages::Fail {
+                        failed = Some(DataError::BadImage(Box::new(error)).into());
+                        return Err(io::ErrorKind::Other.into());
+                    }
                     packed.bad.push(BadImage {
                         index,
                         name: dataset.name(index),

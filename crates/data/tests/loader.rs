@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mnasnet_data::{
     BadImages, Batch, Cache, CacheIn, DataError, Dataset, Epoch, EvalTransform, Interpolation, Loader, Mixing, Policy,
-    RgbImage, Split, Throughput, TrainTransform, locate,
+    RgbImage, Source, Split, Throughput, TrainTransform, locate,
 };
 
 fn sample() -> PathBuf {
@@ -299,7 +300,7 @@ fn a_broken_photo_is_named_and_ends_the_pass() {
             .unwrap();
         let message = error.to_string();
         assert!(
-            matches!(&error, DataError::Image { path, .. } if path.ends_with("b/2.jpg")),
+            matches!(error, DataError::BadImage(_)) && message.contains("b/2.jpg: "),
             "{message}"
         );
         assert!(
@@ -385,7 +386,7 @@ fn a_bad_image_changes_its_own_place_only() {
     let expected = train(&Arc::new(whole), EPOCH, 2).unwrap();
     assert!(matches!(
         train(&with(BadImages::Fail), EPOCH, 2),
-        Err(DataError::Image { .. })
+        Err(DataError::BadImage(_))
     ));
     for policy in [BadImages::Skip, BadImages::Replace] {
         let dataset = with(policy);
@@ -487,4 +488,63 @@ fn a_set_that_has_gone_is_no_matter_of_single_images() {
             assert!(matches!(batches[0], Err(DataError::TooManyBad { tries: 16, .. })));
         }
     }
+}
+
+/// A disk that does not answer.
+#[derive(Debug)]
+struct Silent;
+
+impl Source for Silent {
+    fn name(&self, _: u32) -> PathBuf {
+        "silent".into()
+    }
+
+    fn read(&self, _: u32, _: &mut Vec<u8>) -> Result<(), DataError> {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_a_source_that_does_not_answer() {
+    let mut dataset = (*few(1)).clone();
+    let stop = AtomicBool::new(false);
+    let mut loader = Loader::train(Arc::new(dataset.clone()), transform(), EPOCH, 4, 2).unwrap();
+    assert!(loader.wait(&stop) && loader.read_into(&mut Batch::default()).unwrap());
+    dataset.source = Arc::new(Silent);
+    let mut loader = Loader::train(Arc::new(dataset), transform(), EPOCH, 4, 2).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| loader.wait(&stop));
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!waiting.is_finished());
+        stop.store(true, Ordering::Relaxed);
+        assert!(!waiting.join().unwrap());
+    });
+    assert!(!loader.read_into(&mut Batch::default()).unwrap(), "the pass is over");
+}
+
+#[test]
+fn a_cache_tells_once_that_it_is_full() {
+    let mut dataset = (*few(1)).clone();
+    let transform = EvalTransform {
+        resolution: 56,
+        resize: 64,
+        interpolation: Interpolation::Bilinear,
+    };
+    let photos = dataset.samples.len();
+    // The smallest photo has 64x64 pixels: room for one or two.
+    let cache = Arc::new(Cache::new(CacheIn::Ram, photos, transform.clone(), 2 * 64 * 64 * 3).unwrap());
+    dataset.cache = Some(cache.clone());
+    assert_eq!(cache.note(), None);
+    assert_eq!(
+        Loader::eval(Arc::new(dataset), transform, 4, 2).unwrap().count(),
+        photos.div_ceil(4)
+    );
+    let note = cache.note().unwrap();
+    assert!(
+        note.starts_with("the cache is full (0 MiB): it keeps ") && note.contains(&format!(" of {photos} photos")),
+        "{note}"
+    );
+    assert_eq!(cache.note(), None);
 }

@@ -131,3 +131,20 @@ fn other_formats_are_named() {
         assert!(error.starts_with(expected), "{error}");
     }
 }
+
+#[test]
+fn jpegs_of_kinds_that_are_not_read_are_named() {
+    let whole = file("../../data/sample/val/watch/image_0001.jpg");
+    let frame = whole.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    for (at, value, kind) in [
+        (1, 0xc9, "arithmetic coding"),
+        (1, 0xca, "arithmetic coding"),
+        (1, 0xc3, "lossless coding"),
+        (1, 0xc5, "hierarchical coding"),
+        (4, 12, "12 bits a sample"),
+    ] {
+        let mut bytes = whole.clone();
+        bytes[frame + at] = value;
+        assert_eq!(decode(&bytes), Err(DecodeError::UnsupportedJpeg(kind)));
+    }
+}

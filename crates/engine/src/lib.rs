@@ -23,7 +23,7 @@ mod trainer;
 pub use loss::{Loss, Score, Smoothing, Targets};
 pub use mnasnet_kernels::{Isa, peak};
 pub use optimizer::{Optimizer, Rule};
-pub use precision::Precision;
+pub use precision::{Precision, isa};
 pub use predictor::Predictor;
 pub use stage::{Stage, Work};
 pub use state::{EngineError, Normalise, Pixels};

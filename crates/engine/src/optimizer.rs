@@ -1,5 +1,6 @@
 //! Optimizers on the flat parameter vector: a rule, its state, and which parameters decay.
 
+use crate::isa;
 use crate::state::EngineError;
 use mnasnet_kernels::update::{Span, update};
 use mnasnet_kernels::{Isa, Memory};
@@ -51,7 +52,7 @@ impl Optimizer {
         };
         Ok(Self {
             rule,
-            isa: Isa::detect()?,
+            isa: isa()?,
             slots: names
                 .iter()
                 .map(|&name| slot(name))

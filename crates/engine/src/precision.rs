@@ -15,13 +15,21 @@ pub enum Precision {
     Bf16,
 }
 
+/// The instruction set that this program runs on: see [`Isa::detect`].
+///
+/// # Errors
+/// A forced instruction set that the machine lacks.
+pub fn isa() -> Result<Isa, EngineError> {
+    Ok(Isa::detect()?)
+}
+
 impl Precision {
     /// What trains fastest on this machine: bfloat16 where it has a matrix unit for it.
     ///
     /// # Errors
     /// A forced instruction set that the machine lacks.
     pub fn fastest() -> Result<Self, EngineError> {
-        let matrix_unit = Isa::detect()?.has_tiles();
+        let matrix_unit = isa()?.has_tiles();
         Ok(if matrix_unit { Self::Bf16 } else { Self::F32 })
     }
 

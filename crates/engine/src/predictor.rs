@@ -4,7 +4,7 @@ mod fold;
 mod steps;
 
 use crate::Precision;
-use crate::precision::with_element;
+use crate::precision::{isa, with_element};
 use crate::squeeze_excite::Gate;
 use crate::state::{EngineError, Normalise, Pixels, check_pixels, check_weights};
 use bytemuck::{cast_slice, cast_slice_mut};
@@ -52,7 +52,7 @@ impl Predictor {
         };
         let widest = fold::widest(&steps);
         let mut predictor = Self {
-            isa: Isa::detect()?,
+            isa: isa()?,
             weights: FoldedWeights::new(network, &steps)?,
             parameters: Vec::new(),
             gates: network.nodes.iter().map(|node| gate(&node.op)).collect(),

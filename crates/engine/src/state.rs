@@ -1,9 +1,9 @@
 //! What the sweeps of training share: the plan, its memory, packed weights and batch norm's maps.
 
-use crate::Precision;
 use crate::norm::Norm;
 use crate::plan::{Geometry, Plan, Value};
 use crate::squeeze_excite::Gate;
+use crate::{Precision, isa};
 use mnasnet_kernels::dense::{self, Input};
 use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, depthwise, padded};
 use mnasnet_model::{Network, Op, Tensor, TensorId, ValueId, Weights};
@@ -80,7 +80,7 @@ pub(crate) struct State {
 
 impl State {
     pub fn new(network: &Network, batch: usize, resolution: usize, precision: Precision) -> Result<Self, EngineError> {
-        let isa = Isa::detect()?;
+        let isa = isa()?;
         let plan = Plan::new(network, batch, resolution, precision)?;
         let bytes = plan.arena + size_of::<f32>() * plan.needs.partials;
         let no_memory = |_| EngineError::no_memory(batch, resolution, bytes);

@@ -64,10 +64,10 @@ impl Isa {
     /// The environment variable that forces a choice: `portable`, `avx2`, `avx512`, `avx512bf16` or `amx`.
     pub const VARIABLE: &'static str = "MNASNET_ISA";
 
-    /// The best instruction set of this machine, or the one that [`Isa::VARIABLE`] names.
+    /// The best instruction set of this machine, or the one that [`Isa::VARIABLE`] names; empty, it names none.
     pub fn detect() -> Result<Self, IsaError> {
         let all = Self::available();
-        match std::env::var_os(Self::VARIABLE) {
+        match std::env::var_os(Self::VARIABLE).filter(|name| !name.is_empty()) {
             None => Ok(*all.last().expect("portable is always there")),
             Some(name) => all.iter().copied().find(|isa| name == isa.name()).ok_or_else(|| {
                 let names: Vec<_> = all.iter().map(|isa| isa.name()).collect();

@@ -3,8 +3,11 @@
 //! The defaults are for a folder of photos that nobody has tuned for: plain momentum, one cosine, crop and flip.
 //! Keys that the MindSpore scripts' `config.py` has keep its names.
 
+use std::ops::Bound;
+
 use mnasnet_model::Scheme;
 use mnasnet_model::builder::MAX_WIDTH;
+use serde::{Serialize, Serializer};
 
 use crate::schedule::{DecayMode, Schedule};
 use crate::setting::{Kind, Setting, choices, in_range};
@@ -217,7 +220,7 @@ settings! {
         /// Where photos are kept, decoded and resized to `resize`, after they were first read; training then crops from those.
         cache: CachePlace = CachePlace::None;
         /// Room of the cache of each split, GiB; photos that find none are decoded each time.
-        cache_gib: f64 = 8.0, 0.0..=1e6;
+        cache_gib: f64 = 8.0, (Bound::Excluded(0.0), Bound::Included(65536.0));
         /// Side of the network's input, pixels.
         resolution: usize = 224, 16.0..=4096.0;
         /// Shorter side before the centre crop of evaluation, pixels; 0 means resolution / 0.875.
@@ -320,6 +323,12 @@ settings! {
         save_checkpoint_path: String = "checkpoints".into();
         /// Steps from one line of log.txt and metrics.jsonl to the next; 0 writes only one an epoch.
         log_every: usize = 1, 0.0..=1e9;
+    }
+}
+
+impl Serialize for Config {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(KEYS.iter().map(|key| key.name).zip(self.values()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Top-1, top-5 and loss over every image of a set.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use mnasnet_data::{BadImage, Batch, Dataset, Loader, Preprocessing};
@@ -61,6 +61,11 @@ impl Evaluator {
         })
     }
 
+    /// The photos.
+    pub(crate) fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
     /// Number of images.
     pub fn images(&self) -> usize {
         self.dataset.samples.len()
@@ -83,10 +88,10 @@ impl Evaluator {
         let transform = self.preprocessing.eval_transform();
         let mut loader = Loader::eval(self.dataset.clone(), transform, self.batch_size, self.workers)?;
         loop {
-            if stop.load(Ordering::Relaxed) {
+            let asked = Instant::now();
+            if !loader.wait(stop) {
                 return Ok(None);
             }
-            let asked = Instant::now();
             let more = loader.read_into(&mut batch)?;
             wait += asked.elapsed();
             bad.append(&mut batch.bad);

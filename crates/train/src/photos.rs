@@ -75,6 +75,14 @@ pub fn same(a: &Dataset, b: &Dataset) -> bool {
 
 const GIB: f64 = (1u64 << 30) as f64;
 
+/// Bytes of this machine's memory, from Linux; `None` elsewhere.
+fn machine_memory() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024.0)
+}
+
 fn find(config: &Config, path: &Path, split: Split) -> Result<Location, TrainError> {
     let format = match config.data_format {
         DataFormat::Auto => None,
@@ -104,6 +112,15 @@ fn list(config: &Config, location: &Location) -> Result<Dataset, TrainError> {
         CachePlace::Disk => CacheIn::Disk,
     };
     let (transform, limit) = (wiring::preprocessing(config).eval_transform(), config.cache_gib * GIB);
+    if let (CacheIn::Ram, Some(memory)) = (place, machine_memory())
+        && limit > memory
+    {
+        return Err(TrainError::Mismatch(format!(
+            "`cache_gib` is {}, more than this machine's memory of {:.1} GiB; say less, or `--cache disk`",
+            config.cache_gib,
+            memory / GIB
+        )));
+    }
     dataset.cache = Some(Arc::new(Cache::new(
         place,
         dataset.samples.len(),

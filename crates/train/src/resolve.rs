@@ -158,7 +158,10 @@ impl Resolver {
         if config.warmup_epochs > epochs {
             return refuse(
                 "warmup_epochs",
-                format!("is {}, longer than the run of {epochs}", config.warmup_epochs),
+                format!(
+                    "is {}, longer than the run of {epochs}; say `--warmup_epochs 0`, or a longer `--epoch_size`",
+                    config.warmup_epochs
+                ),
             );
         }
         if config.lr_decay_mode == DecayMode::MindsporeLinear && config.epoch_size <= 5 {
@@ -266,11 +269,11 @@ mod tests {
         );
         check_refused(
             "warmup_epochs = 9\nepoch_size = 3",
-            "run.toml: `warmup_epochs` is 9, longer than the run of 3",
+            "run.toml: `warmup_epochs` is 9, longer than the run of 3; say `--warmup_epochs 0`, or a longer `--epoch_size`",
         );
         check_refused(
             "epoch_size = 3",
-            "defaults: `warmup_epochs` is 5, longer than the run of 3",
+            "defaults: `warmup_epochs` is 5, longer than the run of 3; say `--warmup_epochs 0`, or a longer `--epoch_size`",
         );
         check_refused("resize = 200", "run.toml: `resize` is 200, less than the crop of 224");
         check_refused(

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::Dataset;
+use mnasnet_engine::Isa;
 
 use crate::checkpoint;
 use crate::config::Config;
@@ -76,6 +77,17 @@ pub(crate) fn check(
         ));
     }
     Ok(allowed)
+}
+
+/// A sentence where the run goes on with another instruction set than it had.
+pub(crate) fn other_isa(record: &Record, isa: Isa) -> Option<String> {
+    let was = record.isa.as_deref().filter(|was| *was != isa.name())?;
+    Some(format!(
+        "the run was on {was} so far and goes on on {}, which may round otherwise: {}={was} keeps the same bits, where the machine \
+         has it",
+        isa.name(),
+        Isa::VARIABLE
+    ))
 }
 
 /// What the file of the best weights says that it reached, and what is odd about it. A file of another network or of other

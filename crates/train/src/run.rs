@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use mnasnet_data::{BadImage, Batch, Dataset, Epoch, Loader, Preprocessing};
-use mnasnet_engine::{Loss, Optimizer, Pixels, Targets, Trainer};
+use mnasnet_engine::{Isa, Loss, Optimizer, Pixels, Targets, Trainer};
 use mnasnet_model::{Network, Weights};
 
 use crate::checkpoint;
@@ -40,6 +40,7 @@ pub(crate) struct Run<'a> {
     pub(crate) loss: Loss,
     /// The plan of training and its resolution; none while an epoch has it.
     pub(crate) trainer: Option<(usize, Trainer)>,
+    pub(crate) isa: Isa,
     pub(crate) optimizer: Optimizer,
     pub(crate) evaluator: Evaluator,
     pub(crate) weights: Weights,
@@ -119,10 +120,10 @@ impl Run<'_> {
     fn steps(&mut self, trainer: &mut Trainer, loader: &mut Loader, stop: &AtomicBool) -> Result<bool, TrainError> {
         let mut batch = Batch::default();
         while self.progress.step < self.schedule.steps_per_epoch {
-            if stop.load(Ordering::Relaxed) {
+            let asked = Instant::now();
+            if !loader.wait(stop) {
                 return Ok(false);
             }
-            let asked = Instant::now();
             if !loader.read_into(&mut batch)? {
                 break;
             }
@@ -241,6 +242,14 @@ impl Run<'_> {
             .epoch(&epoch_log)
             .map_err(|source| TrainError::folder(&self.out, source))?;
         self.observer.event(Event::Epoch(&epoch_log));
+        for cache in [&self.photos, self.evaluator.dataset()]
+            .into_iter()
+            .filter_map(|set| set.cache.as_ref())
+        {
+            if let Some(note) = cache.note() {
+                self.observer.event(Event::Note(&note));
+            }
+        }
 
         let done = epoch + 1;
         let top1 = ema.unwrap_or(val).score.top1();

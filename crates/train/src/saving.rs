@@ -23,6 +23,7 @@ impl Run<'_> {
             classes: self.photos.classes.clone(),
             preprocessing: self.preprocessing.clone(),
             config: self.config.to_toml(),
+            isa: Some(self.isa.name().into()),
             photos: Some(self.photo_list.clone()),
             progress: self.progress.clone(),
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use mnasnet_engine::{Optimizer, Trainer};
+use mnasnet_engine::{Optimizer, Trainer, isa};
 use mnasnet_model::{Weights, initialise};
 
 use crate::checkpoint;
@@ -74,6 +74,7 @@ impl<'a> Run<'a> {
             let record = file.require_record()?;
             let mut notes = vec![format!("going on from {}", file.path().display())];
             notes.extend(resume::check(file, config, &train, steps)?);
+            notes.extend(resume::other_isa(record, isa()?));
             weights = file.weights(&network, "")?;
             for (name, values) in optimizer.slots_mut() {
                 values.copy_from_slice(&file.slot(&network, name)?);
@@ -117,6 +118,7 @@ impl<'a> Run<'a> {
 
         let resolution = wiring::train_resolution(config, progress.epoch);
         let trainer = Trainer::new(&network, config.batch_size, resolution, precision)?;
+        let isa = trainer.isa();
 
         // From here on the folder is written to.
         let claim = match claim {
@@ -148,6 +150,8 @@ impl<'a> Run<'a> {
             steps_per_epoch: steps,
             done: progress.global_step,
             planned_bytes: trainer.planned_bytes(),
+            precision,
+            isa,
         });
         let mut run = Self {
             config,
@@ -163,6 +167,7 @@ impl<'a> Run<'a> {
             schedule,
             loss,
             trainer: Some((resolution, trainer)),
+            isa,
             optimizer,
             evaluator,
             weights,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use mnasnet_data::DataError;
-use mnasnet_engine::EngineError;
+use mnasnet_engine::{EngineError, Isa, Precision};
 use mnasnet_model::{ModelError, Network};
 
 use crate::checkpoint;
@@ -140,6 +140,10 @@ pub enum Event<'a> {
         done: u64,
         /// Bytes of the engine's plan.
         planned_bytes: usize,
+        /// What activations are stored as.
+        precision: Precision,
+        /// What the kernels run on.
+        isa: Isa,
     },
     /// A step is done.
     Step(&'a StepLog),

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::splits;
 use crate::args::CheckArgs;
-use crate::console::{print, print_json};
+use crate::console::{print, print_json, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::report::Counter;
 
@@ -131,7 +131,11 @@ fn listed(heading: &str, lines: Vec<String>) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let shown: String = lines.iter().take(SHOWN).map(|line| format!("    {line}\n")).collect();
+    let shown: String = lines
+        .iter()
+        .take(SHOWN)
+        .map(|line| format!("    {}\n", visible_name(line)))
+        .collect();
     let more = match lines.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!("    and {more} more (--json lists all)\n"),

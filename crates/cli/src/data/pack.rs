@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::splits;
 use crate::args::PackArgs;
-use crate::console::{print, print_json, tell};
+use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::report::Counter;
 
@@ -40,7 +40,9 @@ pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
     let pool = thread_pool(args.workers as usize)?;
     let mut done = Vec::new();
     for (split, set) in &sets {
-        set.notes.iter().for_each(|note| tell(&format!("note: {note}")));
+        set.notes
+            .iter()
+            .for_each(|note| tell(&format!("note: {}", visible_name(note))));
         let counter = Counter::new(split, set.samples.len());
         let images = AtomicU64::new(0);
         let progress = |more: usize| counter.set(images.fetch_add(more as u64, Ordering::Relaxed) + more as u64);
@@ -48,7 +50,7 @@ pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
         packed
             .bad
             .iter()
-            .for_each(|bad| tell(&format!("bad image: {}", bad.cause)));
+            .for_each(|bad| tell(&format!("bad image: {}", visible_name(&bad.cause))));
         if !args.json {
             let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
             print(&format!(

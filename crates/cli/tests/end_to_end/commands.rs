@@ -42,7 +42,9 @@ fn eval_counts_every_image() {
                 "correct5",
                 "images",
                 "images_per_s",
+                "isa",
                 "loss",
+                "precision",
                 "top1",
                 "top5"
             ]

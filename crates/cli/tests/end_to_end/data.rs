@@ -99,6 +99,14 @@ fn a_packed_set_goes_on_where_it_stopped_and_trains() {
         "{code} {stderr}"
     );
 
+    // Another photo under another name, but as many.
+    let watches = place.path("photos/train/watch");
+    let first = watches.join(&names(&watches)[0]);
+    fs::rename(&first, watches.join("other.jpg")).unwrap();
+    let (code, _, stderr) = place.run(pack);
+    assert!(code == 2 && stderr.contains("is of another packing"), "{code} {stderr}");
+    fs::rename(watches.join("other.jpg"), first).unwrap();
+
     let report = place.json("data check packed --json");
     for (set, images) in [(&report["sets"][0], 24), (&report["sets"][1], 9)] {
         assert_eq!(

@@ -39,7 +39,7 @@ fn command_line_and_settings() {
         ("train --config sample --resume", "cannot be used with"),
         (
             "train --warmup_epochs 200",
-            "`warmup_epochs` is 200, longer than the run of ",
+            "`warmup_epochs` is 200, longer than the run of 40; say `--warmup_epochs 0`, or a longer `--epoch_size`",
         ),
         ("train --mixup 1e-30", "`mixup` must be 0 or at least 0.01, not "),
         ("info --width 0", "width multiplier 0 is out of range"),
@@ -53,6 +53,11 @@ fn command_line_and_settings() {
             "--units and --assert-best time `train` only, so far",
         ),
         ("bench train --batch 0", "0 is not in 1..=65536"),
+        ("bench train --resolution 0", "0 is not in 1..=16384"),
+        (
+            "train --cache ram --cache_gib 0",
+            "`cache_gib` must be above 0 and at most 65536, not 0",
+        ),
         ("predict --weights x", "required"),
     ] {
         check(&place, arguments, 2, message);
@@ -74,6 +79,41 @@ fn an_instruction_set_that_is_not_there() {
             "{stderr}"
         );
     }
+}
+
+#[test]
+fn an_instruction_set_of_no_name_is_none() {
+    let place = Place::three_classes();
+    let bench = "bench infer --model mnasnet-small --batch 1 --resolution 32 --steps 1 --json";
+    let output = place.command(bench).env("MNASNET_ISA", "").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn whoever_reads_json_gets_the_error_there_too() {
+    let place = Place::three_classes();
+    for (arguments, code, message) in [
+        ("train --data none --json", 3, "cannot read none"),
+        ("train --batch_size 0 --json", 2, "`batch_size` must be at least 1"),
+        ("eval --data none --weights none --json", 4, "none"),
+        ("data check none --json", 3, "cannot read none"),
+        ("bench train --resolution 0 --json", 2, "invalid value '0'"),
+        ("info --no-such-flag --json", 2, "unexpected argument '--no-such-flag'"),
+    ] {
+        let (found, stdout, stderr) = place.run(arguments);
+        let printed: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        let error = printed["error"].as_str().unwrap();
+        assert_eq!(found, code, "{arguments}");
+        assert!(
+            error.contains(message) && stderr.contains(error),
+            "{arguments}: {stdout}{stderr}"
+        );
+    }
+    let config = place.json("train --data photos --print-config --json");
+    assert_eq!(
+        (&config["data"], &config["epoch_size"]),
+        (&"photos".into(), &100.into())
+    );
 }
 
 #[test]
@@ -157,7 +197,7 @@ fn weights() {
         &place,
         "eval --data photos --weights run/checkpoints/best.safetensors --ema",
         2,
-        "holds no moving average",
+        "is of a run without a moving average (`ema` was false); leave out --ema",
     );
     check(
         &place,

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::worker::{Pass, Prepared, Worker};
 use crate::{DataError, RgbImage};
@@ -33,6 +34,18 @@ struct Queue {
     /// Buffers to fill.
     spare: Vec<RgbImage>,
     closed: bool,
+}
+
+impl Queue {
+    /// Whether the first `n` slots have to be waited for. The first one that is not ready decides: a failure ends the pass,
+    /// whatever is behind it.
+    fn lacks(&self, n: usize) -> bool {
+        match self.slots.iter().take(n).find(|slot| !matches!(slot, Slot::Ready(_))) {
+            Some(Slot::Failed(_)) => false,
+            Some(_) => true,
+            None => self.slots.len() < n,
+        }
+    }
 }
 
 /// What became of one position.
@@ -76,16 +89,9 @@ impl Shared {
     pub(super) fn take(&self, n: usize, spent: &mut Vec<RgbImage>) -> Vec<Slot> {
         let mut queue = self.lock();
         queue.spare.append(spent);
-        // The first slot that is not ready decides: a failure ends the pass, whatever is behind it.
-        let waiting = |queue: &mut Queue| match queue.slots.iter().take(n).find(|slot| !matches!(slot, Slot::Ready(_)))
-        {
-            Some(Slot::Failed(_)) => false,
-            Some(_) => true,
-            None => queue.slots.len() < n,
-        };
         queue = self
             .filled
-            .wait_while(queue, waiting)
+            .wait_while(queue, |queue| queue.lacks(n))
             .unwrap_or_else(PoisonError::into_inner);
         let n = n.min(queue.slots.len());
         queue.head += n;
@@ -93,6 +99,14 @@ impl Shared {
         drop(queue);
         self.room.notify_all();
         slots
+    }
+
+    /// Waits for the first `n` slots, at most for `time`. Whether they can be taken.
+    pub(super) fn wait(&self, n: usize, time: Duration) -> bool {
+        let wait = self
+            .filled
+            .wait_timeout_while(self.lock(), time, |queue| queue.lacks(n));
+        !wait.unwrap_or_else(PoisonError::into_inner).0.lacks(n)
     }
 
     /// A worker's life.

@@ -136,7 +136,7 @@ impl Worker {
             Some(error) => error,
         };
         let (mut draws, all) = match (&pass.transform, policy) {
-            (_, BadImages::Fail) => return Err(last),
+            (_, BadImages::Fail) => return Err(DataError::BadImage(Box::new(last))),
             (Transform::Eval(_), BadImages::Skip) => return Ok(Found::Nothing),
             (Transform::Eval(_), BadImages::Replace) => return Ok(Found::Grey),
             (Transform::Train { seed, epoch, .. }, BadImages::Skip) => {

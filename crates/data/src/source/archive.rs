@@ -90,14 +90,25 @@ pub(super) fn index(part: &Positioned, path: &Path) -> Result<Vec<(String, u64, 
         path: path.to_path_buf(),
         reason,
     };
-    let unreadable = |error: io::Error| broken(error.to_string());
+    if part.len() == 0 {
+        return Err(broken("it is empty, 0 bytes long".to_owned()));
+    }
+    // Behind a colon the tar crate quotes what it found, whatever that is.
+    let unreadable = |error: io::Error, files: usize| {
+        let cause = error.to_string();
+        let cause = cause.split(':').next().unwrap_or_default();
+        broken(match files {
+            0 => format!("it is no tar archive: {cause}"),
+            files => format!("it is damaged behind its first {files} files: {cause}"),
+        })
+    };
     let mut archive = tar::Archive::new(Headers {
         part: part.clone(),
         read: 0,
     });
     let mut members = Vec::new();
-    for entry in archive.entries_with_seek().map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
+    for entry in archive.entries_with_seek().map_err(|error| unreadable(error, 0))? {
+        let entry = entry.map_err(|error| unreadable(error, members.len()))?;
         if !matches!(
             entry.header().entry_type(),
             tar::EntryType::Regular | tar::EntryType::Continuous

@@ -27,8 +27,9 @@ const ID_NAMES: [&str; 3] = [
     "ILSVRC2012_devkit_t12/data/map_clsloc.txt",
 ];
 
-/// A list of labels, and the folder that it was found in.
+/// A list of labels, and the folder of the archive that it was found for.
 pub(super) struct GroundTruth {
+    folder: PathBuf,
     path: PathBuf,
     text: String,
 }
@@ -46,7 +47,8 @@ pub(super) fn find(archive: &Path) -> Result<GroundTruth, DataError> {
         expected: format!("one of these files beside it: {}", NAMES.join(", ")),
     })?;
     let text = read_text(&path)?;
-    Ok(GroundTruth { path, text })
+    let folder = folder.to_path_buf();
+    Ok(GroundTruth { folder, path, text })
 }
 
 impl GroundTruth {
@@ -102,10 +104,10 @@ impl GroundTruth {
 
     /// Labels that are ids of the development kit, whose order only its own list knows.
     fn development_kit(&self, labels: &[&str]) -> Result<(Classes, Vec<u32>), DataError> {
-        let folder = self.path.parent().unwrap_or(Path::new(""));
-        let list = ID_NAMES
-            .iter()
-            .map(|name| folder.join(name))
+        let beside = self.path.parent().unwrap_or(Path::new(""));
+        let list = [beside, &self.folder]
+            .into_iter()
+            .flat_map(|folder| ID_NAMES.map(|name| folder.join(name)))
             .find(|path| path.is_file());
         let list = list.ok_or_else(|| {
             self.error(format!(
@@ -138,7 +140,7 @@ impl GroundTruth {
 
     /// The sorted WordNet ids, where the training archive is beside.
     fn sorted_classes(&self) -> Result<Option<Vec<String>>, DataError> {
-        let train = self.path.with_file_name("ILSVRC2012_img_train.tar");
+        let train = self.folder.join("ILSVRC2012_img_train.tar");
         train.is_file().then(|| imagenet_tar::classes(&train)).transpose()
     }
 

@@ -25,7 +25,7 @@ pub enum Split {
 
 impl Split {
     /// Names that people use, the best first.
-    fn names(self) -> &'static [&'static str] {
+    pub(super) fn names(self) -> &'static [&'static str] {
         match self {
             Split::Train => &["train", "training"],
             Split::Val => &["val", "validation", "valid", "test"],
@@ -75,9 +75,21 @@ pub struct Location {
     pub format: Format,
     /// The files; none for a folder of classes.
     pub files: Vec<PathBuf>,
+    /// The split whose rows are meant, of a table that has both.
+    pub rows: Option<Split>,
 }
 
 impl Location {
+    fn new(root: &Path, format: Format, files: Vec<PathBuf>, split: Split) -> Self {
+        let divided = format == Format::Table && files.iter().any(|file| table::is_divided(file));
+        Self {
+            root: root.to_path_buf(),
+            format,
+            files,
+            rows: divided.then_some(split),
+        }
+    }
+
     /// Lists the images and their labels.
     ///
     /// # Errors
@@ -90,7 +102,7 @@ impl Location {
             (Format::Imagenet, [file]) => imagenet_tar::open_val(file),
             (Format::Webdataset, shards) => webdataset::open(&self.root, shards),
             (Format::Parquet, files) => parquet::open(&self.root, files),
-            (Format::Table, [file]) => table::open(file),
+            (Format::Table, [file]) => table::open(file, self.rows),
             (Format::Imagenet | Format::Table, files) => Err(self.error(format!("{} files", files.len()), "one file")),
         }?;
         match u32::try_from(dataset.samples.len()) {
@@ -121,15 +133,12 @@ impl Location {
 pub fn locate(path: &Path, split: Split, format: Option<Format>) -> Result<Location, DataError> {
     let text = path.to_string_lossy();
     if text.contains('{') && !path.exists() {
-        return pattern(path, &text, format);
+        return pattern(path, &text, split, format);
     }
     let about = std::fs::metadata(path).map_err(|source| DataError::io(path, source))?;
     if !about.is_dir() {
-        return Ok(Location {
-            root: path.to_path_buf(),
-            format: file_format(path, format)?,
-            files: vec![path.to_path_buf()],
-        });
+        let format = file_format(path, format)?;
+        return Ok(Location::new(path, format, vec![path.to_path_buf()], split));
     }
     if let Some(inside) = split_folder(path, split, format)? {
         return whole(&inside, split, format);
@@ -188,11 +197,7 @@ fn containers(entries: &[Entry], format: Option<Format>) -> Vec<(Format, Vec<Pat
 /// What a folder without folders of splits holds.
 fn whole(dir: &Path, split: Split, format: Option<Format>) -> Result<Location, DataError> {
     let entries = list(dir)?;
-    let at = |root: &Path, format, files| Location {
-        root: root.to_path_buf(),
-        format,
-        files,
-    };
+    let at = |root: &Path, format, files| Location::new(root, format, files, split);
     if format == Some(Format::Folder) {
         return Ok(at(dir, Format::Folder, Vec::new()));
     }
@@ -274,11 +279,10 @@ fn file_format(path: &Path, format: Option<Format>) -> Result<Format, DataError>
             return Ok(Format::Imagenet);
         }
         let names: Vec<PathBuf> = members.iter().map(|(name, ..)| PathBuf::from(name)).collect();
-        let found = format!(
-            "an archive of {} files without labels ({})",
-            names.len(),
-            enumerate(&names)
-        );
+        let found = match names.len() {
+            0 => "an archive without files".to_owned(),
+            count => format!("an archive of {count} files without labels ({})", enumerate(&names)),
+        };
         return Err(layout(path, found, KNOWN_LAYOUTS));
     }
     if has_ending(path, &["csv", "tsv", "txt"]) {
@@ -297,7 +301,7 @@ fn is_imagenet_train(path: &Path) -> Result<bool, DataError> {
 }
 
 /// A pattern with braces, all of whose files must be there.
-fn pattern(path: &Path, text: &str, format: Option<Format>) -> Result<Location, DataError> {
+fn pattern(path: &Path, text: &str, split: Split, format: Option<Format>) -> Result<Location, DataError> {
     let names = webdataset::expand_braces(text).unwrap_or_default();
     let files: Vec<PathBuf> = names.into_iter().map(PathBuf::from).collect();
     let Some(first) = files.first() else {
@@ -317,11 +321,8 @@ fn pattern(path: &Path, text: &str, format: Option<Format>) -> Result<Location, 
         );
         return Err(layout(path, found, "all of them"));
     }
-    Ok(Location {
-        root: path.to_path_buf(),
-        format: file_format(first, format)?,
-        files,
-    })
+    let format = file_format(first, format)?;
+    Ok(Location::new(path, format, files, split))
 }
 
 fn other_split_only(path: &Path, split: Split) -> DataError {

@@ -1,6 +1,7 @@
 //! Parquet files in the layout that Hugging Face stores image sets in: a column `image` of `{bytes, path}`, a column `label`.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -145,8 +146,7 @@ impl Source for Rows {
 
     fn read(&self, entry: u32, bytes: &mut Vec<u8>) -> Result<(), DataError> {
         bytes.clear();
-        self.value(entry, bytes)
-            .map_err(|error| broken(&self.tables[self.place(entry).0].path, &error))?;
+        guarded(|| self.value(entry, bytes)).map_err(|error| broken(&self.tables[self.place(entry).0].path, &error))?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(DataError::Image {
                 path: self.name(entry),
@@ -165,9 +165,8 @@ impl Table {
             reason,
         };
         let file = File::open(path).map_err(|source| DataError::io(path, source))?;
-        let metadata = ParquetMetaDataReader::new()
-            .parse_and_finish(&file)
-            .map_err(|error| broken(path, &error))?;
+        let metadata =
+            guarded(|| ParquetMetaDataReader::new().parse_and_finish(&file)).map_err(|error| broken(path, &error))?;
         let schema = metadata.file_metadata().schema_descr();
         let columns: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
         let find = |name: &str| columns.iter().position(|column| column == name);
@@ -195,7 +194,7 @@ impl Table {
             bytes,
             metadata,
         };
-        let labels = table.labels(label).map_err(|error| broken(path, &error))?;
+        let labels = guarded(|| table.labels(label)).map_err(|error| broken(path, &error))?;
         Ok((table, labels))
     }
 
@@ -254,6 +253,12 @@ impl Table {
             Box::new(pages),
         )))
     }
+}
+
+/// The parquet crate panics on some damaged pages, as fuzzing showed; to whoever reads them that is an error like others.
+fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    let damaged = |_| Err(ParquetError::General("a page is damaged".to_owned()));
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(damaged)
 }
 
 fn broken(path: &Path, error: &ParquetError) -> DataError {

@@ -41,6 +41,9 @@ pub(super) fn open(root: &Path, shards: &[PathBuf]) -> Result<Dataset, DataError
             (0..shard.skipped)
                 .for_each(|_| passed.add("images without a .cls or a .json with a label", path.join(&example)));
         }
+        if shard.images.is_empty() && shard.skipped == 0 {
+            passed.add("shards without an image", path);
+        }
         members.extend(shard.images);
         texts.extend(shard.labels);
     }

@@ -29,6 +29,9 @@ pub struct Record {
     pub preprocessing: Preprocessing,
     /// The run's configuration as TOML.
     pub config: String,
+    /// The instruction set of the last steps, as MNASNET_ISA names it; another one rounds otherwise.
+    #[serde(default)]
+    pub isa: Option<String>,
     /// The photos that were learnt from; files of the first days lack it.
     #[serde(default)]
     pub photos: Option<PhotoList>,
@@ -41,25 +44,16 @@ pub struct Record {
 pub struct PhotoList {
     /// How many.
     pub images: usize,
-    /// 16 hexadecimal digits: FNV-1a over each photo's file name and label, in order. Where the folder lies is not in it.
+    /// [`Dataset::fingerprint`].
     pub fingerprint: String,
 }
 
 impl PhotoList {
     /// The list of a data set.
     pub fn of(dataset: &Dataset) -> Self {
-        let bytes = (0..).zip(&dataset.samples).flat_map(|(index, sample)| {
-            let name = dataset.name(index);
-            let name = name.file_name().unwrap_or_default().as_encoded_bytes().to_vec();
-            // No file name holds a 0: it keeps "a" + "bc" from being "ab" + "c".
-            name.into_iter().chain([0]).chain(sample.label.to_le_bytes())
-        });
-        let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
         Self {
             images: dataset.samples.len(),
-            fingerprint: format!("{hash:016x}"),
+            fingerprint: dataset.fingerprint(),
         }
     }
 }
