@@ -230,7 +230,9 @@ mod tests {
                 (0..2000).map(|round| {
                     let count = round % 7;
                     let ran: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
-                    for_each(count, |i| drop(ran[i].fetch_add(1, Ordering::Relaxed)));
+                    for_each(count, |i| {
+                        ran[i].fetch_add(1, Ordering::Relaxed);
+                    });
                     ran.iter().all(|ran| ran.load(Ordering::Relaxed) == 1)
                 })
             };
