@@ -92,6 +92,13 @@ pub(crate) unsafe fn multiply<V: Vector, E: Epilogue>(
         // SAFETY: the caller's promise; block + width <= blocks.
         unsafe {
             match (V::REGISTERS >= 32, width) {
+                // The 49 pixels of the last layers are 7 x 7 or 5 x 10 rows, but no good multiple of 8 or 12.
+                (true, 2) if fits_better::<10, 12>(rows) => {
+                    panel::<V, E, 10, 2>(a, rows, depth, b, block, epilogue, first_row, ahead)
+                }
+                (true, 3) if fits_better::<7, 8>(rows) => {
+                    panel::<V, E, 7, 3>(a, rows, depth, b, block, epilogue, first_row, ahead)
+                }
                 (true, 1) => panel::<V, E, 24, 1>(a, rows, depth, b, block, epilogue, first_row, ahead),
                 (true, 2) => panel::<V, E, 12, 2>(a, rows, depth, b, block, epilogue, first_row, ahead),
                 (true, _) => panel::<V, E, 8, 3>(a, rows, depth, b, block, epilogue, first_row, ahead),
@@ -101,6 +108,11 @@ pub(crate) unsafe fn multiply<V: Vector, E: Epilogue>(
         }
         block += width;
     }
+}
+
+/// Whether `rows` rows cut in tiles of A rows leave less over than in tiles of B rows, by a twentieth at least.
+const fn fits_better<const A: usize, const B: usize>(rows: usize) -> bool {
+    rows.next_multiple_of(A) * 21 <= rows.next_multiple_of(B) * 20
 }
 
 #[inline(always)]
@@ -123,7 +135,7 @@ unsafe fn panel<V: Vector, E: Epilogue, const M: usize, const N: usize>(
         let run = run.min(depth - from);
         for row in (0..rows).step_by(M) {
             // SAFETY: reads stay inside A's and B's blocks as the caller promised; sums are kept before they are resumed,
-            // and `row + M` stays below the tile's rows, which M divides.
+            // and `row + M` stays below the tile's rows: M divides them, or wastes less than an M that does.
             unsafe {
                 let mut sums = [[V::splat(0.0); M]; N];
                 if from > 0 {
