@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use mnasnet_model::VARIANTS;
+use mnasnet_model::{Dialect, VARIANTS};
 use mnasnet_train::resolve::{ConfigError, RECIPES, Resolver};
 
 use crate::settings::SettingFlags;
@@ -40,6 +40,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// The five most likely classes of photos
     Predict(PredictArgs),
+    /// Weights of timm, torchvision or MindSpore into ours, or the other way
+    Convert(ConvertArgs),
     /// The layers of a network, with parameters and multiply-adds
     Info(InfoArgs),
     /// Speed of training, inference or data loading on this machine
@@ -93,7 +95,7 @@ pub struct EvalArgs {
         default_value = "fail"
     )]
     pub bad_images: String,
-    /// File of weights that `mnasnet train` wrote, e.g. RUN/checkpoints/best.safetensors
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Evaluate the moving average that a checkpoint holds, instead of the weights
@@ -122,7 +124,7 @@ pub struct EvalArgs {
 /// `mnasnet predict`.
 #[derive(Debug, clap::Args)]
 pub struct PredictArgs {
-    /// File of weights that `mnasnet train` wrote, e.g. RUN/checkpoints/best.safetensors
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Photos, or folders of them
@@ -134,6 +136,72 @@ pub struct PredictArgs {
     /// Threads of arithmetic; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
     pub threads: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whose names a converted file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// Ours, with moving average and optimizer state
+    Mnasnet,
+    /// timm's, weights alone (the names are ours)
+    Timm,
+    /// torchvision's, weights alone
+    Torchvision,
+    /// MindSpore's checkpoint, with optimizer state
+    Mindspore,
+}
+
+impl Target {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.dialect().map_or("mnasnet", Dialect::name)
+    }
+
+    /// The other program's way to name tensors.
+    pub fn dialect(self) -> Option<Dialect> {
+        match self {
+            Target::Mnasnet => None,
+            Target::Timm => Some(Dialect::Timm),
+            Target::Torchvision => Some(Dialect::Torchvision),
+            Target::Mindspore => Some(Dialect::MindSpore),
+        }
+    }
+}
+
+/// `mnasnet convert`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "IN is recognised by its contents: safetensors, PyTorch's .pth and .pt (a state_dict, in the wrappers of the \
+usual training scripts, a moving average before the weights), MindSpore's .ckpt. The result is read back and compared."
+)]
+pub struct ConvertArgs {
+    /// File of weights
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// File to write: NAME.safetensors, or NAME.ckpt for MindSpore
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+    /// Whose names OUT has [default: mindspore for .ckpt, else mnasnet]
+    #[arg(long, value_name = "NAME")]
+    pub to: Option<Target>,
+    /// Variant, where the shapes alone should not say it
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Width multiplier, likewise
+    #[arg(long, value_name = "X")]
+    pub width: Option<f64>,
+    /// File of class names, one a line, in the order of the logits
+    #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
+    pub class_list: Option<PathBuf>,
+    /// Batch norm's epsilon, where the weights were not trained with 1e-5
+    #[arg(long = "bn_epsilon", alias = "bn-epsilon", value_name = "X")]
+    pub bn_epsilon: Option<f32>,
+    /// Take the moving average that a checkpoint of ours holds for the weights
+    #[arg(long)]
+    pub ema: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

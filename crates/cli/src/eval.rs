@@ -8,7 +8,7 @@ use mnasnet_train::evaluate::Evaluator;
 use mnasnet_train::photos;
 use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::thread_pool;
-use mnasnet_train::weights_file::WeightsFile;
+use mnasnet_train::weights_file::{Record, WeightsFile};
 use mnasnet_train::wiring;
 use serde::Serialize;
 
@@ -49,10 +49,23 @@ fn drop_remainder(dataset: &mut Dataset, batch: usize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Labels a set as the weights' classes are numbered. Where those have no names, as many classes stand in for them in order.
+fn label(dataset: &mut Dataset, record: &Record) -> Result<(), Failure> {
+    if record.is_numbered() && record.classes.len() == dataset.classes.len() && !dataset.numbered {
+        dataset.notes.push(format!(
+            "the weights name no classes; their {} are taken as those of {} in its order",
+            record.classes.len(),
+            dataset.root.display()
+        ));
+        return Ok(());
+    }
+    Ok(dataset.relabel(&record.classes)?)
+}
+
 /// Evaluates weights on a set.
 pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     let file = WeightsFile::open(&args.weights)?;
-    let record = file.require_record()?;
+    let record = file.record();
     let network = wiring::recorded_network(record)?;
     if args.ema && !file.has_ema() {
         return Err(Failure::Usage(format!(
@@ -69,7 +82,7 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     layers.flag("bad_images", &args.bad_images)?;
     args.set.apply(&mut layers)?;
     let mut dataset = photos::open(&layers.finish()?, &args.data, Split::Val)?;
-    dataset.relabel(&record.classes)?;
+    label(&mut dataset, record)?;
     for note in &dataset.notes {
         tell(&format!("note: {note}"));
     }

@@ -4,6 +4,7 @@
 mod args;
 mod bench;
 mod console;
+mod convert;
 mod data;
 mod eval;
 mod failure;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Data(args) => data::run(&args),

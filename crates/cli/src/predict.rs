@@ -35,7 +35,7 @@ struct Guess {
 /// Predicts the classes of photos. A photo that cannot be read is reported, and the others are still done.
 pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let file = WeightsFile::open(&args.weights)?;
-    let record = file.require_record()?;
+    let record = file.record();
     let network = wiring::recorded_network(record)?;
     let weights = file.weights(&network, "")?;
     let config = settings::recorded(record, &args.weights)?;

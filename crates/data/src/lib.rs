@@ -32,6 +32,7 @@ mod sheet;
 mod source;
 mod throughput;
 mod transform;
+mod wordnet;
 
 pub use augment::{ColorJitter, Policy, RandAugment};
 pub use bad_images::{BadImage, BadImages};
@@ -52,3 +53,4 @@ pub use sheet::{Sheet, write_png};
 pub use source::{ClassList, Format, Location, Source, Split, images_below, locate};
 pub use throughput::Throughput;
 pub use transform::{EvalTransform, TrainTransform};
+pub use wordnet::{imagenet_classes, wordnet_name};

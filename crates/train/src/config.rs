@@ -19,6 +19,16 @@ choices! {
     }
 }
 
+impl Opt {
+    /// Names of its state vectors.
+    pub fn slots(self) -> &'static [&'static str] {
+        match self {
+            Opt::RmsProp => &["mean_square", "moment"],
+            Opt::Sgd => &["accum"],
+        }
+    }
+}
+
 choices! {
     /// What activations and their gradients are stored as.
     pub enum Storage {

@@ -16,7 +16,7 @@ impl Run<'_> {
     fn record(&self) -> Record {
         Record {
             format: Record::FORMAT,
-            program: concat!("mnasnet ", env!("CARGO_PKG_VERSION")).into(),
+            program: Record::program(),
             model: self.network.variant.name.into(),
             width: self.network.width,
             bn_epsilon: self.network.bn_epsilon,
@@ -24,6 +24,7 @@ impl Run<'_> {
             preprocessing: self.preprocessing.clone(),
             config: self.config.to_toml(),
             photos: Some(self.photo_list.clone()),
+            origin: None,
             progress: self.progress.clone(),
         }
     }
