@@ -163,12 +163,20 @@ pub fn write<'a>(
     tensors: impl IntoIterator<Item = (String, &'a [usize], &'a [f32])>,
     integers: impl IntoIterator<Item = (String, i32)>,
 ) -> Vec<u8> {
+    write_split(tensors, integers, CHUNK)
+}
+
+fn write_split<'a>(
+    tensors: impl IntoIterator<Item = (String, &'a [usize], &'a [f32])>,
+    integers: impl IntoIterator<Item = (String, i32)>,
+    chunk: usize,
+) -> Vec<u8> {
     let mut file = Vec::new();
     for (name, shape, values) in tensors {
         // MindSpore splits along the first axis.
         let rows = shape.first().copied().unwrap_or(1).max(1);
         let row = elements(&shape[shape.len().min(1)..]).unwrap_or(1).max(1);
-        let step = (CHUNK / (row * size_of::<f32>())).clamp(1, rows) * row;
+        let step = (chunk / (row * size_of::<f32>())).clamp(1, rows) * row;
         for chunk in values.chunks(step) {
             let content = chunk.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
             push(&mut file, name.clone(), shape, "Float32", content);
@@ -191,4 +199,21 @@ fn push(file: &mut Vec<u8>, name: String, shape: &[usize], tensor_type: &str, co
     };
     file.push(KEY);
     file.extend(value.encode_length_delimited_to_vec());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_tensors_are_split_along_the_first_axis_and_joined() {
+        let values: Vec<f32> = (0..10).map(|v| v as f32).collect();
+        let tensors = || [("a".to_owned(), &[5, 2][..], &values[..])];
+        // Room for two rows of two values: three pieces.
+        let split = write_split(tensors(), [("step".to_owned(), 9)], 19);
+        assert_eq!(split.windows(7).filter(|name| name == b"Float32").count(), 3);
+        let whole = write(tensors(), [("step".to_owned(), 9)]);
+        assert_eq!(read(&split.into()), read(&whole.clone().into()));
+        assert_eq!(read(&whole.into()).unwrap().tensors["a"].floats(), Some(values));
+    }
 }
