@@ -38,7 +38,7 @@ pub enum Command {
     Train(TrainArgs),
     /// Top-1, top-5 and loss of weights over every photo of a set
     Eval(EvalArgs),
-    /// The five most likely classes of photos
+    /// The most likely classes of photos
     Predict(PredictArgs),
     /// Weights of timm, torchvision or MindSpore into ours, or the other way
     Convert(ConvertArgs),
@@ -127,18 +127,38 @@ pub struct PredictArgs {
     /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
-    /// Photos, or folders of them
-    #[arg(required = true, value_name = "IMAGE|DIR")]
+    /// Photos, folders of them, or - for one photo on standard input
+    #[arg(required = true, value_name = "IMAGE|DIR|-")]
     pub images: Vec<PathBuf>,
+    /// How results are printed
+    #[arg(long, value_name = "NAME", default_value = "table")]
+    pub format: PredictFormat,
+    /// Classes of each photo
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
+    pub top: u64,
+    /// Photos at a time
+    #[arg(long = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 16, value_parser = positive())]
+    pub batch_size: u64,
     /// What activations are stored as: auto (as in training), f32 or bf16
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub precision: String,
-    /// Threads of arithmetic; 0 means as many as the machine has
+    /// Threads of arithmetic and decoding; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
     pub threads: u64,
-    /// Print JSON
-    #[arg(long)]
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
+}
+
+/// How predictions are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PredictFormat {
+    /// For people
+    Table,
+    /// JSON lines: an object a photo
+    Json,
+    /// A row a photo
+    Csv,
 }
 
 /// Whose names a converted file has.
@@ -202,6 +222,13 @@ pub struct ConvertArgs {
     /// Take the moving average that a checkpoint of ours holds for the weights
     #[arg(long)]
     pub ema: bool,
+    /// Measure batch norm's means and variances on these photos, and set its scales and shifts such that the network stays
+    /// the same: for training from weights whose batch norm was folded away
+    #[arg(long = "recalibrate-bn", alias = "recalibrate_bn", value_name = "PHOTOS")]
+    pub recalibrate_bn: Option<PathBuf>,
+    /// Photos for it, at most, spread over the set
+    #[arg(long = "calibration-images", alias = "calibration_images", value_name = "N", default_value_t = 512, value_parser = positive())]
+    pub calibration_images: u64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

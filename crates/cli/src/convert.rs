@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
-use mnasnet_data::{ClassList, Interpolation};
+use mnasnet_data::{ClassList, Interpolation, Split};
 use mnasnet_model::{Dialect, Network, Variant, Weights};
+use mnasnet_train::photos;
+use mnasnet_train::recalibrate::recalibrate;
+use mnasnet_train::resolve::Resolver;
+use mnasnet_train::train::thread_pool;
 use mnasnet_train::weights_file::{Contents, Record, WeightsFile, write_bytes};
 use mnasnet_train::wiring;
 use mnasnet_weights::Wanted;
@@ -14,6 +18,7 @@ use serde::Serialize;
 use crate::args::{ConvertArgs, Target};
 use crate::console::{print, print_json, tell};
 use crate::failure::{Exit, Failure};
+use crate::report::Counter;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -39,12 +44,20 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
             args.input.display()
         )));
     }
-    let weights = file.weights(&network, if args.ema { "ema." } else { "" })?;
+    let mut weights = file.weights(&network, if args.ema { "ema." } else { "" })?;
+    if let Some(photos) = &args.recalibrate_bn {
+        weights = recalibrated(args, photos, &record, &network, &weights)?;
+    }
     let average = match file.has_ema() && !args.ema {
-        true => Some(file.weights(&network, "ema.")?),
-        false => None,
+        // Measured on the weights alone, so that neither the average nor the optimizer's state goes with them.
+        true if args.recalibrate_bn.is_none() => Some(file.weights(&network, "ema.")?),
+        _ => None,
     };
-    let slots = if args.ema { Vec::new() } else { file.slots() };
+    let slots = if args.ema || args.recalibrate_bn.is_some() {
+        Vec::new()
+    } else {
+        file.slots()
+    };
     let state = slots
         .iter()
         .map(|slot| file.slot(&network, slot))
@@ -64,6 +77,27 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
     report(args, to, &record, &network, &weights)?;
     tell_left_out(to, &contents);
     Ok(Exit::Success)
+}
+
+/// The weights with batch norm measured again.
+fn recalibrated(
+    args: &ConvertArgs,
+    photos: &Path,
+    record: &Record,
+    network: &Network,
+    weights: &Weights,
+) -> Result<Weights, Failure> {
+    let mut layers = Resolver::new();
+    layers.flag("exif_orientation", &record.preprocessing.exif_orientation.to_string())?;
+    let dataset = photos::open(&layers.finish()?, photos, Split::Train)?;
+    let images = args.calibration_images as usize;
+    let counter = Counter::new("batch norm", images.min(dataset.samples.len()));
+    let new = thread_pool(0)?.install(|| {
+        recalibrate(network, weights, dataset, &record.preprocessing, images, |done| {
+            counter.set(done as u64)
+        })
+    })?;
+    Ok(new)
 }
 
 /// What is written: as asked for, or as the name ends.

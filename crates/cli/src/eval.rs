@@ -8,15 +8,15 @@ use mnasnet_train::evaluate::Evaluator;
 use mnasnet_train::photos;
 use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::thread_pool;
-use mnasnet_train::weights_file::{Record, WeightsFile};
+use mnasnet_train::weights_file::Record;
 use mnasnet_train::wiring;
 use serde::Serialize;
 
 use crate::args::EvalArgs;
 use crate::console::{print, print_json, tell};
 use crate::failure::{Exit, Failure};
+use crate::model_file::ModelFile;
 use crate::report::Counter;
-use crate::settings;
 
 #[derive(Serialize)]
 struct Report {
@@ -64,17 +64,8 @@ fn label(dataset: &mut Dataset, record: &Record) -> Result<(), Failure> {
 
 /// Evaluates weights on a set.
 pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
-    let file = WeightsFile::open(&args.weights)?;
-    let record = file.record();
-    let network = wiring::recorded_network(record)?;
-    if args.ema && !file.has_ema() {
-        return Err(Failure::Usage(format!(
-            "{} holds no moving average; leave out --ema",
-            args.weights.display()
-        )));
-    }
-    let weights = file.weights(&network, if args.ema { "ema." } else { "" })?;
-    let config = settings::recorded(record, &args.weights)?;
+    let model = ModelFile::open(&args.weights, args.ema)?;
+    let record = &model.record;
 
     // The command line says what the set is; of the run's settings only the pixels' own count.
     let mut layers = Resolver::new();
@@ -86,26 +77,19 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     for note in &dataset.notes {
         tell(&format!("note: {note}"));
     }
-    let (loss, batch) = (wiring::eval_loss(&config), args.batch_size as usize);
+    let (loss, batch) = (wiring::eval_loss(&model.config), args.batch_size as usize);
     if args.drop_remainder {
         drop_remainder(&mut dataset, batch)?;
     }
-    let precision = settings::precision(&args.precision, &config)?;
-    let evaluation = thread_pool(args.threads as usize)?.install(|| {
-        let preprocessing = record.preprocessing.clone();
-        let workers = args.workers as usize;
-        let mut evaluator = Evaluator::new(
-            &network,
-            &weights,
-            Arc::new(dataset),
-            preprocessing,
-            loss,
-            batch,
-            workers,
-            precision,
-        )?;
+    let precision = model.precision(&args.precision)?;
+    let preprocessing = record.preprocessing.clone();
+    let evaluator = Evaluator::new(Arc::new(dataset), preprocessing, loss, batch, args.workers as usize);
+    let evaluation = thread_pool(args.threads as usize)?.install(|| -> Result<_, Failure> {
+        let mut classifier = model.classifier(evaluator.batch_size(), precision)?;
         let counter = Counter::new("eval", evaluator.images());
-        evaluator.run(&weights, &AtomicBool::new(false), |score| counter.set(score.images))
+        Ok(evaluator.run(&mut *classifier, &AtomicBool::new(false), |score| {
+            counter.set(score.images)
+        })?)
     })?;
     let Some(evaluation) = evaluation else {
         return Ok(Exit::Interrupted);
@@ -155,7 +139,7 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
             "{images} images in {total:.1} s ({images_per_s:.1} images/s, {wait:.1} s of it waiting for photos); \
              top-1 right {correct1}, top-5 right {correct5}{bad}"
         ))?;
-        let path = args.weights.display();
+        let path = model.path.display();
         print(&format!(
             "result: {{'Loss': {loss:?}, 'Top_1_Acc': {top1:?}, 'Top_5_Acc': {top5:?}}} ckpt= {path}"
         ))?;

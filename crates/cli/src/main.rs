@@ -10,6 +10,7 @@ mod eval;
 mod failure;
 mod info;
 mod init;
+mod model_file;
 mod predict;
 mod report;
 mod settings;

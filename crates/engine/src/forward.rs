@@ -21,34 +21,39 @@ pub(crate) struct Training<'a> {
     pub dropout_seed: u64,
 }
 
+/// What a forward sweep does beside computing.
+pub(crate) enum Mode<'a> {
+    /// Nothing: the norms hold the running statistics' maps.
+    Infer,
+    /// The same, and it gathers the moments of each node's raw output.
+    Measure(&'a mut [Moments]),
+    /// Normalises by the batch.
+    Train(Training<'a>),
+}
+
 /// Computes the logits of `images` images; they are left where the plan puts the last node's result. Weights are packed.
-/// Without `training`, the norms hold the running statistics' maps. `done` is told of each node.
+/// `done` is told of each node.
 pub(crate) fn forward<E: Element>(
     state: &mut State,
     parameters: &[f32],
     pixels: Pixels,
     images: usize,
-    mut training: Option<Training>,
+    mut mode: Mode,
     done: &mut impl FnMut(Stage),
 ) {
     for i in 0..state.network.nodes.len() {
-        convolve::<E>(
-            state,
-            i,
-            pixels,
-            images,
-            training.as_mut().map(|training| &mut training.moments[i]),
-        );
-        if let Some(training) = &mut training {
+        let moments = match &mut mode {
+            Mode::Infer => None,
+            Mode::Measure(moments) => Some(&mut moments[i]),
+            Mode::Train(training) => Some(&mut training.moments[i]),
+        };
+        convolve::<E>(state, i, pixels, images, moments);
+        let mut dropout_seed = None;
+        if let Mode::Train(training) = &mut mode {
             normalise(state, i, images, parameters, &training.moments[i], training.buffers);
+            dropout_seed = Some(training.dropout_seed);
         }
-        combine::<E>(
-            state,
-            i,
-            parameters,
-            images,
-            training.as_ref().map(|training| training.dropout_seed),
-        );
+        combine::<E>(state, i, parameters, images, dropout_seed);
         done(Stage::Forward(i));
     }
 }

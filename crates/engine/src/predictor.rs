@@ -55,7 +55,7 @@ impl Predictor {
     pub fn logits(&mut self, pixels: Pixels, count: usize) -> Result<&[f32], EngineError> {
         check_pixels(&self.state.plan, pixels, count)?;
         with_element!(self.state.plan.precision, E => {
-            forward::forward::<E>(&mut self.state, &self.parameters, pixels, count, None, &mut |_| {})
+            forward::forward::<E>(&mut self.state, &self.parameters, pixels, count, forward::Mode::Infer, &mut |_| {})
         });
         let last = self.state.network.nodes.len() - 1;
         let logits: &[f32] = bytemuck::cast_slice(&self.state.arena[self.state.plan.results[last].clone()]);

@@ -113,13 +113,13 @@ impl Trainer {
         let precision = state.plan.precision;
         with_element!(precision, E => state.pack::<E>(parameters, true));
         done(Stage::Pack);
-        let training = forward::Training {
+        let training = forward::Mode::Train(forward::Training {
             moments,
             buffers,
             dropout_seed,
-        };
+        });
         with_element!(precision, E => {
-            forward::forward::<E>(state, parameters, pixels, images, Some(training), &mut done)
+            forward::forward::<E>(state, parameters, pixels, images, training, &mut done)
         });
         let last = state.network.nodes.len() - 1;
         let places = [state.plan.results[last].clone(), state.plan.gradients[last + 1].clone()];

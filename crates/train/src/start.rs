@@ -8,6 +8,7 @@ use mnasnet_model::{Weights, initialise};
 use mnasnet_weights::folded::is_folded;
 
 use crate::checkpoint;
+use crate::classifier::OnEngine;
 use crate::config::Config;
 use crate::evaluate::Evaluator;
 use crate::log::RunLog;
@@ -55,16 +56,9 @@ impl<'a> Run<'a> {
         let preprocessing = wiring::preprocessing(config);
         let steps = train.samples.len() / config.batch_size;
         let (val_loss, batch) = (wiring::eval_loss(config), config.batch_size);
-        let evaluator = Evaluator::new(
-            &network,
-            &weights,
-            val,
-            preprocessing.clone(),
-            val_loss,
-            batch,
-            config.workers,
-            precision,
-        )?;
+        let evaluator = Evaluator::new(val, preprocessing.clone(), val_loss, batch, config.workers);
+        let batch = evaluator.batch_size();
+        let classifier = OnEngine::new(&network, &weights, batch, &preprocessing, precision)?;
 
         observer.event(Event::Stage(STAGES[3]));
         let schedule = config.schedule(steps);
@@ -184,6 +178,7 @@ impl<'a> Run<'a> {
             trainer: Some((resolution, trainer)),
             optimizer,
             evaluator,
+            classifier,
             weights,
             average,
             progress,
