@@ -187,12 +187,14 @@ impl WeightsFile {
             Some(Op::Linear(linear)) => vec![linear.weight, linear.bias],
             _ => Vec::new(),
         };
-        let keep = !fresh_classifier && self.record.classes.len() == network.classes;
-        // The file's own network has its number of classes; the tables agree in everything before the classifier.
-        let mut own = network.clone();
-        for &id in &classifier {
-            own.parameters[id].shape[0] = self.record.classes.len();
-        }
+        let classes = self.record.classes.len();
+        let keep = !fresh_classifier && classes == network.classes;
+        // The same network with the file's classes: the tables agree in everything before the classifier.
+        let own = Network::build(network.variant, network.width, classes, Some(0.0));
+        let own = own.map_err(|error| WeightsError::Record {
+            path: self.path.clone(),
+            reason: format!("cannot be used: {error}"),
+        })?;
         let taken = self.weights(&own, "")?;
         for (id, tensor) in network.parameters.iter().enumerate() {
             if keep || !classifier.contains(&id) {

@@ -53,12 +53,12 @@ pub fn parse(bytes: Bytes) -> Result<State, String> {
     let brace = bytes.get(8) == Some(&b'{');
     let (kind, state) = match (first, header) {
         ([], _) => return Err("is empty".into()),
-        ([b'P', b'K', 3, 4, ..], _) => ("PyTorch zip file", pytorch::read_zip(&bytes)),
-        ([0x80, ..], _) => ("PyTorch file", pytorch::read_stream(&bytes)),
-        // safetensors' length of a header, whose first byte may well be MindSpore's key.
+        // safetensors begin with the length of a header, whose first byte may well be that of another kind.
         (_, Some(header)) if brace && header <= safetensors::MAX_HEADER => {
             ("safetensors file", safetensors::read(&bytes))
         }
+        ([b'P', b'K', 3, 4, ..], _) => ("PyTorch zip file", pytorch::read_zip(&bytes)),
+        ([0x80, ..], _) => ("PyTorch file", pytorch::read_stream(&bytes)),
         ([mindspore::KEY, ..], _) => ("MindSpore checkpoint", mindspore::read(&bytes)),
         ([0x08, 0x01..=0x20, ..], _) => return Err(format!("looks like an ONNX model, which {READ}")),
         _ => return Err(format!("begins with the bytes {first:02x?}, which {READ}")),

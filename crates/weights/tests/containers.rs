@@ -156,6 +156,20 @@ fn impossible_lengths_are_refused() {
     check(b"\x80\x02]q\x00.", "it is a pickle, but not PyTorch's");
 }
 
+/// The header's length comes first, and its first byte is any: MindSpore's key, a pickle's first operation.
+#[test]
+fn safetensors_are_told_whatever_their_first_byte_is() {
+    let mut first_bytes = std::collections::BTreeSet::new();
+    for length in 0..600 {
+        let name = "n".repeat(length);
+        let file = safetensors::write([(name.clone(), &[1][..], &[1.0][..])], None).unwrap();
+        first_bytes.insert(file[0]);
+        assert_eq!(floats(&parse(file.into()).unwrap(), &name), (vec![1], vec![1.0]));
+    }
+    // Lengths are multiples of 8.
+    assert_eq!(first_bytes.len(), 32);
+}
+
 #[test]
 fn what_is_written_in_safetensors_comes_back() {
     let file = safetensors::write(
