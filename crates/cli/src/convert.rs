@@ -48,16 +48,14 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
     if let Some(photos) = &args.recalibrate_bn {
         weights = recalibrated(args, photos, &record, &network, &weights)?;
     }
-    let average = match file.has_ema() && !args.ema {
-        // Measured on the weights alone, so that neither the average nor the optimizer's state goes with them.
-        true if args.recalibrate_bn.is_none() => Some(file.weights(&network, "ema.")?),
-        _ => None,
-    };
-    let slots = if args.ema || args.recalibrate_bn.is_some() {
-        Vec::new()
+    // An average or measured statistics are weights of their own: what belongs to the others stays behind.
+    let whole = !args.ema && args.recalibrate_bn.is_none();
+    let average = if whole && file.has_ema() {
+        Some(file.weights(&network, "ema.")?)
     } else {
-        file.slots()
+        None
     };
+    let slots = if whole { file.slots() } else { Vec::new() };
     let state = slots
         .iter()
         .map(|slot| file.slot(&network, slot))

@@ -196,7 +196,7 @@ macro_rules! settings {
 
 settings! {
     "Network" {
-        /// Variant: mnasnet-b1, mnasnet-a1, mnasnet-small or mnasnet-mindspore.
+        /// Variant: mnasnet-b1, mnasnet-b1-fixed-stem, mnasnet-a1, mnasnet-small or mnasnet-mindspore.
         model: String = "mnasnet-b1".into();
         /// Width multiplier.
         width: f64 = 1.0, 0.05..=MAX_WIDTH;

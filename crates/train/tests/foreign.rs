@@ -267,14 +267,17 @@ fn mindspores_optimizer_state_comes_and_goes() {
     );
 }
 
+/// A tensor's name, shape and values.
+type Named = (String, Vec<usize>, Vec<f32>);
+
 #[test]
 fn what_does_not_fit_is_listed_with_what_is_near() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
     let network = Network::build(Variant::by_name("mnasnet-small").unwrap(), 1.0, 3, None).unwrap();
     let weights = initialise(&network, Scheme::Tensorflow, 1);
-    let refused = |change: &dyn Fn(&mut Vec<(String, Vec<usize>, Vec<f32>)>)| {
-        let mut tensors: Vec<_> = network
+    let refused = |change: &dyn Fn(&mut Vec<Named>)| {
+        let mut tensors: Vec<Named> = network
             .names(Dialect::Timm)
             .unwrap()
             .into_iter()

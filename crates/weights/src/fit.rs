@@ -5,59 +5,56 @@ use mnasnet_model::error::nearest;
 
 use crate::{DType, State};
 
+/// A tensor's name and shape.
+pub type Named = (String, Vec<usize>);
+
 /// One tensor that does not fit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Misfit<'a> {
-    /// The network needs it.
-    Missing(&'a str),
-    /// The file has it in another shape.
+    /// The network needs it, in this shape.
+    Missing(&'a str, &'a [usize]),
+    /// The file has it in the first shape instead of the second.
     Shape(&'a str, &'a [usize], &'a [usize]),
     /// The network has no place for it.
-    Extra(&'a str),
+    Extra(&'a str, &'a [usize]),
 }
 
 /// Compares the tensors that are `wanted` (name and shape) with those of `state` that are not `passed` over.
-pub fn misfits<'a>(
-    state: &'a State,
-    wanted: &'a [(String, Vec<usize>)],
-    passed: impl Fn(&str) -> bool,
-) -> Vec<Misfit<'a>> {
+pub fn misfits<'a>(state: &'a State, wanted: &'a [Named], passed: impl Fn(&str) -> bool) -> Vec<Misfit<'a>> {
     let mut misfits = Vec::new();
     let mut known = std::collections::BTreeSet::new();
     for (name, shape) in wanted {
         known.insert(name.as_str());
         match state.tensors.get(name) {
-            None => misfits.push(Misfit::Missing(name)),
+            None => misfits.push(Misfit::Missing(name, shape)),
             Some(tensor) if tensor.shape() != shape => misfits.push(Misfit::Shape(name, tensor.shape(), shape)),
             Some(_) => {}
         }
     }
-    let extra = state
-        .tensors
-        .keys()
-        .filter(|name| !known.contains(name.as_str()) && !passed(name));
-    misfits.extend(extra.map(|name| Misfit::Extra(name)));
+    for (name, tensor) in &state.tensors {
+        if !known.contains(name.as_str()) && !passed(name) {
+            misfits.push(Misfit::Extra(name, tensor.shape()));
+        }
+    }
     misfits
 }
 
-/// The misfits in words, the nearest extra tensor beside a missing one.
+/// The misfits in words; beside a missing tensor, the extra one of its shape whose name is nearest.
 pub fn told(misfits: &[Misfit]) -> String {
-    let extra = || {
-        misfits.iter().filter_map(|misfit| {
-            if let Misfit::Extra(name) = misfit {
-                Some(*name)
-            } else {
-                None
-            }
-        })
+    let near = |name: &str, shape: &[usize]| {
+        let extra = misfits.iter().filter_map(|misfit| match misfit {
+            Misfit::Extra(extra, its) if *its == shape => Some(*extra),
+            _ => None,
+        });
+        nearest(name, extra).filter(|(_, edits)| 3 * edits <= name.len())
     };
     let word = |misfit: &Misfit| match misfit {
-        Misfit::Missing(name) => match nearest(name, extra()).filter(|(_, edits)| 3 * edits <= name.len()) {
+        Misfit::Missing(name, shape) => match near(name, shape) {
             Some((near, _)) => format!("{name} is missing (there is {near})"),
             None => format!("{name} is missing"),
         },
         Misfit::Shape(name, is, wanted) => format!("{name} has shape {is:?}, not {wanted:?}"),
-        Misfit::Extra(name) => format!("{name} is not in the network"),
+        Misfit::Extra(name, _) => format!("{name} is not in the network"),
     };
     joined(misfits.iter().take(TOLD).map(word).collect(), misfits.len())
 }

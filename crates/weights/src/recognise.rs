@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mnasnet_model::variant::ALIASES;
 use mnasnet_model::{Dialect, Network, Op, Place, Role, VARIANTS, Variant};
 
-use crate::fit::{self, Misfit};
+use crate::fit::{self, Misfit, Named};
 use crate::{State, TensorData};
 
 /// What a caller knows of the network; the rest is told by the shapes.
@@ -81,7 +81,7 @@ pub fn recognise(state: &State, wanted: Wanted) -> Result<Recognised, (String, S
         .keys()
         .filter(of_network)
         .any(|name| averages.iter().any(|end| name.ends_with(end)));
-    let mut best: Option<(Recognised, Vec<(String, Vec<usize>)>, usize)> = None;
+    let mut best: Option<(Recognised, Vec<Named>, usize)> = None;
     for (variant, width) in candidates(wanted) {
         let Some(candidate) = candidate(state, dialect, &prefix, folded, variant, width) else {
             continue;
@@ -231,7 +231,7 @@ fn fold_names(network: &Network, names: &mut Vec<(String, Place)>) {
 
 impl Recognised {
     /// The file's name and shape of every tensor.
-    fn wanted(&self) -> Vec<(String, Vec<usize>)> {
+    fn wanted(&self) -> Vec<Named> {
         let wanted = |(name, place): &(String, Place)| {
             (
                 format!("{}{name}", self.prefix),
@@ -241,7 +241,7 @@ impl Recognised {
         self.names.iter().map(wanted).collect()
     }
 
-    fn misfits<'a>(&self, state: &'a State, wanted: &'a [(String, Vec<usize>)]) -> Vec<Misfit<'a>> {
+    fn misfits<'a>(&self, state: &'a State, wanted: &'a [Named]) -> Vec<Misfit<'a>> {
         fit::misfits(state, wanted, |name| match name.strip_prefix(&self.prefix) {
             Some(name) => passed_over(self.dialect, name) || self.prefix.is_empty() && wrapped(name),
             None => true,

@@ -90,9 +90,11 @@ fn training_starts_from_foreign_weights() {
         stdout.contains("note: fused.pth: batch norm was folded into the convolutions"),
         "{stdout}"
     );
-    let (code, _, stderr) = place.run("convert fused.pth folded.safetensors");
+    fs::write(place.path("five.txt"), "airplanes\nleopards\nwatch\nzebra\nyak\n").unwrap();
+    let (code, _, stderr) = place.run("convert fused.pth folded.safetensors --class_list five.txt");
     assert!(code == 0 && stderr.contains("--recalibrate-bn PHOTOS"), "{stderr}");
-    let report = place.json("convert fused.pth measured.safetensors --recalibrate-bn photos --json");
+    let report =
+        place.json("convert fused.pth measured.safetensors --class_list five.txt --recalibrate-bn photos --json");
     assert_eq!(report["batch_norm_folded"], false);
     let stdout = place.done(&format!("{start} --init measured.safetensors --out measured"));
     assert!(!stdout.contains("batch norm was folded into"), "{stdout}");
@@ -143,7 +145,10 @@ fn a_run_of_mindspore_is_taken_up_where_it_stopped() {
     assert!(data("again") == data("run"));
     // Weights alone are nothing to go on from; another optimizer's state neither.
     place.done("convert run/checkpoints/best.safetensors weights.ckpt");
-    let (code, _, stderr) = place.run("train --resume weights.ckpt --data photos --out more");
+    let (code, _, stderr) = place.run(&format!(
+        "train --resume weights.ckpt --out more {}",
+        settings.join(" ")
+    ));
     assert!(
         code == 4 && stderr.contains("holds weights only, nothing to go on from"),
         "{stderr}"
