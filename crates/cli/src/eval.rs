@@ -8,7 +8,6 @@ use mnasnet_train::evaluate::Evaluator;
 use mnasnet_train::photos;
 use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::thread_pool;
-use mnasnet_train::weights_file::Record;
 use mnasnet_train::wiring;
 use serde::Serialize;
 
@@ -50,16 +49,22 @@ fn drop_remainder(dataset: &mut Dataset, batch: usize) -> Result<(), Failure> {
 }
 
 /// Labels a set as the weights' classes are numbered. Where those have no names, as many classes stand in for them in order.
-fn label(dataset: &mut Dataset, record: &Record) -> Result<(), Failure> {
-    if record.is_numbered() && record.classes.len() == dataset.classes.len() && !dataset.numbered {
-        dataset.notes.push(format!(
-            "the weights name no classes; their {} are taken as those of {} in its order",
-            record.classes.len(),
-            dataset.root.display()
-        ));
-        return Ok(());
+fn label(dataset: &mut Dataset, model: &ModelFile) -> Result<(), Failure> {
+    let (known, here) = (&model.record.classes, dataset.classes.len());
+    if !model.record.is_numbered() || dataset.numbered {
+        return Ok(dataset.relabel(known)?);
     }
-    Ok(dataset.relabel(&record.classes)?)
+    let (weights, set) = (model.path.display(), dataset.root.display());
+    if known.len() != here {
+        return Err(Failure::Photos(format!(
+            "{weights} has {} classes without names, {set} has {here}; name them by `mnasnet convert {weights} \
+             NAMED.safetensors --class_list FILE`",
+            known.len()
+        )));
+    }
+    let note = format!("the weights name no classes; their {here} are taken as those of {set} in its order");
+    dataset.notes.push(note);
+    Ok(())
 }
 
 /// Evaluates weights on a set.
@@ -73,7 +78,7 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     layers.flag("bad_images", &args.bad_images)?;
     args.set.apply(&mut layers)?;
     let mut dataset = photos::open(&layers.finish()?, &args.data, Split::Val)?;
-    label(&mut dataset, record)?;
+    label(&mut dataset, &model)?;
     for note in &dataset.notes {
         tell(&format!("note: {note}"));
     }

@@ -98,6 +98,10 @@ fn training_starts_from_foreign_weights() {
     assert_eq!(report["batch_norm_folded"], false);
     let stdout = place.done(&format!("{start} --init measured.safetensors --out measured"));
     assert!(!stdout.contains("batch norm was folded into"), "{stdout}");
+    let (code, _, stderr) = place.run("eval --data photos --weights fused.pth");
+    let expected =
+        "error: fused.pth has 5 classes without names, photos/val has 3; name them by `mnasnet convert fused.pth ";
+    assert!(code == 3 && stderr.starts_with(expected), "{stderr}");
     // Evaluation sees the same network.
     let loss = |weights: &str| {
         let report = place.json(&format!(
