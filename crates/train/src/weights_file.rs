@@ -4,7 +4,7 @@
 //! Our own are safetensors, float32: weights under their own names, the moving average under `ema.`, optimizer state under
 //! `opt.SLOT.`. The record is the one metadata entry `mnasnet`. Runs of equal settings and seed write equal tensors; their
 //! records differ where timings and the number of threads do. A file of another program has no record: it is made from
-//! what its dialect is known to need ([`foreign`]).
+//! what its dialect is known to need.
 
 mod foreign;
 mod record;

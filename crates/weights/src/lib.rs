@@ -1,11 +1,11 @@
 //! Files of weights: what is in them, whose names they use, and which network they fit.
 //!
 //! The way of a file: [`read`] tells its container by its first bytes and turns it into a [`State`], tensors and texts by
-//! name; [`recognise`] finds the wrapper that the weights lie in, whose names they have ([`mnasnet_model::Dialect`]), and the
+//! name; [`recognise()`] finds the wrapper that the weights lie in, whose names they have ([`mnasnet_model::Dialect`]), and the
 //! variant, width and number of classes whose shapes they fit; [`Recognised::rename`] gives them our names.
 //!
 //! - One file a container: [`safetensors`], [`pytorch`] (a zip or the older stream, both around a [`pickle`]), [`mindspore`].
-//! - [`recognise`]: wrappers, dialects, variants; [`fit`]: what is missing, extra or of another shape, all of it.
+//! - [`recognise()`]: wrappers, dialects, variants; [`fit`]: what is missing, extra or of another shape, all of it.
 //! - [`folded`]: batch norm that was folded into the convolutions before.
 //!
 //! Invariants:
