@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use mnasnet_model::VARIANTS;
 use mnasnet_model::shape::MAX_RESOLUTION;
+use mnasnet_model::{Dialect, VARIANTS};
 use mnasnet_train::resolve::{ConfigError, RECIPES, Resolver};
 
 use crate::settings::SettingFlags;
@@ -40,8 +40,10 @@ pub enum Command {
     Train(TrainArgs),
     /// Top-1, top-5 and loss of weights over every photo of a set
     Eval(EvalArgs),
-    /// The five most likely classes of photos
+    /// The most likely classes of photos
     Predict(PredictArgs),
+    /// Weights of timm, torchvision or MindSpore into ours, or the other way
+    Convert(ConvertArgs),
     /// The layers of a network, with parameters and multiply-adds
     Info(InfoArgs),
     /// Speed of training, inference or data loading on this machine
@@ -56,7 +58,8 @@ impl Command {
         match self {
             Command::Train(args) => args.json,
             Command::Eval(args) => args.json,
-            Command::Predict(args) => args.json,
+            Command::Predict(args) => args.json || args.format == PredictFormat::Json,
+            Command::Convert(args) => args.json,
             Command::Info(args) => args.json,
             Command::Bench(args) => args.json,
             Command::Data(args) => match &args.action {
@@ -113,7 +116,7 @@ pub struct EvalArgs {
         default_value = "fail"
     )]
     pub bad_images: String,
-    /// File of weights that `mnasnet train` wrote, e.g. RUN/checkpoints/best.safetensors
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Evaluate the moving average that a checkpoint holds, instead of the weights
@@ -142,18 +145,111 @@ pub struct EvalArgs {
 /// `mnasnet predict`.
 #[derive(Debug, clap::Args)]
 pub struct PredictArgs {
-    /// File of weights that `mnasnet train` wrote, e.g. RUN/checkpoints/best.safetensors
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
-    /// Photos, or folders of them
-    #[arg(required = true, value_name = "IMAGE|DIR")]
+    /// Photos, folders of them, or - for one photo on standard input
+    #[arg(required = true, value_name = "IMAGE|DIR|-")]
     pub images: Vec<PathBuf>,
+    /// How results are printed
+    #[arg(long, value_name = "NAME", default_value = "table")]
+    pub format: PredictFormat,
+    /// Classes of each photo
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
+    pub top: u64,
+    /// Photos at a time
+    #[arg(long = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 16, value_parser = positive())]
+    pub batch_size: u64,
     /// What activations are stored as: auto (as in training), f32 or bf16
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub precision: String,
-    /// Threads of arithmetic; 0 means as many as the machine has
+    /// Threads of arithmetic and decoding; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
     pub threads: u64,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+}
+
+/// How predictions are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PredictFormat {
+    /// For people
+    Table,
+    /// JSON lines: an object a photo
+    Json,
+    /// A row a photo
+    Csv,
+}
+
+/// Whose names a converted file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// Ours, with moving average and optimizer state
+    Mnasnet,
+    /// timm's, weights alone (the names are ours)
+    Timm,
+    /// torchvision's, weights alone
+    Torchvision,
+    /// MindSpore's checkpoint, with optimizer state
+    Mindspore,
+}
+
+impl Target {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.dialect().map_or("mnasnet", Dialect::name)
+    }
+
+    /// The other program's way to name tensors.
+    pub fn dialect(self) -> Option<Dialect> {
+        match self {
+            Target::Mnasnet => None,
+            Target::Timm => Some(Dialect::Timm),
+            Target::Torchvision => Some(Dialect::Torchvision),
+            Target::Mindspore => Some(Dialect::MindSpore),
+        }
+    }
+}
+
+/// `mnasnet convert`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "IN is recognised by its contents: safetensors, PyTorch's .pth and .pt (a state_dict, in the wrappers of the \
+usual training scripts, a moving average before the weights), MindSpore's .ckpt. The result is read back and compared."
+)]
+pub struct ConvertArgs {
+    /// File of weights
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// File to write: NAME.safetensors, or NAME.ckpt for MindSpore
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+    /// Whose names OUT has [default: mindspore for .ckpt, else mnasnet]
+    #[arg(long, value_name = "NAME")]
+    pub to: Option<Target>,
+    /// Variant, where the shapes alone should not say it
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Width multiplier, likewise
+    #[arg(long, value_name = "X")]
+    pub width: Option<f64>,
+    /// File of class names, one a line, in the order of the logits
+    #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
+    pub class_list: Option<PathBuf>,
+    /// Batch norm's epsilon, where the weights were not trained with 1e-5
+    #[arg(long = "bn_epsilon", alias = "bn-epsilon", value_name = "X")]
+    pub bn_epsilon: Option<f32>,
+    /// Take the moving average that a checkpoint of ours holds for the weights
+    #[arg(long)]
+    pub ema: bool,
+    /// Measure batch norm's means and variances on these photos, and set its scales and shifts such that the network stays
+    /// the same: for training from weights whose batch norm was folded away
+    #[arg(long = "recalibrate-bn", alias = "recalibrate_bn", value_name = "PHOTOS")]
+    pub recalibrate_bn: Option<PathBuf>,
+    /// Photos for it, at most, spread over the set
+    #[arg(long = "calibration-images", alias = "calibration_images", value_name = "N", default_value_t = 512, value_parser = positive())]
+    pub calibration_images: u64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -9,15 +9,14 @@ use mnasnet_train::evaluate::Evaluator;
 use mnasnet_train::photos;
 use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::thread_pool;
-use mnasnet_train::weights_file::WeightsFile;
 use mnasnet_train::wiring;
 use serde::Serialize;
 
 use crate::args::EvalArgs;
 use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
+use crate::model_file::ModelFile;
 use crate::report::Counter;
-use crate::settings;
 
 #[derive(Serialize)]
 struct Report {
@@ -52,23 +51,29 @@ fn drop_remainder(dataset: &mut Dataset, batch: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Evaluates weights on a set.
-pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
-    let file = WeightsFile::open(&args.weights)?;
-    let record = file.require_record()?;
-    let network = wiring::recorded_network(record)?;
-    let config = settings::recorded(record, &args.weights)?;
-    if args.ema && !file.has_ema() {
-        return Err(Failure::Usage(format!(
-            "{} {}; leave out --ema",
-            args.weights.display(),
-            match config.ema {
-                true => "holds one set of weights, which is the moving average",
-                false => "is of a run without a moving average (`ema` was false)",
-            }
+/// Labels a set as the weights' classes are numbered. Where those have no names, as many classes stand in for them in order.
+fn label(dataset: &mut Dataset, model: &ModelFile) -> Result<(), Failure> {
+    let (known, here) = (&model.record.classes, dataset.classes.len());
+    if !model.record.is_numbered() || dataset.numbered {
+        return Ok(dataset.relabel(known)?);
+    }
+    let (weights, set) = (model.path.display(), dataset.root.display());
+    if known.len() != here {
+        return Err(Failure::Photos(format!(
+            "{weights} has {} classes without names, {set} has {here}; name them by `mnasnet convert {weights} \
+             NAMED.safetensors --class_list FILE`",
+            known.len()
         )));
     }
-    let weights = file.weights(&network, if args.ema { "ema." } else { "" })?;
+    let note = format!("the weights name no classes; their {here} are taken as those of {set} in its order");
+    dataset.notes.push(note);
+    Ok(())
+}
+
+/// Evaluates weights on a set.
+pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
+    let model = ModelFile::open(&args.weights, args.ema)?;
+    let record = &model.record;
 
     // The command line says what the set is; of the run's settings only the pixels' own count.
     let mut layers = Resolver::new();
@@ -76,30 +81,23 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     layers.flag("bad_images", &args.bad_images)?;
     args.set.apply(&mut layers)?;
     let mut dataset = photos::open(&layers.finish()?, &args.data, Split::Val)?;
-    dataset.relabel(&record.classes)?;
+    label(&mut dataset, &model)?;
     for note in &dataset.notes {
         tell(&format!("note: {}", visible_name(note)));
     }
-    let (loss, batch) = (wiring::eval_loss(&config), args.batch_size as usize);
+    let (loss, batch) = (wiring::eval_loss(&model.config), args.batch_size as usize);
     if args.drop_remainder {
         drop_remainder(&mut dataset, batch)?;
     }
-    let precision = settings::precision(&args.precision, &config)?;
-    let evaluation = thread_pool(args.threads as usize)?.install(|| {
-        let preprocessing = record.preprocessing.clone();
-        let workers = args.workers as usize;
-        let mut evaluator = Evaluator::new(
-            &network,
-            &weights,
-            Arc::new(dataset),
-            preprocessing,
-            loss,
-            batch,
-            workers,
-            precision,
-        )?;
+    let precision = model.precision(&args.precision)?;
+    let preprocessing = record.preprocessing.clone();
+    let evaluator = Evaluator::new(Arc::new(dataset), preprocessing, loss, batch, args.workers as usize);
+    let evaluation = thread_pool(args.threads as usize)?.install(|| -> Result<_, Failure> {
+        let mut classifier = model.classifier(evaluator.batch_size(), precision)?;
         let counter = Counter::new("eval", evaluator.images());
-        evaluator.run(&weights, &AtomicBool::new(false), |score| counter.set(score.images))
+        Ok(evaluator.run(&mut *classifier, &AtomicBool::new(false), |score| {
+            counter.set(score.images)
+        })?)
     })?;
     let Some(evaluation) = evaluation else {
         return Ok(Exit::Interrupted);
@@ -153,7 +151,7 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
             "{images} images in {total:.1} s ({images_per_s:.1} images/s, {wait:.1} s of it waiting for photos), {precision} \
              on {isa}; top-1 right {correct1}, top-5 right {correct5}{bad}"
         ))?;
-        let path = args.weights.display();
+        let path = model.path.display();
         print(&format!(
             "result: {{'Loss': {loss:?}, 'Top_1_Acc': {top1:?}, 'Top_5_Acc': {top5:?}}} ckpt= {path}"
         ))?;

@@ -25,16 +25,15 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// Reads a file's record. A file without one, from another program, gives nothing.
+    /// Reads a file's record.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let mut settings = toml::Table::new();
-        if let Some(record) = WeightsFile::open(path)?.record() {
-            settings = record.config.parse().map_err(|error| WeightsError::Record {
-                path: path.to_owned(),
-                reason: format!("holds settings that cannot be read: {error}"),
-            })?;
-            settings.retain(|key, _| TAKEN.contains(&key));
-        }
+        let unreadable = |error| WeightsError::Record {
+            path: path.to_owned(),
+            reason: format!("holds settings that cannot be read: {error}"),
+        };
+        let file = WeightsFile::open(path)?;
+        let mut settings: toml::Table = file.record().config.parse().map_err(unreadable)?;
+        settings.retain(|key, _| TAKEN.contains(&key));
         let path = path.to_owned();
         Ok(Self { path, settings })
     }

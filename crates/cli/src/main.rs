@@ -4,11 +4,13 @@
 mod args;
 mod bench;
 mod console;
+mod convert;
 mod data;
 mod eval;
 mod failure;
 mod info;
 mod init;
+mod model_file;
 mod predict;
 mod report;
 mod settings;
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Data(args) => data::run(&args),

@@ -1,68 +1,70 @@
 //! `mnasnet predict`.
 
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 
-use mnasnet_data::{images_below, read_image};
-use mnasnet_engine::{Pixels, Predictor};
+use mnasnet_data::{DataError, EvalTransform, images_below, read_image, read_image_from, wordnet_name};
 use mnasnet_train::score::softmax;
 use mnasnet_train::train::thread_pool;
-use mnasnet_train::weights_file::WeightsFile;
-use mnasnet_train::wiring;
+use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::args::PredictArgs;
+use crate::args::{PredictArgs, PredictFormat};
 use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
-use crate::settings;
+use crate::model_file::ModelFile;
+use crate::report::Counter;
 
-/// Photos that go through the network together.
-const BATCH: usize = 16;
+/// The name that stands for standard input.
+const STDIN: &str = "-";
 
 #[derive(Serialize)]
 struct Prediction {
     /// Path; a byte that is not UTF-8, which JSON cannot hold, is replaced by U+FFFD.
     image: String,
-    top5: Vec<Guess>,
+    top: Vec<Guess>,
 }
 
 #[derive(Serialize)]
 struct Guess {
     class: String,
+    /// What a WordNet number means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'static str>,
     probability: f64,
 }
 
 /// Predicts the classes of photos. A photo that cannot be read is reported, and the others are still done.
 pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
-    let file = WeightsFile::open(&args.weights)?;
-    let record = file.require_record()?;
-    let network = wiring::recorded_network(record)?;
-    let weights = file.weights(&network, "")?;
-    let config = settings::recorded(record, &args.weights)?;
-    let precision = settings::precision(&args.precision, &config)?;
+    let model = ModelFile::open(&args.weights, false)?;
+    let record = &model.record;
+    let format = if args.json { PredictFormat::Json } else { args.format };
+    let precision = model.precision(&args.precision)?;
     let photos = photos(&args.images)?;
-    let normalise = wiring::normalise(&record.preprocessing);
-    let transform = record.preprocessing.eval_transform();
-
+    let batch = (args.batch_size as usize).min(photos.len()).max(1);
     let pool = thread_pool(args.threads as usize)?;
-    let mut predictor = pool.install(|| {
-        Predictor::new(
-            &network,
-            &weights,
-            BATCH.min(photos.len()).max(1),
-            record.preprocessing.resolution,
-            precision,
-        )
-    })?;
-    // For the one JSON document; tables are printed as they come.
-    let mut predictions = Vec::new();
-    let mut unreadable = 0;
-    for paths in photos.chunks(BATCH) {
-        let (mut read, mut pixels) = (Vec::new(), Vec::new());
-        for path in paths {
-            match read_image(path, record.preprocessing.exif_orientation) {
+    let mut classifier = pool.install(|| model.classifier(batch, precision))?;
+    let (transform, upright) = (
+        record.preprocessing.eval_transform(),
+        record.preprocessing.exif_orientation,
+    );
+    let top = (args.top as usize).min(record.classes.len());
+    if format == PredictFormat::Csv {
+        print(&csv_header(top)?)?;
+    }
+    // On one screen, a bar would stand in the results.
+    let counter = (!io::stdout().is_terminal()).then(|| Counter::new("predict", photos.len()));
+    let (mut unreadable, mut done) = (0, 0);
+    let mut pixels = Vec::new();
+    for paths in photos.chunks(batch) {
+        let read: Vec<_> = pool.install(|| paths.par_iter().map(|path| read(path, &transform, upright)).collect());
+        pixels.clear();
+        let mut names = Vec::new();
+        for (path, photo) in paths.iter().zip(read) {
+            match photo {
                 Ok(photo) => {
-                    pixels.extend_from_slice(&transform.apply(&photo).pixels);
-                    read.push(path.clone());
+                    pixels.extend_from_slice(&photo);
+                    names.push(path);
                 }
                 Err(error) => {
                     tell(&format!("error: {error}"));
@@ -70,37 +72,49 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
                 }
             }
         }
-        if read.is_empty() {
+        done += paths.len();
+        if names.is_empty() {
             continue;
         }
-        let logits = pool.install(|| predictor.logits(Pixels::U8(&pixels, normalise), read.len()))?;
-        for (image, logits) in read.into_iter().zip(logits.chunks_exact(network.classes)) {
+        let logits = pool.install(|| classifier.logits(&pixels, names.len()))?;
+        for (path, logits) in names.into_iter().zip(logits.chunks_exact(record.classes.len())) {
             let prediction = Prediction {
-                image: image.to_string_lossy().into_owned(),
-                top5: top5(logits, &record.classes),
+                image: path.to_string_lossy().into_owned(),
+                top: likeliest(logits, &record.classes, top),
             };
-            if args.json {
-                predictions.push(prediction);
-            } else {
-                print(&table(&prediction))?;
+            match format {
+                PredictFormat::Table => print(&table(&prediction))?,
+                PredictFormat::Json => print_json(&prediction)?,
+                PredictFormat::Csv => print(&csv_row(&prediction)?)?,
             }
         }
-    }
-    if args.json {
-        print_json(&predictions)?;
+        if let Some(counter) = &counter {
+            counter.set(done as u64);
+        }
     }
     Ok(if unreadable > 0 { Exit::Data } else { Exit::Success })
 }
 
-fn top5(logits: &[f32], classes: &[String]) -> Vec<Guess> {
+/// A photo as the network sees it.
+fn read(path: &Path, transform: &EvalTransform, upright: bool) -> Result<Vec<u8>, DataError> {
+    let photo = if path == Path::new(STDIN) {
+        read_image_from(io::stdin().lock(), Path::new("standard input"), upright)?
+    } else {
+        read_image(path, upright)?
+    };
+    Ok(transform.apply(&photo).pixels)
+}
+
+fn likeliest(logits: &[f32], classes: &[String], count: usize) -> Vec<Guess> {
     let mut guesses: Vec<(f64, &String)> = softmax(logits).into_iter().zip(classes).collect();
     // A stable sort: equal probabilities keep the order of the classes.
     guesses.sort_by(|a, b| b.0.total_cmp(&a.0));
     guesses
         .into_iter()
-        .take(5)
+        .take(count)
         .map(|(probability, class)| Guess {
             class: class.clone(),
+            name: wordnet_name(class),
             probability,
         })
         .collect()
@@ -108,28 +122,63 @@ fn top5(logits: &[f32], classes: &[String]) -> Vec<Guess> {
 
 fn table(prediction: &Prediction) -> String {
     let guess = |guess: &Guess| {
+        let name = guess.name.map_or(String::new(), |name| format!("  {name}"));
         format!(
-            "\n  {:6.2} %  {}",
+            "\n  {:6.2} %  {}{name}",
             guess.probability * 100.0,
             visible_name(&guess.class)
         )
     };
-    let guesses: String = prediction.top5.iter().map(guess).collect();
+    let guesses: String = prediction.top.iter().map(guess).collect();
     visible_name(&prediction.image) + &guesses
+}
+
+fn csv_header(top: usize) -> Result<String, Failure> {
+    let column = |rank: usize| ["class", "name", "probability"].map(|what| format!("{what}_{rank}"));
+    csv_line(std::iter::once("image".to_owned()).chain((1..=top).flat_map(column)))
+}
+
+fn csv_row(prediction: &Prediction) -> Result<String, Failure> {
+    let columns = |guess: &Guess| {
+        [
+            visible_name(&guess.class),
+            guess.name.unwrap_or_default().to_owned(),
+            format!("{:.6}", guess.probability),
+        ]
+    };
+    csv_line(std::iter::once(visible_name(&prediction.image)).chain(prediction.top.iter().flat_map(columns)))
+}
+
+/// Fields with quotes where they need them, without a line end.
+fn csv_line(fields: impl Iterator<Item = String>) -> Result<String, Failure> {
+    let failed = |error: csv::Error| Failure::Io("write CSV", error.into());
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(fields).map_err(failed)?;
+    let line = writer
+        .into_inner()
+        .map_err(|error| Failure::Io("write CSV", error.into_error()))?;
+    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
 }
 
 /// The photos that the arguments name: files as they are, folders with all photos below them in byte order.
 fn photos(arguments: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut photos = Vec::new();
+    if arguments.iter().filter(|path| *path == Path::new(STDIN)).count() > 1 {
+        return Err(Failure::Usage(
+            "- stands for standard input, which can be read once".into(),
+        ));
+    }
     for path in arguments {
         if !path.is_dir() {
             photos.push(path.clone());
             continue;
         }
         let (below, notes) = images_below(path)?;
+        for note in notes {
+            tell(&format!("note: {}: {note}", path.display()));
+        }
         if below.is_empty() {
-            let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
-            return Err(Failure::Photos(format!("{} has no photos{notes}", path.display())));
+            return Err(Failure::Photos(format!("{} has no photos in it", path.display())));
         }
         photos.extend(below);
     }
@@ -141,9 +190,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_five_most_likely_in_order() {
+    fn the_most_likely_in_order() {
         let classes: Vec<String> = ["a", "b", "c", "d", "e", "f"].map(String::from).into();
-        let guesses = top5(&[0.0, 1.0, 1.0, -9.0, 2.0, -1.0], &classes);
+        let guesses = likeliest(&[0.0, 1.0, 1.0, -9.0, 2.0, -1.0], &classes, 5);
         let names: Vec<&str> = guesses.iter().map(|guess| guess.class.as_str()).collect();
         assert_eq!(names, ["e", "b", "c", "a", "f"]);
         assert!(
@@ -151,6 +200,22 @@ mod tests {
                 .windows(2)
                 .all(|pair| pair[0].probability >= pair[1].probability)
         );
-        assert_eq!(top5(&[0.0, 0.0], &classes[..2])[0].probability, 0.5);
+        assert_eq!(likeliest(&[0.0, 0.0], &classes[..2], 1)[0].probability, 0.5);
+    }
+
+    #[test]
+    fn csv_quotes_what_needs_it() {
+        let prediction = Prediction {
+            image: "a, \"b\".jpg".into(),
+            top: likeliest(&[0.0, 1.0], &["n01440764".into(), "dog, big".into()], 2),
+        };
+        assert_eq!(
+            csv_header(2).unwrap(),
+            "image,class_1,name_1,probability_1,class_2,name_2,probability_2"
+        );
+        assert_eq!(
+            csv_row(&prediction).unwrap(),
+            "\"a, \"\"b\"\".jpg\",\"dog, big\",,0.731059,n01440764,tench,0.268941"
+        );
     }
 }

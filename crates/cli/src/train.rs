@@ -157,10 +157,7 @@ fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
     let file = checkpoint::newest(&place, &checkpoint_folder(&place)?)?;
     let layers = {
         let weights = WeightsFile::open(&file)?;
-        Resolver::new().toml(
-            &weights.require_record()?.config,
-            &format!("settings in {}", file.display()),
-        )?
+        Resolver::new().toml(&weights.record().config, &format!("settings in {}", file.display()))?
     };
     let config = args.settings.apply(layers)?.finish()?;
     let is_run = |folder: &&Path| folder.join("config.toml").is_file();

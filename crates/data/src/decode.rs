@@ -111,9 +111,23 @@ pub(crate) enum Kind {
 pub fn read_image(path: &Path, upright: bool) -> Result<RgbImage, DataError> {
     let mut bytes = Vec::new();
     read_file(path, &mut bytes)?;
+    decoded(&bytes, path, upright)
+}
+
+/// The same from anything that gives bytes; `name` is for messages.
+///
+/// # Errors
+/// As [`read_image`].
+pub fn read_image_from(reader: impl Read, name: &Path, upright: bool) -> Result<RgbImage, DataError> {
+    let mut bytes = Vec::new();
+    read_bytes(reader, &mut bytes, || name.to_path_buf())?;
+    decoded(&bytes, name, upright)
+}
+
+fn decoded(bytes: &[u8], path: &Path, upright: bool) -> Result<RgbImage, DataError> {
     let mut photo = Photo::default();
     photo
-        .decode(&bytes, upright, &Rect::all)
+        .decode(bytes, upright, &Rect::all)
         .map_err(|source| DataError::Image {
             path: path.to_path_buf(),
             source,

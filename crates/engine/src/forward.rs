@@ -9,7 +9,7 @@ use crate::state::{Pixels, State, tensor, tensor_mut};
 
 use bytemuck::{cast_slice, cast_slice_mut};
 use mnasnet_kernels::{Element, Moments, dense, depthwise, spatial};
-use mnasnet_model::Op;
+use mnasnet_model::{Op, Weights};
 
 /// What training adds to a forward sweep.
 pub(crate) struct Training<'a> {
@@ -21,20 +21,36 @@ pub(crate) struct Training<'a> {
     pub dropout_seed: u64,
 }
 
-/// Computes the logits of `images` images; they are left where the plan puts the last node's result. Weights are
-/// packed. `done` is told of each node.
+/// What a forward sweep does beside computing; either gathers the moments of each node's raw output.
+pub(crate) enum Mode<'a> {
+    /// Nothing: the norms hold the running statistics' maps.
+    Measure(&'a mut [Moments]),
+    /// Normalises by the batch.
+    Train(Training<'a>),
+}
+
+/// Computes the logits of `images` images; they are left where the plan puts the last node's result. Weights are packed.
+/// `done` is told of each node.
 pub(crate) fn forward<E: Element>(
     state: &mut State,
     parameters: &[f32],
     pixels: Pixels,
     images: usize,
-    training: Training,
+    mut mode: Mode,
     done: &mut impl FnMut(Stage),
 ) {
     for i in 0..state.network.nodes.len() {
-        convolve::<E>(state, i, pixels, images, &mut training.moments[i]);
-        normalise(state, i, images, parameters, &training.moments[i], training.buffers);
-        combine::<E>(state, i, parameters, images, training.dropout_seed);
+        let moments = match &mut mode {
+            Mode::Measure(moments) => &mut moments[i],
+            Mode::Train(training) => &mut training.moments[i],
+        };
+        convolve::<E>(state, i, pixels, images, moments);
+        let mut dropout_seed = None;
+        if let Mode::Train(training) = &mut mode {
+            normalise(state, i, images, parameters, &training.moments[i], training.buffers);
+            dropout_seed = Some(training.dropout_seed);
+        }
+        combine::<E>(state, i, parameters, images, dropout_seed);
         done(Stage::Forward(i));
     }
 }
@@ -97,7 +113,7 @@ fn normalise(state: &mut State, i: usize, images: usize, parameters: &[f32], mom
 }
 
 /// Everything that is no product.
-fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: usize, dropout_seed: u64) {
+fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: usize, dropout_seed: Option<u64>) {
     let mut gate = Gate::default();
     if matches!(state.network.nodes[i].op, Op::SqueezeExcite(_)) {
         std::mem::swap(&mut gate, &mut state.gates[i]);
@@ -137,8 +153,10 @@ fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: 
             );
         }
         Op::Dropout { rate } => {
-            let features = cast_slice_mut(&mut arena[place(node.input)]);
-            dropout::apply(&mut features[..images * channels], *rate, dropout_seed);
+            if let Some(seed) = dropout_seed {
+                let features = cast_slice_mut(&mut arena[place(node.input)]);
+                dropout::apply(&mut features[..images * channels], *rate, seed);
+            }
         }
         Op::Linear(linear) => {
             let bias = tensor(&parts.network.parameters, parameters, linear.bias);
@@ -150,6 +168,19 @@ fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: 
     }
     if matches!(state.network.nodes[i].op, Op::SqueezeExcite(_)) {
         std::mem::swap(&mut gate, &mut state.gates[i]);
+    }
+}
+
+/// Sets the norms to the running statistics' maps.
+pub(crate) fn use_running(state: &mut State, weights: &Weights) {
+    let network = &state.network;
+    for (i, node) in network.nodes.iter().enumerate() {
+        let Op::Conv(conv) = &node.op else { continue };
+        let parameter = |id| tensor(&network.parameters, &weights.parameters, id);
+        let buffer = |id| tensor(&network.buffers, &weights.buffers, id);
+        let (gamma, beta) = (parameter(conv.gamma), parameter(conv.beta));
+        let statistics = (buffer(conv.mean), buffer(conv.variance));
+        state.norms[i].set_running(statistics, conv.bias.map(parameter), gamma, beta, network.bn_epsilon);
     }
 }
 

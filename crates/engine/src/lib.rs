@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod backward;
+mod calibrator;
 mod dropout;
 mod forward;
 pub mod loss;
@@ -20,6 +21,7 @@ mod stage;
 mod state;
 mod trainer;
 
+pub use calibrator::Calibrator;
 pub use loss::{Loss, Score, Smoothing, Targets};
 pub use mnasnet_kernels::{Isa, peak};
 pub use optimizer::{Optimizer, Rule};

@@ -113,11 +113,11 @@ impl Trainer {
         let precision = state.plan.precision;
         with_element!(precision, E => state.pack::<E>(parameters));
         done(Stage::Pack);
-        let training = forward::Training {
+        let training = forward::Mode::Train(forward::Training {
             moments,
             buffers,
             dropout_seed,
-        };
+        });
         with_element!(precision, E => {
             forward::forward::<E>(state, parameters, pixels, images, training, &mut done)
         });

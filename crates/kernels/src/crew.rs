@@ -140,7 +140,7 @@ impl Crew {
         }
         self.next.store(0, Ordering::Relaxed);
         let number = self.state.load(Ordering::Relaxed) / NUMBER + 1;
-        self.state.store(number * NUMBER | OPEN, Ordering::Release);
+        self.state.store((number * NUMBER) | OPEN, Ordering::Release);
         let closing = Closing(self);
         self.work();
         drop(closing);

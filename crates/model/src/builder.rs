@@ -109,7 +109,7 @@ struct Builder {
 
 impl Builder {
     fn conv_layers(&mut self, variant: &Variant, width: f64) {
-        let mut channels = scaled(variant.stem, width);
+        let mut channels = variant.stem_channels(width);
         let stem = ConvSpec {
             stride: 2,
             bias: variant.stem_bias,
@@ -117,7 +117,7 @@ impl Builder {
         };
         self.conv("conv_stem", "bn1", 3, stem);
         for (s, stage) in variant.stages.iter().enumerate() {
-            let c_out = scaled(stage.channels, width);
+            let c_out = variant.stage_channels(s, width);
             for b in 0..stage.repeats {
                 let stride = if b == 0 { stage.stride } else { 1 };
                 let block_input = self.last();

@@ -4,6 +4,7 @@
 //! channel count at every width multiplier: the stem and all stages are scaled and rounded by the same rule, the head
 //! stays at 1280. So one row serves both, and a width is an argument rather than a variant.
 
+use crate::builder::scaled;
 use crate::error::{ModelError, nearest};
 
 /// One row of the table of variants.
@@ -15,6 +16,8 @@ pub struct Variant {
     pub origin: &'static str,
     /// Channels of the first convolution (3x3, stride 2) at width 1.
     pub stem: usize,
+    /// Whether the width multiplier scales the first convolution and the separable stage.
+    pub stem_scaled: bool,
     /// Whether the first convolution has a bias in front of its batch norm.
     pub stem_bias: bool,
     /// Kernel side of the dense convolution in the first (separable) stage.
@@ -120,6 +123,20 @@ pub static VARIANTS: &[Variant] = &[
         name: "mnasnet-b1",
         origin: "torchvision mnasnet1_0 and timm mnasnet_100; batch-norm momentum as timm",
         stem: 32,
+        stem_scaled: true,
+        stem_bias: false,
+        separable_kernel: 1,
+        stages: B1,
+        head: 1280,
+        dropout: 0.2,
+        bn_epsilon: 1e-5,
+        bn_momentum: 0.1,
+    },
+    Variant {
+        name: "mnasnet-b1-fixed-stem",
+        origin: "torchvision's first mnasnet (version 1 of its files): the width does not scale the stem",
+        stem: 32,
+        stem_scaled: false,
         stem_bias: false,
         separable_kernel: 1,
         stages: B1,
@@ -132,6 +149,7 @@ pub static VARIANTS: &[Variant] = &[
         name: "mnasnet-a1",
         origin: "timm semnasnet_100; dropout as TensorFlow's mnasnet-a1",
         stem: 32,
+        stem_scaled: true,
         stem_bias: false,
         separable_kernel: 1,
         stages: A1,
@@ -144,6 +162,7 @@ pub static VARIANTS: &[Variant] = &[
         name: "mnasnet-small",
         origin: "timm mnasnet_small; no dropout, as TensorFlow's mnasnet-small",
         stem: 8,
+        stem_scaled: true,
         stem_bias: false,
         separable_kernel: 1,
         stages: SMALL,
@@ -156,6 +175,7 @@ pub static VARIANTS: &[Variant] = &[
         name: "mnasnet-mindspore",
         origin: "MindSpore models, research/cv/mnasnet: full 3x3 second convolution, stem bias, no dropout",
         stem: 32,
+        stem_scaled: true,
         stem_bias: true,
         separable_kernel: 3,
         stages: B1,
@@ -187,6 +207,17 @@ pub const ALIASES: &[(&str, &str, f64)] = &[
 ];
 
 impl Variant {
+    /// Channels of the first convolution at a width multiplier.
+    pub fn stem_channels(&self, width: f64) -> usize {
+        scaled(self.stem, if self.stem_scaled { width } else { 1.0 })
+    }
+
+    /// Output channels of a stage at a width multiplier.
+    pub fn stage_channels(&self, stage: usize, width: f64) -> usize {
+        let scales = self.stem_scaled || stage > 0;
+        scaled(self.stages[stage].channels, if scales { width } else { 1.0 })
+    }
+
     /// The variant called `name`, or that an alias of width 1 stands for.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mnasnet_weights::FileError;
+
 use crate::weights_file::WeightsError;
 
 /// File name of the best weights so far.
@@ -29,7 +31,7 @@ pub(crate) fn position(path: &Path) -> Option<(usize, usize)> {
 
 /// The checkpoints of a folder in the order of training, by epoch and step: times of writing do not survive a copy. A folder that is not there has none.
 pub fn list(folder: &Path) -> Result<Vec<PathBuf>, WeightsError> {
-    let error = |source| WeightsError::Io {
+    let error = |source| FileError::Io {
         action: "list",
         path: folder.to_owned(),
         source,
@@ -73,7 +75,7 @@ pub fn prune(folder: &Path, keep: usize, written: &Path) -> Result<(), WeightsEr
     let found = list(folder)?;
     let surplus = found.len().saturating_sub(keep);
     for path in found.iter().filter(|path| *path != written).take(surplus) {
-        fs::remove_file(path).map_err(|source| WeightsError::Io {
+        fs::remove_file(path).map_err(|source| FileError::Io {
             action: "remove",
             path: path.clone(),
             source,

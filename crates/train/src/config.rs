@@ -22,6 +22,16 @@ choices! {
     }
 }
 
+impl Opt {
+    /// Names of its state vectors.
+    pub fn slots(self) -> &'static [&'static str] {
+        match self {
+            Opt::RmsProp => &["mean_square", "moment"],
+            Opt::Sgd => &["accum"],
+        }
+    }
+}
+
 choices! {
     /// What activations and their gradients are stored as.
     pub enum Storage {
@@ -189,7 +199,7 @@ macro_rules! settings {
 
 settings! {
     "Network" {
-        /// Variant: mnasnet-b1, mnasnet-a1, mnasnet-small or mnasnet-mindspore.
+        /// Variant: mnasnet-b1, mnasnet-b1-fixed-stem, mnasnet-a1, mnasnet-small or mnasnet-mindspore.
         model: String = "mnasnet-b1".into();
         /// Width multiplier.
         width: f64 = 1.0, 0.05..=MAX_WIDTH;

@@ -5,18 +5,17 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use mnasnet_data::{BadImage, Batch, Dataset, Loader, Preprocessing};
-use mnasnet_engine::{Loss, Pixels, Precision, Predictor};
-use mnasnet_model::{Network, Weights};
+use mnasnet_engine::Loss;
 
+use crate::classifier::Classifier;
 use crate::score::Score;
 use crate::train::TrainError;
 use crate::wiring;
 
-/// A set of photos, and what it takes to run a network over it; reused from epoch to epoch.
+/// A set of photos, and how it is read; reused from epoch to epoch.
 pub struct Evaluator {
     dataset: Arc<Dataset>,
     preprocessing: Preprocessing,
-    predictor: Predictor,
     loss: Loss,
     batch_size: usize,
     workers: usize,
@@ -36,29 +35,26 @@ pub struct Evaluation {
 }
 
 impl Evaluator {
-    /// Plans inference of `network` over `dataset`, whose labels are the network's classes. `weights` are any of that
-    /// network; each run brings its own.
-    #[allow(clippy::too_many_arguments)]
+    /// Reads `dataset`, whose labels are the classifiers' classes, in batches of up to `batch_size`.
     pub fn new(
-        network: &Network,
-        weights: &Weights,
         dataset: Arc<Dataset>,
         preprocessing: Preprocessing,
         loss: Loss,
         batch_size: usize,
         workers: usize,
-        precision: Precision,
-    ) -> Result<Self, TrainError> {
-        let batch_size = batch_size.min(dataset.samples.len()).max(1);
-        let predictor = Predictor::new(network, weights, batch_size, preprocessing.resolution, precision)?;
-        Ok(Self {
+    ) -> Self {
+        Self {
+            batch_size: batch_size.min(dataset.samples.len()).max(1),
             dataset,
             preprocessing,
-            predictor,
             loss,
-            batch_size,
             workers: wiring::thread_count(workers),
-        })
+        }
+    }
+
+    /// Photos that a classifier is given at a time, at most.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
     }
 
     /// The photos.
@@ -71,10 +67,10 @@ impl Evaluator {
         self.dataset.samples.len()
     }
 
-    /// Runs over every image. `progress` is called with the score so far after each batch. `None` if `stop` was set.
+    /// Runs a classifier over every image. `progress` is called with the score so far after each batch. `None` if `stop` was set.
     pub fn run(
-        &mut self,
-        weights: &Weights,
+        &self,
+        classifier: &mut dyn Classifier,
         stop: &AtomicBool,
         mut progress: impl FnMut(&Score),
     ) -> Result<Option<Evaluation>, TrainError> {
@@ -83,8 +79,6 @@ impl Evaluator {
         let mut score = Score::default();
         let mut bad = Vec::new();
         let mut batch = Batch::default();
-        self.predictor.set_weights(weights)?;
-        let normalise = wiring::normalise(&self.preprocessing);
         let transform = self.preprocessing.eval_transform();
         let mut loader = Loader::eval(self.dataset.clone(), transform, self.batch_size, self.workers)?;
         loop {
@@ -98,8 +92,7 @@ impl Evaluator {
             if !more {
                 break;
             }
-            let pixels = Pixels::U8(&batch.pixels, normalise);
-            let logits = self.predictor.logits(pixels, batch.labels.len())?;
+            let logits = classifier.logits(&batch.pixels, batch.labels.len())?;
             score.add(logits, &batch.labels, self.loss);
             progress(&score);
         }

@@ -16,12 +16,14 @@
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;
+pub mod classifier;
 pub mod config;
 pub mod ema;
 pub mod evaluate;
 pub mod log;
 pub mod photos;
 pub mod progress;
+pub mod recalibrate;
 pub mod resolve;
 mod resume;
 mod run;

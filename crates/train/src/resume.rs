@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::progress::{Best, Progress};
 use crate::resolve::Resolver;
 use crate::train::TrainError;
-use crate::weights_file::{PhotoList, Record, WeightsError, WeightsFile};
+use crate::weights_file::{Origin, PhotoList, Record, WeightsError, WeightsFile};
 
 /// Settings that every later step depends on: with another value it is another run.
 const FIXED: &[&str] = &["seed", "batch_size", "opt"];
@@ -23,20 +23,20 @@ pub(crate) fn check(
     photos: &Dataset,
     steps: usize,
 ) -> Result<Vec<String>, TrainError> {
-    let record = file.require_record()?;
+    let record = file.record();
     let unusable = |reason| WeightsError::Record {
         path: file.path().to_owned(),
         reason,
     };
     let path = file.path().display();
     let alone = format!("to begin another run with its weights alone, say `--init {path} --out ANOTHER`");
-    let refuse = |what: String| {
-        Err(TrainError::Mismatch(format!(
-            "cannot go on from {path}: {what}; {alone}"
-        )))
-    };
-    if !file.has_slots() {
+    let refusal = |what: String| TrainError::Mismatch(format!("cannot go on from {path}: {what}; {alone}"));
+    let refuse = |what: String| Err(refusal(what));
+    if file.slots().is_empty() {
         return Err(unusable(format!("holds weights only, nothing to go on from; {alone}")).into());
+    }
+    if let Some(origin) = &record.origin {
+        return taken_up(file, origin, config, photos, steps).map_err(refusal);
     }
     let was = Resolver::new()
         .toml(&record.config, "its settings")
@@ -90,6 +90,77 @@ pub(crate) fn other_isa(record: &Record, isa: Isa) -> Option<String> {
     ))
 }
 
+/// Checks that MindSpore's run can be taken up: weights, optimizer state and step are the file's, all settings this run's.
+/// Returns what the user should know.
+fn taken_up(
+    file: &WeightsFile,
+    origin: &Origin,
+    config: &Config,
+    photos: &Dataset,
+    steps: usize,
+) -> Result<Vec<String>, String> {
+    let (here, there) = (photos.classes.len(), file.record().classes.len());
+    if here != there {
+        return Err(format!("the data has {here} classes, its run had {there}"));
+    }
+    let (needed, has) = (config.opt.slots(), file.slots());
+    if !needed.iter().all(|slot| has.contains(slot)) {
+        return Err(format!(
+            "it holds the optimizer state {}, but opt is {}",
+            has.join(" and "),
+            config.opt.name()
+        ));
+    }
+    let Progress {
+        epoch,
+        step,
+        global_step,
+        ..
+    } = position(file, steps);
+    let mut notes = vec![format!(
+        "{}; {global_step} steps are done, which is step {step} of epoch {} here; the settings of its run are not in the \
+         file: they are those of the recipe mindspore and of the flags",
+        origin.described(),
+        epoch + 1
+    )];
+    // One number is a constant rate's, which is no schedule to compare with.
+    if let Some(rates) = origin.learning_rates.as_ref().filter(|rates| rates.len() > 1) {
+        let schedule = config.schedule(steps);
+        let planned = config.epoch_size.saturating_mul(steps);
+        if rates.len() != planned {
+            notes.push(format!("its run has {} steps, this one {planned}", rates.len()));
+        }
+        let differs = |&step: &usize| {
+            let (here, there) = (schedule.rate(step as u64), rates[step]);
+            (here - there).abs() > 1e-6 + 1e-4 * here.abs()
+        };
+        let first = usize::try_from(global_step).unwrap_or(usize::MAX);
+        if let Some(step) = (first..rates.len().min(planned)).find(differs) {
+            notes.push(format!(
+                "its learning rate at step {step} is {}, this run's {}: give the settings of its run (batch_size, epoch_size, \
+                 lr_init, lr_max, ...)",
+                rates[step],
+                schedule.rate(step as u64)
+            ));
+        }
+    }
+    Ok(notes)
+}
+
+/// Where the run of a checkpoint stood. MindSpore's says the step alone.
+pub(crate) fn position(file: &WeightsFile, steps: usize) -> Progress {
+    let progress = file.record().progress.clone();
+    if file.record().origin.is_none() || steps == 0 {
+        return progress;
+    }
+    let done = usize::try_from(progress.global_step).unwrap_or(usize::MAX);
+    Progress {
+        epoch: done / steps,
+        step: done % steps,
+        ..progress
+    }
+}
+
 /// What the file of the best weights says that it reached, and what is odd about it. A file of another network or of other
 /// classes is no bar to this run, nor is one that cannot be read.
 pub(crate) fn best_on_disk(path: &Path, run: &Record) -> (Option<Best>, Option<String>) {
@@ -103,7 +174,7 @@ pub(crate) fn best_on_disk(path: &Path, run: &Record) -> (Option<Best>, Option<S
     };
     let of_the_run =
         |record: &&Record| (&record.model, record.width, &record.classes) == (&run.model, run.width, &run.classes);
-    match file.record().filter(of_the_run) {
+    match Some(file.record()).filter(of_the_run) {
         None => replaced("it is of another run".into()),
         Some(record) => (record.progress.best, None),
     }

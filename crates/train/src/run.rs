@@ -11,6 +11,7 @@ use mnasnet_engine::{Isa, Loss, Optimizer, Pixels, Targets, Trainer};
 use mnasnet_model::{Network, Weights};
 
 use crate::checkpoint;
+use crate::classifier::OnEngine;
 use crate::config::Config;
 use crate::ema;
 use crate::evaluate::{Evaluation, Evaluator};
@@ -43,6 +44,7 @@ pub(crate) struct Run<'a> {
     pub(crate) isa: Isa,
     pub(crate) optimizer: Optimizer,
     pub(crate) evaluator: Evaluator,
+    pub(crate) classifier: OnEngine,
     pub(crate) weights: Weights,
     pub(crate) average: Option<Weights>,
     pub(crate) progress: Progress,
@@ -292,7 +294,8 @@ impl Run<'_> {
         };
         let images = self.evaluator.images();
         let observer = &mut self.observer;
-        self.evaluator.run(weights, stop, |score| {
+        self.classifier.set_weights(weights)?;
+        self.evaluator.run(&mut self.classifier, stop, |score| {
             observer.event(Event::Validating { score, images })
         })
     }

@@ -16,7 +16,7 @@ impl Run<'_> {
     fn record(&self) -> Record {
         Record {
             format: Record::FORMAT,
-            program: concat!("mnasnet ", env!("CARGO_PKG_VERSION")).into(),
+            program: Record::program(),
             model: self.network.variant.name.into(),
             width: self.network.width,
             bn_epsilon: self.network.bn_epsilon,
@@ -25,6 +25,7 @@ impl Run<'_> {
             config: self.config.to_toml(),
             isa: Some(self.isa.name().into()),
             photos: Some(self.photo_list.clone()),
+            origin: None,
             progress: self.progress.clone(),
         }
     }

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use mnasnet_engine::{Optimizer, Trainer, isa};
 use mnasnet_model::{Weights, initialise};
+use mnasnet_weights::folded::is_folded;
 
 use crate::checkpoint;
+use crate::classifier::OnEngine;
 use crate::config::Config;
 use crate::evaluate::Evaluator;
 use crate::log::RunLog;
@@ -54,16 +56,9 @@ impl<'a> Run<'a> {
         let preprocessing = wiring::preprocessing(config);
         let steps = train.samples.len() / config.batch_size;
         let (val_loss, batch) = (wiring::eval_loss(config), config.batch_size);
-        let evaluator = Evaluator::new(
-            &network,
-            &weights,
-            val,
-            preprocessing.clone(),
-            val_loss,
-            batch,
-            config.workers,
-            precision,
-        )?;
+        let evaluator = Evaluator::new(val, preprocessing.clone(), val_loss, batch, config.workers);
+        let batch = evaluator.batch_size();
+        let classifier = OnEngine::new(&network, &weights, batch, &preprocessing, precision)?;
 
         observer.event(Event::Stage(STAGES[3]));
         let schedule = config.schedule(steps);
@@ -71,7 +66,7 @@ impl<'a> Run<'a> {
         let mut progress = Progress::default();
         let mut best_is_here = false;
         if let Some(file) = &resumed {
-            let record = file.require_record()?;
+            let record = file.record();
             let mut notes = vec![format!("going on from {}", file.path().display())];
             notes.extend(resume::check(file, config, &train, steps)?);
             notes.extend(resume::other_isa(record, isa()?));
@@ -79,7 +74,7 @@ impl<'a> Run<'a> {
             for (name, values) in optimizer.slots_mut() {
                 values.copy_from_slice(&file.slot(&network, name)?);
             }
-            progress = record.progress.clone();
+            progress = resume::position(file, steps);
             if let Some(last) = resume::beyond(&folder, steps, progress.global_step)?.last() {
                 notes.push(format!(
                     "{} lies beyond it and stays until the run has come that far; until then `--resume {}` chooses it",
@@ -103,11 +98,29 @@ impl<'a> Run<'a> {
         }
         if let Start::Init(path) = start {
             let file = WeightsFile::open(path)?;
-            // Without a record the classes' names are unknown; then their number has to do.
-            let foreign = file.record().is_some_and(|record| record.classes != train.classes);
-            if !file.initialise(&network, &mut weights, foreign)? {
-                let note = format!("{}: backbone taken over, the classifier starts fresh", path.display());
+            let place = path.display();
+            let record = file.record();
+            if let Some(origin) = &record.origin {
+                observer.event(Event::Note(&format!("{place}: {}", origin.described())));
+            }
+            // Where the classes' names are unknown, their number has to do.
+            let others = record.classes != train.classes && !record.is_numbered();
+            if !file.initialise(&network, &mut weights, others)? {
+                let (there, here) = (record.classes.len(), network.classes);
+                let why = if there == here {
+                    "others than here".into()
+                } else {
+                    format!("here {here}")
+                };
+                let note =
+                    format!("{place}: backbone taken over, the classifier starts fresh: it has {there} classes, {why}");
                 observer.event(Event::Note(&note));
+            }
+            if is_folded(&network, &weights) {
+                observer.event(Event::Note(&format!(
+                    "{place}: batch norm was folded into the convolutions, and training starts badly from such weights; measure \
+                     it again before: mnasnet convert {place} NEW.safetensors --recalibrate-bn PHOTOS"
+                )));
             }
         }
         let average: Option<Weights> = match &resumed {
@@ -170,6 +183,7 @@ impl<'a> Run<'a> {
             isa,
             optimizer,
             evaluator,
+            classifier,
             weights,
             average,
             progress,

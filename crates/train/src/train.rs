@@ -194,7 +194,13 @@ pub fn train(
 ) -> Result<Outcome, TrainError> {
     let claim = Claim::again(out)?;
     let resumed = match start {
-        Start::Resume(path) => Some(WeightsFile::open(path)?),
+        Start::Resume(path) => {
+            let file = WeightsFile::open(path)?;
+            if file.record().origin.is_some() {
+                vacant(out, &out.join(&config.save_checkpoint_path))?;
+            }
+            Some(file)
+        }
         _ => {
             vacant(out, &out.join(&config.save_checkpoint_path))?;
             None

@@ -101,35 +101,6 @@ fn eval_counts_every_image() {
 }
 
 #[test]
-fn predict_names_the_classes() {
-    let place = Place::three_classes();
-    place.done(&format!("train {TINY} --out run"));
-    let predictions = place.json(&format!("predict --weights {BEST} photos/val photos/val/watch --json"));
-    let predictions = predictions.as_array().unwrap();
-    assert_eq!(predictions.len(), 12);
-    for prediction in predictions {
-        assert_eq!(keys(prediction), ["image", "top5"]);
-        let guesses = prediction["top5"].as_array().unwrap();
-        let mut classes: Vec<&str> = guesses.iter().map(|guess| guess["class"].as_str().unwrap()).collect();
-        classes.sort_unstable();
-        assert_eq!(classes, ["airplanes", "leopards", "watch"]);
-        let probabilities: Vec<f64> = guesses
-            .iter()
-            .map(|guess| guess["probability"].as_f64().unwrap())
-            .collect();
-        assert!(probabilities.is_sorted_by(|a, b| a >= b));
-        assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);
-    }
-    // A broken photo is told; the others are still done.
-    fs::write(place.path("broken.jpg"), "no photo").unwrap();
-    let photo = predictions[0]["image"].as_str().unwrap();
-    let (code, stdout, stderr) = place.run(&format!("predict --weights {BEST} broken.jpg {photo}"));
-    assert_eq!(code, 3);
-    assert!(stderr.starts_with("error: broken.jpg: not an image"), "{stderr}");
-    assert!(stdout.starts_with(photo) && stdout.contains(" %  "), "{stdout}");
-}
-
-#[test]
 fn info_counts_as_the_origins_do() {
     let place = Place::new(&[]);
     for (model, parameters, multiply_adds) in [

@@ -1,9 +1,11 @@
 //! The real binary in fresh folders, on a few of the sample photos and a network small enough to train in a second.
 
 mod commands;
+mod convert;
 mod data;
 mod next_steps;
 mod output;
+mod predict;
 mod refusals;
 mod resume;
 mod runs;
@@ -79,6 +81,12 @@ impl Place {
 
     fn json(&self, arguments: &str) -> serde_json::Value {
         serde_json::from_str(&self.done(arguments)).unwrap()
+    }
+
+    /// The JSON values that a command prints, one a line.
+    fn json_lines(&self, arguments: &str) -> Vec<serde_json::Value> {
+        let lines = self.done(arguments);
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Lines of a run's `metrics.jsonl` of one kind.

@@ -44,6 +44,13 @@ impl ClassList {
         }
     }
 
+    /// The classes' names in the order of their labels.
+    pub fn names(&self) -> Vec<String> {
+        let mut seen = std::collections::HashSet::new();
+        let names = self.lines.iter().map(|(_, name)| name);
+        names.filter(|name| seen.insert(*name)).cloned().collect()
+    }
+
     /// Relabels a set and leaves out what is not listed; a note says how much that is. Where the set has numbers only and
     /// the list does not speak of numbers, line `i` (from 0) names class `i`.
     ///

@@ -7,7 +7,7 @@ use mnasnet_data::{Dataset, Preprocessing};
 use mnasnet_model::shape::MAX_RESOLUTION;
 use serde::{Deserialize, Serialize};
 
-use super::WeightsError;
+use super::{Origin, WeightsError};
 use crate::progress::Progress;
 
 /// How the weights came to be, and what is needed to use or train them further.
@@ -35,6 +35,9 @@ pub struct Record {
     /// The photos that were learnt from; files of the first days lack it.
     #[serde(default)]
     pub photos: Option<PhotoList>,
+    /// The file of another program that the weights came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Where the run stood.
     pub progress: Progress,
 }
@@ -61,6 +64,18 @@ impl PhotoList {
 impl Record {
     /// The version that this program writes.
     pub const FORMAT: u32 = 1;
+
+    /// This program and its version.
+    pub fn program() -> String {
+        concat!("mnasnet ", env!("CARGO_PKG_VERSION")).into()
+    }
+
+    /// Whether the classes have numbers for names: the file of another program, or a set that had no names.
+    pub fn is_numbered(&self) -> bool {
+        (0..)
+            .zip(&self.classes)
+            .all(|(class, name): (usize, _)| *name == class.to_string())
+    }
 
     /// Reads and checks the record in the file at `path`.
     pub(super) fn read(path: &Path, text: &str) -> Result<Self, WeightsError> {

@@ -1,11 +1,9 @@
 //! Files of weights, written.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::Path;
 
-use mnasnet_model::{Network, Tensor, Weights};
-use safetensors::{Dtype, View};
+use mnasnet_model::{Dialect, Network, Place, Tensor, Weights};
+use mnasnet_weights::{FileError, mindspore, safetensors};
 
 use super::{ENTRY, Record, WeightsError};
 use crate::run_folder::replace;
@@ -23,7 +21,7 @@ pub struct Contents<'a> {
     pub slots: Vec<(&'a str, &'a [f32])>,
 }
 
-impl Contents<'_> {
+impl<'a> Contents<'a> {
     /// Whether every value is a number. What is not can be neither used nor trained further.
     pub fn is_finite(&self) -> bool {
         let weights = [Some(self.weights), self.ema].into_iter().flatten();
@@ -36,7 +34,7 @@ impl Contents<'_> {
     /// As the bytes of a file. `path` is for messages only.
     ///
     /// # Errors
-    /// [`WeightsError::Format`], where the format cannot hold it.
+    /// [`FileError::Format`], where the format cannot hold it.
     pub fn to_bytes(&self, path: &Path, network: &Network) -> Result<Vec<u8>, WeightsError> {
         let mut tensors = Vec::new();
         for (prefix, weights) in [Some(("", self.weights)), self.ema.map(|ema| ("ema.", ema))]
@@ -49,13 +47,59 @@ impl Contents<'_> {
         for (slot, values) in &self.slots {
             tensors.extend(named(&format!("opt.{slot}."), &network.parameters, values));
         }
-        let format = |reason: String| WeightsError::Format {
+        self.safetensors(path, tensors)
+    }
+
+    /// The same for another program: its names alone in safetensors, or MindSpore's checkpoint. A moving average has no place
+    /// in them, an optimizer's state in MindSpore's alone.
+    ///
+    /// # Errors
+    /// [`WeightsError::Unnamed`], where the other program has no such layer.
+    pub fn to_dialect(&'a self, path: &Path, network: &Network, dialect: Dialect) -> Result<Vec<u8>, WeightsError> {
+        let names = network.names(dialect).map_err(|source| WeightsError::Unnamed {
             path: path.to_owned(),
-            reason,
+            source,
+        })?;
+        let values = |place: Place, parameters: &'a [f32]| match place {
+            Place::Parameter(id) => &parameters[network.parameters[id].range()],
+            Place::Buffer(id) => &self.weights.buffers[network.buffers[id].range()],
+        };
+        let mut tensors: Vec<Named> = Vec::new();
+        for (name, place) in &names {
+            let values = values(*place, &self.weights.parameters);
+            tensors.push((name.clone(), &network.tensor(*place).shape, values));
+        }
+        if dialect != Dialect::MindSpore {
+            return self.safetensors(path, tensors);
+        }
+        for (slot, state) in &self.slots {
+            for (name, place) in names.iter().filter(|(_, place)| matches!(place, Place::Parameter(_))) {
+                tensors.push((
+                    format!("{slot}.{name}"),
+                    &network.tensor(*place).shape,
+                    values(*place, state),
+                ));
+            }
+        }
+        let rates = self
+            .record
+            .origin
+            .as_ref()
+            .and_then(|origin| origin.learning_rates.as_deref());
+        let length = [rates.map_or(0, <[f32]>::len)];
+        tensors.extend(rates.map(|rates| ("learning_rate".to_owned(), &length[..], rates)));
+        let step = i32::try_from(self.record.progress.global_step).unwrap_or(i32::MAX);
+        let integers = (!self.slots.is_empty()).then(|| ("global_step".to_owned(), step));
+        Ok(mindspore::write(tensors, integers))
+    }
+
+    fn safetensors(&self, path: &Path, tensors: Vec<Named>) -> Result<Vec<u8>, WeightsError> {
+        let format = |reason: String| FileError::Format {
+            path: path.to_owned(),
+            reason: format!("cannot be written: {reason}"),
         };
         let record = serde_json::to_string(self.record).map_err(|error| format(error.to_string()))?;
-        let metadata = HashMap::from([(ENTRY.to_owned(), record)]);
-        safetensors::serialize(tensors, Some(metadata)).map_err(|error| format(error.to_string()))
+        Ok(safetensors::write(tensors, Some((ENTRY.to_owned(), record))).map_err(format)?)
     }
 }
 
@@ -65,44 +109,28 @@ impl Contents<'_> {
 /// The operating system's.
 pub fn write(path: &Path, network: &Network, contents: &Contents) -> Result<(), WeightsError> {
     let bytes = contents.to_bytes(path, network)?;
-    replace(path, &bytes).map_err(|source| WeightsError::Io {
+    write_bytes(path, &bytes)
+}
+
+/// Writes the bytes of a file, whole or not at all.
+///
+/// # Errors
+/// The operating system's.
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), WeightsError> {
+    Ok(replace(path, bytes).map_err(|source| FileError::Io {
         action: "write",
         path: path.to_owned(),
         source,
-    })
+    })?)
 }
 
-struct Values<'a> {
-    shape: &'a [usize],
-    values: &'a [f32],
-}
+/// A tensor's name, shape and values.
+type Named<'a> = (String, &'a [usize], &'a [f32]);
 
-impl View for Values<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-    fn shape(&self) -> &[usize] {
-        self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        self.values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect::<Vec<u8>>()
-            .into()
-    }
-    fn data_len(&self) -> usize {
-        size_of_val(self.values)
-    }
-}
-
-fn named<'a>(prefix: &str, table: &'a [Tensor], flat: &'a [f32]) -> Vec<(String, Values<'a>)> {
-    let view = |tensor: &'a Tensor| Values {
-        shape: &tensor.shape,
-        values: &flat[tensor.range()],
+fn named<'a>(prefix: &str, table: &'a [Tensor], flat: &'a [f32]) -> Vec<Named<'a>> {
+    let named = |tensor: &'a Tensor| {
+        let shape: &[usize] = &tensor.shape;
+        (format!("{prefix}{}", tensor.name), shape, &flat[tensor.range()])
     };
-    table
-        .iter()
-        .map(|tensor| (format!("{prefix}{}", tensor.name), view(tensor)))
-        .collect()
+    table.iter().map(named).collect()
 }

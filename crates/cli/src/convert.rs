@@ -1,0 +1,279 @@
+//! `mnasnet convert`.
+
+use std::path::Path;
+
+use mnasnet_data::{ClassList, Interpolation, Split};
+use mnasnet_model::{Dialect, Network, Variant, Weights};
+use mnasnet_train::photos;
+use mnasnet_train::recalibrate::recalibrate;
+use mnasnet_train::resolve::Resolver;
+use mnasnet_train::train::thread_pool;
+use mnasnet_train::weights_file::{Contents, Record, WeightsFile, write_bytes};
+use mnasnet_train::wiring;
+use mnasnet_weights::Wanted;
+use mnasnet_weights::fit::described;
+use mnasnet_weights::folded::is_folded;
+use serde::Serialize;
+
+use crate::args::{ConvertArgs, Target};
+use crate::console::{print, print_json, tell};
+use crate::failure::{Exit, Failure};
+use crate::report::Counter;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    output: &'a Path,
+    to: &'static str,
+    model: &'a str,
+    width: f64,
+    classes: usize,
+    /// Whose names and which container were read; null for a file of ours.
+    from: Option<String>,
+    batch_norm_folded: bool,
+}
+
+/// Converts a file of weights.
+pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
+    let to = target(args)?;
+    let file = WeightsFile::open_as(&args.input, wanted(args)?)?;
+    let record = record(args, &file)?;
+    let network = wiring::recorded_network(&record)?;
+    if args.ema && !file.has_ema() {
+        return Err(Failure::Usage(format!(
+            "{} holds no moving average; leave out --ema",
+            args.input.display()
+        )));
+    }
+    let mut weights = file.weights(&network, if args.ema { "ema." } else { "" })?;
+    if let Some(photos) = &args.recalibrate_bn {
+        weights = recalibrated(args, photos, &record, &network, &weights)?;
+    }
+    // An average or measured statistics are weights of their own: what belongs to the others stays behind.
+    let whole = !args.ema && args.recalibrate_bn.is_none();
+    let average = if whole && file.has_ema() {
+        Some(file.weights(&network, "ema.")?)
+    } else {
+        None
+    };
+    let slots = if whole { file.slots() } else { Vec::new() };
+    let state = slots
+        .iter()
+        .map(|slot| file.slot(&network, slot))
+        .collect::<Result<Vec<_>, _>>()?;
+    let contents = Contents {
+        record: &record,
+        weights: &weights,
+        ema: average.as_ref(),
+        slots: slots.iter().copied().zip(state.iter().map(Vec::as_slice)).collect(),
+    };
+    let bytes = match to.dialect() {
+        None => contents.to_bytes(&args.output, &network)?,
+        Some(dialect) => contents.to_dialect(&args.output, &network, dialect)?,
+    };
+    write_bytes(&args.output, &bytes)?;
+    proven(&args.output, &record, &network, &weights)?;
+    report(args, to, &record, &network, &weights)?;
+    tell_left_out(to, &contents);
+    Ok(Exit::Success)
+}
+
+/// The weights with batch norm measured again.
+fn recalibrated(
+    args: &ConvertArgs,
+    photos: &Path,
+    record: &Record,
+    network: &Network,
+    weights: &Weights,
+) -> Result<Weights, Failure> {
+    let mut layers = Resolver::new();
+    layers.flag("exif_orientation", &record.preprocessing.exif_orientation.to_string())?;
+    let dataset = photos::open(&layers.finish()?, photos, Split::Train)?;
+    let images = args.calibration_images as usize;
+    let counter = Counter::new("batch norm", images.min(dataset.samples.len()));
+    let new = thread_pool(0)?.install(|| {
+        recalibrate(network, weights, dataset, &record.preprocessing, images, |done| {
+            counter.set(done as u64)
+        })
+    })?;
+    Ok(new)
+}
+
+/// What is written: as asked for, or as the name ends.
+fn target(args: &ConvertArgs) -> Result<Target, Failure> {
+    let ending = args
+        .output
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default();
+    let (default, fits): (Target, fn(Target) -> bool) = match ending {
+        "ckpt" => (Target::Mindspore, |to| to == Target::Mindspore),
+        "safetensors" => (Target::Mnasnet, |to| to != Target::Mindspore),
+        _ => {
+            return Err(Failure::Usage(format!(
+                "cannot tell what {} should be: its name must end in .safetensors, or in .ckpt for MindSpore",
+                args.output.display()
+            )));
+        }
+    };
+    let to = args.to.unwrap_or(default);
+    if !fits(to) {
+        let wanted = if to == Target::Mindspore {
+            ".ckpt"
+        } else {
+            ".safetensors"
+        };
+        return Err(Failure::Usage(format!(
+            "{} is no name for a file of {}: it must end in {wanted}",
+            args.output.display(),
+            to.name()
+        )));
+    }
+    Ok(to)
+}
+
+fn wanted(args: &ConvertArgs) -> Result<Wanted, Failure> {
+    let Some(name) = &args.model else {
+        return Ok(Wanted {
+            variant: None,
+            width: args.width,
+        });
+    };
+    let (variant, width) = Variant::with_width(name)?;
+    // A variant's own name leaves the width to the shapes; an alias such as mnasnet0_5 means one.
+    let alias = (variant.name != name).then_some(width);
+    if let (Some(alias), Some(given)) = (alias, args.width)
+        && alias != given
+    {
+        return Err(Failure::Usage(format!(
+            "{name} means width {alias}, not {given}: leave out --width"
+        )));
+    }
+    Ok(Wanted {
+        variant: Some(variant),
+        width: args.width.or(alias),
+    })
+}
+
+/// The record of the result: the file's, and what the command line knows better.
+fn record(args: &ConvertArgs, file: &WeightsFile) -> Result<Record, Failure> {
+    let mut record = file.record().clone();
+    let Wanted { variant, width } = wanted(args)?;
+    if variant.is_some_and(|variant| variant.name != record.model) || width.is_some_and(|width| width != record.width) {
+        return Err(Failure::Usage(format!(
+            "{} says that it is {} of width {}; leave out --model and --width",
+            args.input.display(),
+            record.model,
+            record.width
+        )));
+    }
+    if let Some(list) = &args.class_list {
+        let names = ClassList::read(list)?.names();
+        if names.len() != record.classes.len() {
+            return Err(Failure::Usage(format!(
+                "{} names {} classes, but {} has {}",
+                list.display(),
+                names.len(),
+                args.input.display(),
+                record.classes.len()
+            )));
+        }
+        record.classes = names;
+    }
+    if let Some(epsilon) = args.bn_epsilon {
+        if !(epsilon > 0.0 && epsilon <= 1.0) {
+            return Err(Failure::Usage(format!(
+                "--bn_epsilon is {epsilon}; give a number above 0 and at most 1"
+            )));
+        }
+        record.bn_epsilon = epsilon;
+    }
+    Ok(record)
+}
+
+/// Reads back what was written: it must be the same bit for bit.
+fn proven(path: &Path, record: &Record, network: &Network, weights: &Weights) -> Result<(), Failure> {
+    let wanted = Wanted {
+        variant: Some(network.variant),
+        width: Some(network.width),
+    };
+    let again = WeightsFile::open_as(path, wanted)?;
+    if again.record().model == record.model && again.weights(network, "")? == *weights {
+        return Ok(());
+    }
+    let other = std::io::Error::other("it does not read back as it was written");
+    Err(Failure::Io("trust the file that was written", other))
+}
+
+fn report(
+    args: &ConvertArgs,
+    to: Target,
+    record: &Record,
+    network: &Network,
+    weights: &Weights,
+) -> Result<(), Failure> {
+    let from = record.origin.as_ref().map(|origin| origin.described());
+    let folded = is_folded(network, weights);
+    if args.json {
+        return print_json(&Report {
+            output: &args.output,
+            to: to.name(),
+            model: &record.model,
+            width: record.width,
+            classes: record.classes.len(),
+            from,
+            batch_norm_folded: folded,
+        });
+    }
+    let input = args.input.display();
+    print(&format!(
+        "{input}: {}, {}",
+        described(network),
+        from.unwrap_or_else(|| "a file of ours".into())
+    ))?;
+    let pixels = &record.preprocessing;
+    let filter = match pixels.interpolation {
+        Interpolation::Bilinear => "bilinear",
+        Interpolation::Bicubic => "bicubic",
+        Interpolation::MindSpore => "MindSpore's bilinear",
+    };
+    print(&format!(
+        "photos: {filter} to a shorter side of {}, the middle {r} x {r}, mean {:?}, std {:?}; batch norm's epsilon {}",
+        pixels.resize,
+        pixels.mean,
+        pixels.std,
+        record.bn_epsilon,
+        r = pixels.resolution
+    ))?;
+    let names = match record.classes.as_slice() {
+        _ if record.is_numbered() => "classes without names; give them by --class_list FILE".to_owned(),
+        [first, .., last] => format!("classes from {first} to {last}"),
+        [only] => format!("one class, {only}"),
+        [] => String::new(),
+    };
+    print(&format!("{names}\nwrote {} for {}", args.output.display(), to.name()))?;
+    if folded {
+        tell(&format!(
+            "note: batch norm was folded into the convolutions: to train from these weights, measure it again by \
+             `mnasnet convert {input} {} --recalibrate-bn PHOTOS`",
+            args.output.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Says what another program's file has no place for.
+fn tell_left_out(to: Target, contents: &Contents) {
+    let left = [
+        (
+            contents.ema.is_some() && to != Target::Mnasnet,
+            "the moving average (--ema takes it for the weights)",
+        ),
+        (
+            !contents.slots.is_empty() && to.dialect().is_some_and(|dialect| dialect != Dialect::MindSpore),
+            "the optimizer's state",
+        ),
+    ];
+    for (_, what) in left.iter().filter(|(left, _)| *left) {
+        tell(&format!("note: left out, {} has no place for it: {what}", to.name()));
+    }
+}

@@ -1,0 +1,233 @@
+//! Weights of other programs, by the real binary.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use flate2::read::GzDecoder;
+
+use crate::{Place, TINY};
+
+/// Files that torchvision and timm wrote, from the tests of `train`.
+fn unpack(place: &Place, file: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../train/tests/fixtures/foreign");
+    let mut bytes = Vec::new();
+    let packed = fs::File::open(folder.join(format!("{file}.gz"))).unwrap();
+    GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
+    fs::write(place.path(file), bytes).unwrap();
+}
+
+#[test]
+fn foreign_weights_serve_wherever_ours_do() {
+    let place = Place::three_classes();
+    unpack(&place, "mnasnet1_0.pth");
+    let report = place.json("convert mnasnet1_0.pth ours.safetensors --json");
+    assert_eq!(
+        (report["model"].as_str(), report["classes"].as_u64()),
+        (Some("mnasnet-b1"), Some(3))
+    );
+    assert_eq!(
+        report["from"],
+        "torchvision's names in a PyTorch zip file, under model.module"
+    );
+    // Three classes without names, and a set of three.
+    let eval = |weights: &str| {
+        let report = place.json(&format!("eval --data photos --weights {weights} --json"));
+        (report["loss"].as_f64().unwrap(), report["correct1"].as_u64().unwrap())
+    };
+    let before = eval("mnasnet1_0.pth");
+    assert_eq!(eval("ours.safetensors"), before);
+    let (code, _, stderr) = place.run("eval --data photos --weights ours.safetensors");
+    assert_eq!(code, 0);
+    assert!(
+        stderr.contains("note: the weights name no classes; their 3 are taken as those of photos/val in its order"),
+        "{stderr}"
+    );
+
+    fs::write(place.path("classes.txt"), "airplanes\nleopards\nwatch\n").unwrap();
+    place.done("convert mnasnet1_0.pth named.safetensors --class_list classes.txt");
+    let named = place.json_lines("predict --weights named.safetensors photos/val --json");
+    let numbered = place.json_lines("predict --weights mnasnet1_0.pth photos/val --json");
+    for (named, numbered) in named.iter().zip(&numbered) {
+        let class: usize = numbered["top"][0]["class"].as_str().unwrap().parse().unwrap();
+        assert_eq!(named["top"][0]["class"], ["airplanes", "leopards", "watch"][class]);
+    }
+    // Through every other dialect and back: the same bits, so the same file but for where it says it comes from.
+    for (to, file) in [
+        ("timm", "t.safetensors"),
+        ("torchvision", "v.safetensors"),
+        ("mindspore", "m.ckpt"),
+    ] {
+        place.done(&format!("convert named.safetensors {file} --to {to}"));
+        place.done(&format!("convert {file} back.safetensors --class_list classes.txt"));
+        let data = |file: &str| {
+            let bytes = fs::read(place.path(file)).unwrap();
+            let header = u64::from_le_bytes(*bytes.first_chunk::<8>().unwrap()) as usize;
+            bytes[8 + header..].to_vec()
+        };
+        assert!(data("back.safetensors") == data("named.safetensors"), "{to}");
+    }
+}
+
+#[test]
+fn training_starts_from_foreign_weights() {
+    let place = Place::three_classes();
+    unpack(&place, "mnasnet_small.safetensors");
+    let start = "train --data photos --batch_size 4 --epoch_size 1 --warmup_epochs 0 --resolution 32 --policy none --lr_max 0.001";
+    let stdout = place.done(&format!("{start} --init mnasnet_small.safetensors --out run"));
+    for expected in [
+        "note: mnasnet_small.safetensors: timm's names in a safetensors file\n",
+        "note: mnasnet_small.safetensors: backbone taken over, the classifier starts fresh: it has 5 classes, here 3\n",
+        "model = \"mnasnet-small\"",
+    ] {
+        assert!(stdout.contains(expected), "{stdout}");
+    }
+    assert!(!stdout.contains("folded"), "{stdout}");
+
+    unpack(&place, "fused.pth");
+    let stdout = place.done(&format!("{start} --init fused.pth --out folded"));
+    assert!(
+        stdout.contains("note: fused.pth: batch norm was folded into the convolutions"),
+        "{stdout}"
+    );
+    fs::write(place.path("five.txt"), "airplanes\nleopards\nwatch\nzebra\nyak\n").unwrap();
+    let (code, _, stderr) = place.run("convert fused.pth folded.safetensors --class_list five.txt");
+    assert!(code == 0 && stderr.contains("--recalibrate-bn PHOTOS"), "{stderr}");
+    let report =
+        place.json("convert fused.pth measured.safetensors --class_list five.txt --recalibrate-bn photos --json");
+    assert_eq!(report["batch_norm_folded"], false);
+    let stdout = place.done(&format!("{start} --init measured.safetensors --out measured"));
+    assert!(!stdout.contains("batch norm was folded into"), "{stdout}");
+    let (code, _, stderr) = place.run("eval --data photos --weights fused.pth");
+    let expected =
+        "error: fused.pth has 5 classes without names, photos/val has 3; name them by `mnasnet convert fused.pth ";
+    assert!(code == 3 && stderr.starts_with(expected), "{stderr}");
+    // Evaluation sees the same network.
+    let loss = |weights: &str| {
+        let report = place.json(&format!(
+            "eval --data photos --weights {weights} --precision f32 --json"
+        ));
+        report["loss"].as_f64().unwrap()
+    };
+    let (before, after) = (loss("folded.safetensors"), loss("measured.safetensors"));
+    assert!((after / before - 1.0).abs() < 1e-4, "{before} {after}");
+}
+
+/// A checkpoint of ours as MindSpore would have saved it at that step: taken up, it is the run that never stopped.
+#[test]
+fn a_run_of_mindspore_is_taken_up_where_it_stopped() {
+    let place = Place::three_classes();
+    let tiny = TINY
+        .replace("mnasnet-small", "mnasnet-mindspore")
+        .replace("sgd", "rmsprop");
+    place.done(&format!("train {tiny} --out run"));
+    place.done("convert run/checkpoints/Mnasnet-rank0-2_6.safetensors Mnasnet-rank0-2_6.ckpt");
+    let same = place.done(&format!("train {tiny} --print-config --out x"));
+    fs::write(place.path("config.toml"), &same).unwrap();
+    // The settings are not in MindSpore's file: the user gives them.
+    let settings: Vec<String> = same
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.starts_with('[') && !line.is_empty())
+        .filter_map(|line| line.split_once(" = "))
+        .filter(|(_, value)| *value != "\"\"")
+        .map(|(key, value)| format!("--{key} {}", value.trim_matches('"')))
+        .collect();
+    let stdout = place.done(&format!(
+        "train --resume Mnasnet-rank0-2_6.ckpt --out again {}",
+        settings.join(" ")
+    ));
+    assert!(
+        stdout.contains("12 steps are done, which is step 0 of epoch 3 here"),
+        "{stdout}"
+    );
+    let last = "checkpoints/Mnasnet-rank0-3_6.safetensors";
+    let data = |run: &str| {
+        let bytes = fs::read(place.path(run).join(last)).unwrap();
+        let header = u64::from_le_bytes(*bytes.first_chunk::<8>().unwrap()) as usize;
+        bytes[8 + header..].to_vec()
+    };
+    assert!(data("again") == data("run"));
+    // Weights alone are nothing to go on from; another optimizer's state neither.
+    place.done("convert run/checkpoints/best.safetensors weights.ckpt");
+    let (code, _, stderr) = place.run(&format!(
+        "train --resume weights.ckpt --out more {}",
+        settings.join(" ")
+    ));
+    assert!(
+        code == 4 && stderr.contains("holds weights only, nothing to go on from"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = place.run(&format!(
+        "train --resume Mnasnet-rank0-2_6.ckpt --out more {} --opt sgd",
+        settings.join(" ")
+    ));
+    assert!(
+        code == 3 && stderr.contains("holds the optimizer state mean_square and moment, but opt is sgd"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = place.run(&format!(
+        "train --resume Mnasnet-rank0-2_6.ckpt --out run {}",
+        settings.join(" ")
+    ));
+    assert!(code == 2 && stderr.contains("run holds a run already"), "{stderr}");
+}
+
+#[test]
+fn what_cannot_be_converted_is_refused_in_a_sentence() {
+    let place = Place::new(&[]);
+    unpack(&place, "semnasnet_075.pth");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights/tests/fixtures/pytorch");
+    fs::copy(folder.join("evil.pth"), place.path("evil.pth")).unwrap();
+    fs::write(place.path("two.txt"), "a\nb\n").unwrap();
+    for (arguments, code, expected) in [
+        ("convert evil.pth a.safetensors", 4, "asks for \"posix.system\""),
+        (
+            "convert semnasnet_075.pth a.pth",
+            2,
+            "its name must end in .safetensors, or in .ckpt for MindSpore",
+        ),
+        (
+            "convert semnasnet_075.pth a.safetensors --to mindspore",
+            2,
+            "it must end in .ckpt",
+        ),
+        (
+            "convert semnasnet_075.pth a.safetensors --to torchvision",
+            4,
+            "has no name in torchvision",
+        ),
+        (
+            "convert semnasnet_075.pth a.safetensors --model mnasnet_100",
+            4,
+            "does not fit mnasnet-b1",
+        ),
+        (
+            "convert semnasnet_075.pth a.safetensors --model mnasnet_10",
+            2,
+            "did you mean",
+        ),
+        (
+            "convert semnasnet_075.pth a.safetensors --class_list two.txt",
+            2,
+            "two.txt names 2 classes, but semnasnet_075.pth has 4",
+        ),
+        (
+            "convert semnasnet_075.pth a.safetensors --bn_epsilon 0",
+            2,
+            "--bn_epsilon is 0",
+        ),
+        (
+            "convert semnasnet_075.pth a.safetensors --ema",
+            2,
+            "holds no moving average",
+        ),
+        ("convert none a.safetensors", 4, "cannot read none"),
+    ] {
+        let (is, _, stderr) = place.run(arguments);
+        assert!(is == code && stderr.contains(expected), "{arguments}: {is}\n{stderr}");
+        assert!(
+            !place.path("a.safetensors").exists() && !place.path("pwned").exists(),
+            "{arguments}"
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! predict: photos from everywhere, results in three forms.
+
+use std::fs;
+
+use crate::{Place, TINY};
+
+const BEST: &str = "run/checkpoints/best.safetensors";
+
+#[test]
+fn predict_names_the_classes() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out run"));
+    let predictions = place.json_lines(&format!("predict --weights {BEST} photos/val photos/val/watch --json"));
+    assert_eq!(predictions.len(), 12);
+    for prediction in &predictions {
+        assert_eq!(
+            prediction.as_object().unwrap().keys().collect::<Vec<_>>(),
+            ["image", "top"]
+        );
+        let guesses = prediction["top"].as_array().unwrap();
+        let mut classes: Vec<&str> = guesses.iter().map(|guess| guess["class"].as_str().unwrap()).collect();
+        classes.sort_unstable();
+        assert_eq!(classes, ["airplanes", "leopards", "watch"]);
+        let probabilities: Vec<f64> = guesses
+            .iter()
+            .map(|guess| guess["probability"].as_f64().unwrap())
+            .collect();
+        assert!(probabilities.is_sorted_by(|a, b| a >= b));
+        assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+    // A broken photo is told; the others are still done.
+    fs::write(place.path("broken.jpg"), "no photo").unwrap();
+    let photo = predictions[0]["image"].as_str().unwrap();
+    let (code, stdout, stderr) = place.run(&format!("predict --weights {BEST} broken.jpg {photo}"));
+    assert_eq!(code, 3);
+    assert!(stderr.starts_with("error: broken.jpg: not an image"), "{stderr}");
+    assert!(stdout.starts_with(photo) && stdout.contains(" %  "), "{stdout}");
+}
+
+#[test]
+fn every_form_says_the_same() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    let json = place.json_lines(&format!("predict --weights {BEST} photos/val --format json --top 2"));
+    assert_eq!(json.len(), 9);
+    let csv = place.done(&format!(
+        "predict --weights {BEST} photos/val --format csv --top 2 --batch_size 4"
+    ));
+    let mut rows = csv.lines();
+    assert_eq!(
+        rows.next(),
+        Some("image,class_1,name_1,probability_1,class_2,name_2,probability_2")
+    );
+    let table = place.done(&format!("predict --weights {BEST} photos/val --top 2"));
+    let mut table = table.lines();
+    for prediction in json {
+        let image = prediction["image"].as_str().unwrap();
+        let [first, second] = [0, 1].map(|rank| {
+            let guess = &prediction["top"][rank];
+            (
+                guess["class"].as_str().unwrap().to_owned(),
+                guess["probability"].as_f64().unwrap(),
+            )
+        });
+        let expected = format!("{image},{},,{:.6},{},,{:.6}", first.0, first.1, second.0, second.1);
+        assert_eq!(rows.next(), Some(&*expected));
+        assert_eq!(table.next(), Some(image));
+        for (class, probability) in [first, second] {
+            assert_eq!(
+                table.next(),
+                Some(&*format!("  {:6.2} %  {class}", probability * 100.0))
+            );
+        }
+    }
+    assert_eq!((rows.next(), table.next()), (None, None));
+
+    // A photo on standard input is the photo.
+    let photo = fs::read_dir(place.path("photos/val/watch"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let from = |name: &str, stdin: Vec<u8>| {
+        let mut command = place.command(&format!("predict --weights {BEST} --json"));
+        let output = command.arg(name).write_stdin(stdin).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let top = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["top"].clone();
+    let (code, piped, _) = from("-", fs::read(&photo).unwrap());
+    let (_, named, _) = from(photo.to_str().unwrap(), Vec::new());
+    assert_eq!((code, top(&piped)), (Some(0), top(&named)));
+    let (code, _, stderr) = from("-", b"no photo".to_vec());
+    assert_eq!(code, Some(3));
+    assert!(stderr.starts_with("error: standard input: not an image"), "{stderr}");
+    let (code, _, stderr) = place.run(&format!("predict --weights {BEST} - -"));
+    assert_eq!(code, 2, "{stderr}");
+}

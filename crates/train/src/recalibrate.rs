@@ -1,0 +1,43 @@
+//! Batch norm measured again on photos: the remedy for weights whose batch norm was folded into the convolutions.
+
+use std::sync::Arc;
+
+use mnasnet_data::{Batch, Dataset, Loader, Preprocessing};
+use mnasnet_engine::{Calibrator, Pixels};
+use mnasnet_model::{Network, Weights};
+
+use crate::train::TrainError;
+use crate::wiring;
+
+/// Photos at a time.
+const BATCH: usize = 32;
+
+/// Measures every batch norm on up to `images` photos, spread over `dataset`, as evaluation sees them. Returns the weights
+/// that compute the same with these statistics ([`Calibrator`]). `progress` is called with the number of photos so far.
+///
+/// # Errors
+/// Photos that cannot be decoded; no memory.
+pub fn recalibrate(
+    network: &Network,
+    weights: &Weights,
+    mut dataset: Dataset,
+    preprocessing: &Preprocessing,
+    images: usize,
+    mut progress: impl FnMut(usize),
+) -> Result<Weights, TrainError> {
+    let all = dataset.samples.len();
+    let taken = images.min(all).max(1);
+    dataset.samples = (0..taken.min(all)).map(|i| dataset.samples[i * all / taken]).collect();
+    let batch_size = BATCH.min(dataset.samples.len()).max(1);
+    let mut calibrator = Calibrator::new(network, weights, batch_size, preprocessing.resolution)?;
+    let normalise = wiring::normalise(preprocessing);
+    let workers = wiring::thread_count(0);
+    let mut loader = Loader::eval(Arc::new(dataset), preprocessing.eval_transform(), batch_size, workers)?;
+    let (mut batch, mut done) = (Batch::default(), 0);
+    while loader.read_into(&mut batch)? {
+        calibrator.observe(Pixels::U8(&batch.pixels, normalise), batch.labels.len())?;
+        done += batch.labels.len();
+        progress(done);
+    }
+    Ok(calibrator.finish())
+}

@@ -1,0 +1,274 @@
+//! PyTorch's files: a zip with a pickle and one member a storage, or the older stream of pickles with storages behind it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Cursor;
+
+use bytes::{Buf, Bytes, BytesMut};
+use zip::{CompressionMethod, ZipArchive};
+
+use crate::pickle::{MAX_PICKLE, Pickle, Value, View};
+use crate::state::elements;
+use crate::{Container, State, TensorData};
+
+/// Members of a zip; a training run has one a tensor, some 900.
+const MAX_MEMBERS: usize = 1 << 16;
+/// Levels of dictionaries that are looked into, and values that are looked at.
+const MAX_DEPTH: usize = 8;
+const MAX_VISITS: usize = 1 << 17;
+/// Characters of a key; those of weights have some 30.
+const MAX_KEY: usize = 128;
+
+/// Reads a zip file's bytes.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn read_zip(bytes: &Bytes) -> Result<State, String> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes.clone())).map_err(|error| error.to_string())?;
+    if archive.len() > MAX_MEMBERS {
+        return Err(format!("it has more than {MAX_MEMBERS} members"));
+    }
+    let mut members = BTreeMap::new();
+    for index in 0..archive.len() {
+        let member = archive.by_index_raw(index).map_err(|error| error.to_string())?;
+        let name = member.name().map_err(|error| error.to_string())?.into_owned();
+        if member.compression() != CompressionMethod::Stored {
+            return Err(format!("its member {name} is compressed, which PyTorch does not do"));
+        }
+        let start = member.data_start().and_then(|start| usize::try_from(start).ok());
+        let end = start.and_then(|start| start.checked_add(usize::try_from(member.size()).ok()?));
+        let range = start.zip(end).filter(|&(_, end)| end <= bytes.len());
+        let (start, end) = range.ok_or_else(|| format!("its member {name} lies outside of it"))?;
+        let found = Member {
+            bytes: bytes.slice(start..end),
+            checksum: member.crc32(),
+        };
+        members.insert(name, found);
+    }
+    let path = members
+        .keys()
+        .find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"))
+        .cloned();
+    let path = path.ok_or("it has no data.pkl, so that PyTorch did not write it")?;
+    let folder = &path[..path.len() - "data.pkl".len()];
+    let member = |name: &str| {
+        members
+            .get(&format!("{folder}{name}"))
+            .map(|member| member.whole(name))
+            .transpose()
+    };
+    if member("byteorder")?.is_some_and(|order| &order[..] != b"little") {
+        return Err("it was written on a big-endian machine".into());
+    }
+    let program = member("data.pkl")?.ok_or("it has no data.pkl")?;
+    if program.len() > MAX_PICKLE {
+        return Err(format!(
+            "its pickle has {} bytes, more than the limit of {MAX_PICKLE}",
+            program.len()
+        ));
+    }
+    let pickle = Pickle::load(&program)?;
+    let storage = |key: &str| member(&format!("data/{key}"))?.ok_or_else(|| format!("its storage {key:?} is missing"));
+    flatten(Container::PytorchZip, &pickle, bytes.len(), storage)
+}
+
+/// A member of a zip: a slice of the file.
+struct Member {
+    bytes: Bytes,
+    checksum: u32,
+}
+
+impl Member {
+    fn whole(&self, name: &str) -> Result<Bytes, String> {
+        if crc32fast::hash(&self.bytes) != self.checksum {
+            return Err(format!("its member {name} is damaged: the checksum differs"));
+        }
+        Ok(self.bytes.clone())
+    }
+}
+
+/// Reads the bytes of the older stream: magic number, version, a description of the machine, the object, the storages' keys,
+/// then each storage with its number of elements before it.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn read_stream(bytes: &Bytes) -> Result<State, String> {
+    /// The magic number as PyTorch pickles it.
+    const MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+    let mut rest = bytes.clone();
+    if !rest[2.min(rest.len())..].starts_with(MAGIC) {
+        return Err("it is a pickle, but not PyTorch's".into());
+    }
+    let mut next = || -> Result<Pickle, String> {
+        let pickle = Pickle::load(&rest)?;
+        rest.advance(pickle.length);
+        Ok(pickle)
+    };
+    let (_magic, _version, machine, object, keys) = (next()?, next()?, next()?, next()?, next()?);
+    let entries = machine.dict(&machine.root).unwrap_or_default();
+    let big_endian = |(key, value): &(Value, Value)| {
+        matches!(key, Value::Text(key) if &**key == "little_endian") && matches!(value, Value::Bool(false))
+    };
+    if entries.iter().any(big_endian) {
+        return Err("it was written on a big-endian machine".into());
+    }
+    let sizes = sizes(&object)?;
+    let mut storages = HashMap::new();
+    for key in keys.list(&keys.root).ok_or("it has no list of storages")? {
+        let Value::Text(key) = key else {
+            return Err("it has a storage without a name".into());
+        };
+        let size = sizes
+            .get(&**key)
+            .ok_or_else(|| format!("its storage {key:?} belongs to no tensor"))?;
+        let count = rest.try_get_u64_le().map_err(|_| "its storages are cut")?;
+        let length = usize::try_from(count).ok().and_then(|count| count.checked_mul(*size));
+        let length = length.filter(|&length| length <= rest.len());
+        let length = length.ok_or_else(|| format!("its storage {key:?} is cut"))?;
+        storages.insert(key.to_string(), rest.split_to(length));
+    }
+    let storage = |key: &str| {
+        storages
+            .get(key)
+            .cloned()
+            .ok_or_else(|| format!("its storage {key:?} is missing"))
+    };
+    flatten(Container::PytorchStream, &object, bytes.len(), storage)
+}
+
+/// Bytes of an element of each storage that a tensor lies in.
+fn sizes(pickle: &Pickle) -> Result<HashMap<String, usize>, String> {
+    let mut sizes = HashMap::new();
+    walk(pickle, |_, value| {
+        if let Value::Tensor(view) = value {
+            sizes.insert(view.storage.to_string(), view.dtype.size());
+        }
+        Ok(())
+    })?;
+    Ok(sizes)
+}
+
+/// Tensors and texts under dotted names.
+fn flatten(
+    container: Container,
+    pickle: &Pickle,
+    file: usize,
+    storage: impl Fn(&str) -> Result<Bytes, String>,
+) -> Result<State, String> {
+    let (mut tensors, mut texts) = (BTreeMap::new(), BTreeMap::new());
+    // A storage may back several tensors; its checksum is taken once. Copies may not make more of the file than it is.
+    let mut known: HashMap<String, Bytes> = HashMap::new();
+    let mut copied = 0;
+    walk(pickle, |name, value| {
+        match value {
+            Value::Tensor(view) => {
+                let bytes = match known.get(&*view.storage) {
+                    Some(bytes) => bytes.clone(),
+                    None => known
+                        .entry(view.storage.to_string())
+                        .or_insert(storage(&view.storage)?)
+                        .clone(),
+                };
+                let tensor = cut(view, &bytes, &mut copied, file).map_err(|reason| format!("{name} {reason}"))?;
+                tensors.insert(name, tensor);
+            }
+            Value::Text(text) => drop(texts.insert(name, text.to_string())),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(State {
+        container,
+        tensors,
+        texts,
+    })
+}
+
+/// Calls `leaf` with every value that lies in dictionaries under texts, and with its dotted name.
+fn walk(pickle: &Pickle, mut leaf: impl FnMut(String, &Value) -> Result<(), String>) -> Result<(), String> {
+    let mut left = MAX_VISITS;
+    let mut open = vec![(String::new(), &pickle.root, 0)];
+    while let Some((name, value, depth)) = open.pop() {
+        let inner = |key: &str| {
+            if name.is_empty() {
+                key.to_owned()
+            } else {
+                format!("{name}.{key}")
+            }
+        };
+        match value {
+            Value::Dict(_) if depth == MAX_DEPTH => {}
+            Value::Dict(_) => {
+                for (key, value) in pickle.dict(value).unwrap_or_default() {
+                    left = left.checked_sub(1).ok_or("its pickle has too many values")?;
+                    if let Value::Text(key) = key
+                        && key.len() <= MAX_KEY
+                    {
+                        open.push((inner(key), value, depth + 1));
+                    }
+                }
+            }
+            // Weights have names; numbered tensors are an optimizer's.
+            Value::List(_) => {}
+            value => leaf(name, value)?,
+        }
+    }
+    Ok(())
+}
+
+/// A tensor's part of its storage: a slice where it is contiguous, else a copy.
+fn cut(view: &View, storage: &Bytes, copied: &mut usize, file: usize) -> Result<TensorData, String> {
+    let size = view.dtype.size();
+    let outside = || format!("of shape {:?} lies outside of its storage", view.shape);
+    let count = elements(&view.shape).ok_or_else(outside)?;
+    let bytes = count.checked_mul(size).ok_or_else(outside)?;
+    let start = view.offset.checked_mul(size).ok_or_else(outside)?;
+    if count == 0 {
+        return TensorData::new(view.dtype, view.shape.clone(), Bytes::new());
+    }
+    let mut step = 1;
+    let contiguous = view.shape.iter().zip(&view.strides).rev().all(|(&side, &stride)| {
+        let fits = side == 1 || stride == step;
+        step *= side;
+        fits
+    });
+    if contiguous {
+        let end = start
+            .checked_add(bytes)
+            .filter(|&end| end <= storage.len())
+            .ok_or_else(outside)?;
+        return TensorData::new(view.dtype, view.shape.clone(), storage.slice(start..end));
+    }
+    // The last element is the farthest.
+    let reach = view
+        .shape
+        .iter()
+        .zip(&view.strides)
+        .try_fold(view.offset, |reach, (&side, &stride)| {
+            reach.checked_add((side - 1).checked_mul(stride)?)
+        });
+    let end = reach.and_then(|reach| reach.checked_add(1)?.checked_mul(size));
+    end.filter(|&end| end <= storage.len()).ok_or_else(outside)?;
+    *copied = copied.saturating_add(bytes);
+    if *copied > file {
+        return Err("repeats what its storage holds".into());
+    }
+    let mut data = BytesMut::with_capacity(bytes);
+    let mut index = vec![0; view.shape.len()];
+    for _ in 0..count {
+        let element = view.offset
+            + index
+                .iter()
+                .zip(&view.strides)
+                .map(|(i, stride)| i * stride)
+                .sum::<usize>();
+        data.extend_from_slice(&storage[element * size..(element + 1) * size]);
+        for (i, &side) in index.iter_mut().zip(&view.shape).rev() {
+            *i += 1;
+            if *i < side {
+                break;
+            }
+            *i = 0;
+        }
+    }
+    TensorData::new(view.dtype, view.shape.clone(), data.freeze())
+}

@@ -1,0 +1,185 @@
+//! Each container against files that PyTorch and MindSpore wrote, and against files that nobody should believe.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use mnasnet_weights::{Container, DType, State, parse, safetensors};
+
+fn fixture(path: &str) -> Bytes {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    std::fs::read(folder.join(path)).unwrap().into()
+}
+
+fn floats(state: &State, name: &str) -> (Vec<usize>, Vec<f32>) {
+    let tensor = &state.tensors[name];
+    (tensor.shape().to_vec(), tensor.floats().unwrap())
+}
+
+#[test]
+fn pytorchs_files_give_every_tensor() {
+    for (file, container) in [
+        ("zip.pth", Container::PytorchZip),
+        ("stream.pth", Container::PytorchStream),
+    ] {
+        let state = parse(fixture(&format!("pytorch/{file}"))).unwrap();
+        assert_eq!(state.container, container);
+        let weight = vec![0.0, 0.25, 0.5, 0.75, 1.0, 1.25];
+        assert_eq!(floats(&state, "model.weight"), (vec![2, 3], weight.clone()));
+        assert_eq!(floats(&state, "model.shared"), (vec![2, 3], weight));
+        assert_eq!(
+            floats(&state, "model.transposed"),
+            (vec![3, 2], vec![0.0, 0.75, 0.25, 1.0, 0.5, 1.25])
+        );
+        assert_eq!(floats(&state, "model.row"), (vec![3], vec![0.75, 1.0, 1.25]));
+        assert_eq!(floats(&state, "model.half"), (vec![2], vec![1.0, -0.5]));
+        assert_eq!(floats(&state, "model.brain"), (vec![2], vec![1.0, -0.5]));
+        assert_eq!(floats(&state, "model.double"), (vec![1], vec![0.1]));
+        assert_eq!(floats(&state, "model.empty"), (vec![0, 4], vec![]));
+        assert_eq!(floats(&state, "model.parameter"), (vec![1], vec![2.5]));
+        assert_eq!(state.tensors["model.count"].integer(), Some(7));
+        assert_eq!(state.tensors["model.count"].floats(), None);
+        assert_eq!(state.tensors.len(), 10);
+        assert_eq!(state.texts["arch"], "tiny");
+    }
+}
+
+#[test]
+fn pickles_with_code_are_refused_by_name() {
+    for file in ["evil.pth", "evil_stream.pth"] {
+        let error = parse(fixture(&format!("pytorch/{file}"))).unwrap_err();
+        assert!(
+            error.contains("asks for \"posix.system\", which no file of weights needs; nothing of it was run"),
+            "{error}"
+        );
+    }
+    assert!(!Path::new("pwned").exists());
+}
+
+#[test]
+fn mindspores_files_give_what_its_loader_gives() {
+    let expected: serde_json::Value = serde_json::from_slice(&fixture("mindspore/expected.json")).unwrap();
+    let mut checked = 0;
+    for (file, tensors) in expected.as_object().unwrap() {
+        let state = parse(fixture(&format!("mindspore/{file}.ckpt"))).unwrap();
+        assert_eq!(
+            (state.container, state.tensors.len()),
+            (Container::MindSpore, tensors.as_object().unwrap().len())
+        );
+        for (name, expected) in tensors.as_object().unwrap() {
+            let tensor = &state.tensors[name];
+            let shape: Vec<usize> = serde_json::from_value(expected["shape"].clone()).unwrap();
+            let values: Vec<f64> = serde_json::from_value(expected["values"].clone()).unwrap();
+            assert_eq!(tensor.shape(), shape, "{file} {name}");
+            match tensor.floats() {
+                Some(floats) => assert_eq!(
+                    floats,
+                    values.iter().map(|&v| v as f32).collect::<Vec<_>>(),
+                    "{file} {name}"
+                ),
+                None if values.len() == 1 => assert_eq!(tensor.integer(), Some(values[0] as i64)),
+                None => assert_eq!(
+                    tensor.bytes().len(),
+                    values.len() * tensor.dtype().size(),
+                    "{file} {name}"
+                ),
+            }
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 16);
+}
+
+#[test]
+fn a_damaged_checksum_is_told() {
+    let whole = fixture("mindspore/mixed_crc.ckpt");
+    let mut damaged = whole.to_vec();
+    // A byte of a weight: every length still fits.
+    let weight = damaged.windows(7).position(|name| name == b"Float32").unwrap() + 12;
+    damaged[weight] ^= 1;
+    let error = parse(damaged.into()).unwrap_err();
+    assert!(
+        error.contains("its checksum is ") && error.ends_with("it is damaged"),
+        "{error}"
+    );
+
+    let mut zip = fixture("pytorch/zip.pth").to_vec();
+    let quarter = 0.25f32.to_le_bytes();
+    let value = zip.windows(4).position(|bytes| bytes == quarter).unwrap();
+    zip[value] ^= 1;
+    let error = parse(zip.into()).unwrap_err();
+    assert!(error.ends_with("is damaged: the checksum differs"), "{error}");
+}
+
+/// One protobuf field of a length: key, length, contents.
+fn field(key: u8, contents: &[u8]) -> Vec<u8> {
+    assert!(contents.len() < 128);
+    [&[key, contents.len() as u8], contents].concat()
+}
+
+#[test]
+fn impossible_lengths_are_refused() {
+    let check = |bytes: &[u8], expected: &str| {
+        let error = parse(Bytes::copy_from_slice(bytes)).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    };
+    // A message of 2^62 bytes, a tensor of 2^40 elements, a negative side.
+    check(
+        b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x3f",
+        "is not a whole MindSpore checkpoint: the entry at byte 0 is broken",
+    );
+    let tensor = |dims: &[u8]| {
+        let inner = [dims, &field(0x12, b"Float32"), &field(0x1a, &[0; 4])].concat();
+        field(0x0a, &[field(0x0a, b"w"), field(0x12, &inner)].concat())
+    };
+    check(
+        &tensor(&[0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20]),
+        "w has 4 bytes, which are not a tensor of shape [1099511627776]",
+    );
+    let negative = [&[0x08u8][..], &[0xff; 9], &[0x01]].concat();
+    check(&tensor(&negative), "w has the shape [-1]");
+    check(&field(0x0a, &field(0x0a, b"w")), "it has no name or no tensor");
+    let twice = [tensor(&[0x08, 1]), tensor(&[0x08, 2])].concat();
+    check(&twice, "w is there twice, with different shapes");
+    // safetensors whose header says more than it has.
+    let header = br#"{"w":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4]}}"#;
+    let file = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
+    check(&file, "is not a whole safetensors file: ");
+    let cut = [&[0xff, 0xff, 0xff, 0, 0, 0, 0, 0][..], b"{"].concat();
+    check(&cut, "its header is cut");
+    check(
+        &fixture("pytorch/compressed.pth"),
+        "is compressed, which PyTorch does not do",
+    );
+    check(&fixture("pytorch/no_pickle.pth"), "it has no data.pkl");
+    check(&fixture("pytorch/zip.pth")[..900], "is not a whole PyTorch zip file: ");
+    check(&fixture("pytorch/stream.pth")[..900], "is not a whole PyTorch file: ");
+    check(b"\x80\x02]q\x00.", "it is a pickle, but not PyTorch's");
+}
+
+/// The header's length comes first, and its first byte is any: MindSpore's key, a pickle's first operation.
+#[test]
+fn safetensors_are_told_whatever_their_first_byte_is() {
+    let mut first_bytes = std::collections::BTreeSet::new();
+    for length in 0..600 {
+        let name = "n".repeat(length);
+        let file = safetensors::write([(name.clone(), &[1][..], &[1.0][..])], None).unwrap();
+        first_bytes.insert(file[0]);
+        assert_eq!(floats(&parse(file.into()).unwrap(), &name), (vec![1], vec![1.0]));
+    }
+    // Lengths are multiples of 8.
+    assert_eq!(first_bytes.len(), 32);
+}
+
+#[test]
+fn what_is_written_in_safetensors_comes_back() {
+    let file = safetensors::write(
+        [("a".to_owned(), &[2][..], &[1.0, f32::MIN][..])],
+        Some(("k".into(), "v".into())),
+    );
+    let state = parse(file.unwrap().into()).unwrap();
+    assert_eq!(floats(&state, "a"), (vec![2], vec![1.0, f32::MIN]));
+    assert_eq!(
+        (state.texts["k"].as_str(), state.tensors["a"].dtype()),
+        ("v", DType::F32)
+    );
+}
