@@ -6,7 +6,6 @@
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -37,9 +36,10 @@ thread_local! {
 }
 
 /// Runs `body` on a worker of the current rayon pool, while the other workers wait for the loops in it. Parallel iterators of
-/// rayon find no helpers in it.
+/// rayon find no helpers in it. Takes no memory if it is called in the pool.
 pub fn crew<R: Send>(body: impl FnOnce() -> R + Send) -> R {
-    if rayon::current_num_threads() == 1 {
+    let helpers = rayon::current_num_threads() - 1;
+    if helpers == 0 {
         return body();
     }
     let crew = Crew {
@@ -48,19 +48,11 @@ pub fn crew<R: Send>(body: impl FnOnce() -> R + Send) -> R {
         next: AtomicUsize::new(0),
         over: AtomicBool::new(false),
     };
-    let leader = rayon::current_thread_index().unwrap_or(0);
-    let (body, result) = (Mutex::new(Some(body)), Mutex::new(None));
-    rayon::broadcast(|worker| {
-        if worker.index() != leader {
-            return crew.help();
-        }
+    let lead = || {
         let _led = Led::new(&crew);
-        let body = body.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let value = body.map(|body| body());
-        *result.lock().unwrap_or_else(PoisonError::into_inner) = value;
-    });
-    let result = result.into_inner().unwrap_or_else(PoisonError::into_inner);
-    result.expect("the leader ran the body, or its panic was passed on")
+        body()
+    };
+    rayon::join(lead, || crew.gather(helpers)).0
 }
 
 /// Runs `task` for all numbers below `count`: by the crew that this thread leads, or by the pool.
@@ -144,6 +136,15 @@ impl Crew {
         let closing = Closing(self);
         self.work();
         drop(closing);
+    }
+
+    /// Helps, and lets the pool's other workers find `helpers - 1` more to do so.
+    fn gather(&self, helpers: usize) {
+        if helpers > 1 {
+            rayon::join(|| self.help(), || self.gather(helpers - 1));
+        } else {
+            self.help();
+        }
     }
 
     /// A helper's side of all loops.
