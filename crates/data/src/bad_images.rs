@@ -12,8 +12,8 @@ pub enum BadImages {
     /// In training its place goes to another image of the set, of any class, drawn from a stream of its own named by (seed,
     /// epoch, sample). In evaluation it is left out and not counted.
     Skip,
-    /// In training its place goes to another image of its class, drawn in the same way, or to plain grey where none can be
-    /// read. In evaluation it is plain grey and counts, so that the number of images stays that of the set.
+    /// In training its place goes to another image of its class, drawn in the same way, or to plain grey where none of those
+    /// can be read; if no other class's can be either, the pass ends as with `Skip`. In evaluation it is plain grey and counts, so that the number of images stays that of the set.
     Replace,
 }
 

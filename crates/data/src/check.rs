@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::decode::{Photo, decode_part, frame, orientation};
 use crate::{DataError, Dataset, ImageFormat, Rect};
@@ -14,6 +14,7 @@ use crate::{DataError, Dataset, ImageFormat, Rect};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SetReport {
     /// The folder or file.
+    #[serde(serialize_with = "name")]
     pub path: PathBuf,
     /// Images listed.
     pub images: usize,
@@ -34,7 +35,23 @@ pub struct SetReport {
     /// Images that can be read, and that someone should look at.
     pub suspicious: Vec<Finding>,
     /// Images with the same bytes, in groups of two or more.
+    #[serde(serialize_with = "names")]
     pub duplicates: Vec<Vec<PathBuf>>,
+}
+
+/// A path for JSON, which cannot hold every byte of one: those that are no UTF-8 become U+FFFD.
+fn name<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&path.to_string_lossy())
+}
+
+fn names<S: Serializer>(groups: &[Vec<PathBuf>], to: S) -> Result<S::Ok, S::Error> {
+    let names = |group: &Vec<PathBuf>| {
+        group
+            .iter()
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+    };
+    to.collect_seq(groups.iter().map(names))
 }
 
 /// A class and its images.
@@ -50,6 +67,7 @@ pub struct ClassCount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Name of the image.
+    #[serde(serialize_with = "name")]
     pub image: PathBuf,
     /// What is the matter.
     pub what: String,

@@ -28,6 +28,8 @@ pub struct Batch {
     pub indices: Vec<u32>,
     /// Images that were met on the way and could not be read.
     pub bad: Vec<BadImage>,
+    /// Places whose own image is among them.
+    pub bad_places: usize,
     /// Time that the workers took to read and decode, summed over the photos.
     pub decode_time: Duration,
     /// Time that they took to crop, resize and augment, summed over the photos.
@@ -41,6 +43,7 @@ impl Batch {
         self.others.clear();
         self.indices.clear();
         self.bad.clear();
+        self.bad_places = 0;
         (self.decode_time, self.transform_time) = (Duration::ZERO, Duration::ZERO);
     }
 }
@@ -242,6 +245,7 @@ impl Loader {
                 batch.labels.push(label);
                 batch.pixels.extend_from_slice(&prepared.image.pixels);
             }
+            batch.bad_places += usize::from(!prepared.bad.is_empty());
             batch.bad.append(&mut prepared.bad);
             batch.decode_time += prepared.decode_time;
             batch.transform_time += prepared.transform_time;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::decode::Photo;
 use crate::draws::epoch_order;
 use crate::resize::Resizer;
+use crate::source::archive;
 use crate::{BadImage, BadImages, DataError, Dataset, ImageFormat, Interpolation, Rect};
 
 /// How a set is packed; written beside the shards.
@@ -107,7 +108,7 @@ pub fn pack(
         .par_iter()
         .map(|(number, indices)| {
             let path = dir.join(format!("{name}-{number:06}.tar"));
-            if path.exists() {
+            if is_whole(&path, indices.len()) {
                 progress(indices.len());
                 return Ok(Packed {
                     kept: 1,
@@ -129,6 +130,13 @@ pub fn pack(
         total.bad.append(&mut part.bad);
     }
     Ok(total)
+}
+
+/// Whether a shard is there and whole: its rename is the last thing that a packing does, but others may cut it afterwards.
+fn is_whole(path: &Path, images: usize) -> bool {
+    // A sample is an image, its label and its record; bad images may be left out.
+    let is_full = |members: usize| members.is_multiple_of(3) && (1..=images).contains(&(members / 3));
+    path.is_file() && archive::count(path).is_ok_and(is_full)
 }
 
 /// Why a set could not be packed.

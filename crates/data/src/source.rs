@@ -1,6 +1,6 @@
 //! Where images lie: folders, archives, tables. One file each; [`layout`] tells which by looking.
 
-mod archive;
+pub(crate) mod archive;
 mod class_list;
 mod files;
 mod folder;

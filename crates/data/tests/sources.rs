@@ -231,6 +231,61 @@ fn webdataset_shards() {
 }
 
 #[test]
+fn the_photo_of_a_sample_is_no_mask_and_twins_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let shard = folder.path().join("train-0000.tar");
+    let mut archive = tar::Builder::new(fs::File::create(&shard).unwrap());
+    let members: [(&str, &[u8]); 6] = [
+        ("0.cls", b"1"),
+        ("0.depth.png", b"depth"),
+        ("0.jpg", b"photo"),
+        ("0.thumb.jpg", b"thumb"),
+        ("1.jpg", b"other"),
+        ("1.cls", b"0"),
+    ];
+    for (name, bytes) in members.into_iter().chain([("1.jpg", &b"twin"[..])]) {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, name, bytes).unwrap();
+    }
+    archive.finish().unwrap();
+    let dataset = open(&shard, Split::Train);
+    let read = contents(&dataset).into_iter().map(|(_, label, bytes)| (label, bytes));
+    assert_eq!(
+        read.collect::<Vec<_>>(),
+        [(1, b"photo".to_vec()), (0, b"other".to_vec())]
+    );
+    let note = dataset.notes.join("; ");
+    assert!(note.contains("under the key of another one"), "{note}");
+}
+
+#[test]
+fn a_test_split_is_left_out_where_there_is_validation() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = |from: &str, to: &str| fs::copy(fixture(from), folder.path().join(to)).unwrap();
+    copy("webdataset/train-0000.tar", "train-0000.tar");
+    copy("webdataset/train-0001.tar", "validation-0000.tar");
+    copy("webdataset/train-0000.tar", "test-0000.tar");
+    let val = open(folder.path(), Split::Val);
+    assert_eq!(val.samples.len(), 3);
+    let note = val.notes.join("; ");
+    assert!(
+        note.starts_with("leaves out files of another split (") && note.contains("test-0000.tar"),
+        "{note}"
+    );
+    // Folders beside the shards are told too.
+    fs::create_dir(folder.path().join("photos")).unwrap();
+    let note = open(folder.path(), Split::Train).notes.join("; ");
+    assert!(note.contains("passes over the folders beside it"), "{note}");
+    fs::remove_file(folder.path().join("validation-0000.tar")).unwrap();
+    assert_eq!(
+        open(folder.path(), Split::Val).samples.len(),
+        3,
+        "test stands in for validation"
+    );
+}
+
+#[test]
 fn hugging_faces_parquet() {
     let dataset = open(&fixture("parquet"), Split::Train);
     let expected = IDS.map(|(_, label, file)| (["tench", "goldfish", "kit fox"][label as usize], label, file));
@@ -294,6 +349,12 @@ fn a_class_list_relabels_and_leaves_out() {
     let note = dataset.notes.last().unwrap();
     assert!(
         note.starts_with("left out 2 images of 1 classes that are not in ") && note.ends_with("e.g. n01443537"),
+        "{note}"
+    );
+    let misspelt = apply("\u{feff}n02119789\tfox\nn014\tfish\n", "imagenet").unwrap();
+    let note = misspelt.notes.last().unwrap();
+    assert!(
+        note.starts_with("1 classes of ") && note.ends_with("have no image here, e.g. fish"),
         "{note}"
     );
     // Two classes of the set may become one.

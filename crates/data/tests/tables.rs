@@ -103,6 +103,20 @@ fn rows_of_a_split_are_told_by_its_column() {
             "{text:?}"
         );
     }
+    // Of two names for one split the better counts, and the other's rows are told.
+    let text = "path,label,split\na.jpg,cat,train\nb.jpg,dog,val\nplain,dog,test\n";
+    let val = open(folder.path(), text, Split::Val).unwrap();
+    let note = "takes the rows of `val` and leaves out 1 of other splits";
+    assert!(val.notes.iter().any(|told| told == note), "{:?}", val.notes);
+    // Rows of a split that nobody knows are not learnt from.
+    for (word, column) in [("holdout", "split"), ("2", "partition")] {
+        let text = format!("path,label,{column}\na.jpg,cat,train\nb.jpg,dog,{word}\n");
+        let error = open(folder.path(), &text, Split::Train).unwrap_err();
+        assert!(
+            error.contains(&format!("line 3: column 3 says {word:?} of the row's split")),
+            "{error}"
+        );
+    }
     // One split alone is no division.
     let dataset = open(folder.path(), "path,label,split\na.jpg,cat,test\n", Split::Train).unwrap();
     assert_eq!(rows(&dataset), "a.jpg=cat");

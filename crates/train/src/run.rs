@@ -171,7 +171,7 @@ impl Run<'_> {
         sums.wait_s += wait_s;
         sums.decode_s += batch.decode_time.as_secs_f64();
         sums.transform_s += batch.transform_time.as_secs_f64();
-        sums.bad_images += batch.bad.len() as u64;
+        sums.bad_images += batch.bad_places as u64;
         let step_log = StepLog {
             epoch,
             epochs: self.config.epoch_size,

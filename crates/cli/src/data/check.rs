@@ -1,5 +1,6 @@
 //! `mnasnet data check`.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,7 +20,7 @@ struct Report<'a> {
     clean: bool,
     sets: Vec<Split<'a>>,
     /// Images that are in both splits: training, validation.
-    leaks: &'a [(PathBuf, PathBuf)],
+    leaks: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 #[derive(Serialize)]
@@ -49,7 +50,7 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         [(_, train), (_, val)] => train.shared(val),
         _ => Vec::new(),
     };
-    let clean = leaks.is_empty() && checked.iter().all(|(_, set)| set.is_clean());
+    let clean = leaks.is_empty() && checked.iter().all(|(_, set)| set.is_clean() && set.report.images > 0);
     if args.json {
         let sets = checked.iter().map(|(split, set)| Split {
             split,
@@ -58,7 +59,10 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         print_json(&Report {
             clean,
             sets: sets.collect(),
-            leaks: &leaks,
+            leaks: leaks
+                .iter()
+                .map(|(train, val)| (train.to_string_lossy(), val.to_string_lossy()))
+                .collect(),
         })?;
     } else {
         for (split, set) in &checked {

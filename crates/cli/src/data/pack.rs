@@ -1,5 +1,6 @@
 //! `mnasnet data pack`.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mnasnet_data::{Packed, Packing, pack};
@@ -21,12 +22,29 @@ struct Report {
     bad_images: usize,
 }
 
+/// Refuses a target in the source, whose shards would be taken for the set from then on.
+fn apart(source: &Path, target: &Path) -> Result<(), Failure> {
+    let (Ok(source), Ok(absolute)) = (source.canonicalize(), std::path::absolute(target)) else {
+        return Ok(());
+    };
+    // Of a target that is not there yet its nearest folder counts.
+    let there = absolute.ancestors().find_map(|folder| folder.canonicalize().ok());
+    if there.is_some_and(|there| there.starts_with(&source)) {
+        return Err(Failure::Usage(format!(
+            "{} lies in the set that it would be a packing of; name a folder outside",
+            target.display()
+        )));
+    }
+    Ok(())
+}
+
 /// Packs a set.
 pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
     let mut layers = Resolver::new();
     args.set.apply(&mut layers)?;
     layers.flag("bad_images", &args.bad_images)?;
     layers.flag("exif_orientation", &args.exif_orientation.to_string())?;
+    apart(&args.source, &args.target)?;
     let mut sets = splits(&layers.finish()?, &args.source, None)?;
     if let [(_, train), (_, val)] = sets.as_mut_slice() {
         val.relabel(&train.classes)?;

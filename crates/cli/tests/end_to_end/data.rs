@@ -93,6 +93,15 @@ fn a_packed_set_goes_on_where_it_stopped_and_trains() {
     assert_eq!((&report[0]["kept"], &report[0]["images"]), (&3.into(), &7.into()));
     assert!(fs::read(train.join(shards[1])).unwrap() == whole);
     assert_eq!(names(&train), expected);
+    // One that was cut afterwards, or emptied, is not taken for whole.
+    for cut in [0, whole.len() / 2] {
+        fs::write(train.join(shards[1]), &whole[..cut]).unwrap();
+        let report = place.json(&format!("{pack} --json"));
+        assert_eq!(report[0]["kept"], 3);
+        assert!(fs::read(train.join(shards[1])).unwrap() == whole);
+    }
+    let (code, _, stderr) = place.run("data pack photos photos/train/packed");
+    assert!(code == 2 && stderr.contains("name a folder outside"), "{code} {stderr}");
     let (code, _, stderr) = place.run("data pack photos packed --short-side 32 --shard-size 7");
     assert!(
         code == 2 && stderr.contains("packed/train/train.json is of another packing"),

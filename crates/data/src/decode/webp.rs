@@ -7,9 +7,8 @@ use image_webp::{DecodingError, WebPDecoder};
 use super::{Claim, MAX_PIXELS, to_rgb};
 use crate::{DecodeError, RgbImage};
 
-/// One colour costs no bits at all in lossless WebP, so there is no true bound; this one lets a plain photo-sized image
-/// pass in its few dozen bytes, and keeps the memory a multiple of the file's size.
-const PIXELS_PER_BYTE: usize = 1 << 16;
+/// One colour costs no bits at all in lossless WebP, so there is no bound but that of all images.
+const PIXELS_PER_BYTE: usize = MAX_PIXELS;
 
 pub(super) fn decode(bytes: &[u8], image: &mut RgbImage) -> Result<(), DecodeError> {
     let corrupt = |error: DecodingError| DecodeError::Corrupt {

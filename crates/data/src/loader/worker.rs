@@ -157,13 +157,18 @@ impl Worker {
                 Some(error) => last = error,
             }
         }
-        match policy {
-            BadImages::Replace => Ok(Found::Grey),
-            _ => Err(DataError::TooManyBad {
-                tries: MAX_TRIES,
-                last: last.to_string(),
-            }),
+        // A class may be lost; where nothing else can be read either, the set is.
+        for _ in 0..if policy == BadImages::Replace { MAX_TRIES } else { 0 } {
+            let other = draws.below(pass.dataset.samples.len()) as u32;
+            match self.decode(pass, place, other, bad)? {
+                None => return Ok(Found::Grey),
+                Some(error) => last = error,
+            }
         }
+        Err(DataError::TooManyBad {
+            tries: MAX_TRIES,
+            last: last.to_string(),
+        })
     }
 
     /// Decodes what the transform of `place` needs of the photo `index`; an error that is about this one photo is noted and

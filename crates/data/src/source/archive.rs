@@ -183,3 +183,10 @@ pub(super) fn read_text(part: &Positioned, offset: u64, len: u64, name: &Path) -
         Err(source) => Err(DataError::io(name, source)),
     }
 }
+/// Members of an archive that is whole.
+///
+/// # Errors
+/// [`DataError::Io`], [`DataError::Archive`].
+pub(crate) fn count(path: &Path) -> Result<usize, DataError> {
+    Ok(index(&open(path)?, path)?.len())
+}

@@ -94,6 +94,24 @@ impl ClassList {
                 self.path.display()
             ));
         }
+        let mut empty = vec![true; classes.len()];
+        dataset
+            .samples
+            .iter()
+            .for_each(|sample| empty[sample.label as usize] = false);
+        let without: Vec<&String> = classes
+            .iter()
+            .zip(&empty)
+            .filter(|(_, empty)| **empty)
+            .map(|(name, _)| name)
+            .collect();
+        if let Some(example) = without.first() {
+            dataset.notes.push(format!(
+                "{} classes of {} have no image here, e.g. {example}",
+                without.len(),
+                self.path.display()
+            ));
+        }
         (dataset.classes, dataset.numbered) = (classes, false);
         Ok(())
     }

@@ -97,6 +97,13 @@ impl GroundTruth {
             label.ok_or_else(|| self.error(format!("no label for {image}")))
         };
         let labels = images.iter().map(label).collect::<Result<Vec<_>, _>>()?;
+        if by_file.len() > images.len() {
+            return Err(self.error(format!(
+                "it names {} images, the archive has {} of them and may be cut short",
+                by_file.len(),
+                images.len()
+            )));
+        }
         let numbers = labels.iter().all(|label| label.parse::<u32>().is_ok());
         let names = if numbers { self.sorted_classes()? } else { None };
         self.classes(&labels, names)
@@ -168,7 +175,8 @@ pub(super) fn read_text(path: &Path) -> Result<String, DataError> {
                 "not a file of at most {MAX_BYTES} bytes"
             )));
         }
-        fs::read_to_string(path)
+        // A byte-order mark, as some editors write it, is no part of the first name.
+        fs::read_to_string(path).map(|text| text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
     };
     read().map_err(|source| DataError::io(path, source))
 }

@@ -28,7 +28,7 @@ impl Split {
     pub(super) fn names(self) -> &'static [&'static str] {
         match self {
             Split::Train => &["train", "training"],
-            Split::Val => &["val", "validation", "valid", "test"],
+            Split::Val => &["val", "validation", "valid", "eval", "dev", "test"],
         }
     }
 
@@ -39,15 +39,32 @@ impl Split {
         }
     }
 
-    /// Whether one of the words of a file's name is the split's, as in `train-00000-of-00294.parquet`.
-    fn is_in(self, path: &Path) -> bool {
+    /// The split's name that is one of the words of a file's name, as in `train-00000-of-00294.parquet`.
+    fn named_in(self, path: &Path) -> Option<&'static str> {
         let name = path
             .file_stem()
             .unwrap_or_default()
             .to_string_lossy()
             .to_ascii_lowercase();
-        name.split(|c: char| !c.is_ascii_alphabetic())
-            .any(|word| self.names().contains(&word))
+        let mut words = name.split(|c: char| !c.is_ascii_alphabetic());
+        words.find_map(|word| self.names().iter().copied().find(|name| *name == word))
+    }
+
+    /// Of files the split's, under the best of its names that any of them bears; and those under its other names.
+    fn of(self, files: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let named = |name: &'static str| -> Vec<PathBuf> {
+            files
+                .iter()
+                .filter(|file| self.named_in(file) == Some(name))
+                .cloned()
+                .collect()
+        };
+        let mut sets = self
+            .names()
+            .iter()
+            .map(|name| named(name))
+            .filter(|set| !set.is_empty());
+        (sets.next().unwrap_or_default(), sets.flatten().collect())
     }
 }
 
@@ -77,6 +94,8 @@ pub struct Location {
     pub files: Vec<PathBuf>,
     /// The split whose rows are meant, of a table that has both.
     pub rows: Option<Split>,
+    /// What lies there too and is passed over.
+    pub notes: Vec<String>,
 }
 
 impl Location {
@@ -87,6 +106,7 @@ impl Location {
             format,
             files,
             rows: divided.then_some(split),
+            notes: Vec::new(),
         }
     }
 
@@ -96,7 +116,7 @@ impl Location {
     /// [`DataError::Io`], [`DataError::Layout`], [`DataError::Archive`], [`DataError::Label`], [`DataError::ClassName`];
     /// [`DataError::Settings`] for more than 2^32 - 1 images.
     pub fn open(&self) -> Result<Dataset, DataError> {
-        let dataset = match (self.format, self.files.as_slice()) {
+        let mut dataset = match (self.format, self.files.as_slice()) {
             (Format::Folder, _) => folder::open(&self.root),
             (Format::Imagenet, [file]) if is_imagenet_train(file)? => imagenet_tar::open_train(file),
             (Format::Imagenet, [file]) => imagenet_tar::open_val(file),
@@ -105,6 +125,7 @@ impl Location {
             (Format::Table, [file]) => table::open(file, self.rows),
             (Format::Imagenet | Format::Table, files) => Err(self.error(format!("{} files", files.len()), "one file")),
         }?;
+        dataset.notes.extend(self.notes.iter().cloned());
         match u32::try_from(dataset.samples.len()) {
             Ok(_) => Ok(dataset),
             Err(_) => Err(DataError::Settings(format!(
@@ -202,15 +223,22 @@ fn whole(dir: &Path, split: Split, format: Option<Format>) -> Result<Location, D
         return Ok(at(dir, Format::Folder, Vec::new()));
     }
     let folders = entries.iter().any(Entry::is_visible_folder);
-    let of = |split: Split, files: &[PathBuf]| -> Vec<PathBuf> {
-        files.iter().filter(|file| split.is_in(file)).cloned().collect()
-    };
     // A table beside folders lists what is in them if it is named as a split; otherwise it is something else.
     let meant = |(kind, files): &(Format, Vec<PathBuf>)| {
-        *kind != Format::Table || format.is_some() || !folders || !of(split, files).is_empty()
+        *kind != Format::Table || format.is_some() || !folders || !split.of(files).0.is_empty()
     };
     if let Some((kind, files)) = containers(&entries, format).into_iter().find(meant) {
-        let (own, others) = (of(split, &files), of(split.other(), &files));
+        let ((own, left_out), (others, _)) = (split.of(&files), split.other().of(&files));
+        let mut notes = Vec::new();
+        if !left_out.is_empty() {
+            notes.push(format!("leaves out files of another split ({})", enumerate(&left_out)));
+        }
+        if folders && format.is_none() {
+            notes.push(format!(
+                "takes {} and passes over the folders beside it; `--data_format folder` takes those",
+                enumerate(&files)
+            ));
+        }
         let files = match (own.is_empty(), others.is_empty()) {
             (false, _) => own,
             (true, true) => files,
@@ -226,9 +254,15 @@ fn whole(dir: &Path, split: Split, format: Option<Format>) -> Result<Location, D
             if files.len() != 1 {
                 return Err(layout(dir, found, "one: name the file itself"));
             }
-            return Ok(at(&files[0].clone(), kind, files));
+            return Ok(Location {
+                notes,
+                ..at(&files[0].clone(), kind, files)
+            });
         }
-        return Ok(at(dir, kind, files));
+        return Ok(Location {
+            notes,
+            ..at(dir, kind, files)
+        });
     }
     // Hugging Face keeps its files one folder down.
     let data = dir.join("data");

@@ -23,6 +23,7 @@ pub(super) fn open(path: &Path, split: Option<Split>) -> Result<Dataset, DataErr
         Some(split) => table.split_word(split).map_err(error)?,
         None => None,
     };
+    table.check_splits().map_err(error)?;
     let Columns { path: file, label, .. } = table.columns;
     let (mut files, mut labels, mut lines): (Vec<PathBuf>, Vec<String>, Vec<u64>) = Default::default();
     for row in table.rows() {
@@ -40,6 +41,19 @@ pub(super) fn open(path: &Path, split: Option<Split>) -> Result<Dataset, DataErr
     let (classes, labels) =
         Classes::of_labels(&labels, None).map_err(|(at, reason)| error(format!("line {}: {reason}", lines[at])))?;
     let mut dataset = Dataset::new(path, classes, labels, Files(files));
+    if let (Some(split), Some(wanted)) = (split, wanted) {
+        let others: Vec<&str> = split.names().iter().copied().filter(|name| *name != wanted).collect();
+        let left_out = table.rows().filter(|row| {
+            row.as_ref()
+                .is_ok_and(|(_, row)| table.word(row).is_some_and(|word| others.contains(&word)))
+        });
+        match left_out.count() {
+            0 => {}
+            count => dataset.notes.push(format!(
+                "takes the rows of `{wanted}` and leaves out {count} of other splits"
+            )),
+        }
+    }
     dataset.notes.extend(table.columns.note);
     Ok(dataset)
 }
@@ -100,6 +114,27 @@ impl<'a> Table<'a> {
             (_, cell) => cell.to_owned(),
         };
         words.copied().find(|word| *word == cell)
+    }
+
+    /// Refuses a column of splits with words that are none: rows that were held out would be learnt from.
+    fn check_splits(&self) -> Result<(), String> {
+        let Some((column, _)) = self.columns.split else {
+            return Ok(());
+        };
+        for row in self.rows() {
+            let (line, row) = row?;
+            if self.word(&row).is_none() {
+                let known = [Split::Train, Split::Val].map(|split| split.names().join(", "));
+                return Err(format!(
+                    "line {line}: column {} says {:?} of the row's split; known are {}; name the column otherwise if it means \
+                     something else",
+                    column + 1,
+                    columns::cut(&row[column]),
+                    known.join(", ")
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The best of a split's names that a row bears.

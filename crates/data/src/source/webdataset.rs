@@ -21,6 +21,7 @@ struct Shard {
     labels: Vec<String>,
     unlabelled: Option<String>,
     skipped: usize,
+    twins: usize,
 }
 
 /// Opens shards in the order given. A label is a number or a name; `classes.txt` beside the shards gives numbers their
@@ -41,6 +42,7 @@ pub(super) fn open(root: &Path, shards: &[PathBuf]) -> Result<Dataset, DataError
             (0..shard.skipped)
                 .for_each(|_| passed.add("images without a .cls or a .json with a label", path.join(&example)));
         }
+        (0..shard.twins).for_each(|_| passed.add("images under the key of another one", path));
         if shard.images.is_empty() && shard.skipped == 0 {
             passed.add("shards without an image", path);
         }
@@ -81,6 +83,10 @@ pub(super) fn open(root: &Path, shards: &[PathBuf]) -> Result<Dataset, DataError
 struct Pending {
     key: String,
     image: Option<Member>,
+    /// The image's ending; one without a dot in it is the photo itself, others are masks, depths and the like.
+    ending: String,
+    /// Images of the same ending: samples under a key that another one has.
+    twins: usize,
     cls: Option<String>,
     json: Option<String>,
 }
@@ -92,6 +98,7 @@ fn read_shard(path: &Path, number: u32) -> Result<Shard, DataError> {
         labels: Vec::new(),
         unlabelled: None,
         skipped: 0,
+        twins: 0,
     };
     let mut pending = Pending::default();
     for (name, offset, len) in archive::index(&whole, path)? {
@@ -110,7 +117,9 @@ fn read_shard(path: &Path, number: u32) -> Result<Shard, DataError> {
                 )
             }
             "json" => pending.json = label_of(&archive::read_text(&whole, offset, len, &path.join(&name))?),
-            _ if is_image(&name) && pending.image.is_none() => {
+            ending if is_image(&name) && pending.image.is_some() && pending.ending == ending => pending.twins += 1,
+            ending if is_image(&name) && pending.is_better(ending) => {
+                pending.ending = ending.to_owned();
                 pending.image = Some(Member {
                     archive: number,
                     name: name.into(),
@@ -125,9 +134,17 @@ fn read_shard(path: &Path, number: u32) -> Result<Shard, DataError> {
     Ok(shard)
 }
 
+impl Pending {
+    /// Whether an image of this ending is rather the photo than the one so far.
+    fn is_better(&self, ending: &str) -> bool {
+        self.image.is_none() || (self.ending.contains('.') && !ending.contains('.'))
+    }
+}
+
 impl Shard {
     /// Takes in a sample, whose members are all known.
     fn close(&mut self, sample: Pending) {
+        self.twins += sample.twins;
         match (sample.image, sample.cls.or(sample.json)) {
             (Some(image), Some(label)) => {
                 self.images.push(image);

@@ -55,6 +55,15 @@ const INDEX_NAMES: [&str; 3] = ["", "unnamed0", "index"];
 /// The rows that are looked at, spread over the table.
 const LOOKED_AT: usize = 64;
 
+/// A text from a stranger, for a sentence: no longer than a line or two.
+pub(super) fn cut(text: &str) -> String {
+    const MOST: usize = 200;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// What a table's columns are.
 #[derive(Debug)]
 pub(super) struct Columns {
@@ -98,7 +107,7 @@ impl Columns {
         if below == 0 {
             return Err(format!(
                 "the table has no rows below its header ({}); known names are {}",
-                first.join(", "),
+                cut(&first.join(", ")),
                 known_names()
             ));
         }
@@ -125,7 +134,7 @@ impl Columns {
                 Some(column) => format!(
                     "no image of the table is there: there is no file {}, for example; paths are relative to the table's \
                      folder and have their endings",
-                    folder.join(&example[column]).display()
+                    cut(&folder.join(&example[column]).to_string_lossy())
                 ),
                 None => look.refusal(),
             });
