@@ -20,6 +20,7 @@ pub mod classifier;
 pub mod config;
 pub mod ema;
 pub mod evaluate;
+pub mod interval;
 pub mod log;
 pub mod photos;
 pub mod progress;

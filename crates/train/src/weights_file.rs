@@ -2,12 +2,13 @@
 //! came to be, whoever wrote them.
 //!
 //! Our own are safetensors, float32: weights under their own names, the moving average under `ema.`, optimizer state under
-//! `opt.SLOT.`. The record is the one metadata entry `mnasnet`. Runs of equal settings and seed write equal tensors; their
+//! `opt.SLOT.`. The record is the one metadata entry `mnasnet`, with checksums of each section. Runs of equal settings and seed write equal tensors; their
 //! records differ where timings and the number of threads do. A file of another program has no record: it is made from
 //! what its dialect is known to need.
 
 mod foreign;
 mod record;
+mod seal;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -88,8 +89,24 @@ impl WeightsFile {
     pub fn open_as(path: &Path, wanted: Wanted) -> Result<Self, WeightsError> {
         let mut state = mnasnet_weights::read(path)?;
         let record = match state.texts.get(ENTRY) {
+            None if state.texts.values().any(|text| seal::is_sealed(text)) => {
+                return Err(WeightsError::Record {
+                    path: path.to_owned(),
+                    reason: "is damaged: its record has lost its name".into(),
+                });
+            }
             None => None,
-            Some(text) => Some(Record::read(path, text)?),
+            Some(text) => {
+                let tensors = state
+                    .tensors
+                    .iter()
+                    .map(|(name, tensor)| (name.as_str(), &tensor.bytes()[..]));
+                seal::check(text, tensors).map_err(|reason| WeightsError::Record {
+                    path: path.to_owned(),
+                    reason,
+                })?;
+                Some(Record::read(path, text)?)
+            }
         };
         let path = path.to_owned();
         let record = match record {
