@@ -184,7 +184,7 @@ fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
 }
 
 /// Folder of the checkpoints of the run in `place`, as its settings have it.
-fn checkpoint_folder(place: &Path) -> Result<String, Failure> {
+pub fn checkpoint_folder(place: &Path) -> Result<String, Failure> {
     let settings = place.join("config.toml");
     if !settings.is_file() {
         return Ok(Config::default().save_checkpoint_path);

@@ -27,7 +27,7 @@ fn parse(name: &str) -> Option<(usize, usize)> {
 }
 
 /// Epoch and step of a checkpoint, as its name has them.
-pub(crate) fn position(path: &Path) -> Option<(usize, usize)> {
+pub fn position(path: &Path) -> Option<(usize, usize)> {
     path.file_name()?.to_str().and_then(parse)
 }
 

@@ -11,10 +11,11 @@ mod record;
 mod seal;
 mod write;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use mnasnet_model::{ModelError, Network, Op, Tensor, Weights};
-use mnasnet_weights::{FileError, Recognised, State, Wanted, fit, recognise};
+use mnasnet_weights::{FileError, Recognised, State, TensorData, Wanted, fit, recognise};
 
 pub use self::foreign::Origin;
 pub use self::record::{PhotoList, Record};
@@ -157,6 +158,19 @@ impl WeightsFile {
         let buffers = self.flat(&network.buffers, prefix, &mut problems);
         self.fits(network, problems)?;
         Ok(Weights { parameters, buffers })
+    }
+
+    /// Names of the tensors whose shapes or bits are others in `other`, or that one of the two lacks; in order.
+    pub fn differing(&self, other: &Self) -> Vec<String> {
+        let (here, there) = (&self.state.tensors, &other.state.tensors);
+        let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
+        let parts = |tensor: &TensorData| (tensor.shape().to_vec(), tensor.bytes().clone());
+        let equal = |name: &&&String| here.get(**name).map(parts) == there.get(**name).map(parts);
+        names
+            .iter()
+            .filter(|name| !equal(name))
+            .map(|name| name.to_string())
+            .collect()
     }
 
     /// Whether a moving average is in the file.

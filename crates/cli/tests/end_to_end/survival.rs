@@ -99,6 +99,53 @@ fn damaged_checkpoints_are_passed_over() {
     assert_eq!(code, 4, "{stderr}");
 }
 
+#[test]
+fn a_run_is_computed_again_to_the_same_bits() {
+    let place = Place::three_classes();
+    let settings =
+        "--checkpoint_every 4steps --keep_step_checkpoint_max 9 --mixup 0.2 --dropout 0.3 --ema true --opt rmsprop";
+    place.done(&format!("train {TINY} {settings} --lr_max 0.01 --out run"));
+    let before = names(&place.path("run/checkpoints"));
+    let checkpoint = |at: &str| format!("run/checkpoints/Mnasnet-rank0-{at}.safetensors");
+    // Within an epoch, to its end, and over the ends of two.
+    for (flags, from, to, steps) in [
+        (String::new(), "3_4", "3_6", 2),
+        (format!("--to {}", checkpoint("3_4")), "2_6", "3_4", 4),
+        (
+            format!("--from {} --to {}", checkpoint("1_4"), checkpoint("3_4")),
+            "1_4",
+            "3_4",
+            12,
+        ),
+    ] {
+        let report = place.json(&format!("verify-run run --json {flags}"));
+        let expected = serde_json::json!({
+            "equal": true, "steps": steps, "from": checkpoint(from), "to": checkpoint(to), "differing": []
+        });
+        assert_eq!(report, expected);
+    }
+    assert_eq!(names(&place.path("run/checkpoints")), before);
+    // Other arithmetic: other bits.
+    let other = place
+        .command("verify-run run")
+        .env("MNASNET_ISA", "portable-wide")
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(other.stdout).unwrap();
+    assert_eq!(other.status.code(), Some(7), "{stdout}");
+    assert!(
+        stdout.contains(" steps from run/checkpoints/Mnasnet-rank0-3_4.safetensors computed again: "),
+        "{stdout}"
+    );
+    // Without two checkpoints there is nothing to compare.
+    place.done(&format!("train {TINY} --epoch_size 1 --out short"));
+    let (code, _, stderr) = place.run("verify-run short");
+    assert!(
+        code == 2 && stderr.contains("holds no two checkpoints: name them by --from and --to"),
+        "{stderr}"
+    );
+}
+
 /// Lets a process write files of so many bytes at most, as a disk that is full does from then on.
 #[cfg(target_os = "linux")]
 fn limit_files(child: &Child, bytes: &str) {
