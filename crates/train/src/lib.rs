@@ -28,6 +28,7 @@ pub mod recalibrate;
 pub mod resolve;
 mod resume;
 mod run;
+pub mod run_file;
 pub mod run_folder;
 mod saving;
 pub mod schedule;

@@ -16,10 +16,11 @@ use crate::photos::Photos;
 use crate::progress::Progress;
 use crate::resume;
 use crate::run::Run;
+use crate::run_file::{self, Begun};
 use crate::run_folder::{Claim, remove_leftovers, replace};
 use crate::saving::Saving;
 use crate::train::{Event, Observer, Start, TrainError, vacant};
-use crate::weights_file::{PhotoList, WeightsFile};
+use crate::weights_file::{PhotoList, Record, WeightsFile};
 use crate::wiring;
 
 /// What MindSpore's script says before it trains.
@@ -145,10 +146,22 @@ impl<'a> Run<'a> {
             // Another run may have come and gone while this one was planned.
             vacant(out, &folder)?;
         }
+        let photo_list = PhotoList::of(&train);
+        let begun = Begun {
+            program: Record::program(),
+            global_step: progress.global_step,
+            config,
+            train_photos: &photo_list,
+            val_photos: PhotoList::of(evaluator.dataset()),
+            isa: isa.name(),
+            precision: precision.name(),
+            threads: wiring::thread_count(config.threads),
+        };
         let open = || {
             remove_leftovers(out)?;
             remove_leftovers(&folder)?;
             replace(&out.join("config.toml"), config.to_toml().as_bytes())?;
+            run_file::add(out, &begun)?;
             let mut log = RunLog::open(out, &progress)?;
             STAGES.iter().for_each(|stage| log.line(stage));
             if resumed.is_some() {
@@ -178,7 +191,7 @@ impl<'a> Run<'a> {
             _claim: claim,
             observer,
             log,
-            photo_list: PhotoList::of(&train),
+            photo_list,
             bad_images: HashSet::new(),
             photos: train,
             preprocessing,

@@ -26,7 +26,14 @@ fn a_run_leaves_settings_logs_and_checkpoints() {
     }
     assert_eq!(
         names(&place.path("run")),
-        [".lock", "checkpoints", "config.toml", "log.txt", "metrics.jsonl"]
+        [
+            ".lock",
+            "checkpoints",
+            "config.toml",
+            "log.txt",
+            "metrics.jsonl",
+            "run.json"
+        ]
     );
     let kept = [
         "Mnasnet-rank0-2_6.safetensors",
