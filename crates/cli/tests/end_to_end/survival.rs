@@ -23,7 +23,7 @@ fn killed_at_random_moments_it_ends_in_the_same_bits() {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        Duration::from_millis(random % 700)
+        Duration::from_millis(random % 300)
     };
     let mut kills = 0;
     loop {
@@ -38,7 +38,7 @@ fn killed_at_random_moments_it_ends_in_the_same_bits() {
             false => spawn(&place, &format!("train {settings} --out broken")),
         };
         thread::sleep(moment());
-        if kills < 12 && child.try_wait().unwrap().is_none() {
+        if kills < 20 && child.try_wait().unwrap().is_none() {
             signal(&child, "-KILL");
             child.wait().unwrap();
             kills += 1;
