@@ -18,6 +18,7 @@ Exit codes:
   4    a file of weights or a checkpoint
   5    training diverged
   6    bench --assert-best: another instruction set is faster than the one that was picked
+  7    verify-run: the bits differ
   130  interrupted (after the first Ctrl-C: and saved)
 
 Environment:
@@ -38,6 +39,8 @@ pub struct Arguments {
 pub enum Command {
     /// Train on a folder of photos; without arguments, on the sample photos
     Train(TrainArgs),
+    /// Computes the last steps of a run again from a checkpoint, and says whether the bits agree
+    VerifyRun(VerifyRunArgs),
     /// Top-1, top-5 and loss of weights over every photo of a set
     Eval(EvalArgs),
     /// The most likely classes of photos
@@ -57,6 +60,7 @@ impl Command {
     pub fn json(&self) -> bool {
         match self {
             Command::Train(args) => args.json,
+            Command::VerifyRun(args) => args.json,
             Command::Eval(args) => args.json,
             Command::Predict(args) => args.json || args.format == PredictFormat::Json,
             Command::Convert(args) => args.json,
@@ -97,6 +101,28 @@ pub struct TrainArgs {
     /// The settings.
     #[command(flatten)]
     pub settings: SettingFlags,
+}
+
+/// `mnasnet verify-run`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The steps are computed in a temporary folder, with the settings of the later checkpoint; the run stays as it is. \
+Weights, moving average and optimizer state are compared. The same bits need the same instruction set (MNASNET_ISA). The exit code is \
+0 if all agree, and 7 if not."
+)]
+pub struct VerifyRunArgs {
+    /// Folder of the run
+    #[arg(value_name = "DIR")]
+    pub run: PathBuf,
+    /// Checkpoint to start from [default: the last before --to]
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// Checkpoint to arrive at [default: the newest]
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `mnasnet eval`.

@@ -27,6 +27,8 @@ pub enum Exit {
     Diverged = 5,
     /// `bench --assert-best` found a faster instruction set than the one that was picked.
     NotBest = 6,
+    /// `verify-run` came to other bits.
+    Differs = 7,
     /// Stopped by Ctrl-C, as a shell reports it: saved after the first, at once after the second.
     Interrupted = 130,
 }

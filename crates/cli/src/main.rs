@@ -15,6 +15,7 @@ mod predict;
 mod report;
 mod settings;
 mod train;
+mod verify_run;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     let json = arguments.command.json();
     let outcome = match arguments.command {
         Command::Train(args) => train::run(&args),
+        Command::VerifyRun(args) => verify_run::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Convert(args) => convert::run(&args),

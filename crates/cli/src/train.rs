@@ -10,7 +10,7 @@ use mnasnet_train::checkpoint;
 use mnasnet_train::config::Config;
 use mnasnet_train::resolve::{ConfigError, Resolver};
 use mnasnet_train::train::{Event, Observer, Outcome, Start, train};
-use mnasnet_train::weights_file::{WeightsError, WeightsFile};
+use mnasnet_train::weights_file::WeightsError;
 use mnasnet_train::wiring;
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ pub fn run(args: &TrainArgs) -> Result<Exit, Failure> {
         mut config,
         out,
         start,
-        note,
+        notes,
     } = if args.resume.is_some() {
         resumed(args)?
     } else {
@@ -61,7 +61,7 @@ pub fn run(args: &TrainArgs) -> Result<Exit, Failure> {
     }
     let stop = stop_on_request()?;
     let mut reporter = Reporter::new(args.json);
-    if let Some(note) = &note {
+    for note in &notes {
         reporter.event(Event::Note(note));
     }
     let outcome = train(&config, &out, &start, &stop, &mut reporter)?;
@@ -104,7 +104,7 @@ struct Job {
     config: Config,
     out: PathBuf,
     start: Start,
-    note: Option<String>,
+    notes: Vec<String>,
 }
 
 /// Settings from a recipe, a file or the defaults; the sample photos where nothing else is asked for. What `--init` takes
@@ -121,7 +121,7 @@ fn fresh(args: &TrainArgs) -> Result<Job, Failure> {
         None => take(Resolver::new().recipe_or_file("sample")?)?,
     };
     let config = args.settings.apply(layers)?.finish()?;
-    let note = recorded.and_then(|recorded| recorded.note(&config));
+    let notes = Vec::from_iter(recorded.and_then(|recorded| recorded.note(&config)));
     let out = args
         .out
         .clone()
@@ -131,7 +131,7 @@ fn fresh(args: &TrainArgs) -> Result<Job, Failure> {
         config,
         out,
         start,
-        note,
+        notes,
     })
 }
 
@@ -154,11 +154,11 @@ fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
         Some(place) => place,
         None => newest_run(Path::new(RUNS))?,
     };
-    let file = checkpoint::newest(&place, &checkpoint_folder(&place)?)?;
-    let layers = {
-        let weights = WeightsFile::open(&file)?;
-        Resolver::new().toml(&weights.record().config, &format!("settings in {}", file.display()))?
-    };
+    let (weights, notes) = checkpoint::newest_whole(&place, &checkpoint_folder(&place)?)?;
+    let file = weights.path().to_owned();
+    let layers = Resolver::new().toml(&weights.record().config, &format!("settings in {}", file.display()))?;
+    // Its tensors are read again when the run starts; there is no need to hold them twice.
+    drop(weights);
     let config = args.settings.apply(layers)?.finish()?;
     let is_run = |folder: &&Path| folder.join("config.toml").is_file();
     let out = match &args.out {
@@ -179,12 +179,12 @@ fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
         config,
         out,
         start: Start::Resume(file),
-        note: None,
+        notes,
     })
 }
 
 /// Folder of the checkpoints of the run in `place`, as its settings have it.
-fn checkpoint_folder(place: &Path) -> Result<String, Failure> {
+pub fn checkpoint_folder(place: &Path) -> Result<String, Failure> {
     let settings = place.join("config.toml");
     if !settings.is_file() {
         return Ok(Config::default().save_checkpoint_path);

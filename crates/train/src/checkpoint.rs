@@ -1,11 +1,13 @@
 //! The folder of a run's checkpoints: names, order, and how many stay.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use mnasnet_weights::FileError;
 
-use crate::weights_file::WeightsError;
+use crate::run_folder::{Before, Operation, replace_by};
+use crate::weights_file::{WeightsError, WeightsFile};
 
 /// File name of the best weights so far.
 pub const BEST: &str = "best.safetensors";
@@ -25,7 +27,7 @@ fn parse(name: &str) -> Option<(usize, usize)> {
 }
 
 /// Epoch and step of a checkpoint, as its name has them.
-pub(crate) fn position(path: &Path) -> Option<(usize, usize)> {
+pub fn position(path: &Path) -> Option<(usize, usize)> {
     path.file_name()?.to_str().and_then(parse)
 }
 
@@ -50,36 +52,85 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>, WeightsError> {
 
 /// The checkpoint to go on from: `path` itself if it is a file, else the last of the folder `path` or of its `subfolder`.
 pub fn newest(path: &Path, subfolder: &str) -> Result<PathBuf, WeightsError> {
-    if path.is_file() {
-        return Ok(path.to_owned());
-    }
-    let folders = [path.to_owned(), path.join(subfolder)];
-    for folder in &folders {
-        if let Some(last) = list(folder)?.pop() {
-            return Ok(last);
-        }
-    }
-    let path = path.to_owned();
-    let best = folders
-        .map(|folder| folder.join(BEST))
-        .into_iter()
-        .find(|best| best.exists());
-    Err(match best {
-        Some(best) => WeightsError::OnlyBest { path, best },
-        None => WeightsError::NoCheckpoint { path },
-    })
+    let mut found = candidates(path, subfolder)?;
+    found.pop().ok_or_else(|| nothing(path, subfolder))
 }
 
-/// Removes the first checkpoints of a folder beyond `keep`. Call it when `written` is on disk; that one stays.
-pub fn prune(folder: &Path, keep: usize, written: &Path) -> Result<(), WeightsError> {
-    let found = list(folder)?;
-    let surplus = found.len().saturating_sub(keep);
-    for path in found.iter().filter(|path| *path != written).take(surplus) {
-        fs::remove_file(path).map_err(|source| FileError::Io {
-            action: "remove",
-            path: path.clone(),
-            source,
-        })?;
+/// [`newest`], opened. Those of a folder that cannot be read, damaged on disk for one, are passed over; a sentence on each
+/// comes with the file.
+pub fn newest_whole(path: &Path, subfolder: &str) -> Result<(WeightsFile, Vec<String>), WeightsError> {
+    let mut passed_over = Vec::new();
+    let mut newest = None;
+    for candidate in candidates(path, subfolder)?.iter().rev() {
+        match WeightsFile::open(candidate) {
+            Ok(file) => return Ok((file, passed_over)),
+            Err(error) => {
+                passed_over.push(format!("passed over: {error}"));
+                newest.get_or_insert(error);
+            }
+        }
+    }
+    Err(newest.unwrap_or_else(|| nothing(path, subfolder)))
+}
+
+fn candidates(path: &Path, subfolder: &str) -> Result<Vec<PathBuf>, WeightsError> {
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    match list(path)? {
+        found if found.is_empty() => list(&path.join(subfolder)),
+        found => Ok(found),
+    }
+}
+
+fn nothing(path: &Path, subfolder: &str) -> WeightsError {
+    let path = path.to_owned();
+    let best = [path.join(BEST), path.join(subfolder).join(BEST)];
+    match best.into_iter().find(|best| best.exists()) {
+        Some(best) => WeightsError::OnlyBest { path, best },
+        None => WeightsError::NoCheckpoint { path },
+    }
+}
+
+/// How many checkpoints stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Of whole epochs.
+    pub epochs: usize,
+    /// From within an epoch.
+    pub steps: usize,
+    /// Steps of an epoch: what tells the ones from the others.
+    pub steps_per_epoch: usize,
+}
+
+/// Puts a checkpoint on disk, whole or not at all, then removes the first ones of its folder beyond what is kept; it stays
+/// itself. Returns what kept one from being removed: the new one is on disk all the same.
+///
+/// # Errors
+/// The operating system's.
+pub fn put(path: &Path, bytes: &[u8], keep: Keep) -> io::Result<Option<WeightsError>> {
+    put_by(path, bytes, keep, &mut |_| Ok(()))
+}
+
+fn put_by(path: &Path, bytes: &[u8], keep: Keep, before: Before) -> io::Result<Option<WeightsError>> {
+    replace_by(path, bytes, before)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    Ok(prune(folder, keep, path, before).err())
+}
+
+fn prune(folder: &Path, keep: Keep, written: &Path, before: Before) -> Result<(), WeightsError> {
+    let is_whole = |path: &PathBuf| position(path).is_some_and(|(_, step)| step == keep.steps_per_epoch);
+    let (epochs, steps): (Vec<_>, Vec<_>) = list(folder)?.into_iter().partition(is_whole);
+    for (found, keep) in [(epochs, keep.epochs), (steps, keep.steps)] {
+        let surplus = found.len().saturating_sub(keep);
+        for path in found.iter().filter(|path| *path != written).take(surplus) {
+            let removed = before(Operation::Remove).and_then(|()| fs::remove_file(path));
+            removed.map_err(|source| FileError::Io {
+                action: "remove",
+                path: path.clone(),
+                source,
+            })?;
+        }
     }
     Ok(())
 }
@@ -119,13 +170,115 @@ mod tests {
         // Written in no order, as a copy may leave them.
         let [eleven, two, ten, one] = [11, 2, 10, 1].map(write);
         assert_eq!(list(folder.path()).unwrap(), [one, two, ten.clone(), eleven.clone()]);
-        prune(folder.path(), 2, &eleven).unwrap();
+        let keep = Keep {
+            epochs: 2,
+            steps: 1,
+            steps_per_epoch: 7,
+        };
+        let prune = |written: &Path| prune(folder.path(), keep, written, &mut |_| Ok(())).unwrap();
+        prune(&eleven);
         assert_eq!(list(folder.path()).unwrap(), [ten.clone(), eleven.clone()]);
         // One written after going back is the first, and stays.
         let back = write(3);
-        prune(folder.path(), 2, &back).unwrap();
-        assert_eq!(list(folder.path()).unwrap(), [back, eleven.clone()]);
+        prune(&back);
+        assert_eq!(list(folder.path()).unwrap(), [back.clone(), eleven.clone()]);
+        // Those from within an epoch are counted by themselves.
+        let [early, late] = [5, 6].map(|step| {
+            let path = folder.path().join(file_name(9, step));
+            fs::write(&path, "x").unwrap();
+            path
+        });
+        prune(&late);
+        assert!(!early.exists());
+        assert_eq!(list(folder.path()).unwrap(), [back, late, eleven.clone()]);
         assert_eq!(newest(folder.path(), "none").unwrap(), eleven);
         assert!(folder.path().join(BEST).exists());
+    }
+
+    /// A folder with the checkpoints of two epochs, of which one is kept, and the bytes of a third, of several writes.
+    fn two_of_three() -> (tempfile::TempDir, PathBuf, Vec<u8>, Keep) {
+        let folder = tempfile::tempdir().unwrap();
+        for epoch in [1, 2] {
+            fs::write(folder.path().join(file_name(epoch, 7)), format!("epoch {epoch}")).unwrap();
+        }
+        let path = folder.path().join(file_name(3, 7));
+        let keep = Keep {
+            epochs: 1,
+            steps: 1,
+            steps_per_epoch: 7,
+        };
+        (folder, path, vec![3; (2 << 20) + 5], keep)
+    }
+
+    #[test]
+    fn what_is_on_disk_is_synced_before_anything_goes() {
+        use Operation::*;
+        let (folder, path, bytes, keep) = two_of_three();
+        let mut done = Vec::new();
+        let mut note = |operation| {
+            done.push(operation);
+            Ok(())
+        };
+        put_by(&path, &bytes, keep, &mut note).unwrap();
+        assert_eq!(
+            done,
+            [Create, Write, Write, Write, Sync, Rename, SyncFolder, Remove, Remove]
+        );
+        assert_eq!(list(folder.path()).unwrap(), [path]);
+    }
+
+    /// Every operation fails in turn, alone (the disk is full, or broken) or with all that would follow (the machine stops).
+    #[test]
+    fn whatever_fails_a_whole_checkpoint_is_there() {
+        const ENOSPC: i32 = 28;
+        const EIO: i32 = 5;
+        let mut faults = 0;
+        for (errno, crash) in [(ENOSPC, false), (EIO, false), (EIO, true)] {
+            for fault in 0.. {
+                let (folder, path, bytes, keep) = two_of_three();
+                let mut count = 0;
+                let mut fail = |_| {
+                    count += 1;
+                    match count > fault && (crash || count == fault + 1) {
+                        true => Err(io::Error::from_raw_os_error(errno)),
+                        false => Ok(()),
+                    }
+                };
+                let result = put_by(&path, &bytes, keep, &mut fail);
+                let hit = count > fault;
+                let left = list(folder.path()).unwrap();
+                let newest = left.last().unwrap();
+                // What is there under a checkpoint's name is whole.
+                let expected = if *newest == path {
+                    bytes.clone()
+                } else {
+                    b"epoch 2".to_vec()
+                };
+                assert!(fs::read(newest).unwrap() == expected, "{errno} {crash} {fault}");
+                match &result {
+                    Ok(None) => assert!(!hit && left == [path.clone()]),
+                    Ok(Some(_)) => assert!(hit && *newest == path),
+                    // The old ones are all there; the new one too if only the folder's sync failed.
+                    Err(error) => assert!(hit && error.raw_os_error() == Some(errno) && left.len() >= 2),
+                }
+                if !crash && result.is_err() {
+                    let parts = fs::read_dir(folder.path()).unwrap().count();
+                    assert_eq!(parts, left.len(), "a part was left behind");
+                }
+                // With the fault gone, the same call does all of it.
+                assert!(put(&path, &bytes, keep).unwrap().is_none());
+                assert!(fs::read(newest_file(folder.path())).unwrap() == bytes);
+                if !hit {
+                    break;
+                }
+                faults += 1;
+            }
+        }
+        // Nine operations, of which a failure alone ends the first seven with one more, the part's removal.
+        assert_eq!(faults, 27);
+    }
+
+    fn newest_file(folder: &Path) -> PathBuf {
+        newest(folder, "").unwrap()
     }
 }

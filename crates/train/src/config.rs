@@ -9,6 +9,7 @@ use mnasnet_model::Scheme;
 use mnasnet_model::builder::MAX_WIDTH;
 use serde::{Serialize, Serializer};
 
+use crate::interval::Interval;
 use crate::schedule::{DecayMode, Schedule};
 use crate::setting::{Kind, Setting, choices, in_range};
 
@@ -327,8 +328,12 @@ settings! {
         save_checkpoint: bool = true;
         /// Epochs from one checkpoint to the next; the last epoch has one in any case.
         save_checkpoint_epochs: usize = 1, 1.0..=1e6;
-        /// Newest checkpoints that are kept.
+        /// Newest checkpoints of whole epochs that are kept.
         keep_checkpoint_max: usize = 5, 1.0..=1e6;
+        /// Checkpoints within an epoch too: the time (30s, 10m, 2h) or the steps (500steps) from one to the next, or never.
+        checkpoint_every: Interval = Interval::Never;
+        /// Newest checkpoints from within an epoch that are kept.
+        keep_step_checkpoint_max: usize = 2, 1.0..=1e6;
         /// Folder of the checkpoints; a relative one lies in the run's folder.
         save_checkpoint_path: String = "checkpoints".into();
         /// Steps from one line of log.txt and metrics.jsonl to the next; 0 writes only one an epoch.

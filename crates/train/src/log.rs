@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -153,76 +153,115 @@ impl ValidationLog {
     }
 }
 
-/// The two files of a run. Lines are on their way to the disk when a call returns.
+/// The two files of a run. Lines are on their way to the disk when a call returns. Where the disk refuses, lines are lost
+/// until it takes them again: [`RunLog::trouble`].
 #[derive(Debug)]
 pub struct RunLog {
-    text: File,
-    metrics: File,
+    text: Lines,
+    metrics: Lines,
+    trouble: Option<io::Error>,
+}
+
+/// A file of lines.
+#[derive(Debug)]
+struct Lines {
+    file: File,
+    /// The last line may be there in part.
+    torn: bool,
+}
+
+impl Lines {
+    fn append(path: PathBuf) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(Self { file, torn: false })
+    }
+
+    /// One write call a line, so that a reader never sees half of one. What a refused write left is ended before the next.
+    /// The error is that of the first of several that are refused.
+    fn line(&mut self, line: &str) -> io::Result<()> {
+        let start = if self.torn { "\n" } else { "" };
+        let result = self.file.write_all(format!("{start}{line}\n").as_bytes());
+        let told = std::mem::replace(&mut self.torn, result.is_err());
+        if told { Ok(()) } else { result }
+    }
 }
 
 impl RunLog {
-    /// Opens the files in the run's folder for appending. Metrics after `global_step`, left by a run that was killed after
-    /// its last checkpoint, are dropped: the steps will be done again.
-    pub fn open(folder: &Path, global_step: u64) -> io::Result<Self> {
+    /// Opens the files in the run's folder for appending. Metrics after `progress`, left by a run that was killed after its
+    /// last checkpoint, are dropped: the steps will be done again, and the validation of an epoch whose steps alone are done.
+    pub fn open(folder: &Path, progress: &Progress) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let metrics = folder.join("metrics.jsonl");
         if metrics.exists() {
             // A line that a crash left half written may be anything but text.
             let kept: String = String::from_utf8_lossy(&fs::read(&metrics)?)
                 .lines()
-                .filter(|line| is_before(line, global_step))
+                .filter(|line| is_before(line, progress))
                 .flat_map(|line| [line, "\n"])
                 .collect();
             replace(&metrics, kept.as_bytes())?;
         }
-        let append = |path| OpenOptions::new().create(true).append(true).open(path);
         Ok(Self {
-            text: append(folder.join("log.txt"))?,
-            metrics: append(metrics)?,
+            text: Lines::append(folder.join("log.txt"))?,
+            metrics: Lines::append(metrics)?,
+            trouble: None,
         })
     }
 
+    /// What the disk answered when it began to refuse lines; it is told once, until a file takes them again.
+    pub fn trouble(&mut self) -> Option<io::Error> {
+        self.trouble.take()
+    }
+
     /// Writes a line to `log.txt`.
-    pub fn line(&mut self, line: &str) -> io::Result<()> {
-        // One write call a line, so that a reader never sees half of one.
-        self.text.write_all(format!("{line}\n").as_bytes())
+    pub fn line(&mut self, line: &str) {
+        let result = self.text.line(line);
+        self.done(result);
     }
 
     /// Writes to `log.txt` where a resumed run goes on, epochs counted from 0 as in the lines of steps. What stands above it
     /// for later steps is void: they are done again.
-    pub fn resumed(&mut self, progress: &Progress) -> io::Result<()> {
+    pub fn resumed(&mut self, progress: &Progress) {
         let Progress { epoch, step, .. } = progress;
-        self.line(&format!("resumed after step {step} of epoch {epoch}"))
+        self.line(&format!("resumed after step {step} of epoch {epoch}"));
     }
 
     /// Writes a step to both files.
-    pub fn step(&mut self, step: &StepLog) -> io::Result<()> {
-        self.line(&step.line())?;
-        self.metric("step", step)
+    pub fn step(&mut self, step: &StepLog) {
+        self.line(&step.line());
+        self.metric("step", step);
     }
 
     /// Writes an epoch to both files.
-    pub fn epoch(&mut self, epoch: &EpochLog) -> io::Result<()> {
-        self.line(&epoch.lines())?;
-        self.metric("epoch", epoch)
+    pub fn epoch(&mut self, epoch: &EpochLog) {
+        self.line(&epoch.lines());
+        self.metric("epoch", epoch);
     }
 
-    fn metric(&mut self, kind: &str, values: &impl Serialize) -> io::Result<()> {
+    fn metric(&mut self, kind: &str, values: &impl Serialize) {
         #[derive(Serialize)]
         struct Line<'a, T> {
             kind: &'a str,
             #[serde(flatten)]
             values: &'a T,
         }
-        let mut line = serde_json::to_string(&Line { kind, values })?;
-        line.push('\n');
-        self.metrics.write_all(line.as_bytes())
+        let line = serde_json::to_string(&Line { kind, values });
+        let result = line.map_err(io::Error::from).and_then(|line| self.metrics.line(&line));
+        self.done(result);
+    }
+
+    fn done(&mut self, result: io::Result<()>) {
+        self.trouble = self.trouble.take().or(result.err());
     }
 }
 
-fn is_before(line: &str, global_step: u64) -> bool {
-    let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
-    value.is_some_and(|value| value["global_step"].as_u64().is_some_and(|step| step <= global_step))
+fn is_before(line: &str, progress: &Progress) -> bool {
+    let Ok(value) = serde_json::from_str::<serde_json::Value>(line) else {
+        return false;
+    };
+    let (step, epoch) = (value["global_step"].as_u64(), value["epoch"].as_u64());
+    let is_done = |epoch: u64| epoch < progress.epoch as u64;
+    step.is_some_and(|step| step <= progress.global_step) && (value["kind"] != "epoch" || epoch.is_some_and(is_done))
 }
 
 #[cfg(test)]
@@ -298,15 +337,36 @@ mod tests {
     fn steps_that_will_be_done_again_leave_the_metrics() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        fs::write(
-            &path,
-            "{\"global_step\":1}\n{\"global_step\":2}\n{\"global_step\":3}\n{\"glob",
-        )
-        .unwrap();
-        RunLog::open(folder.path(), 2).unwrap();
-        assert_eq!(
-            fs::read_to_string(&path).unwrap(),
-            "{\"global_step\":1}\n{\"global_step\":2}\n"
-        );
+        let step = |number: u64| format!("{{\"kind\":\"step\",\"epoch\":0,\"global_step\":{number}}}\n");
+        let epoch = "{\"kind\":\"epoch\",\"epoch\":0,\"global_step\":2}\n";
+        let progress = |epoch, global_step| Progress {
+            epoch,
+            global_step,
+            ..Progress::default()
+        };
+        fs::write(&path, [&step(1), &step(2), epoch, &step(3), "{\"glob"].concat()).unwrap();
+        RunLog::open(folder.path(), &progress(1, 2)).unwrap();
+        let kept = || fs::read_to_string(&path).unwrap();
+        assert_eq!(kept(), [&step(1), &step(2), epoch].concat());
+        // A checkpoint between an epoch's last step and its validation.
+        RunLog::open(folder.path(), &progress(0, 2)).unwrap();
+        assert_eq!(kept(), step(1) + &step(2));
+    }
+
+    #[test]
+    fn a_torn_line_is_ended_and_trouble_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = RunLog::open(folder.path(), &Progress::default()).unwrap();
+        let path = folder.path().join("log.txt");
+        // A file that is open for reading alone takes no line.
+        let good = std::mem::replace(&mut log.text.file, File::open(&path).unwrap());
+        log.line("lost");
+        assert!(log.trouble().is_some());
+        log.line("lost too");
+        assert!(log.trouble().is_none());
+        log.text.file = good;
+        log.line("there");
+        assert!(log.trouble().is_none());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "\nthere\n");
     }
 }

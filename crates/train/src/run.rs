@@ -18,6 +18,7 @@ use crate::evaluate::{Evaluation, Evaluator};
 use crate::log::{EpochLog, RunLog, StepLog, ValidationLog};
 use crate::progress::{Best, EpochSums, Progress};
 use crate::run_folder::Claim;
+use crate::saving::Saving;
 use crate::schedule::Schedule;
 use crate::train::{Event, Observer, Outcome, TrainError};
 use crate::weights_file::PhotoList;
@@ -48,6 +49,7 @@ pub(crate) struct Run<'a> {
     pub(crate) weights: Weights,
     pub(crate) average: Option<Weights>,
     pub(crate) progress: Progress,
+    pub(crate) saving: Saving,
 }
 
 impl Run<'_> {
@@ -130,12 +132,13 @@ impl Run<'_> {
                 break;
             }
             self.step(trainer, &batch, asked.elapsed())?;
+            self.save_if_due()?;
         }
         Ok(true)
     }
 
     fn step(&mut self, trainer: &mut Trainer, batch: &Batch, wait: Duration) -> Result<(), TrainError> {
-        self.tell(&batch.bad)?;
+        self.tell(&batch.bad);
         let start = Instant::now();
         let Progress {
             epoch,
@@ -189,9 +192,8 @@ impl Run<'_> {
         self.observer.event(Event::Step(&step_log));
         let every = self.config.log_every as u64;
         if every > 0 && self.progress.global_step.is_multiple_of(every) {
-            self.log
-                .step(&step_log)
-                .map_err(|source| TrainError::folder(&self.out, source))?;
+            self.log.step(&step_log);
+            self.tell_log();
         }
         Ok(())
     }
@@ -202,7 +204,7 @@ impl Run<'_> {
         let Some(val) = self.evaluate(false, stop)? else {
             return Ok(false);
         };
-        self.tell(&val.bad)?;
+        self.tell(&val.bad);
         let ema = match &self.average {
             None => None,
             Some(_) => match self.evaluate(true, stop)? {
@@ -240,9 +242,8 @@ impl Run<'_> {
             val_s,
             bad_images: sums.bad_images,
         };
-        self.log
-            .epoch(&epoch_log)
-            .map_err(|source| TrainError::folder(&self.out, source))?;
+        self.log.epoch(&epoch_log);
+        self.tell_log();
         self.observer.event(Event::Epoch(&epoch_log));
         for cache in [&self.photos, self.evaluator.dataset()]
             .into_iter()
@@ -256,6 +257,7 @@ impl Run<'_> {
         let done = epoch + 1;
         let top1 = ema.unwrap_or(val).score.top1();
         let better = best.is_none_or(|best| top1 > best.top1);
+        let before = best;
         let best = if better { Some(Best { top1, epoch: done }) } else { best };
         self.progress = Progress {
             epoch: done,
@@ -265,26 +267,41 @@ impl Run<'_> {
             sums: EpochSums::default(),
         };
         let due = done.is_multiple_of(self.config.save_checkpoint_epochs) || done == self.config.epoch_size;
+        // After the last epoch nobody would try again.
+        let last = done == self.config.epoch_size;
         if self.config.save_checkpoint && due {
-            self.save()?;
+            if last {
+                self.save()?;
+            } else {
+                self.save_or_retry()?;
+            }
         }
-        if better {
-            self.save_best()?;
+        match (better, last) {
+            (false, _) => {}
+            (true, true) => self.save_best()?,
+            (true, false) => self.save_best_or_keep(before)?,
         }
         Ok(true)
     }
 
     /// Tells each bad image once, to the observer and to the log.
-    fn tell(&mut self, bad: &[BadImage]) -> Result<(), TrainError> {
+    fn tell(&mut self, bad: &[BadImage]) {
         for BadImage { name, cause, .. } in bad {
             if self.bad_images.insert(name.clone()) {
-                let note = format!("bad image {}: {cause}", self.bad_images.len());
-                self.observer.event(Event::Note(&note));
-                let logged = self.log.line(&note.replace('\n', " "));
-                logged.map_err(|source| TrainError::folder(&self.out, source))?;
+                self.note(&format!("bad image {}: {cause}", self.bad_images.len()));
             }
         }
-        Ok(())
+    }
+
+    /// Tells the observer that the log can no longer be written, once: what a run does not depend on ends none.
+    fn tell_log(&mut self) {
+        if let Some(error) = self.log.trouble() {
+            let note = format!(
+                "cannot write the logs in {}: {error}; training goes on without them",
+                self.out.display()
+            );
+            self.observer.event(Event::Note(&note));
+        }
     }
 
     fn evaluate(&mut self, average: bool, stop: &AtomicBool) -> Result<Option<Evaluation>, TrainError> {

@@ -47,12 +47,40 @@ impl Claim {
     }
 }
 
+/// What is done to files, one operation after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// A temporary file is made.
+    Create,
+    /// A piece of it is written.
+    Write,
+    /// It is synced.
+    Sync,
+    /// It takes the name of the file that it replaces.
+    Rename,
+    /// The folder is synced.
+    SyncFolder,
+    /// A file that is no longer needed goes.
+    Remove,
+}
+
+/// Asked before each operation; its error takes the operation's place. Tests put faults there.
+pub(crate) type Before<'a> = &'a mut dyn FnMut(Operation) -> io::Result<()>;
+
+/// Bytes of one write.
+const PIECE: usize = 1 << 20;
+
 /// Replaces the file at `path` by `bytes`, whole or not at all: at every moment either the old or the new file is there. A
 /// temporary sibling is written, synced and renamed, and the folder synced. Missing folders are made.
 ///
 /// # Errors
 /// The operating system's.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_by(path, bytes, &mut |_| Ok(()))
+}
+
+/// [`replace`], operation by operation.
+pub(crate) fn replace_by(path: &Path, bytes: &[u8], before: Before) -> io::Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -60,16 +88,25 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     fs::create_dir_all(folder)?;
     let temporary = folder.join(format!(".{name}.{}.part", std::process::id()));
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    if let Err(error) = written.and_then(|()| fs::rename(&temporary, path)) {
+    let mut put = || {
+        before(Operation::Create)?;
+        let mut file = File::create(&temporary)?;
+        for piece in bytes.chunks(PIECE) {
+            before(Operation::Write)?;
+            file.write_all(piece)?;
+        }
+        before(Operation::Sync)?;
+        file.sync_all()?;
+        before(Operation::Rename)?;
+        fs::rename(&temporary, path)
+    };
+    if let Err(error) = put() {
         // The part is of no use; that it could not be written is the error to tell.
-        let _ = fs::remove_file(&temporary);
+        let _ = before(Operation::Remove).and_then(|()| fs::remove_file(&temporary));
         return Err(error);
     }
     // A rename lasts once its folder is on disk. Only Unix lets a folder be opened for that.
+    before(Operation::SyncFolder)?;
     if cfg!(unix) {
         File::open(folder)?.sync_all()?;
     }

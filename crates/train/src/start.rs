@@ -1,7 +1,7 @@
 //! From a configuration to a run that stands at its first step.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mnasnet_engine::{Optimizer, Trainer, isa};
 use mnasnet_model::{Weights, initialise};
@@ -16,9 +16,11 @@ use crate::photos::Photos;
 use crate::progress::Progress;
 use crate::resume;
 use crate::run::Run;
+use crate::run_file::{self, Begun};
 use crate::run_folder::{Claim, remove_leftovers, replace};
+use crate::saving::Saving;
 use crate::train::{Event, Observer, Start, TrainError, vacant};
-use crate::weights_file::{PhotoList, WeightsFile};
+use crate::weights_file::{PhotoList, Record, WeightsFile};
 use crate::wiring;
 
 /// What MindSpore's script says before it trains.
@@ -75,7 +77,9 @@ impl<'a> Run<'a> {
                 values.copy_from_slice(&file.slot(&network, name)?);
             }
             progress = resume::position(file, steps);
-            if let Some(last) = resume::beyond(&folder, steps, progress.global_step)?.last() {
+            let beyond = resume::beyond(&folder, steps, progress.global_step)?;
+            let whole = |path: &&PathBuf| WeightsFile::open(path).is_ok();
+            if let Some(last) = beyond.iter().rev().find(whole) {
                 notes.push(format!(
                     "{} lies beyond it and stays until the run has come that far; until then `--resume {}` chooses it",
                     last.display(),
@@ -142,16 +146,31 @@ impl<'a> Run<'a> {
             // Another run may have come and gone while this one was planned.
             vacant(out, &folder)?;
         }
+        let photo_list = PhotoList::of(&train);
+        let begun = Begun {
+            program: Record::program(),
+            global_step: progress.global_step,
+            config,
+            train_photos: &photo_list,
+            val_photos: PhotoList::of(evaluator.dataset()),
+            isa: isa.name(),
+            precision: precision.name(),
+            threads: wiring::thread_count(config.threads),
+        };
         let open = || {
             remove_leftovers(out)?;
             remove_leftovers(&folder)?;
             replace(&out.join("config.toml"), config.to_toml().as_bytes())?;
-            let mut log = RunLog::open(out, progress.global_step)?;
-            STAGES.iter().try_for_each(|stage| log.line(stage))?;
+            run_file::add(out, &begun)?;
+            let mut log = RunLog::open(out, &progress)?;
+            STAGES.iter().for_each(|stage| log.line(stage));
             if resumed.is_some() {
-                log.resumed(&progress)?;
+                log.resumed(&progress);
             }
-            Ok(log)
+            match log.trouble() {
+                Some(error) => Err(error),
+                None => Ok(log),
+            }
         };
         let log = open().map_err(|source| TrainError::folder(out, source))?;
         observer.event(Event::Stage(STAGES[4]));
@@ -172,7 +191,7 @@ impl<'a> Run<'a> {
             _claim: claim,
             observer,
             log,
-            photo_list: PhotoList::of(&train),
+            photo_list,
             bad_images: HashSet::new(),
             photos: train,
             preprocessing,
@@ -187,6 +206,7 @@ impl<'a> Run<'a> {
             weights,
             average,
             progress,
+            saving: Saving::new(),
         };
         if best_is_here {
             run.save_best()?;

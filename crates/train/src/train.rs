@@ -183,7 +183,7 @@ pub enum Outcome {
     },
 }
 
-/// Trains as `config` says and leaves everything in the folder `out`: `config.toml`, `log.txt`, `metrics.jsonl` and the
+/// Trains as `config` says and leaves everything in the folder `out`: `config.toml`, `run.json`, `log.txt`, `metrics.jsonl` and the
 /// checkpoints. `stop` asks for an end after the current step. A start that is refused leaves the folder as it was.
 pub fn train(
     config: &Config,

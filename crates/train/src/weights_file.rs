@@ -2,18 +2,20 @@
 //! came to be, whoever wrote them.
 //!
 //! Our own are safetensors, float32: weights under their own names, the moving average under `ema.`, optimizer state under
-//! `opt.SLOT.`. The record is the one metadata entry `mnasnet`. Runs of equal settings and seed write equal tensors; their
+//! `opt.SLOT.`. The record is the one metadata entry `mnasnet`, with checksums of each section. Runs of equal settings and seed write equal tensors; their
 //! records differ where timings and the number of threads do. A file of another program has no record: it is made from
 //! what its dialect is known to need.
 
 mod foreign;
 mod record;
+mod seal;
 mod write;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use mnasnet_model::{ModelError, Network, Op, Tensor, Weights};
-use mnasnet_weights::{FileError, Recognised, State, Wanted, fit, recognise};
+use mnasnet_weights::{FileError, Recognised, State, TensorData, Wanted, fit, recognise};
 
 pub use self::foreign::Origin;
 pub use self::record::{PhotoList, Record};
@@ -88,8 +90,24 @@ impl WeightsFile {
     pub fn open_as(path: &Path, wanted: Wanted) -> Result<Self, WeightsError> {
         let mut state = mnasnet_weights::read(path)?;
         let record = match state.texts.get(ENTRY) {
+            None if state.texts.values().any(|text| seal::is_sealed(text)) => {
+                return Err(WeightsError::Record {
+                    path: path.to_owned(),
+                    reason: "is damaged: its record has lost its name".into(),
+                });
+            }
             None => None,
-            Some(text) => Some(Record::read(path, text)?),
+            Some(text) => {
+                let tensors = state
+                    .tensors
+                    .iter()
+                    .map(|(name, tensor)| (name.as_str(), &tensor.bytes()[..]));
+                seal::check(text, tensors).map_err(|reason| WeightsError::Record {
+                    path: path.to_owned(),
+                    reason,
+                })?;
+                Some(Record::read(path, text)?)
+            }
         };
         let path = path.to_owned();
         let record = match record {
@@ -140,6 +158,19 @@ impl WeightsFile {
         let buffers = self.flat(&network.buffers, prefix, &mut problems);
         self.fits(network, problems)?;
         Ok(Weights { parameters, buffers })
+    }
+
+    /// Names of the tensors whose shapes or bits are others in `other`, or that one of the two lacks; in order.
+    pub fn differing(&self, other: &Self) -> Vec<String> {
+        let (here, there) = (&self.state.tensors, &other.state.tensors);
+        let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
+        let parts = |tensor: &TensorData| (tensor.shape().to_vec(), tensor.bytes().clone());
+        let equal = |name: &&&String| here.get(**name).map(parts) == there.get(**name).map(parts);
+        names
+            .iter()
+            .filter(|name| !equal(name))
+            .map(|name| name.to_string())
+            .collect()
     }
 
     /// Whether a moving average is in the file.

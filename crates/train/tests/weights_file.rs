@@ -83,6 +83,34 @@ fn what_is_written_comes_back_bit_for_bit() {
 }
 
 #[test]
+fn a_flipped_bit_anywhere_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, ..) = write_file(folder.path(), &network("mnasnet-small", 3));
+    let mut bytes = fs::read(&path).unwrap();
+    // All of the first tensors' names and of the record, then a sample of the values.
+    let places: Vec<usize> = (8..bytes.len())
+        .filter(|place| *place < 4000 && place % 7 == 0 || place % 40_009 == 0)
+        .collect();
+    for place in places {
+        for bit in [1, 16] {
+            bytes[place] ^= bit;
+            fs::write(&path, &bytes).unwrap();
+            let opened = WeightsFile::open(&path);
+            assert!(opened.is_err(), "byte {place} of {}, bit {bit}", bytes.len());
+            bytes[place] ^= bit;
+        }
+    }
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let error = WeightsFile::open(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("a.safetensors is damaged: the checksum of its section `"),
+        "{error}"
+    );
+}
+
+#[test]
 fn damaged_files_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let network = network("mnasnet-small", 3);

@@ -10,6 +10,7 @@ mod refusals;
 mod resume;
 mod runs;
 mod sources;
+mod survival;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -114,6 +114,20 @@ fn changes_are_noted_and_the_log_says_where_it_goes_on() {
     ] {
         assert!(stdout.contains(note), "{note}{stdout}");
     }
+    let starts: serde_json::Value = serde_json::from_slice(&fs::read(place.path("run/run.json")).unwrap()).unwrap();
+    assert_eq!(starts.as_array().unwrap().len(), 2);
+    let (first, second) = (&starts[0], &starts[1]);
+    assert_eq!((&first["global_step"], &second["global_step"]), (&0.into(), &12.into()));
+    assert_eq!(
+        (&first["config"]["seed"], &second["config"]["lr_max"]),
+        (&3.into(), &0.01.into())
+    );
+    assert_eq!(
+        (&first["train_photos"]["images"], &first["val_photos"]["images"]),
+        (&24.into(), &9.into())
+    );
+    assert_eq!(first["train_photos"], second["train_photos"]);
+    assert_eq!(second["isa"], "portable-wide");
     let log = fs::read_to_string(place.path("run/log.txt")).unwrap();
     assert!(
         log.contains("\nresumed after step 0 of epoch 2\nepoch: [  2/  3], step:[    0/    6]"),

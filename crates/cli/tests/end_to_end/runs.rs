@@ -26,7 +26,14 @@ fn a_run_leaves_settings_logs_and_checkpoints() {
     }
     assert_eq!(
         names(&place.path("run")),
-        [".lock", "checkpoints", "config.toml", "log.txt", "metrics.jsonl"]
+        [
+            ".lock",
+            "checkpoints",
+            "config.toml",
+            "log.txt",
+            "metrics.jsonl",
+            "run.json"
+        ]
     );
     let kept = [
         "Mnasnet-rank0-2_6.safetensors",
@@ -199,7 +206,7 @@ pub fn tensors(path: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The last checkpoints are equal to the last byte (optimizer state, average, record), and so are the curves.
-fn check_equal_runs(place: &Place, whole: &str, broken: &str, epochs: usize) {
+pub fn check_equal_runs(place: &Place, whole: &str, broken: &str, epochs: usize) {
     let last = format!("checkpoints/Mnasnet-rank0-{epochs}_6.safetensors");
     let read = |run: &str| fs::read(place.path(run).join(&last)).unwrap();
     assert!(read(whole) == read(broken), "the last checkpoints differ");

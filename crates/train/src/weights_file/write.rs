@@ -5,6 +5,7 @@ use std::path::Path;
 use mnasnet_model::{Dialect, Network, Place, Tensor, Weights};
 use mnasnet_weights::{FileError, mindspore, safetensors};
 
+use super::seal::seal;
 use super::{ENTRY, Record, WeightsError};
 use crate::run_folder::replace;
 
@@ -99,6 +100,11 @@ impl<'a> Contents<'a> {
             reason: format!("cannot be written: {reason}"),
         };
         let record = serde_json::to_string(self.record).map_err(|error| format(error.to_string()))?;
+        let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let record = seal(
+            &record,
+            tensors.iter().map(|(name, _, values)| (name.as_str(), bytes(values))),
+        );
         Ok(safetensors::write(tensors, Some((ENTRY.to_owned(), record))).map_err(format)?)
     }
 }

@@ -1,0 +1,128 @@
+//! `mnasnet verify-run`: the steps between two checkpoints of a run, computed again and compared bit by bit.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mnasnet_train::checkpoint;
+use mnasnet_train::interval::Interval;
+use mnasnet_train::resolve::Resolver;
+use mnasnet_train::train::{Event, Observer, Outcome, Start, train};
+use mnasnet_train::weights_file::WeightsFile;
+use serde::Serialize;
+
+use crate::args::VerifyRunArgs;
+use crate::console::{print, print_json, tell};
+use crate::failure::{Exit, Failure};
+use crate::train::checkpoint_folder;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    equal: bool,
+    steps: u64,
+    from: &'a Path,
+    to: &'a Path,
+    /// Tensors whose bits differ.
+    differing: &'a [String],
+}
+
+/// Computes the steps again.
+pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
+    let (from, to) = checkpoints(args)?;
+    let expected = WeightsFile::open(&to)?;
+    let record = expected.record();
+    let mut config = Resolver::new()
+        .toml(&record.config, &format!("settings in {}", to.display()))?
+        .finish()?;
+    config.save_checkpoint_path = "checkpoints".into();
+    config.checkpoint_every = Interval::Never;
+    let start = WeightsFile::open(&from)?.record().progress.global_step;
+    let target = record.progress.global_step;
+    if start >= target {
+        return Err(Failure::Usage(format!(
+            "{} is no later than {}: there is no step to compute again",
+            to.display(),
+            from.display()
+        )));
+    }
+    let scratch = tempfile::tempdir().map_err(|error| Failure::Io("make a temporary folder", error))?;
+    let stop = AtomicBool::new(false);
+    let mut until = Until {
+        target,
+        stop: &stop,
+        quiet: args.json,
+    };
+    let outcome = train(&config, scratch.path(), &Start::Resume(from.clone()), &stop, &mut until)?;
+    let Outcome::Interrupted { checkpoint } = outcome else {
+        return Err(Failure::Usage(format!(
+            "{} lies beyond the end of the run",
+            to.display()
+        )));
+    };
+    let differing = WeightsFile::open(&checkpoint)?.differing(&expected);
+    let steps = target - start;
+    let equal = differing.is_empty();
+    if args.json {
+        print_json(&Report {
+            equal,
+            steps,
+            from: &from,
+            to: &to,
+            differing: &differing,
+        })?;
+    } else {
+        print(&sentence(steps, &from, &to, &differing))?;
+    }
+    Ok(if equal { Exit::Success } else { Exit::Differs })
+}
+
+/// The two that were asked for: by default the newest, and the one before it.
+fn checkpoints(args: &VerifyRunArgs) -> Result<(PathBuf, PathBuf), Failure> {
+    let folder = args.run.join(checkpoint_folder(&args.run)?);
+    let mut found = checkpoint::list(&folder)?;
+    let to = match &args.to {
+        Some(to) => Some(to.clone()),
+        None => found.pop(),
+    };
+    let earlier = |path: &PathBuf| {
+        to.as_ref()
+            .is_some_and(|to| checkpoint::position(path) < checkpoint::position(to))
+    };
+    let from = match &args.from {
+        Some(from) => Some(from.clone()),
+        None => found.into_iter().rfind(earlier),
+    };
+    from.zip(to).ok_or_else(|| {
+        Failure::Usage(format!(
+            "{} holds no two checkpoints: name them by --from and --to, or keep more (keep_checkpoint_max)",
+            folder.display()
+        ))
+    })
+}
+
+fn sentence(steps: u64, from: &Path, to: &Path, differing: &[String]) -> String {
+    let (from, to) = (from.display(), to.display());
+    match differing {
+        [] => format!("{steps} steps from {from} computed again: every bit of {to} agrees"),
+        [first, ..] => format!(
+            "{steps} steps from {from} computed again: {} tensors of {to} differ, {first} the first of them",
+            differing.len()
+        ),
+    }
+}
+
+/// Ends the run after a step; says what the run notes.
+struct Until<'a> {
+    target: u64,
+    stop: &'a AtomicBool,
+    quiet: bool,
+}
+
+impl Observer for Until<'_> {
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Step(step) if step.global_step >= self.target => self.stop.store(true, Ordering::Relaxed),
+            Event::Note(note) if !self.quiet => tell(&format!("note: {note}")),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Runs that are killed at any moment, whose files are damaged, or whose disk refuses: nothing that was saved is lost.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use std::process::Child;
+use std::thread;
+use std::time::Duration;
+
+use crate::runs::{check_equal_runs, signal, spawn, wait_for};
+use crate::{Place, TINY, names};
+
+#[test]
+fn killed_at_random_moments_it_ends_in_the_same_bits() {
+    let place = Place::three_classes();
+    let augmented = "--policy randaugment --mixup 0.2 --dropout 0.3 --ema true";
+    let settings = format!("{TINY} --epoch_size 12 --checkpoint_every 2steps --keep_checkpoint_max 2 {augmented}");
+    place.done(&format!("train {settings} --out whole"));
+
+    // Marsaglia's xorshift: moments that are the same in every run of the test.
+    let mut random = 6_u64;
+    let mut moment = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        Duration::from_millis(random % 300)
+    };
+    let mut kills = 0;
+    loop {
+        // Until its first checkpoint a run is begun again.
+        let checkpoints = place.path("broken/checkpoints");
+        let begun = checkpoints.exists()
+            && names(&checkpoints)
+                .iter()
+                .any(|name| name.starts_with("Mnasnet-rank0-"));
+        let mut child = match begun {
+            true => spawn(&place, "train --resume broken"),
+            false => spawn(&place, &format!("train {settings} --out broken")),
+        };
+        thread::sleep(moment());
+        if kills < 20 && child.try_wait().unwrap().is_none() {
+            signal(&child, "-KILL");
+            child.wait().unwrap();
+            kills += 1;
+            continue;
+        }
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        break;
+    }
+    eprintln!("{kills} kills");
+    check_equal_runs(&place, "whole", "broken", 12);
+}
+
+#[test]
+fn checkpoints_within_an_epoch_have_their_own_number() {
+    let place = Place::three_classes();
+    let keep = "--keep_checkpoint_max 2 --keep_step_checkpoint_max 3";
+    place.done(&format!("train {TINY} --checkpoint_every 1steps {keep} --out run"));
+    let expected = ["2_6", "3_3", "3_4", "3_5", "3_6"].map(|at| format!("Mnasnet-rank0-{at}.safetensors"));
+    let found = names(&place.path("run/checkpoints"));
+    assert_eq!(found, [&expected[..], &["best.safetensors".to_owned()]].concat());
+    let (code, _, stderr) = place.run(&format!("train {TINY} --checkpoint_every 10 --out other"));
+    assert_eq!(code, 2, "{stderr}");
+    assert!(
+        stderr.contains(
+            "`checkpoint_every` takes a time or a number of steps (30s, 10m, 2h, 500steps) or never, not \"10\""
+        ),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn damaged_checkpoints_are_passed_over() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out whole"));
+    place.done(&format!("train {TINY} --out run"));
+    let checkpoint = |at: &str| place.path(&format!("run/checkpoints/Mnasnet-rank0-{at}.safetensors"));
+    // The last one lost its end, the one before a bit in its middle.
+    let mut bytes = fs::read(checkpoint("3_6")).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    fs::write(checkpoint("3_6"), &bytes).unwrap();
+    let mut bytes = fs::read(checkpoint("2_6")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    fs::write(checkpoint("2_6"), &bytes).unwrap();
+    let stdout = place.done("train --resume run");
+    for note in [
+        "note: passed over: run/checkpoints/Mnasnet-rank0-3_6.safetensors ",
+        "note: passed over: run/checkpoints/Mnasnet-rank0-2_6.safetensors is damaged: the checksum of its section `",
+        "note: going on from run/checkpoints/Mnasnet-rank0-1_6.safetensors\n",
+    ] {
+        assert!(stdout.contains(note), "{note}{stdout}");
+    }
+    check_equal_runs(&place, "whole", "run", 3);
+    // Named by itself, a damaged file is refused.
+    fs::write(checkpoint("3_6"), &bytes).unwrap();
+    let (code, _, stderr) = place.run("train --resume run/checkpoints/Mnasnet-rank0-3_6.safetensors");
+    assert_eq!(code, 4, "{stderr}");
+}
+
+#[test]
+fn a_run_is_computed_again_to_the_same_bits() {
+    let place = Place::three_classes();
+    let settings =
+        "--checkpoint_every 4steps --keep_step_checkpoint_max 9 --mixup 0.2 --dropout 0.3 --ema true --opt rmsprop";
+    place.done(&format!("train {TINY} {settings} --lr_max 0.01 --out run"));
+    let before = names(&place.path("run/checkpoints"));
+    let checkpoint = |at: &str| format!("run/checkpoints/Mnasnet-rank0-{at}.safetensors");
+    // Within an epoch, to its end, and over the ends of two.
+    for (flags, from, to, steps) in [
+        (String::new(), "3_4", "3_6", 2),
+        (format!("--to {}", checkpoint("3_4")), "2_6", "3_4", 4),
+        (
+            format!("--from {} --to {}", checkpoint("1_4"), checkpoint("3_4")),
+            "1_4",
+            "3_4",
+            12,
+        ),
+    ] {
+        let report = place.json(&format!("verify-run run --json {flags}"));
+        let expected = serde_json::json!({
+            "equal": true, "steps": steps, "from": checkpoint(from), "to": checkpoint(to), "differing": []
+        });
+        assert_eq!(report, expected);
+    }
+    assert_eq!(names(&place.path("run/checkpoints")), before);
+    // Other arithmetic: other bits.
+    let other = place
+        .command("verify-run run")
+        .env("MNASNET_ISA", "portable-wide")
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(other.stdout).unwrap();
+    assert_eq!(other.status.code(), Some(7), "{stdout}");
+    assert!(
+        stdout.contains(" steps from run/checkpoints/Mnasnet-rank0-3_4.safetensors computed again: "),
+        "{stdout}"
+    );
+    // Without two checkpoints there is nothing to compare.
+    place.done(&format!("train {TINY} --epoch_size 1 --out short"));
+    let (code, _, stderr) = place.run("verify-run short");
+    assert!(
+        code == 2 && stderr.contains("holds no two checkpoints: name them by --from and --to"),
+        "{stderr}"
+    );
+}
+
+/// Lets a process write files of so many bytes at most, as a disk that is full does from then on.
+#[cfg(target_os = "linux")]
+fn limit_files(child: &Child, bytes: &str) {
+    let limit = format!("--fsize={bytes}:unlimited");
+    let pid = child.id().to_string();
+    let status = std::process::Command::new("prlimit")
+        .args(["--pid", &pid, &limit])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_refuses_ends_no_run() {
+    let place = Place::three_classes();
+    let settings = format!("{TINY} --epoch_size 4000 --checkpoint_every 1s --log_every 0");
+    // A write beyond the limit is an error instead of a signal, as from a full disk.
+    let program = assert_cmd::cargo::cargo_bin("mnasnet");
+    let line = format!(
+        "trap '' XFSZ; exec {} train {settings} --out run >out.txt 2>&1",
+        program.display()
+    );
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(place.folder.path())
+        .spawn()
+        .unwrap();
+    let told = |what: &str| read(&place.path("out.txt")).contains(what);
+    let checkpoints = place.path("run/checkpoints");
+    wait_for(&mut child, || {
+        checkpoints.join("Mnasnet-rank0-1_6.safetensors").exists()
+    });
+    limit_files(&child, "65536");
+    wait_for(&mut child, || {
+        told("training goes on and tries again in 10 seconds; the last checkpoint is run/checkpoints/")
+    });
+    // Nothing that was there has gone, and no part is left lying.
+    let before = names(&checkpoints);
+    assert!(before.iter().all(|name| !name.ends_with(".part")), "{before:?}");
+    limit_files(&child, "unlimited");
+    wait_for(&mut child, || told("note: saved again: run/checkpoints/"));
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+fn read(path: &Path) -> String {
+    let mut text = String::new();
+    if let Ok(mut file) = File::open(path) {
+        file.read_to_string(&mut text).unwrap();
+    }
+    text
+}
