@@ -7,6 +7,7 @@ mod console;
 mod convert;
 mod data;
 mod eval;
+mod export;
 mod failure;
 mod info;
 mod init;
@@ -40,8 +41,10 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::EvalOnnx(args) => eval::run_onnx(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Convert(args) => convert::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Data(args) => data::run(&args),

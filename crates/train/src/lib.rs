@@ -21,6 +21,7 @@ pub mod config;
 pub mod ema;
 pub mod evaluate;
 pub mod log;
+pub mod onnx_file;
 pub mod photos;
 pub mod progress;
 pub mod recalibrate;
