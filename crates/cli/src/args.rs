@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use mnasnet_model::shape::MAX_RESOLUTION;
@@ -16,7 +16,7 @@ Exit codes:
   1    anything that is not below
   2    the command line or the configuration
   3    the photos; of `data check`: the set is not clean
-  4    a file of weights or a checkpoint
+  4    a file of weights, a checkpoint or an ONNX model; of `compare` and `export --check`: the models differ
   5    training diverged
   6    bench --assert-best: another instruction set is faster than the one that was picked
   130  interrupted (after the first Ctrl-C: and saved)
@@ -49,6 +49,8 @@ pub enum Command {
     Convert(ConvertArgs),
     /// Weights as an ONNX model
     Export(ExportArgs),
+    /// Two models on the same photos: logits, accuracy, and the images on which they disagree
+    Compare(CompareArgs),
     /// The layers of a network, with parameters and multiply-adds
     Info(InfoArgs),
     /// Speed of training, inference or data loading on this machine
@@ -65,6 +67,7 @@ impl Command {
             Command::Eval(args) => args.over.json,
             Command::EvalOnnx(args) => args.over.json,
             Command::Predict(args) => args.json || args.format == PredictFormat::Json,
+            Command::Compare(args) => args.over.json,
             Command::Convert(args) => args.json,
             Command::Export(args) => args.json,
             Command::Info(args) => args.json,
@@ -445,6 +448,12 @@ pub struct ExportArgs {
     /// End in softmax: the output is `probabilities`
     #[arg(long)]
     pub softmax: bool,
+    /// Compare the model with the weights on the photos of this set, as `compare` does
+    #[arg(long, value_name = "PATH")]
+    pub check: Option<PathBuf>,
+    /// Largest difference of two logits that --check allows, times the largest logit where that is above 1 [default: 0.001, with f16 0.1]
+    #[arg(long, value_name = "X", requires = "check")]
+    pub tolerance: Option<f64>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -560,6 +569,44 @@ pub struct SetArgs {
     /// File of class names that relabels the set or leaves a part of it out, as for `train`
     #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
     pub class_list: Option<String>,
+}
+
+impl EvaluationArgs {
+    /// The usual settings, for a set that is given to another command.
+    pub fn on(data: &Path) -> Self {
+        Self {
+            data: data.to_owned(),
+            set: SetArgs {
+                data_format: "auto".into(),
+                class_list: None,
+            },
+            bad_images: "fail".into(),
+            batch_size: 64,
+            workers: 0,
+            threads: 0,
+            json: false,
+        }
+    }
+}
+
+/// `mnasnet compare`.
+#[derive(Debug, clap::Args)]
+pub struct CompareArgs {
+    /// A file of weights of any program, or an ONNX model
+    #[arg(value_name = "A")]
+    pub a: PathBuf,
+    /// Another one, of the same classes
+    #[arg(value_name = "B")]
+    pub b: PathBuf,
+    /// What activations of weights are stored as: auto (as in training), f32 or bf16
+    #[arg(long, value_name = "NAME", default_value = "f32")]
+    pub precision: String,
+    /// Fail, with exit code 4, if two logits differ by more, times the largest logit where that is above 1
+    #[arg(long, value_name = "X")]
+    pub tolerance: Option<f64>,
+    /// What they are compared on.
+    #[command(flatten)]
+    pub over: EvaluationArgs,
 }
 
 impl SetArgs {

@@ -12,7 +12,8 @@ use mnasnet_weights::fit::described;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::args::{ExportArgs, ExportPrecision};
+use crate::args::{EvaluationArgs, ExportArgs, ExportPrecision};
+use crate::compare::compared;
 use crate::console::{print, print_json};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile};
@@ -87,7 +88,17 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
             HumanBytes(bytes.len() as u64),
         ))?;
     }
-    Ok(Exit::Success)
+    let Some(data) = &args.check else {
+        return Ok(Exit::Success);
+    };
+    // The weights see photos as the model does, at another resolution too.
+    let weights = ModelFile { record, ..model };
+    let models = [weights, ModelFile::open(&output, false)?];
+    let report = compared(&models, &EvaluationArgs::on(data), "f32")?;
+    if !args.json {
+        report.print()?;
+    }
+    report.within(args.tolerance.unwrap_or(if options.half { 0.1 } else { 1e-3 }))
 }
 
 /// The file to write; MindSpore's `--file_name` comes without extension.

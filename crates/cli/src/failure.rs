@@ -77,6 +77,9 @@ pub enum Failure {
     /// Another instruction set is faster than the one that was picked.
     #[error("{0}")]
     NotBest(String),
+    /// Two models differ by more than is allowed.
+    #[error("{0}")]
+    Differs(String),
     /// Standard output was closed.
     #[error("nobody reads the output any more")]
     BrokenPipe,
@@ -93,7 +96,7 @@ impl Failure {
             Failure::Data(DataError::Write { .. } | DataError::Cache { .. }) => Exit::Other,
             Failure::Data(_) | Failure::Photos(_) => Exit::Data,
             Failure::Pack(error) => of_packing(error),
-            Failure::Weights(_) | Failure::Onnx(_) => Exit::Weights,
+            Failure::Weights(_) | Failure::Onnx(_) | Failure::Differs(_) => Exit::Weights,
             Failure::Engine(error) => of_the_engine(error),
             Failure::NotBest(_) => Exit::NotBest,
             Failure::Io(..) => Exit::Other,

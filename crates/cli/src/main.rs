@@ -3,6 +3,7 @@
 
 mod args;
 mod bench;
+mod compare;
 mod console;
 mod convert;
 mod data;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::EvalOnnx(args) => eval::run_onnx(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Info(args) => info::run(&args),

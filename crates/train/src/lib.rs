@@ -17,6 +17,7 @@
 
 pub mod checkpoint;
 pub mod classifier;
+pub mod compare;
 pub mod config;
 pub mod ema;
 pub mod evaluate;

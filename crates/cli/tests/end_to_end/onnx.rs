@@ -99,3 +99,56 @@ fn what_is_no_model_is_refused_in_a_sentence() {
         assert!(!place.path("b.onnx").exists(), "{arguments}");
     }
 }
+
+#[test]
+fn models_are_compared_image_by_image() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    place.done(&format!("train {TINY} --seed 4 --out other"));
+    let printed = place.done(&format!(
+        "export --weights {BEST} -o model.onnx --resolution 48 --check photos"
+    ));
+    assert!(
+        printed.contains("9 images: largest difference of the logits"),
+        "{printed}"
+    );
+    place.done(&format!(
+        "export --weights {BEST} -o model.onnx --softmax --check photos --tolerance 0.0001"
+    ));
+    place.done(&format!(
+        "export --weights {BEST} -o half.onnx --precision f16 --check photos"
+    ));
+    let (code, _, stderr) = place.run(&format!(
+        "export --weights {BEST} -o half.onnx --precision f16 --check photos --tolerance 1e-9"
+    ));
+    assert!(
+        code == 4 && stderr.contains("more than the 0.000000001 that is allowed"),
+        "{stderr}"
+    );
+
+    // Another run's weights: what is told must follow from what predict says.
+    let report =
+        place.json("compare run/checkpoints/best.safetensors other/checkpoints/best.safetensors --data photos --json");
+    let first = |run: &str| {
+        let weights = format!("{run}/checkpoints/best.safetensors");
+        let lines = place.json_lines(&format!(
+            "predict --weights {weights} photos/val --json --precision f32"
+        ));
+        let class = |line: &serde_json::Value| (line["image"].clone(), line["top"][0]["class"].clone());
+        lines.iter().map(class).collect::<Vec<_>>()
+    };
+    let (ours, theirs) = (first("run"), first("other"));
+    let expected: Vec<_> = ours.iter().zip(&theirs).filter(|(a, b)| a.1 != b.1).collect();
+    let told = report["disagreements"].as_array().unwrap();
+    assert_eq!(told.len(), expected.len());
+    for (told, (a, b)) in told.iter().zip(expected) {
+        assert_eq!((&told["image"], &told["a"], &told["b"]), (&a.0, &a.1, &b.1));
+    }
+    assert!(report["max_difference"].as_f64().unwrap() > 1e-3);
+    let agreement = 1.0 - told.len() as f64 / 9.0;
+    assert!((report["agreement"].as_f64().unwrap() - agreement).abs() < 1e-12);
+    let (code, _, _) = place.run(
+        "compare run/checkpoints/best.safetensors other/checkpoints/best.safetensors --data photos --tolerance 0.0001",
+    );
+    assert_eq!(code, 4);
+}
