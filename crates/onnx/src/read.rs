@@ -6,10 +6,11 @@ use std::io::{Error, Read};
 use std::path::{Path, PathBuf};
 
 use bytes::{Buf, Bytes};
+use half::f16;
 use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
-use crate::proto::{self, FLOAT, Side, ValueInfo};
+use crate::proto::{self, FLOAT, FLOAT16, Side, ValueInfo};
 use crate::shapes;
 
 /// Largest file: protobuf's own limit.
@@ -32,6 +33,8 @@ pub struct Model {
     pub output: String,
     /// Images a call; `None` where the caller chooses.
     pub batch: Option<usize>,
+    /// Images a call, at most, so that every result keeps its bound.
+    pub(crate) most: usize,
     /// Side of the images, pixels.
     pub resolution: usize,
     /// Number of classes.
@@ -145,9 +148,10 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
     };
     let (input, output) = (text(&input.name).to_owned(), text(&output.name).to_owned());
     let image = vec![batch.unwrap_or(1), 3, resolution, resolution];
-    shapes::walk(&graph, (&input, image)).map_err(unfit)?;
+    let largest = shapes::walk(&graph, (&input, image)).map_err(unfit)?;
     let last = graph.node.iter().find(|node| node.output.first() == Some(&output));
     Ok(Model {
+        most: (shapes::MAX_VALUES / largest.max(1)).max(1),
         softmax: last.is_some_and(|node| node.op_type.as_deref() == Some("Softmax")),
         input,
         output,
@@ -200,9 +204,26 @@ fn whole(tensor: &proto::Tensor) -> Result<(), String> {
         Some(raw) => (raw.len(), size),
         None => (tensor.float_data.len().max(tensor.int64_data.len()), 1),
     };
-    match count.and_then(|count| count.checked_mul(unit)) {
-        Some(expected) if expected == there => Ok(()),
-        _ => Err(format!("has the shape {:?}, which its data do not fill", tensor.dims)),
+    if count.and_then(|count| count.checked_mul(unit)) != Some(there) {
+        return Err(format!("has the shape {:?}, which its data do not fill", tensor.dims));
+    }
+    let raw = tensor.raw_data.as_deref().unwrap_or_default();
+    let finite = match tensor.data_type {
+        Some(FLOAT) => raw
+            .as_chunks()
+            .0
+            .iter()
+            .all(|&bytes| f32::from_le_bytes(bytes).is_finite()),
+        Some(FLOAT16) => raw
+            .as_chunks()
+            .0
+            .iter()
+            .all(|&bytes| f16::from_le_bytes(bytes).is_finite()),
+        _ => true,
+    };
+    match finite && tensor.float_data.iter().all(|value| value.is_finite()) {
+        true => Ok(()),
+        false => Err("holds values that are not finite".into()),
     }
 }
 

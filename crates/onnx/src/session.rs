@@ -14,6 +14,8 @@ pub struct Session {
     input: NodeId,
     output: NodeId,
     batch: Option<usize>,
+    /// Images a call, at most.
+    most: usize,
     resolution: usize,
     classes: usize,
     pool: Arc<ThreadPool>,
@@ -59,6 +61,7 @@ impl Session {
             output: node(&model.output)?,
             model: loaded,
             batch: model.batch,
+            most: model.most,
             resolution: model.resolution,
             classes: model.classes,
             pool: Arc::new(ThreadPool::with_num_threads(threads)),
@@ -77,17 +80,18 @@ impl Session {
         if !images.len().is_multiple_of(pixels) {
             return Err(format!("{} values are no images of {pixels}", images.len()));
         }
-        let batch = self.batch.unwrap_or(images.len() / pixels).max(1);
+        let batch = self.batch.unwrap_or((images.len() / pixels).clamp(1, self.most));
         for chunk in images.chunks(batch * pixels) {
-            if chunk.len() == batch * pixels {
-                self.call(chunk, batch, chunk.len() / pixels, logits)?;
+            let there = chunk.len() / pixels;
+            if self.batch.is_none() || there == batch {
+                self.call(chunk, there, there, logits)?;
                 continue;
             }
             let mut padded = std::mem::take(&mut self.padded);
             padded.clear();
             padded.extend_from_slice(chunk);
             padded.resize(batch * pixels, 0.0);
-            let done = self.call(&padded, batch, chunk.len() / pixels, logits);
+            let done = self.call(&padded, batch, there, logits);
             self.padded = padded;
             done?;
         }

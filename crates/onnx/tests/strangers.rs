@@ -68,6 +68,12 @@ fn what_is_no_image_classifier_is_told() {
     // The first kernel's shape [c, 3, 3, 3] becomes [c, 3, 3, 2]: its data no longer fill it.
     let reason = swap(b"\x08\x03\x08\x03\x08\x03", b"\x08\x03\x08\x03\x08\x02");
     assert!(reason.contains("which its data do not fill"), "{reason}");
+    // Gammas are ones before training; one becomes no number.
+    let reason = swap(
+        &1.0f32.to_le_bytes().repeat(2),
+        &[1.0, f32::NAN].map(f32::to_le_bytes).concat(),
+    );
+    assert!(reason.contains("holds values that are not finite"), "{reason}");
 }
 
 proptest! {
