@@ -1,7 +1,7 @@
 //! ONNX: networks written as models, and models of anyone checked and run.
 //!
 //! - [`export()`]: the bytes of a model; [`graph`] makes its nodes, [`fold`] takes batch norm into the convolutions.
-//! - [`read`]: a model from a file, its lengths checked before they are believed; [`shapes`] walks its nodes, so that what it
+//! - [`read()`]: a model from a file, its lengths checked before they are believed; `shapes` walks its nodes, so that what it
 //!   takes to run is known before.
 //! - [`Session`]: a model on rten, batch by batch.
 //! - [`proto`]: the messages of ONNX's protobuf that are needed.
