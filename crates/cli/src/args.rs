@@ -1,10 +1,11 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use mnasnet_model::shape::MAX_RESOLUTION;
 use mnasnet_model::{Dialect, VARIANTS};
+use mnasnet_onnx::Options;
 use mnasnet_train::resolve::{ConfigError, RECIPES, Resolver};
 
 use crate::settings::SettingFlags;
@@ -15,7 +16,7 @@ Exit codes:
   1    anything that is not below
   2    the command line or the configuration
   3    the photos; of `data check`: the set is not clean
-  4    a file of weights or a checkpoint
+  4    a file of weights, a checkpoint or an ONNX model; of `compare` and `export --check`: the models differ
   5    training diverged
   6    bench --assert-best: another instruction set is faster than the one that was picked
   7    verify-run: the bits differ
@@ -43,10 +44,16 @@ pub enum Command {
     VerifyRun(VerifyRunArgs),
     /// Top-1, top-5 and loss of weights over every photo of a set
     Eval(EvalArgs),
+    /// Top-1 and top-5 of an ONNX model over every photo of a set
+    EvalOnnx(EvalOnnxArgs),
     /// The most likely classes of photos
     Predict(PredictArgs),
     /// Weights of timm, torchvision or MindSpore into ours, or the other way
     Convert(ConvertArgs),
+    /// Weights as an ONNX model
+    Export(ExportArgs),
+    /// Two models on the same photos: logits, accuracy, and the images on which they disagree
+    Compare(CompareArgs),
     /// The layers of a network, with parameters and multiply-adds
     Info(InfoArgs),
     /// Speed of training, inference or data loading on this machine
@@ -61,9 +68,12 @@ impl Command {
         match self {
             Command::Train(args) => args.json,
             Command::VerifyRun(args) => args.json,
-            Command::Eval(args) => args.json,
+            Command::Eval(args) => args.over.json,
+            Command::EvalOnnx(args) => args.over.json,
             Command::Predict(args) => args.json || args.format == PredictFormat::Json,
+            Command::Compare(args) => args.over.json,
             Command::Convert(args) => args.json,
+            Command::Export(args) => args.json,
             Command::Info(args) => args.json,
             Command::Bench(args) => args.json,
             Command::Data(args) => match &args.action {
@@ -125,11 +135,11 @@ pub struct VerifyRunArgs {
     pub json: bool,
 }
 
-/// `mnasnet eval`.
+/// What a model is evaluated on, and how.
 #[derive(Debug, clap::Args)]
-pub struct EvalArgs {
+pub struct EvaluationArgs {
     /// Photos: a folder with val/ or of classes, an archive, shards, Parquet files or a table
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, alias = "dataset_path", value_name = "PATH")]
     pub data: PathBuf,
     /// What the set is.
     #[command(flatten)]
@@ -142,24 +152,12 @@ pub struct EvalArgs {
         default_value = "fail"
     )]
     pub bad_images: String,
-    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's
-    #[arg(long, value_name = "FILE")]
-    pub weights: PathBuf,
-    /// Evaluate the moving average that a checkpoint holds, instead of the weights
-    #[arg(long)]
-    pub ema: bool,
     /// Photos at a time
     #[arg(long = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 64, value_parser = positive())]
     pub batch_size: u64,
-    /// Leave out the last incomplete batch, as MindSpore's eval.py does (its README counts 49,920 of ImageNet's 50,000)
-    #[arg(long = "drop_remainder", alias = "drop-remainder")]
-    pub drop_remainder: bool,
     /// Threads that decode; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
     pub workers: u64,
-    /// What activations are stored as: auto (as in training), f32 or bf16
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    pub precision: String,
     /// Threads of arithmetic; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
     pub threads: u64,
@@ -168,10 +166,41 @@ pub struct EvalArgs {
     pub json: bool,
 }
 
+/// `mnasnet eval`.
+#[derive(Debug, clap::Args)]
+pub struct EvalArgs {
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's; or an ONNX model
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// Evaluate the moving average that a checkpoint holds, instead of the weights
+    #[arg(long)]
+    pub ema: bool,
+    /// Leave out the last incomplete batch, as MindSpore's eval.py does (its README counts 49,920 of ImageNet's 50,000)
+    #[arg(long = "drop_remainder", alias = "drop-remainder")]
+    pub drop_remainder: bool,
+    /// What activations are stored as: auto (as in training), f32 or bf16
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub precision: String,
+    /// What it is evaluated on.
+    #[command(flatten)]
+    pub over: EvaluationArgs,
+}
+
+/// `mnasnet eval-onnx`.
+#[derive(Debug, clap::Args)]
+pub struct EvalOnnxArgs {
+    /// ONNX model: ours, or another image classifier with its weights inside
+    #[arg(long, alias = "onnx_url", value_name = "FILE")]
+    pub model: PathBuf,
+    /// What it is evaluated on.
+    #[command(flatten)]
+    pub over: EvaluationArgs,
+}
+
 /// `mnasnet predict`.
 #[derive(Debug, clap::Args)]
 pub struct PredictArgs {
-    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's; or an ONNX model
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Photos, folders of them, or - for one photo on standard input
@@ -370,6 +399,92 @@ pub struct DataArgs {
     pub action: DataAction,
 }
 
+/// What weights are exported as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Open Neural Network Exchange
+    Onnx,
+}
+
+/// Numbers of an exported model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportPrecision {
+    /// float32
+    F32,
+    /// float16 weights and arithmetic, float32 input and output
+    F16,
+}
+
+/// `mnasnet export`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The model's input `image` is float32 [batch, 3, R, R], red, green, blue, normalised as its metadata \
+entry `preprocessing` says; its output `logits` is float32 [batch, classes]. The metadata also hold class names, variant, \
+SHA-256 of the file of weights, and all that this program needs to evaluate the model."
+)]
+pub struct ExportArgs {
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's
+    #[arg(long, alias = "ckpt_file", alias = "checkpoint_path", value_name = "FILE")]
+    pub weights: PathBuf,
+    /// Export the moving average that a checkpoint holds, instead of the weights
+    #[arg(long)]
+    pub ema: bool,
+    /// File to write
+    #[arg(short, long, value_name = "FILE", required_unless_present = "file_name")]
+    pub output: Option<PathBuf>,
+    /// The same as MindSpore's export.py takes it: without the extension
+    #[arg(
+        long = "file_name",
+        alias = "file-name",
+        value_name = "NAME",
+        conflicts_with = "output"
+    )]
+    pub file_name: Option<PathBuf>,
+    /// What is written
+    #[arg(
+        long,
+        alias = "file_format",
+        alias = "file-format",
+        value_name = "NAME",
+        ignore_case = true,
+        default_value = "onnx"
+    )]
+    pub format: ExportFormat,
+    /// Images a call, fixed [default: as many as a call has]
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub batch: Option<u64>,
+    /// Any number of images a call: the default
+    #[arg(long = "dynamic-batch", alias = "dynamic_batch", conflicts_with = "batch")]
+    pub dynamic_batch: bool,
+    /// Side of the images, pixels [default: that of the weights]
+    #[arg(long, value_name = "R", value_parser = side())]
+    pub resolution: Option<usize>,
+    /// Version of ONNX's operator set, 11 to 22
+    #[arg(long, value_name = "N", default_value_t = Options::OPSET)]
+    pub opset: u32,
+    /// Take batch norm into the convolutions: the default
+    #[arg(long = "fold-bn", alias = "fold_bn", conflicts_with = "no_fold_bn")]
+    pub fold_bn: bool,
+    /// Keep batch norm as nodes of its own, and the weights as they are
+    #[arg(long = "no-fold-bn", alias = "no_fold_bn")]
+    pub no_fold_bn: bool,
+    /// Numbers of the model
+    #[arg(long, value_name = "NAME", default_value = "f32")]
+    pub precision: ExportPrecision,
+    /// End in softmax: the output is `probabilities`
+    #[arg(long)]
+    pub softmax: bool,
+    /// Compare the model with the weights on the photos of this set, as `compare` does
+    #[arg(long, value_name = "PATH")]
+    pub check: Option<PathBuf>,
+    /// Largest difference of two logits that --check allows, times the largest logit where that is above 1 [default: 0.001, with f16 0.1]
+    #[arg(long, value_name = "X", requires = "check")]
+    pub tolerance: Option<f64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What `mnasnet data` does.
 #[derive(Debug, Subcommand)]
 pub enum DataAction {
@@ -480,6 +595,44 @@ pub struct SetArgs {
     /// File of class names that relabels the set or leaves a part of it out, as for `train`
     #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
     pub class_list: Option<String>,
+}
+
+impl EvaluationArgs {
+    /// The usual settings, for a set that is given to another command.
+    pub fn on(data: &Path) -> Self {
+        Self {
+            data: data.to_owned(),
+            set: SetArgs {
+                data_format: "auto".into(),
+                class_list: None,
+            },
+            bad_images: "fail".into(),
+            batch_size: 64,
+            workers: 0,
+            threads: 0,
+            json: false,
+        }
+    }
+}
+
+/// `mnasnet compare`.
+#[derive(Debug, clap::Args)]
+pub struct CompareArgs {
+    /// A file of weights of any program, or an ONNX model
+    #[arg(value_name = "A")]
+    pub a: PathBuf,
+    /// Another one, of the same classes
+    #[arg(value_name = "B")]
+    pub b: PathBuf,
+    /// What activations of weights are stored as: auto (as in training), f32 or bf16
+    #[arg(long, value_name = "NAME", default_value = "f32")]
+    pub precision: String,
+    /// Fail, with exit code 4, if two logits differ by more, times the largest logit where that is above 1
+    #[arg(long, value_name = "X")]
+    pub tolerance: Option<f64>,
+    /// What they are compared on.
+    #[command(flatten)]
+    pub over: EvaluationArgs,
 }
 
 impl SetArgs {

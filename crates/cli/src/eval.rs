@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mnasnet_data::{BadImage, Dataset, Split};
-use mnasnet_engine::isa;
-use mnasnet_train::evaluate::Evaluator;
+use mnasnet_train::evaluate::{Evaluation, Evaluator};
 use mnasnet_train::photos;
 use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::thread_pool;
 use mnasnet_train::wiring;
 use serde::Serialize;
 
-use crate::args::EvalArgs;
+use crate::args::{EvalArgs, EvalOnnxArgs, EvaluationArgs};
 use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
-use crate::model_file::ModelFile;
+use crate::model_file::{Kind, ModelFile};
 use crate::report::Counter;
 
 #[derive(Serialize)]
@@ -70,9 +69,8 @@ fn label(dataset: &mut Dataset, model: &ModelFile) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Evaluates weights on a set.
-pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
-    let model = ModelFile::open(&args.weights, args.ema)?;
+/// Opens a set for a model and gives it the model's classes.
+pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Failure> {
     let record = &model.record;
 
     // The command line says what the set is; of the run's settings only the pixels' own count.
@@ -81,15 +79,70 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     layers.flag("bad_images", &args.bad_images)?;
     args.set.apply(&mut layers)?;
     let mut dataset = photos::open(&layers.finish()?, &args.data, Split::Val)?;
-    label(&mut dataset, &model)?;
+    label(&mut dataset, model)?;
     for note in &dataset.notes {
         tell(&format!("note: {}", visible_name(note)));
     }
-    let (loss, batch) = (wiring::eval_loss(&model.config), args.batch_size as usize);
+    Ok(dataset)
+}
+
+/// Evaluates weights on a set.
+pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
+    let model = ModelFile::open(&args.weights, args.ema)?;
+    let over = &args.over;
+    let mut dataset = dataset(&model, over)?;
     if args.drop_remainder {
-        drop_remainder(&mut dataset, batch)?;
+        drop_remainder(&mut dataset, over.batch_size as usize)?;
     }
-    let precision = model.precision(&args.precision)?;
+    let Some((report, evaluation)) = evaluate(&model, dataset, over, &args.precision)? else {
+        return Ok(Exit::Interrupted);
+    };
+    if over.json {
+        print_json(&report)?;
+        return Ok(Exit::Success);
+    }
+    print(&summary(&report, &evaluation, over))?;
+    let Report { loss, top1, top5, .. } = report;
+    let path = model.path.display();
+    print(&format!(
+        "result: {{'Loss': {loss:?}, 'Top_1_Acc': {top1:?}, 'Top_5_Acc': {top5:?}}} ckpt= {path}"
+    ))?;
+    Ok(Exit::Success)
+}
+
+/// Evaluates an ONNX model on a set.
+pub fn run_onnx(args: &EvalOnnxArgs) -> Result<Exit, Failure> {
+    let model = ModelFile::open(&args.model, false)?;
+    if !matches!(model.kind, Kind::Onnx(_)) {
+        return Err(Failure::Usage(format!(
+            "{path} is a file of weights; evaluate it by `mnasnet eval --weights {path}`, or export it first",
+            path = args.model.display()
+        )));
+    }
+    let over = &args.over;
+    let dataset = dataset(&model, over)?;
+    let Some((report, evaluation)) = evaluate(&model, dataset, over, "auto")? else {
+        return Ok(Exit::Interrupted);
+    };
+    if over.json {
+        print_json(&report)?;
+    } else {
+        tell(&summary(&report, &evaluation, over));
+        print(&format!("Top1-Acc: {:.4}\nTop5-Acc: {:.4}", report.top1, report.top5))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// Runs a model over every image; `None` if it was stopped.
+fn evaluate(
+    model: &ModelFile,
+    dataset: Dataset,
+    args: &EvaluationArgs,
+    precision: &str,
+) -> Result<Option<(Report, Evaluation)>, Failure> {
+    let record = &model.record;
+    let (loss, batch) = (wiring::eval_loss(&model.config), args.batch_size as usize);
+    let precision = model.precision(precision)?;
     let preprocessing = record.preprocessing.clone();
     let evaluator = Evaluator::new(Arc::new(dataset), preprocessing, loss, batch, args.workers as usize);
     let evaluation = thread_pool(args.threads as usize)?.install(|| -> Result<_, Failure> {
@@ -100,7 +153,7 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
         })?)
     })?;
     let Some(evaluation) = evaluation else {
-        return Ok(Exit::Interrupted);
+        return Ok(None);
     };
 
     for BadImage { cause, .. } in &evaluation.bad {
@@ -108,6 +161,7 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
     }
     let score = evaluation.score;
     let images_per_s = score.images as f64 / evaluation.total.as_secs_f64();
+    let (precision, isa) = model.runs_on(precision)?;
     let report = Report {
         loss: score.loss(),
         top1: score.top1(),
@@ -117,44 +171,32 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
         images: score.images,
         bad_images: evaluation.bad.len(),
         images_per_s,
-        precision: precision.name(),
-        isa: isa()?.name(),
+        precision,
+        isa,
     };
-    if args.json {
-        print_json(&report)?;
-    } else {
-        let (total, wait) = (evaluation.total.as_secs_f64(), evaluation.wait.as_secs_f64());
-        let Report {
-            loss,
-            top1,
-            top5,
-            correct1,
-            correct5,
-            images,
-            bad_images,
-            precision,
-            isa,
-            ..
-        } = report;
-        let bad = match bad_images {
-            0 => String::new(),
-            bad => format!(
-                ", {bad} bad ones {}",
-                if args.bad_images == "skip" {
-                    "left out"
-                } else {
-                    "taken as grey"
-                }
-            ),
-        };
-        print(&format!(
-            "{images} images in {total:.1} s ({images_per_s:.1} images/s, {wait:.1} s of it waiting for photos), {precision} \
-             on {isa}; top-1 right {correct1}, top-5 right {correct5}{bad}"
-        ))?;
-        let path = model.path.display();
-        print(&format!(
-            "result: {{'Loss': {loss:?}, 'Top_1_Acc': {top1:?}, 'Top_5_Acc': {top5:?}}} ckpt= {path}"
-        ))?;
-    }
-    Ok(Exit::Success)
+    Ok(Some((report, evaluation)))
+}
+
+/// A line on what was done.
+fn summary(report: &Report, evaluation: &Evaluation, args: &EvaluationArgs) -> String {
+    let (total, wait) = (evaluation.total.as_secs_f64(), evaluation.wait.as_secs_f64());
+    let Report {
+        correct1,
+        correct5,
+        images,
+        bad_images,
+        images_per_s,
+        precision,
+        isa,
+        ..
+    } = report;
+    let bad = match bad_images {
+        0 => String::new(),
+        bad if args.bad_images == "skip" => format!(", {bad} bad ones left out"),
+        bad => format!(", {bad} bad ones taken as grey"),
+    };
+    format!(
+        "{images} images in {total:.1} s ({images_per_s:.1} images/s, {wait:.1} s of it waiting for photos), {precision} \
+         on {isa}; top-1 right {correct1}, top-5 right {correct5}{bad}"
+    )
 }

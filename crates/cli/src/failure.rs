@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use mnasnet_data::{DataError, PackError};
 use mnasnet_engine::EngineError;
 use mnasnet_model::ModelError;
+use mnasnet_onnx::{ExportError, ReadError};
 use mnasnet_train::resolve::ConfigError;
 use mnasnet_train::train::TrainError;
 use mnasnet_train::weights_file::WeightsError;
@@ -63,6 +64,12 @@ pub enum Failure {
     /// A file of weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// An ONNX model.
+    #[error(transparent)]
+    Onnx(#[from] ReadError),
+    /// A network that ONNX cannot hold.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The network cannot run.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -72,6 +79,9 @@ pub enum Failure {
     /// Another instruction set is faster than the one that was picked.
     #[error("{0}")]
     NotBest(String),
+    /// Two models differ by more than is allowed.
+    #[error("{0}")]
+    Differs(String),
     /// Standard output was closed.
     #[error("nobody reads the output any more")]
     BrokenPipe,
@@ -84,11 +94,11 @@ impl Failure {
     /// The exit code of this failure.
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Usage(_) | Failure::Config(_) | Failure::Model(_) => Exit::Usage,
+            Failure::Usage(_) | Failure::Config(_) | Failure::Model(_) | Failure::Export(_) => Exit::Usage,
             Failure::Data(DataError::Write { .. } | DataError::Cache { .. }) => Exit::Other,
             Failure::Data(_) | Failure::Photos(_) => Exit::Data,
             Failure::Pack(error) => of_packing(error),
-            Failure::Weights(_) => Exit::Weights,
+            Failure::Weights(_) | Failure::Onnx(_) | Failure::Differs(_) => Exit::Weights,
             Failure::Engine(error) => of_the_engine(error),
             Failure::NotBest(_) => Exit::NotBest,
             Failure::Io(..) => Exit::Other,
@@ -102,7 +112,7 @@ fn of_training(error: &TrainError) -> Exit {
     match error {
         TrainError::Data(DataError::Cache { .. }) => Exit::Other,
         TrainError::Data(_) | TrainError::Mismatch(_) => Exit::Data,
-        TrainError::Weights(_) => Exit::Weights,
+        TrainError::Weights(_) | TrainError::Runtime { .. } => Exit::Weights,
         TrainError::Model(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => Exit::Usage,
         TrainError::Diverged { .. } => Exit::Diverged,
         TrainError::Stopped { cause, .. } => of_training(cause),

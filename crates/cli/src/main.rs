@@ -3,10 +3,12 @@
 
 mod args;
 mod bench;
+mod compare;
 mod console;
 mod convert;
 mod data;
 mod eval;
+mod export;
 mod failure;
 mod info;
 mod init;
@@ -42,8 +44,11 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::VerifyRun(args) => verify_run::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::EvalOnnx(args) => eval::run_onnx(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Convert(args) => convert::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Data(args) => data::run(&args),

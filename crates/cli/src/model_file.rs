@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use mnasnet_engine::Precision;
+use mnasnet_engine::{Precision, isa};
 use mnasnet_model::{Network, Weights};
-use mnasnet_train::classifier::{Classifier, OnEngine};
+use mnasnet_onnx::is_onnx;
+use mnasnet_train::classifier::{Classifier, OnEngine, OnRuntime};
 use mnasnet_train::config::Config;
+use mnasnet_train::onnx_file;
 use mnasnet_train::weights_file::{Record, WeightsFile};
 use mnasnet_train::wiring;
 
+use crate::console::tell;
 use crate::failure::Failure;
 use crate::settings;
 
@@ -20,13 +23,35 @@ pub struct ModelFile {
     pub record: Record,
     /// Settings of the run that it comes from.
     pub config: Config,
-    network: Network,
-    weights: Weights,
+    /// What computes.
+    pub kind: Kind,
+}
+
+/// Kinds of models.
+pub enum Kind {
+    /// Weights of one of our networks.
+    Weights {
+        /// The network.
+        network: Network,
+        /// Its weights.
+        weights: Weights,
+    },
+    /// An ONNX model.
+    Onnx(mnasnet_onnx::Model),
 }
 
 impl ModelFile {
-    /// Opens a file of weights; of a checkpoint, `ema` takes the moving average.
+    /// Opens a model file of any kind; of a checkpoint, `ema` takes the moving average.
     pub fn open(path: &Path, ema: bool) -> Result<Self, Failure> {
+        if is_onnx(path) {
+            if ema {
+                return Err(Failure::Usage(format!(
+                    "{} is an ONNX model, which holds one set of weights; leave out --ema",
+                    path.display()
+                )));
+            }
+            return Self::open_onnx(path);
+        }
         let file = WeightsFile::open(path)?;
         let record = file.record().clone();
         let network = wiring::recorded_network(&record)?;
@@ -46,8 +71,38 @@ impl ModelFile {
             path: path.to_owned(),
             record,
             config,
-            network,
-            weights,
+            kind: Kind::Weights { network, weights },
+        })
+    }
+
+    fn open_onnx(path: &Path) -> Result<Self, Failure> {
+        let model = mnasnet_onnx::read(path)?;
+        let (record, assumed) = onnx_file::record(path, &model)?;
+        if assumed {
+            let preprocessing = &record.preprocessing;
+            tell(&format!(
+                "note: {} does not say what becomes of photos; taken as usual: shorter side {}, the middle {r} x {r}, \
+                 mean {:?}, std {:?}",
+                path.display(),
+                preprocessing.resize,
+                preprocessing.mean,
+                preprocessing.std,
+                r = preprocessing.resolution
+            ));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            config: settings::recorded(&record, path)?,
+            record,
+            kind: Kind::Onnx(model),
+        })
+    }
+
+    /// What activations are stored as, and what computes: an instruction set of ours, or another runtime.
+    pub fn runs_on(&self, precision: Precision) -> Result<(&'static str, &'static str), Failure> {
+        Ok(match self.kind {
+            Kind::Weights { .. } => (precision.name(), isa()?.name()),
+            Kind::Onnx(_) => (Precision::F32.name(), "rten"),
         })
     }
 
@@ -59,7 +114,11 @@ impl ModelFile {
     /// Plans it for up to `batch` photos at a time; call it in the pool of threads that it shall use.
     pub fn classifier(&self, batch: usize, precision: Precision) -> Result<Box<dyn Classifier>, Failure> {
         let preprocessing = &self.record.preprocessing;
-        let classifier = OnEngine::new(&self.network, &self.weights, batch, preprocessing, precision)?;
-        Ok(Box::new(classifier))
+        Ok(match &self.kind {
+            Kind::Weights { network, weights } => {
+                Box::new(OnEngine::new(network, weights, batch, preprocessing, precision)?)
+            }
+            Kind::Onnx(model) => Box::new(OnRuntime::new(&self.path, model, preprocessing)?),
+        })
     }
 }

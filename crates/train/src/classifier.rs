@@ -1,8 +1,11 @@
 //! What turns photos into logits: evaluation and prediction ask here, whatever kind of model answers.
 
+use std::path::{Path, PathBuf};
+
 use mnasnet_data::Preprocessing;
 use mnasnet_engine::{Normalise, Pixels, Precision, Predictor};
 use mnasnet_model::{Network, Weights};
+use mnasnet_onnx::{Model, Session};
 
 use crate::train::TrainError;
 use crate::wiring;
@@ -52,5 +55,62 @@ impl OnEngine {
 impl Classifier for OnEngine {
     fn logits(&mut self, pixels: &[u8], images: usize) -> Result<&[f32], TrainError> {
         Ok(self.predictor.logits(Pixels::U8(pixels, self.normalise), images)?)
+    }
+}
+
+/// An ONNX model on its runtime.
+pub struct OnRuntime {
+    path: PathBuf,
+    session: Session,
+    normalise: Normalise,
+    softmax: bool,
+    images: Vec<f32>,
+    logits: Vec<f32>,
+}
+
+impl OnRuntime {
+    /// Loads the model that was read from `path`, to run on as many threads as the current pool has.
+    ///
+    /// # Errors
+    /// A model that the runtime refuses.
+    pub fn new(path: &Path, model: &Model, preprocessing: &Preprocessing) -> Result<Self, TrainError> {
+        let refused = |reason| TrainError::Runtime {
+            path: path.to_owned(),
+            reason,
+        };
+        Ok(Self {
+            session: Session::new(model, rayon::current_num_threads()).map_err(refused)?,
+            path: path.to_owned(),
+            normalise: wiring::normalise(preprocessing),
+            softmax: model.softmax,
+            images: Vec::new(),
+            logits: Vec::new(),
+        })
+    }
+}
+
+impl Classifier for OnRuntime {
+    fn logits(&mut self, pixels: &[u8], images: usize) -> Result<&[f32], TrainError> {
+        let Normalise { scale, shift } = self.normalise;
+        self.images.clear();
+        for photo in pixels.chunks_exact((pixels.len() / images.max(1)).max(1)) {
+            for channel in 0..3 {
+                let values = photo.iter().skip(channel).step_by(3);
+                let value = |&byte: &u8| scale[channel] * f32::from(byte) + shift[channel];
+                self.images.extend(values.map(value));
+            }
+        }
+        let run = self.session.run(&self.images, &mut self.logits);
+        run.map_err(|reason| TrainError::Runtime {
+            path: self.path.clone(),
+            reason,
+        })?;
+        if self.softmax {
+            // Logarithms of probabilities are logits: softmax makes the probabilities of them again.
+            self.logits
+                .iter_mut()
+                .for_each(|value| *value = value.max(f32::MIN_POSITIVE).ln());
+        }
+        Ok(&self.logits)
     }
 }

@@ -17,11 +17,13 @@
 
 pub mod checkpoint;
 pub mod classifier;
+pub mod compare;
 pub mod config;
 pub mod ema;
 pub mod evaluate;
 pub mod interval;
 pub mod log;
+pub mod onnx_file;
 pub mod photos;
 pub mod progress;
 pub mod recalibrate;

@@ -35,6 +35,14 @@ pub enum TrainError {
     /// A file of weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// An ONNX model that its runtime refuses.
+    #[error("{path} cannot be run: {reason}", path = path.display())]
+    Runtime {
+        /// The file.
+        path: PathBuf,
+        /// What the runtime says.
+        reason: String,
+    },
     /// The run's folder holds a run already.
     #[error(
         "{folder} holds a run already; go on with it by `--resume {folder}`, or choose another folder by `--out`",

@@ -18,6 +18,7 @@ use mnasnet_model::{ModelError, Network, Op, Tensor, Weights};
 use mnasnet_weights::{FileError, Recognised, State, TensorData, Wanted, fit, recognise};
 
 pub use self::foreign::Origin;
+pub(crate) use self::foreign::classes;
 pub use self::record::{PhotoList, Record};
 pub use self::write::{Contents, write, write_bytes};
 
@@ -64,7 +65,7 @@ pub enum WeightsError {
 }
 
 /// Name of the record's metadata entry.
-const ENTRY: &str = "mnasnet";
+pub(crate) const ENTRY: &str = "mnasnet";
 
 /// A file that was read and checked; tensors are taken out by the network's tables.
 #[derive(Debug)]

@@ -70,7 +70,7 @@ fn preprocessing(dialect: Dialect, width: f64) -> Preprocessing {
 }
 
 /// ImageNet's names for a thousand classes, which all three dialects order alike; else numbers from 0.
-fn classes(count: usize) -> Vec<String> {
+pub(crate) fn classes(count: usize) -> Vec<String> {
     match count {
         1000 => imagenet_classes(),
         count => (0..count).map(|class| class.to_string()).collect(),

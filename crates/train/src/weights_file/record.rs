@@ -78,7 +78,7 @@ impl Record {
     }
 
     /// Reads and checks the record in the file at `path`.
-    pub(super) fn read(path: &Path, text: &str) -> Result<Self, WeightsError> {
+    pub(crate) fn read(path: &Path, text: &str) -> Result<Self, WeightsError> {
         #[derive(Deserialize)]
         struct Version {
             format: u32,

@@ -1,0 +1,184 @@
+//! `mnasnet compare`, and the check after an export.
+
+use std::sync::Arc;
+
+use mnasnet_train::compare::{Comparison, Side, compare};
+use mnasnet_train::train::thread_pool;
+use serde::Serialize;
+
+use crate::args::{CompareArgs, EvaluationArgs};
+use crate::console::{print, print_json, visible_name};
+use crate::eval;
+use crate::failure::{Exit, Failure};
+use crate::model_file::{Kind, ModelFile};
+use crate::report::Counter;
+
+/// Images that are listed on a screen; `--json` lists all.
+const LISTED: usize = 20;
+
+/// What came out, as JSON.
+#[derive(Serialize)]
+pub struct Report {
+    a: Model,
+    b: Model,
+    images: u64,
+    /// Largest difference of two logits; of logarithms of probabilities where a model ends in softmax.
+    max_difference: f64,
+    max_difference_image: String,
+    /// Largest absolute value of a logit.
+    max_logit: f64,
+    /// Share of images with the same most likely class.
+    agreement: f64,
+    disagreements: Vec<Image>,
+}
+
+#[derive(Serialize)]
+struct Model {
+    file: String,
+    precision: &'static str,
+    runs_on: &'static str,
+    top1: f64,
+    top5: f64,
+}
+
+#[derive(Serialize)]
+struct Image {
+    image: String,
+    class: String,
+    a: String,
+    b: String,
+}
+
+/// Compares two model files.
+pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
+    let models = [ModelFile::open(&args.a, false)?, ModelFile::open(&args.b, false)?];
+    let report = compared(&models, &args.over, &args.precision)?;
+    if args.over.json {
+        print_json(&report)?;
+    } else {
+        report.print()?;
+    }
+    Ok(match args.tolerance {
+        Some(tolerance) => report.within(tolerance)?,
+        None => Exit::Success,
+    })
+}
+
+/// Runs two models over a set.
+pub fn compared(models: &[ModelFile; 2], args: &EvaluationArgs, precision: &str) -> Result<Report, Failure> {
+    let [a, b] = models;
+    // The model that names its classes labels the set.
+    let named = if a.record.is_numbered() { b } else { a };
+    let classes = models.each_ref().map(|model| &model.record.classes);
+    if classes[0].len() != classes[1].len()
+        || !models.iter().any(|model| model.record.is_numbered()) && classes[0] != classes[1]
+    {
+        return Err(Failure::Usage(format!(
+            "{} has {} classes, {} has {}, and they are not the same: models of other classes cannot be compared",
+            a.path.display(),
+            classes[0].len(),
+            b.path.display(),
+            classes[1].len()
+        )));
+    }
+    let dataset = Arc::new(eval::dataset(named, args)?);
+    let batch = (args.batch_size as usize).min(dataset.samples.len()).max(1);
+    let precisions = [a.precision(precision)?, b.precision(precision)?];
+    let probabilities = models
+        .iter()
+        .any(|model| matches!(&model.kind, Kind::Onnx(model) if model.softmax));
+    let found = thread_pool(args.threads as usize)?.install(|| -> Result<Comparison, Failure> {
+        let mut one = a.classifier(batch, precisions[0])?;
+        let mut other = b.classifier(batch, precisions[1])?;
+        let counter = Counter::new("compare", dataset.samples.len());
+        let sides = [
+            Side {
+                classifier: &mut *one,
+                preprocessing: &a.record.preprocessing,
+            },
+            Side {
+                classifier: &mut *other,
+                preprocessing: &b.record.preprocessing,
+            },
+        ];
+        let workers = args.workers as usize;
+        Ok(compare(&dataset, sides, probabilities, batch, workers, |done| {
+            counter.set(done)
+        })?)
+    })?;
+    let images = found.scores[0].images;
+    let model = |at: usize| -> Result<Model, Failure> {
+        let (precision, runs_on) = models[at].runs_on(precisions[at])?;
+        Ok(Model {
+            file: models[at].path.to_string_lossy().into_owned(),
+            precision,
+            runs_on,
+            top1: found.scores[at].top1(),
+            top5: found.scores[at].top5(),
+        })
+    };
+    let name = |index: u32| dataset.name(index).to_string_lossy().into_owned();
+    let class = |class: usize| dataset.classes.get(class).cloned().unwrap_or_default();
+    Ok(Report {
+        a: model(0)?,
+        b: model(1)?,
+        images,
+        max_difference: found.difference,
+        max_logit: found.largest,
+        max_difference_image: name(found.worst),
+        agreement: 1.0 - found.disagreements.len() as f64 / images as f64,
+        disagreements: found
+            .disagreements
+            .iter()
+            .map(|one| Image {
+                image: name(one.index),
+                class: class(one.label as usize),
+                a: class(one.says[0]),
+                b: class(one.says[1]),
+            })
+            .collect(),
+    })
+}
+
+impl Report {
+    /// For people.
+    pub fn print(&self) -> Result<(), Failure> {
+        for (letter, model) in [("A", &self.a), ("B", &self.b)] {
+            print(&format!(
+                "{letter}: {}, {} on {}: top-1 {:.2} %, top-5 {:.2} %",
+                visible_name(&model.file),
+                model.precision,
+                model.runs_on,
+                model.top1 * 100.0,
+                model.top5 * 100.0
+            ))?;
+        }
+        print(&format!(
+            "{} images: largest difference of the logits {:.3e} where they reach {:.3e} ({}), the same first class on {:.2} %",
+            self.images,
+            self.max_difference,
+            self.max_logit,
+            visible_name(&self.max_difference_image),
+            self.agreement * 100.0
+        ))?;
+        for Image { image, class, a, b } in self.disagreements.iter().take(LISTED) {
+            let [image, class, a, b] = [image, class, a, b].map(|text| visible_name(text));
+            print(&format!("  {image} ({class}): A says {a}, B says {b}"))?;
+        }
+        match self.disagreements.len().saturating_sub(LISTED) {
+            0 => Ok(()),
+            more => print(&format!("  and {more} more, which --json lists")),
+        }
+    }
+
+    /// Fails if a logit differs by more than `tolerance`, times the largest logit where that is above 1.
+    pub fn within(&self, tolerance: f64) -> Result<Exit, Failure> {
+        if self.max_difference <= tolerance * self.max_logit.max(1.0) {
+            return Ok(Exit::Success);
+        }
+        Err(Failure::Differs(format!(
+            "{} and {} differ by {:.3e} on {}, with logits up to {:.3e}: more than the {tolerance} that is allowed (--tolerance)",
+            self.a.file, self.b.file, self.max_difference, self.max_difference_image, self.max_logit
+        )))
+    }
+}

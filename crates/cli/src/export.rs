@@ -1,0 +1,130 @@
+//! `mnasnet export`.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use indicatif::HumanBytes;
+use mnasnet_onnx::{Options, export};
+use mnasnet_train::onnx_file::{at_resolution, metadata};
+use mnasnet_train::weights_file::write_bytes;
+use mnasnet_weights::fit::described;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::args::{EvaluationArgs, ExportArgs, ExportPrecision};
+use crate::compare::compared;
+use crate::console::{print, print_json};
+use crate::failure::{Exit, Failure};
+use crate::model_file::{Kind, ModelFile};
+
+#[derive(Serialize)]
+struct Report<'a> {
+    output: &'a Path,
+    bytes: usize,
+    model: &'a str,
+    width: f64,
+    classes: usize,
+    /// Images a call; null for any number.
+    batch: Option<usize>,
+    resolution: usize,
+    opset: u32,
+    precision: &'static str,
+    batch_norm_folded: bool,
+    source_sha256: &'a str,
+}
+
+/// Writes weights as an ONNX model.
+pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
+    let output = output(args);
+    let model = ModelFile::open(&args.weights, args.ema)?;
+    let Kind::Weights { network, weights } = &model.kind else {
+        return Err(Failure::Usage(format!(
+            "{} is an ONNX model already; give the file of weights that it was exported from",
+            args.weights.display()
+        )));
+    };
+    let resolution = args.resolution.unwrap_or(model.record.preprocessing.resolution);
+    let record = at_resolution(model.record.clone(), resolution);
+    let options = Options {
+        batch: args.batch.map(|batch| batch as usize),
+        resolution,
+        opset: args.opset,
+        fold_bn: !args.no_fold_bn,
+        half: args.precision == ExportPrecision::F16,
+        softmax: args.softmax,
+    };
+    let name = args.weights.file_name().unwrap_or_default().to_string_lossy();
+    let sha256 = sha256(&args.weights)?;
+    let metadata = metadata(&record, (&name, &sha256)).map_err(|error| Failure::Io("write JSON", error.into()))?;
+    let bytes = export(network, weights, &options, &metadata)?;
+    write_bytes(&output, &bytes)?;
+    let report = Report {
+        output: &output,
+        bytes: bytes.len(),
+        model: &record.model,
+        width: record.width,
+        classes: record.classes.len(),
+        batch: options.batch,
+        resolution,
+        opset: options.opset,
+        precision: if options.half { "f16" } else { "f32" },
+        batch_norm_folded: options.fold_bn,
+        source_sha256: &sha256,
+    };
+    if args.json {
+        print_json(&report)?;
+    } else {
+        let batch = options.batch.map_or("batch".to_owned(), |batch| batch.to_string());
+        print(&format!(
+            "{}: {}, image [{batch}, 3, {resolution}, {resolution}] to {} [{batch}, {}], opset {}, {}, batch norm {}, {}",
+            output.display(),
+            described(network),
+            options.output_name(),
+            report.classes,
+            options.opset,
+            report.precision,
+            if options.fold_bn { "folded" } else { "kept" },
+            HumanBytes(bytes.len() as u64),
+        ))?;
+    }
+    let Some(data) = &args.check else {
+        return Ok(Exit::Success);
+    };
+    // The weights see photos as the model does, at another resolution too.
+    let weights = ModelFile { record, ..model };
+    let models = [weights, ModelFile::open(&output, false)?];
+    let report = compared(&models, &EvaluationArgs::on(data), "f32")?;
+    if !args.json {
+        report.print()?;
+    }
+    report.within(args.tolerance.unwrap_or(if options.half { 0.1 } else { 1e-3 }))
+}
+
+/// The file to write; MindSpore's `--file_name` comes without extension.
+fn output(args: &ExportArgs) -> PathBuf {
+    match (&args.output, &args.file_name) {
+        (Some(output), _) => output.clone(),
+        (None, name) => {
+            let mut name = name.clone().unwrap_or_default().into_os_string();
+            if Path::new(&name).extension().is_none_or(|ending| ending != "onnx") {
+                name.push(".onnx");
+            }
+            name.into()
+        }
+    }
+}
+
+/// SHA-256 of a file, as `sha256sum` prints it.
+fn sha256(path: &Path) -> Result<String, Failure> {
+    let failed = |error| Failure::Io("read the file of weights", error);
+    let mut file = File::open(path).map_err(failed)?;
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => break,
+            read => hash.update(&buffer[..read]),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,154 @@
+//! ONNX: exported, evaluated and compared by the real binary.
+
+use std::fs;
+
+use crate::{Place, TINY};
+
+const BEST: &str = "run/checkpoints/best.safetensors";
+
+/// Probabilities of every class of every photo, in the order of the photos and of the class names.
+fn probabilities(place: &Place, model: &str) -> Vec<f64> {
+    let lines = place.json_lines(&format!(
+        "predict --weights {model} photos/val --json --precision f32 --batch_size 4"
+    ));
+    assert_eq!(lines.len(), 9);
+    let mut all = Vec::new();
+    for line in lines {
+        let guesses = line["top"].as_array().unwrap();
+        let mut guesses: Vec<(&str, f64)> = guesses
+            .iter()
+            .map(|guess| (guess["class"].as_str().unwrap(), guess["probability"].as_f64().unwrap()))
+            .collect();
+        guesses.sort_by(|a, b| a.0.cmp(b.0));
+        all.extend(guesses.into_iter().map(|guess| guess.1));
+    }
+    all
+}
+
+#[test]
+fn an_exported_model_says_what_the_weights_say() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    let ours = probabilities(&place, BEST);
+    for (flags, bound) in [
+        ("", 1e-5),
+        ("--no-fold-bn --opset 11", 1e-5),
+        ("--batch 2 --softmax --opset 22", 1e-5),
+        ("--precision f16", 5e-3),
+    ] {
+        place.done(&format!("export --weights {BEST} -o model.onnx {flags}"));
+        let theirs = probabilities(&place, "model.onnx");
+        let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(worst < bound, "{flags}: {worst:e}");
+    }
+    // The evaluation is the same too, and as MindSpore's script prints it.
+    place.done(&format!("export --ckpt_file {BEST} --file_format ONNX --file_name ms"));
+    let eval = place.json(&format!("eval --data photos --weights {BEST} --precision f32 --json"));
+    let onnx = place.json("eval-onnx --data photos --model ms.onnx --json --batch_size 2");
+    assert_eq!(
+        onnx.as_object().unwrap().keys().collect::<Vec<_>>(),
+        eval.as_object().unwrap().keys().collect::<Vec<_>>()
+    );
+    for key in ["top1", "top5", "correct1", "correct5", "images", "bad_images"] {
+        assert_eq!(onnx[key], eval[key], "{key}");
+    }
+    assert!((onnx["loss"].as_f64().unwrap() / eval["loss"].as_f64().unwrap() - 1.0).abs() < 1e-5);
+    let printed = place.done("eval-onnx --data photos --model ms.onnx");
+    let top1 = eval["top1"].as_f64().unwrap();
+    assert_eq!(printed, format!("Top1-Acc: {top1:.4}\nTop5-Acc: 1.0000\n"));
+}
+
+#[test]
+fn what_is_no_model_is_refused_in_a_sentence() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    let report = place.json(&format!("export --weights {BEST} -o model.onnx --resolution 48 --json"));
+    assert_eq!(
+        (report["resolution"].as_u64(), report["classes"].as_u64()),
+        (Some(48), Some(3))
+    );
+    let whole = fs::read(place.path("model.onnx")).unwrap();
+    fs::write(place.path("cut.onnx"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(place.path("empty.onnx"), "").unwrap();
+    for (arguments, code, expected) in [
+        (
+            "eval-onnx --data photos --model cut.onnx",
+            4,
+            "cut.onnx is not a whole ONNX model",
+        ),
+        (
+            "eval-onnx --data photos --model empty.onnx",
+            4,
+            "empty.onnx is not a whole ONNX model",
+        ),
+        ("eval-onnx --data photos --model none.onnx", 4, "cannot read none.onnx"),
+        (
+            "eval-onnx --data photos --model run/checkpoints/best.safetensors",
+            2,
+            "evaluate it by `mnasnet eval --weights",
+        ),
+        ("export --weights model.onnx -o b.onnx", 2, "is an ONNX model already"),
+        (
+            "export --weights run/checkpoints/best.safetensors -o b.onnx --opset 9",
+            2,
+            "opset 9 cannot be written; choose one from 11 to 22",
+        ),
+    ] {
+        let (is, _, stderr) = place.run(arguments);
+        assert!(is == code && stderr.contains(expected), "{arguments}: {is}\n{stderr}");
+        assert!(!place.path("b.onnx").exists(), "{arguments}");
+    }
+}
+
+#[test]
+fn models_are_compared_image_by_image() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    place.done(&format!("train {TINY} --seed 4 --out other"));
+    let printed = place.done(&format!(
+        "export --weights {BEST} -o model.onnx --resolution 48 --check photos"
+    ));
+    assert!(
+        printed.contains("9 images: largest difference of the logits"),
+        "{printed}"
+    );
+    place.done(&format!(
+        "export --weights {BEST} -o model.onnx --softmax --check photos --tolerance 0.0001"
+    ));
+    place.done(&format!(
+        "export --weights {BEST} -o half.onnx --precision f16 --check photos"
+    ));
+    let (code, _, stderr) = place.run(&format!(
+        "export --weights {BEST} -o half.onnx --precision f16 --check photos --tolerance 1e-9"
+    ));
+    assert!(
+        code == 4 && stderr.contains("more than the 0.000000001 that is allowed"),
+        "{stderr}"
+    );
+
+    // Another run's weights: what is told must follow from what predict says.
+    let report =
+        place.json("compare run/checkpoints/best.safetensors other/checkpoints/best.safetensors --data photos --json");
+    let first = |run: &str| {
+        let weights = format!("{run}/checkpoints/best.safetensors");
+        let lines = place.json_lines(&format!(
+            "predict --weights {weights} photos/val --json --precision f32"
+        ));
+        let class = |line: &serde_json::Value| (line["image"].clone(), line["top"][0]["class"].clone());
+        lines.iter().map(class).collect::<Vec<_>>()
+    };
+    let (ours, theirs) = (first("run"), first("other"));
+    let expected: Vec<_> = ours.iter().zip(&theirs).filter(|(a, b)| a.1 != b.1).collect();
+    let told = report["disagreements"].as_array().unwrap();
+    assert_eq!(told.len(), expected.len());
+    for (told, (a, b)) in told.iter().zip(expected) {
+        assert_eq!((&told["image"], &told["a"], &told["b"]), (&a.0, &a.1, &b.1));
+    }
+    assert!(report["max_difference"].as_f64().unwrap() > 1e-3);
+    let agreement = 1.0 - told.len() as f64 / 9.0;
+    assert!((report["agreement"].as_f64().unwrap() - agreement).abs() < 1e-12);
+    let (code, _, _) = place.run(
+        "compare run/checkpoints/best.safetensors other/checkpoints/best.safetensors --data photos --tolerance 0.0001",
+    );
+    assert_eq!(code, 4);
+}

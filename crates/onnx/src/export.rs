@@ -1,0 +1,153 @@
+//! A network as the bytes of an ONNX model.
+
+use mnasnet_model::shape::MAX_RESOLUTION;
+use mnasnet_model::{ModelError, Network, Weights};
+use prost::Message;
+
+use crate::graph::{INPUT, graph};
+use crate::proto::{Dim, Entry, FLOAT, Model, OperatorSet, Shape, Side, TensorType, Type, ValueInfo};
+
+/// Operator sets that can be written, each with the oldest format version that may hold it.
+const OPSETS: &[(u32, i64)] = &[
+    (11, 6),
+    (12, 7),
+    (13, 7),
+    (14, 7),
+    (15, 8),
+    (16, 8),
+    (17, 8),
+    (18, 8),
+    (19, 9),
+    (20, 9),
+    (21, 10),
+    (22, 10),
+];
+
+/// Protobuf's limit for a message.
+const MAX_BYTES: usize = (1 << 31) - 1;
+
+/// How a model is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Images a call; `None` leaves it to the caller of the model.
+    pub batch: Option<usize>,
+    /// Side of the images, pixels.
+    pub resolution: usize,
+    /// Version of ONNX's operator set.
+    pub opset: u32,
+    /// Batch norm goes into the convolutions.
+    pub fold_bn: bool,
+    /// Weights and arithmetic are float16; input and output stay float32.
+    pub half: bool,
+    /// The output is probabilities instead of logits.
+    pub softmax: bool,
+}
+
+impl Options {
+    /// The operator set that every current runtime reads.
+    pub const OPSET: u32 = 17;
+
+    /// Name of the model's output.
+    pub fn output_name(&self) -> &'static str {
+        if self.softmax { "probabilities" } else { "logits" }
+    }
+}
+
+/// Why a network could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// An operator set that this program does not write.
+    #[error("opset {opset} cannot be written; choose one from {} to {}", OPSETS[0].0, OPSETS[OPSETS.len() - 1].0)]
+    Opset {
+        /// The one asked for.
+        opset: u32,
+    },
+    /// A resolution out of range.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A weight out of float16's range.
+    #[error("{name} holds {value}, which float16 cannot hold (65504 at most); export with precision f32")]
+    Half {
+        /// The tensor.
+        name: String,
+        /// The value.
+        value: f32,
+    },
+    /// More than protobuf can hold.
+    #[error("the model would have {bytes} bytes, an ONNX file holds {MAX_BYTES} at most; export a smaller width")]
+    Size {
+        /// Its size.
+        bytes: usize,
+    },
+}
+
+/// The bytes of an ONNX model: input `image`, float32 `[batch, 3, resolution, resolution]`, normalised; output `logits` or
+/// `probabilities`, float32 `[batch, classes]`. `metadata` becomes its `metadata_props`.
+///
+/// # Errors
+/// [`ExportError`].
+pub fn export(
+    network: &Network,
+    weights: &Weights,
+    options: &Options,
+    metadata: &[(&str, String)],
+) -> Result<Vec<u8>, ExportError> {
+    let opset = options.opset;
+    let ir_version = OPSETS.iter().find(|row| row.0 == opset).map(|row| row.1);
+    let ir_version = ir_version.ok_or(ExportError::Opset { opset })?;
+    let resolution = options.resolution;
+    if !(1..=MAX_RESOLUTION).contains(&resolution) {
+        return Err(ModelError::Resolution {
+            resolution,
+            max: MAX_RESOLUTION,
+        }
+        .into());
+    }
+    let mut graph = graph(network, weights, options)?;
+    let batch = match options.batch {
+        Some(batch) => Side::Known(batch as i64),
+        None => Side::Named("batch".into()),
+    };
+    let known = |side: usize| Side::Known(side as i64);
+    graph.name = Some(network.variant.name.into());
+    graph.input = vec![floats(
+        INPUT,
+        vec![batch.clone(), known(3), known(resolution), known(resolution)],
+    )];
+    graph.output = vec![floats(options.output_name(), vec![batch, known(network.classes)])];
+    let model = Model {
+        ir_version: Some(ir_version),
+        producer_name: Some("mnasnet".into()),
+        producer_version: Some(env!("CARGO_PKG_VERSION").into()),
+        graph: Some(graph),
+        opset_import: vec![OperatorSet {
+            domain: Some(String::new()),
+            version: Some(opset.into()),
+        }],
+        metadata_props: metadata
+            .iter()
+            .map(|(key, value)| Entry {
+                key: Some((*key).into()),
+                value: Some(value.clone()),
+            })
+            .collect(),
+    };
+    match model.encoded_len() {
+        bytes if bytes > MAX_BYTES => Err(ExportError::Size { bytes }),
+        _ => Ok(model.encode_to_vec()),
+    }
+}
+
+/// A float32 tensor among the model's inputs or outputs.
+fn floats(name: &str, sides: Vec<Side>) -> ValueInfo {
+    let dim = sides.into_iter().map(|side| Dim { side: Some(side) }).collect();
+    ValueInfo {
+        name: Some(name.into()),
+        kind: Some(Type {
+            tensor: Some(TensorType {
+                elem_type: Some(FLOAT),
+                shape: Some(Shape { dim }),
+            }),
+        }),
+    }
+}

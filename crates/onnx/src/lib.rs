@@ -1,0 +1,22 @@
+//! ONNX: networks written as models, and models of anyone checked and run.
+//!
+//! - [`export()`]: the bytes of a model; [`graph`] makes its nodes, [`fold`] takes batch norm into the convolutions.
+//! - [`read()`]: a model from a file, its lengths checked before they are believed; `shapes` walks its nodes, so that what it
+//!   takes to run is known before.
+//! - [`Session`]: a model on rten, batch by batch.
+//! - [`proto`]: the messages of ONNX's protobuf that are needed.
+#![forbid(unsafe_code)]
+
+pub mod export;
+pub mod fold;
+pub mod graph;
+#[allow(missing_docs, reason = "the fields are those of onnx.proto")]
+pub mod proto;
+mod read;
+mod session;
+mod shapes;
+
+pub use read::{MAX_FILE, Model, ReadError, is_onnx, parse, read};
+pub use session::Session;
+
+pub use export::{ExportError, Options, export};

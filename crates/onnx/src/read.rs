@@ -1,0 +1,273 @@
+//! A model from a file of anyone: bounds first, then what goes in and what comes out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{Error, Read};
+use std::path::{Path, PathBuf};
+
+use bytes::{Buf, Bytes};
+use half::f16;
+use prost::Message;
+use prost::encoding::{WireType, decode_key, decode_varint};
+
+use crate::proto::{self, FLOAT, FLOAT16, Side, ValueInfo};
+use crate::shapes;
+
+/// Largest file: protobuf's own limit.
+pub const MAX_FILE: u64 = (1 << 31) - 1;
+
+/// All of a file but its tensors' data: nodes, names, metadata. A message takes memory many times its bytes.
+const MAX_STRUCTURE: usize = 4 << 20;
+
+/// Largest side and batch that are written into a model.
+const MAX_SIDE: i64 = 16_384;
+
+/// An image classifier in ONNX: float32 images `[batch, 3, R, R]` in, float32 logits `[batch, classes]` out.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The file's bytes.
+    pub(crate) bytes: Bytes,
+    /// Name of its input.
+    pub input: String,
+    /// Name of its output.
+    pub output: String,
+    /// Images a call; `None` where the caller chooses.
+    pub batch: Option<usize>,
+    /// Images a call, at most, so that every result keeps its bound.
+    pub(crate) most: usize,
+    /// Side of the images, pixels.
+    pub resolution: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Whether the output is probabilities: softmax of logits.
+    pub softmax: bool,
+    /// The program that wrote it.
+    pub producer: String,
+    /// Its metadata entries.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Why a file is no model that can be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The operating system refused.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: Error,
+    },
+    /// No whole ONNX model, or not one of an image classifier.
+    #[error("{path} {reason}", path = path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, completing "PATH ...".
+        reason: String,
+    },
+}
+
+/// Whether a file is an ONNX model by its name or its first bytes, whole or not.
+pub fn is_onnx(path: &Path) -> bool {
+    let mut first = [0; 9];
+    let mut file = || fs::File::open(path)?.read_exact(&mut first);
+    let named = path.extension().is_some_and(|ending| ending == "onnx");
+    // The format's version is the first field; a safetensors file may begin alike, but its ninth byte is a brace.
+    named || path.is_file() && file().is_ok() && matches!(first, [0x08, 0x01..=0x20, .., last] if last != b'{')
+}
+
+/// Reads a model.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn read(path: &Path) -> Result<Model, ReadError> {
+    let io_error = |source| ReadError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let format = |reason| ReadError::Format {
+        path: path.to_owned(),
+        reason,
+    };
+    let metadata = fs::metadata(path).map_err(io_error)?;
+    if !metadata.is_file() {
+        return Err(io_error(Error::other("not a regular file")));
+    }
+    let size = metadata.len();
+    if size > MAX_FILE {
+        return Err(format(format!("has {size} bytes, more than an ONNX file can have")));
+    }
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(io_error)?;
+    file.take(size).read_to_end(&mut bytes).map_err(io_error)?;
+    parse(bytes.into()).map_err(format)
+}
+
+/// The contents of a file.
+///
+/// # Errors
+/// What is wrong, completing "PATH ...".
+pub fn parse(bytes: Bytes) -> Result<Model, String> {
+    let broken = |error: String| format!("is not a whole ONNX model: {error}");
+    let data = tensor_data(&bytes).map_err(broken)?;
+    let structure = bytes.len() - data;
+    if structure > MAX_STRUCTURE {
+        return Err(format!(
+            "is no image classifier: it has {structure} bytes beside its tensors, more than the limit of {MAX_STRUCTURE}"
+        ));
+    }
+    let model = proto::Model::decode(bytes.clone()).map_err(|error| broken(error.to_string()))?;
+    let unfit = |reason: String| format!("is no image classifier that can be run: {reason}");
+    let graph = model.graph.ok_or_else(|| broken("it has no graph".into()))?;
+    for tensor in &graph.initializer {
+        whole(tensor).map_err(|reason| broken(format!("its tensor {:?} {reason}", text(&tensor.name))))?;
+    }
+    // Older files list their initialisers among the inputs.
+    let constants: BTreeSet<&str> = graph.initializer.iter().map(|tensor| text(&tensor.name)).collect();
+    let inputs: Vec<&ValueInfo> = graph
+        .input
+        .iter()
+        .filter(|input| !constants.contains(text(&input.name)))
+        .collect();
+    let ([input], [output]) = (inputs.as_slice(), graph.output.as_slice()) else {
+        return Err(unfit(format!(
+            "it has {} inputs and {} outputs, not one of each",
+            inputs.len(),
+            graph.output.len()
+        )));
+    };
+    let wanted = "its input must be float32 [batch, 3, R, R] with the sides given";
+    let (batch, resolution) = match sides(input).as_deref() {
+        Some(&[batch, Some(3), Some(height), Some(width)]) if height == width => (batch, height),
+        _ => return Err(unfit(wanted.into())),
+    };
+    let classes = match sides(output).as_deref() {
+        Some(&[_, Some(classes)]) => classes,
+        _ => return Err(unfit("its output must be float32 [batch, classes]".into())),
+    };
+    let (input, output) = (text(&input.name).to_owned(), text(&output.name).to_owned());
+    let image = vec![batch.unwrap_or(1), 3, resolution, resolution];
+    let largest = shapes::walk(&graph, (&input, image)).map_err(unfit)?;
+    let last = graph.node.iter().find(|node| node.output.first() == Some(&output));
+    Ok(Model {
+        most: (shapes::MAX_VALUES / largest.max(1)).max(1),
+        softmax: last.is_some_and(|node| node.op_type.as_deref() == Some("Softmax")),
+        input,
+        output,
+        batch,
+        resolution,
+        classes,
+        producer: model.producer_name.unwrap_or_default(),
+        metadata: model
+            .metadata_props
+            .into_iter()
+            .map(|entry| (entry.key.unwrap_or_default(), entry.value.unwrap_or_default()))
+            .collect(),
+        bytes,
+    })
+}
+
+fn text(name: &Option<String>) -> &str {
+    name.as_deref().unwrap_or_default()
+}
+
+/// The sides of a float32 tensor, those that are known.
+fn sides(info: &ValueInfo) -> Option<Vec<Option<usize>>> {
+    let tensor = info.kind.as_ref()?.tensor.as_ref()?;
+    let shape = tensor.shape.as_ref().filter(|_| tensor.elem_type == Some(FLOAT))?;
+    let side = |dim: &proto::Dim| match dim.side {
+        Some(Side::Known(side @ 1..=MAX_SIDE)) => Some(Some(side as usize)),
+        Some(Side::Known(_)) => None,
+        Some(Side::Named(_)) | None => Some(None),
+    };
+    shape.dim.iter().map(side).collect()
+}
+
+/// Whether a tensor has as much data as its shape says.
+fn whole(tensor: &proto::Tensor) -> Result<(), String> {
+    if tensor.data_location == Some(1) {
+        return Err("lies in another file; export the model with its weights inside".into());
+    }
+    let size = match tensor.data_type {
+        Some(1 | 6) => 4,
+        Some(2 | 3 | 9) => 1,
+        Some(7 | 11) => 8,
+        Some(10) => 2,
+        other => return Err(format!("is of the type {}, which is not run here", other.unwrap_or(0))),
+    };
+    let count = tensor
+        .dims
+        .iter()
+        .try_fold(1usize, |count, &side| count.checked_mul(usize::try_from(side).ok()?));
+    let (there, unit) = match &tensor.raw_data {
+        Some(raw) => (raw.len(), size),
+        None => (tensor.float_data.len().max(tensor.int64_data.len()), 1),
+    };
+    if count.and_then(|count| count.checked_mul(unit)) != Some(there) {
+        return Err(format!("has the shape {:?}, which its data do not fill", tensor.dims));
+    }
+    let raw = tensor.raw_data.as_deref().unwrap_or_default();
+    let finite = match tensor.data_type {
+        Some(FLOAT) => raw
+            .as_chunks()
+            .0
+            .iter()
+            .all(|&bytes| f32::from_le_bytes(bytes).is_finite()),
+        Some(FLOAT16) => raw
+            .as_chunks()
+            .0
+            .iter()
+            .all(|&bytes| f16::from_le_bytes(bytes).is_finite()),
+        _ => true,
+    };
+    match finite && tensor.float_data.iter().all(|value| value.is_finite()) {
+        true => Ok(()),
+        false => Err("holds values that are not finite".into()),
+    }
+}
+
+/// Bytes of the file that are data of its tensors: `graph.initializer.raw_data` and `.float_data`. Only slices are looked at.
+fn tensor_data(bytes: &Bytes) -> Result<usize, String> {
+    let (mut total, mut tensors) = (0, 0);
+    each(bytes.clone(), |tag, graph| match tag {
+        7 => each(graph, |tag, tensor| match tag {
+            5 => each(tensor, |tag, data| {
+                if tag == 9 || tag == 4 {
+                    tensors += 1;
+                    total += data.len();
+                }
+                Ok(())
+            }),
+            _ => Ok(()),
+        }),
+        _ => Ok(()),
+    })?;
+    // Each takes some memory of its own, which tiny ones would not pay for.
+    Ok(if tensors > 1 << 16 { 0 } else { total })
+}
+
+/// Calls `visit` with each field of a message that has a length: its number and bytes.
+fn each(mut bytes: Bytes, mut visit: impl FnMut(u32, Bytes) -> Result<(), String>) -> Result<(), String> {
+    let told = |error: prost::DecodeError| error.to_string();
+    while bytes.has_remaining() {
+        let (tag, kind) = decode_key(&mut bytes).map_err(told)?;
+        let length = match kind {
+            WireType::Varint => {
+                decode_varint(&mut bytes).map_err(told)?;
+                continue;
+            }
+            WireType::ThirtyTwoBit => 4,
+            WireType::SixtyFourBit => 8,
+            WireType::LengthDelimited => decode_varint(&mut bytes).map_err(told)?,
+            WireType::StartGroup | WireType::EndGroup => return Err("it holds groups, which ONNX has not".into()),
+        };
+        let length = usize::try_from(length).ok().filter(|&length| length <= bytes.len());
+        let length = length.ok_or("it is cut short, or a length in it is wrong")?;
+        let field = bytes.split_to(length);
+        if kind == WireType::LengthDelimited {
+            visit(tag, field)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! The shapes of a model's values, walked before anything is computed: the operations that image classifiers need, and how
+//! much each can make of its inputs.
+
+use std::collections::HashMap;
+
+use crate::proto::{Graph, Node};
+
+/// Values of one result, at most: 1 GiB, five times the largest of MNASNet-B1 at 2000 pixels.
+pub const MAX_VALUES: usize = 1 << 28;
+
+/// How an operation's output follows from its inputs.
+#[derive(Clone, Copy)]
+enum Rule {
+    /// As the first input.
+    Same,
+    /// The larger of both sides.
+    Broadcast,
+    Conv,
+    Pool,
+    /// Height and width become 1.
+    GlobalPool,
+    /// `[first, all others]`.
+    Flatten,
+    /// No more values than the first input has, in a shape that is not followed.
+    Within,
+    /// Rows of the first input times the matrix.
+    Product,
+}
+
+const RULES: &[(&str, Rule)] = &[
+    ("Add", Rule::Broadcast),
+    ("AveragePool", Rule::Pool),
+    ("BatchNormalization", Rule::Same),
+    ("Cast", Rule::Same),
+    ("Clip", Rule::Same),
+    ("Conv", Rule::Conv),
+    ("Flatten", Rule::Flatten),
+    ("Gemm", Rule::Product),
+    ("GlobalAveragePool", Rule::GlobalPool),
+    ("HardSigmoid", Rule::Same),
+    ("HardSwish", Rule::Same),
+    ("Identity", Rule::Same),
+    ("MatMul", Rule::Product),
+    ("MaxPool", Rule::Pool),
+    ("Mul", Rule::Broadcast),
+    ("ReduceMean", Rule::Within),
+    ("Relu", Rule::Same),
+    ("Reshape", Rule::Within),
+    ("Sigmoid", Rule::Same),
+    ("Softmax", Rule::Same),
+    ("Squeeze", Rule::Within),
+];
+
+/// A value: its sides where they are known, and the most values that it can have.
+#[derive(Clone, Debug)]
+struct Value {
+    sides: Option<Vec<usize>>,
+    count: usize,
+}
+
+impl Value {
+    fn new(sides: Vec<usize>) -> Result<Self, String> {
+        let count = sides.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
+        match count.filter(|&count| count <= MAX_VALUES) {
+            Some(count) => Ok(Self {
+                sides: Some(sides),
+                count,
+            }),
+            None => Err(format!(
+                "would make {sides:?} values, more than the limit of {MAX_VALUES}"
+            )),
+        }
+    }
+}
+
+/// Walks the nodes from an input of the given sides. Every node must have an operation that is known, and inputs that are
+/// there before it. Returns the number of values of the largest result.
+///
+/// # Errors
+/// The first node that cannot be.
+pub fn walk(graph: &Graph, input: (&str, Vec<usize>)) -> Result<usize, String> {
+    let mut values: HashMap<&str, Value> = HashMap::new();
+    for tensor in &graph.initializer {
+        let sides = tensor
+            .dims
+            .iter()
+            .map(|&side| usize::try_from(side).unwrap_or(usize::MAX));
+        values.insert(tensor.name.as_deref().unwrap_or_default(), Value::new(sides.collect())?);
+    }
+    let (input, sides) = input;
+    values.insert(input, Value::new(sides)?);
+    let mut largest = values[input].count;
+    for node in &graph.node {
+        let op = node.op_type.as_deref().unwrap_or_default();
+        let told = |reason: String| {
+            format!(
+                "its node {:?} ({op}) {reason}",
+                node.name.as_deref().unwrap_or_default()
+            )
+        };
+        let rule = RULES
+            .iter()
+            .find(|row| row.0 == op && node.domain.as_deref().unwrap_or_default().is_empty());
+        let rule = rule
+            .ok_or_else(|| told("is no operation of the image classifiers that are run here".into()))?
+            .1;
+        let known = |name: &String| {
+            let found = values.get(name.as_str());
+            found.ok_or_else(|| told(format!("reads {name:?}, which nothing before it makes")))
+        };
+        let inputs = node.input.iter().filter(|name| !name.is_empty());
+        let inputs = inputs.map(known).collect::<Result<Vec<_>, _>>()?;
+        let value = output(rule, node, &inputs).map_err(told)?;
+        let [name, ..] = node.output.as_slice() else {
+            return Err(told("makes nothing".into()));
+        };
+        largest = largest.max(value.count);
+        values.insert(name, value);
+    }
+    Ok(largest)
+}
+
+fn output(rule: Rule, node: &Node, inputs: &[&Value]) -> Result<Value, String> {
+    let first = *inputs.first().ok_or("reads nothing")?;
+    let second = || inputs.get(1).copied().ok_or("reads one value, but needs two");
+    let sides = || first.sides.as_deref().ok_or("reads a value of unknown shape");
+    Ok(match rule {
+        Rule::Same => first.clone(),
+        Rule::Within => Value {
+            sides: None,
+            count: first.count,
+        },
+        Rule::Broadcast => match (&first.sides, &second()?.sides) {
+            (Some(a), Some(b)) => {
+                let rank = a.len().max(b.len());
+                let side = |sides: &[usize], at: usize| (at + sides.len()).checked_sub(rank).map_or(1, |at| sides[at]);
+                Value::new((0..rank).map(|at| side(a, at).max(side(b, at))).collect())?
+            }
+            _ => {
+                let count = first
+                    .count
+                    .checked_mul(second()?.count)
+                    .filter(|&count| count <= MAX_VALUES);
+                Value {
+                    sides: None,
+                    count: count.ok_or("would make more values than the limit")?,
+                }
+            }
+        },
+        Rule::Conv => {
+            let weight = second()?.sides.as_deref().ok_or("has a kernel of unknown shape")?;
+            let [channels, _, kernel @ ..] = weight else {
+                return Err(format!("has a kernel of shape {weight:?}"));
+            };
+            window(node, sides()?, Some(*channels), kernel)?
+        }
+        Rule::Pool => {
+            let kernel = ints(node, "kernel_shape")?.ok_or("has no kernel_shape")?;
+            window(node, sides()?, None, &kernel)?
+        }
+        Rule::GlobalPool => {
+            let sides = sides()?.iter().enumerate();
+            Value::new(sides.map(|(at, &side)| if at < 2 { side } else { 1 }).collect())?
+        }
+        Rule::Flatten => match sides()? {
+            [images, rest @ ..] => Value::new(vec![*images, rest.iter().product()])?,
+            [] => return Err("reads a single number".into()),
+        },
+        Rule::Product => {
+            let matrix = second()?.sides.as_deref().ok_or("has a matrix of unknown shape")?;
+            let [rows, columns] = *matrix else {
+                return Err(format!("has a matrix of shape {matrix:?}"));
+            };
+            // Transposed or not: the most that either way makes.
+            let most = |inner: usize, outer: usize| first.count.div_ceil(inner.max(1)).checked_mul(outer);
+            let count = most(rows, columns).zip(most(columns, rows)).map(|(a, b)| a.max(b));
+            Value {
+                sides: None,
+                count: count
+                    .filter(|&count| count <= MAX_VALUES)
+                    .ok_or("would make more values than the limit")?,
+            }
+        }
+    })
+}
+
+/// What a window that slides over an image makes of it.
+fn window(node: &Node, sides: &[usize], channels: Option<usize>, kernel: &[usize]) -> Result<Value, String> {
+    let ([images, c_in, height, width], &[kernel_h, kernel_w]) = (sides, kernel) else {
+        return Err(format!(
+            "slides a window of {kernel:?} over {sides:?}, which is no image"
+        ));
+    };
+    let list = |name: &str, default: usize, length: usize| match ints(node, name)? {
+        None => Ok(vec![default; length]),
+        Some(list) if list.len() == length => Ok(list),
+        Some(list) => Err(format!("has {} {name}, not {length}", list.len())),
+    };
+    let (strides, dilations, pads) = (list("strides", 1, 2)?, list("dilations", 1, 2)?, list("pads", 0, 4)?);
+    let auto_pad = node
+        .attribute
+        .iter()
+        .find(|attribute| attribute.name.as_deref() == Some("auto_pad"));
+    let automatic = auto_pad.is_some_and(|attribute| attribute.s.as_deref().unwrap_or_default() != b"NOTSET");
+    let mut output = vec![*images, channels.unwrap_or(*c_in)];
+    for (axis, (side, kernel)) in [(*height, kernel_h), (*width, kernel_w)].into_iter().enumerate() {
+        let (stride, dilation) = (strides[axis], dilations[axis]);
+        let padded = side + pads[axis] + pads[axis + 2];
+        // Automatic padding makes no more than a window of one pixel would.
+        let reach = if automatic {
+            1
+        } else {
+            kernel.saturating_sub(1) * dilation + 1
+        };
+        if kernel == 0 || stride == 0 || dilation == 0 || reach > padded {
+            return Err(format!(
+                "slides a window of {kernel} over a side of {padded} in steps of {stride}"
+            ));
+        }
+        output.push((padded - reach) / stride + 1);
+    }
+    Value::new(output)
+}
+
+/// A list of small integers that are not negative.
+fn ints(node: &Node, name: &str) -> Result<Option<Vec<usize>>, String> {
+    let found = node
+        .attribute
+        .iter()
+        .find(|attribute| attribute.name.as_deref() == Some(name));
+    let small = |&value: &i64| match value {
+        0..=16_384 => Ok(value as usize),
+        _ => Err(format!("has {value} among its {name}")),
+    };
+    found
+        .map(|attribute| attribute.ints.iter().map(small).collect())
+        .transpose()
+}

@@ -1,0 +1,106 @@
+//! Models of strangers: whatever the bytes are, reading returns, with one sentence where they are no model.
+
+use bytes::Bytes;
+use mnasnet_model::{Network, Scheme, Variant, initialise};
+use mnasnet_onnx::{Options, Session, export, parse};
+use proptest::prelude::*;
+
+fn options() -> Options {
+    Options {
+        batch: None,
+        resolution: 32,
+        opset: Options::OPSET,
+        fold_bn: false,
+        half: false,
+        softmax: false,
+    }
+}
+
+fn model() -> Vec<u8> {
+    let network = Network::build(Variant::by_name("mnasnet-a1").unwrap(), 0.35, 3, Some(0.0)).unwrap();
+    let weights = initialise(&network, Scheme::Tensorflow, 1);
+    export(&network, &weights, &options(), &[("classes", "[1, 2, 3]".to_owned())]).unwrap()
+}
+
+fn refusal(bytes: Vec<u8>) -> String {
+    parse(Bytes::from(bytes)).unwrap_err()
+}
+
+#[test]
+fn every_beginning_of_a_model_is_refused() {
+    let whole = model();
+    assert!(parse(Bytes::from(whole.clone())).is_ok());
+    for length in (0..whole.len()).step_by(whole.len() / 200) {
+        let reason = refusal(whole[..length].to_vec());
+        assert!(reason.starts_with("is not a whole ONNX model: "), "{length}: {reason}");
+    }
+}
+
+#[test]
+fn absurd_lengths_are_refused() {
+    // A graph of 2^62 bytes, a field without a length, a group, four million empty nodes.
+    let field = |tag: u8, length: &[u8]| [&[tag << 3 | 2][..], length].concat();
+    let endless = field(7, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f]);
+    for bytes in [endless, field(7, &[]), vec![7 << 3 | 3]] {
+        assert!(refusal(bytes).starts_with("is not a whole ONNX model: "));
+    }
+    let nodes = [0x0a, 0x00].repeat(4 << 20);
+    let mut length = Vec::new();
+    prost::encoding::encode_varint(nodes.len() as u64, &mut length);
+    let reason = refusal([field(7, &length), nodes].concat());
+    assert!(reason.contains("bytes beside its tensors"), "{reason}");
+}
+
+#[test]
+fn what_is_no_image_classifier_is_told() {
+    let swap = |from: &[u8], to: &[u8]| {
+        let mut bytes = model();
+        assert_eq!(from.len(), to.len());
+        let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
+        bytes[at..at + to.len()].copy_from_slice(to);
+        refusal(bytes)
+    };
+    let reason = swap(b"\x22\x04Relu", b"\x22\x04Tile");
+    assert!(
+        reason.contains("(Tile) is no operation of the image classifiers"),
+        "{reason}"
+    );
+    // The first kernel's shape [c, 3, 3, 3] becomes [c, 3, 3, 2]: its data no longer fill it.
+    let reason = swap(b"\x08\x03\x08\x03\x08\x03", b"\x08\x03\x08\x03\x08\x02");
+    assert!(reason.contains("which its data do not fill"), "{reason}");
+    // Gammas are ones before training; one becomes no number.
+    let reason = swap(
+        &1.0f32.to_le_bytes().repeat(2),
+        &[1.0, f32::NAN].map(f32::to_le_bytes).concat(),
+    );
+    assert!(reason.contains("holds values that are not finite"), "{reason}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    /// Damage anywhere, and nearer to the structure: read, loaded and run, it returns.
+    #[test]
+    fn damage_does_no_harm(
+        places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..4),
+    ) {
+        thread_local!(static MODEL: Vec<u8> = model());
+        let mut bytes = MODEL.with(Clone::clone);
+        let structure = bytes.len().min(20_000);
+        for (index, value, near) in places {
+            let at = index.index(if near { structure } else { bytes.len() });
+            bytes[at] = value;
+        }
+        if let Ok(model) = parse(Bytes::from(bytes))
+            && model.resolution <= 64
+            && model.batch.is_none_or(|batch| batch <= 4)
+            && let Ok(mut session) = Session::new(&model, 1)
+        {
+            let images = vec![0.5; 3 * model.resolution * model.resolution];
+            let mut logits = Vec::new();
+            if session.run(&images, &mut logits).is_ok() {
+                prop_assert_eq!(logits.len(), model.classes);
+            }
+        }
+    }
+}
