@@ -19,7 +19,7 @@ pub use forward::forward;
 
 use crate::simd::{MAX_LANES, Vector};
 use crate::{Needs, padded};
-pub(crate) use enter::Pixels;
+pub(crate) use enter::enter;
 pub(crate) use ring::row_pixels;
 use ring::{Image, OVERHANG};
 pub(crate) use taps::{Line, Lines, outputs};

@@ -1,6 +1,5 @@
 //! The backward sweep: input and weight gradients together, one pass over dZ, Y and the input's raw values.
 
-use super::enter::Pixels;
 use super::forward::window;
 use super::results::{Masked, Results, Row};
 use super::ring::Ring;
@@ -9,6 +8,7 @@ use super::{Depthwise, MAX_KERNEL, band, block_of, strip, together};
 use crate::ahead::Ahead;
 use crate::isa::Kernel;
 use crate::simd::{MAX_LANES, Vector};
+use crate::tile::Rows;
 use crate::{Below, Element, Gradient, Isa, Sink, Source, Sums, Workspace, padded};
 use rayon::prelude::*;
 
@@ -217,7 +217,7 @@ fn ahead<E: Element>(
 
 /// Lists the output rows whose window reaches input row `y`, with the taps that reach it; a block's taps begin at `taps`.
 #[inline(always)]
-fn spread(lines: &mut Lines, conv: &Depthwise, ring: &Ring<impl Pixels>, block: usize, y: usize, taps: *const f32) {
+fn spread(lines: &mut Lines, conv: &Depthwise, ring: &Ring<impl Rows>, block: usize, y: usize, taps: *const f32) {
     let reach = y + conv.kernel / 2;
     let first = (reach + 1).saturating_sub(conv.kernel).div_ceil(conv.stride);
     let end = (reach / conv.stride + 1).min(conv.height_out());

@@ -1,6 +1,5 @@
 //! The forward sweep.
 
-use super::enter::Pixels;
 use super::results::{Measured, Results, Row};
 use super::ring::Ring;
 use super::taps::{Lines, calls, outputs};
@@ -8,6 +7,7 @@ use super::{Depthwise, band, block_of, strip};
 use crate::ahead::Ahead;
 use crate::isa::Kernel;
 use crate::simd::{MAX_LANES, Vector};
+use crate::tile::Rows;
 use crate::{Element, Isa, Moments, Source, Workspace, padded};
 use rayon::prelude::*;
 
@@ -153,7 +153,7 @@ fn ahead<E: Element>(conv: &Depthwise, source: &Source<E>, out: *const E, y: usi
 pub(super) fn window(
     lines: &mut Lines,
     conv: &Depthwise,
-    ring: &Ring<impl Pixels>,
+    ring: &Ring<impl Rows>,
     block: usize,
     top: isize,
     taps: *const f32,

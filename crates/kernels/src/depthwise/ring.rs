@@ -1,8 +1,9 @@
 //! A ring of padded, normalised rows: rows enter once and stay while taps reach them.
 
-use super::enter::Pixels;
+use super::enter::enter;
 use super::taps::{Line, Lines};
 use crate::simd::Vector;
+use crate::tile::Rows;
 use std::ops::Range;
 
 /// Pixels of zeros to the right of a row's padding, for each step of the stride: groups of outputs may overhang a row's end
@@ -31,7 +32,7 @@ pub(super) struct Image {
     pub channels: usize,
 }
 
-impl<'a, P: Pixels> Ring<'a, P> {
+impl<'a, P: Rows> Ring<'a, P> {
     /// A ring of `kernel` rows in `data`: of all blocks or, unless it `keeps` them, of one at a time.
     pub(super) fn new<V: Vector>(
         from: &'a P,
@@ -104,7 +105,7 @@ impl<'a, P: Pixels> Ring<'a, P> {
             let to = self.row(block, y).cast_mut().wrapping_add(self.pad * V::LANES);
             let first = ((index * height + y) * width) * channels + block * V::LANES;
             // SAFETY: the slot lies inside `data`; the row was checked.
-            unsafe { self.from.enter::<V>(first, width, channels, block * V::LANES, to) };
+            unsafe { enter::<V>(self.from, first, width, channels, block * V::LANES, to) };
         }
     }
 }

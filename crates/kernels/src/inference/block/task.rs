@@ -5,7 +5,7 @@ use super::{Block, Layers};
 use crate::Element;
 use crate::ahead::Ahead;
 use crate::dense::{Dense, Input};
-use crate::depthwise::{Depthwise, Line, Lines, Pixels, block_of, outputs, row_pixels};
+use crate::depthwise::{Depthwise, Line, Lines, block_of, outputs, row_pixels};
 use crate::inference::Folded;
 use crate::inference::finish::{Enter, Finish};
 use crate::inference::stem::{Row, Stem};
@@ -181,7 +181,14 @@ impl<E: Element> Task<'_, E> {
                                         let from = ((part.images.start + image) * depthwise.height + y) * width;
                                         let to = ring.data.add(b * ring.block_len + ring.row(image, y) + ring.pad);
                                         let at = from * depthwise.channels + channel;
-                                        source.enter::<U::V>(at, width, depthwise.channels, channel, to);
+                                        crate::depthwise::enter::<U::V>(
+                                            source,
+                                            at,
+                                            width,
+                                            depthwise.channels,
+                                            channel,
+                                            to,
+                                        );
                                     }
                                 }
                             }
