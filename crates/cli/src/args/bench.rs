@@ -1,0 +1,68 @@
+//! Arguments of `mnasnet bench`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::{model_help, positive, side, threads};
+
+/// What `mnasnet bench` times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Subject {
+    /// Training steps on random pixels: forward, backward, update
+    Train,
+    /// Inference on random pixels
+    Infer,
+    /// Decoding and augmentation of a folder of photos
+    Data,
+}
+
+/// `mnasnet bench`.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    /// What to time
+    pub subject: Subject,
+    /// Variant.
+    #[arg(long, value_name = "NAME", default_value = "mnasnet-b1", help = model_help())]
+    pub model: String,
+    /// Width multiplier
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub width: f64,
+    /// Number of classes
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub classes: usize,
+    /// Images in a step
+    #[arg(long, alias = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 32, value_parser = positive())]
+    pub batch: u64,
+    /// Side of the images, pixels
+    #[arg(long, value_name = "N", default_value_t = 224, value_parser = side())]
+    pub resolution: usize,
+    /// Threads of arithmetic, or of decoding for `data`; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub threads: u64,
+    /// What activations are stored as: auto (bf16 where the machine has a matrix unit for it), f32 or bf16
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub precision: String,
+    /// Steps (batches) to time; without it, as many as fit into --seconds
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub steps: Option<u64>,
+    /// Time for it, in seconds
+    #[arg(long, value_name = "X", default_value_t = 5.0)]
+    pub seconds: f64,
+    /// For `train`: print each unit's sweeps with their speed and their share of this machine's floor
+    #[arg(long)]
+    pub units: bool,
+    /// For `train`: run every instruction set of this machine in turn; fail if one is faster than the picked one on a sweep,
+    /// by more than 10 % and 20 microseconds in the best of all steps
+    #[arg(long)]
+    pub assert_best: bool,
+    /// Folder of photos for `data` [default: data/sample]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Augmentation for `data`: none, autoaugment, mindspore, randaugment or trivialaugment
+    #[arg(long, value_name = "NAME", default_value = "none")]
+    pub policy: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,137 @@
+//! Arguments of `mnasnet data`, and what other commands say of a set of photos.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use mnasnet_train::resolve::{ConfigError, Resolver};
+
+use super::{config_help, positive, threads};
+use crate::settings::SettingFlags;
+
+/// `mnasnet data`.
+#[derive(Debug, clap::Args)]
+pub struct DataArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: DataAction,
+}
+
+/// What `mnasnet data` does.
+#[derive(Debug, Subcommand)]
+pub enum DataAction {
+    /// Decodes every photo of a set: counts, sizes, what cannot be read, what is there twice or in both splits
+    Check(CheckArgs),
+    /// Writes WebDataset shards with photos resized once; run again, it goes on where it was stopped
+    Pack(PackArgs),
+    /// Draws a contact sheet: photos as evaluation sees them, and batches as training does
+    Show(ShowArgs),
+}
+
+/// `mnasnet data check`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The set is clean if every photo can be decoded, none is there twice and none is in both splits. The \
+exit code is 0 if so, and 3 if not."
+)]
+pub struct CheckArgs {
+    /// Photos: a folder with train/ and val/ or of classes, an archive, shards, Parquet files or a table
+    #[arg(value_name = "SRC")]
+    pub source: PathBuf,
+    /// Validation photos where they are not in SRC
+    #[arg(long = "val_data", alias = "val-data", value_name = "PATH")]
+    pub val_data: Option<PathBuf>,
+    /// What the set is.
+    #[command(flatten)]
+    pub set: SetArgs,
+    /// Threads that decode; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub workers: u64,
+    /// Print JSON, with every finding
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mnasnet data pack`.
+#[derive(Debug, clap::Args)]
+pub struct PackArgs {
+    /// Photos: a folder with train/ and val/ or of classes, an archive, shards, Parquet files or a table
+    #[arg(value_name = "SRC")]
+    pub source: PathBuf,
+    /// Folder of the shards: DST/train/train-000000.tar and so on, and the same of val
+    #[arg(value_name = "DST")]
+    pub target: PathBuf,
+    /// Shorter side that larger photos are resized to, pixels
+    #[arg(long = "short-side", alias = "short_side", value_name = "N", conflicts_with = "max_side", value_parser = positive())]
+    pub short_side: Option<u64>,
+    /// Longer side that larger photos are resized to, pixels
+    #[arg(long = "max-side", alias = "max_side", value_name = "N", value_parser = positive())]
+    pub max_side: Option<u64>,
+    /// JPEG quality of the photos that are resized
+    #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub quality: u8,
+    /// Photos in a shard
+    #[arg(long = "shard-size", alias = "shard_size", value_name = "N", default_value_t = 1000, value_parser = positive())]
+    pub shard_size: u64,
+    /// What the set is.
+    #[command(flatten)]
+    pub set: SetArgs,
+    /// Photos that cannot be decoded: fail ends, skip leaves them out
+    #[arg(long = "bad_images", alias = "bad-images", value_name = "NAME", default_value = "fail", value_parser = ["fail", "skip"])]
+    pub bad_images: String,
+    /// Turn photos as their EXIF orientation says
+    #[arg(long = "exif_orientation", alias = "exif-orientation")]
+    pub exif_orientation: bool,
+    /// Threads that decode and encode; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub workers: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mnasnet data show`.
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    /// Photos: a folder with train/ and val/ or of classes, an archive, shards, Parquet files or a table
+    #[arg(value_name = "SRC")]
+    pub source: PathBuf,
+    /// A recipe or a TOML file of settings.
+    #[arg(long, alias = "config", value_name = "NAME|FILE", help = config_help())]
+    pub recipe: Option<String>,
+    /// The sheet, a PNG
+    #[arg(short, long, value_name = "FILE", default_value = "sheet.png")]
+    pub output: PathBuf,
+    /// Photos in a section, spread over the set
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=256))]
+    pub images: u64,
+    /// Epochs of training that are shown
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub epochs: u64,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: SettingFlags,
+}
+
+/// Which kind of set a path is, and which of its classes count.
+#[derive(Debug, clap::Args)]
+pub struct SetArgs {
+    /// Kind of the set; auto looks [auto, folder, imagenet, webdataset, parquet, table]
+    #[arg(
+        long = "data_format",
+        alias = "data-format",
+        value_name = "NAME",
+        default_value = "auto"
+    )]
+    pub data_format: String,
+    /// File of class names that relabels the set or leaves a part of it out, as for `train`
+    #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
+    pub class_list: Option<String>,
+}
+
+impl SetArgs {
+    /// Lays them over the settings.
+    pub fn apply(&self, layers: &mut Resolver) -> Result<(), ConfigError> {
+        layers.flag("data_format", &self.data_format)?;
+        layers.flag("class_list", self.class_list.as_deref().unwrap_or_default())
+    }
+}

@@ -1,0 +1,308 @@
+//! Arguments of the commands that take model files.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use mnasnet_model::Dialect;
+use mnasnet_onnx::Options;
+
+use super::{SetArgs, positive, side, threads};
+
+/// What a model is evaluated on, and how.
+#[derive(Debug, clap::Args)]
+pub struct EvaluationArgs {
+    /// Photos: a folder with val/ or of classes, an archive, shards, Parquet files or a table
+    #[arg(long, alias = "dataset_path", value_name = "PATH")]
+    pub data: PathBuf,
+    /// What the set is.
+    #[command(flatten)]
+    pub set: SetArgs,
+    /// Photos that cannot be decoded: fail ends, skip leaves them out, replace takes grey for them
+    #[arg(
+        long = "bad_images",
+        alias = "bad-images",
+        value_name = "NAME",
+        default_value = "fail"
+    )]
+    pub bad_images: String,
+    /// Photos at a time
+    #[arg(long = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 64, value_parser = positive())]
+    pub batch_size: u64,
+    /// Threads that decode; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub workers: u64,
+    /// Threads of arithmetic; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub threads: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mnasnet eval`.
+#[derive(Debug, clap::Args)]
+pub struct EvalArgs {
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's; or an ONNX model
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// Evaluate the moving average that a checkpoint holds, instead of the weights
+    #[arg(long)]
+    pub ema: bool,
+    /// Leave out the last incomplete batch, as MindSpore's eval.py does (its README counts 49,920 of ImageNet's 50,000)
+    #[arg(long = "drop_remainder", alias = "drop-remainder")]
+    pub drop_remainder: bool,
+    /// What activations are stored as: auto (as in training), f32 or bf16
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub precision: String,
+    /// What it is evaluated on.
+    #[command(flatten)]
+    pub over: EvaluationArgs,
+}
+
+/// `mnasnet eval-onnx`.
+#[derive(Debug, clap::Args)]
+pub struct EvalOnnxArgs {
+    /// ONNX model: ours, or another image classifier with its weights inside
+    #[arg(long, alias = "onnx_url", value_name = "FILE")]
+    pub model: PathBuf,
+    /// What it is evaluated on.
+    #[command(flatten)]
+    pub over: EvaluationArgs,
+}
+
+/// `mnasnet predict`.
+#[derive(Debug, clap::Args)]
+pub struct PredictArgs {
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's; or an ONNX model
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// Photos, folders of them, or - for one photo on standard input
+    #[arg(required = true, value_name = "IMAGE|DIR|-")]
+    pub images: Vec<PathBuf>,
+    /// How results are printed
+    #[arg(long, value_name = "NAME", default_value = "table")]
+    pub format: PredictFormat,
+    /// Classes of each photo
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
+    pub top: u64,
+    /// Photos at a time
+    #[arg(long = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 16, value_parser = positive())]
+    pub batch_size: u64,
+    /// What activations are stored as: auto (as in training), f32 or bf16
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub precision: String,
+    /// Threads of arithmetic and decoding; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub threads: u64,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+}
+
+/// How predictions are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PredictFormat {
+    /// For people
+    Table,
+    /// JSON lines: an object a photo
+    Json,
+    /// A row a photo
+    Csv,
+}
+
+/// Whose names a converted file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// Ours, with moving average and optimizer state
+    Mnasnet,
+    /// timm's, weights alone (the names are ours)
+    Timm,
+    /// torchvision's, weights alone
+    Torchvision,
+    /// MindSpore's checkpoint, with optimizer state
+    Mindspore,
+}
+
+impl Target {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.dialect().map_or("mnasnet", Dialect::name)
+    }
+
+    /// The other program's way to name tensors.
+    pub fn dialect(self) -> Option<Dialect> {
+        match self {
+            Target::Mnasnet => None,
+            Target::Timm => Some(Dialect::Timm),
+            Target::Torchvision => Some(Dialect::Torchvision),
+            Target::Mindspore => Some(Dialect::MindSpore),
+        }
+    }
+}
+
+/// `mnasnet convert`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "IN is recognised by its contents: safetensors, PyTorch's .pth and .pt (a state_dict, in the wrappers of the \
+usual training scripts, a moving average before the weights), MindSpore's .ckpt. The result is read back and compared."
+)]
+pub struct ConvertArgs {
+    /// File of weights
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// File to write: NAME.safetensors, or NAME.ckpt for MindSpore
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+    /// Whose names OUT has [default: mindspore for .ckpt, else mnasnet]
+    #[arg(long, value_name = "NAME")]
+    pub to: Option<Target>,
+    /// Variant, where the shapes alone should not say it
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Width multiplier, likewise
+    #[arg(long, value_name = "X")]
+    pub width: Option<f64>,
+    /// File of class names, one a line, in the order of the logits
+    #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
+    pub class_list: Option<PathBuf>,
+    /// Batch norm's epsilon, where the weights were not trained with 1e-5
+    #[arg(long = "bn_epsilon", alias = "bn-epsilon", value_name = "X")]
+    pub bn_epsilon: Option<f32>,
+    /// Take the moving average that a checkpoint of ours holds for the weights
+    #[arg(long)]
+    pub ema: bool,
+    /// Measure batch norm's means and variances on these photos, and set its scales and shifts such that the network stays
+    /// the same: for training from weights whose batch norm was folded away
+    #[arg(long = "recalibrate-bn", alias = "recalibrate_bn", value_name = "PHOTOS")]
+    pub recalibrate_bn: Option<PathBuf>,
+    /// Photos for it, at most, spread over the set
+    #[arg(long = "calibration-images", alias = "calibration_images", value_name = "N", default_value_t = 512, value_parser = positive())]
+    pub calibration_images: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What weights are exported as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Open Neural Network Exchange
+    Onnx,
+}
+
+/// Numbers of an exported model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportPrecision {
+    /// float32
+    F32,
+    /// float16 weights and arithmetic, float32 input and output
+    F16,
+}
+
+/// `mnasnet export`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The model's input `image` is float32 [batch, 3, R, R], red, green, blue, normalised as its metadata \
+entry `preprocessing` says; its output `logits` is float32 [batch, classes]. The metadata also hold class names, variant, \
+SHA-256 of the file of weights, and all that this program needs to evaluate the model."
+)]
+pub struct ExportArgs {
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's
+    #[arg(long, alias = "ckpt_file", alias = "checkpoint_path", value_name = "FILE")]
+    pub weights: PathBuf,
+    /// Export the moving average that a checkpoint holds, instead of the weights
+    #[arg(long)]
+    pub ema: bool,
+    /// File to write
+    #[arg(short, long, value_name = "FILE", required_unless_present = "file_name")]
+    pub output: Option<PathBuf>,
+    /// The same as MindSpore's export.py takes it: without the extension
+    #[arg(
+        long = "file_name",
+        alias = "file-name",
+        value_name = "NAME",
+        conflicts_with = "output"
+    )]
+    pub file_name: Option<PathBuf>,
+    /// What is written
+    #[arg(
+        long,
+        alias = "file_format",
+        alias = "file-format",
+        value_name = "NAME",
+        ignore_case = true,
+        default_value = "onnx"
+    )]
+    pub format: ExportFormat,
+    /// Images a call, fixed [default: as many as a call has]
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub batch: Option<u64>,
+    /// Any number of images a call: the default
+    #[arg(long = "dynamic-batch", alias = "dynamic_batch", conflicts_with = "batch")]
+    pub dynamic_batch: bool,
+    /// Side of the images, pixels [default: that of the weights]
+    #[arg(long, value_name = "R", value_parser = side())]
+    pub resolution: Option<usize>,
+    /// Version of ONNX's operator set, 11 to 22
+    #[arg(long, value_name = "N", default_value_t = Options::OPSET)]
+    pub opset: u32,
+    /// Take batch norm into the convolutions: the default
+    #[arg(long = "fold-bn", alias = "fold_bn", conflicts_with = "no_fold_bn")]
+    pub fold_bn: bool,
+    /// Keep batch norm as nodes of its own, and the weights as they are
+    #[arg(long = "no-fold-bn", alias = "no_fold_bn")]
+    pub no_fold_bn: bool,
+    /// Numbers of the model
+    #[arg(long, value_name = "NAME", default_value = "f32")]
+    pub precision: ExportPrecision,
+    /// End in softmax: the output is `probabilities`
+    #[arg(long)]
+    pub softmax: bool,
+    /// Compare the model with the weights on the photos of this set, as `compare` does
+    #[arg(long, value_name = "PATH")]
+    pub check: Option<PathBuf>,
+    /// Largest difference of two logits that --check allows, times the largest logit where that is above 1 [default: 0.001, with f16 0.1]
+    #[arg(long, value_name = "X", requires = "check")]
+    pub tolerance: Option<f64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl EvaluationArgs {
+    /// The usual settings, for a set that is given to another command.
+    pub fn on(data: &Path) -> Self {
+        Self {
+            data: data.to_owned(),
+            set: SetArgs {
+                data_format: "auto".into(),
+                class_list: None,
+            },
+            bad_images: "fail".into(),
+            batch_size: 64,
+            workers: 0,
+            threads: 0,
+            json: false,
+        }
+    }
+}
+
+/// `mnasnet compare`.
+#[derive(Debug, clap::Args)]
+pub struct CompareArgs {
+    /// A file of weights of any program, or an ONNX model
+    #[arg(value_name = "A")]
+    pub a: PathBuf,
+    /// Another one, of the same classes
+    #[arg(value_name = "B")]
+    pub b: PathBuf,
+    /// What activations of weights are stored as: auto (as in training), f32 or bf16
+    #[arg(long, value_name = "NAME", default_value = "f32")]
+    pub precision: String,
+    /// Fail, with exit code 4, if two logits differ by more, times the largest logit where that is above 1
+    #[arg(long, value_name = "X")]
+    pub tolerance: Option<f64>,
+    /// What they are compared on.
+    #[command(flatten)]
+    pub over: EvaluationArgs,
+}
