@@ -81,7 +81,7 @@ impl Reporter {
     }
 
     fn time_left(&self, step: &StepLog) -> String {
-        let done = step.global_step - self.done_at_start;
+        let done = step.global_step.saturating_sub(self.done_at_start);
         let per_step = self.started.elapsed().as_secs_f64() / done.max(1) as f64;
         let seconds = per_step * self.total.saturating_sub(step.global_step) as f64;
         format!("{:.0}:{:02.0} left", (seconds / 60.0).floor(), (seconds % 60.0).floor())

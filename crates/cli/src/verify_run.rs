@@ -34,7 +34,10 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
         .toml(&record.config, &format!("settings in {}", to.display()))?
         .finish()?;
     config.save_checkpoint_path = "checkpoints".into();
-    config.checkpoint_every = Interval::Never;
+    // By steps they are places to go back to, as in the run.
+    if matches!(config.checkpoint_every, Interval::Time(_)) {
+        config.checkpoint_every = Interval::Never;
+    }
     let start = WeightsFile::open(&from)?.record().progress.global_step;
     let target = record.progress.global_step;
     if start >= target {
@@ -48,6 +51,7 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
     let stop = AtomicBool::new(false);
     let mut until = Until {
         target,
+        rollbacks: record.progress.health.rollbacks,
         stop: &stop,
         quiet: args.json,
     };
@@ -113,6 +117,8 @@ fn sentence(steps: u64, from: &Path, to: &Path, differing: &[String]) -> String 
 /// Ends the run after a step; says what the run notes.
 struct Until<'a> {
     target: u64,
+    /// A step that is done again after going back is not the one before.
+    rollbacks: usize,
     stop: &'a AtomicBool,
     quiet: bool,
 }
@@ -120,7 +126,9 @@ struct Until<'a> {
 impl Observer for Until<'_> {
     fn event(&mut self, event: Event) {
         match event {
-            Event::Step(step) if step.global_step >= self.target => self.stop.store(true, Ordering::Relaxed),
+            Event::Step(step) if step.global_step >= self.target && step.rollbacks >= self.rollbacks => {
+                self.stop.store(true, Ordering::Relaxed);
+            }
             Event::Note(note) if !self.quiet => tell(&format!("note: {note}")),
             _ => {}
         }

@@ -9,6 +9,7 @@ mod backward;
 mod calibrator;
 mod dropout;
 mod forward;
+pub mod gradients;
 pub mod loss;
 mod memory;
 mod norm;

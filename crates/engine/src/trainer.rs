@@ -5,7 +5,7 @@ use crate::loss::{Loss, Targets};
 use crate::precision::with_element;
 use crate::stage::{self, Stage, Work};
 use crate::state::{EngineError, Pixels, State, check_pixels, check_weights};
-use crate::{backward, forward};
+use crate::{backward, forward, gradients};
 use mnasnet_kernels::{Isa, Memory, Moments, Sums};
 use mnasnet_model::{Network, Op, Weights};
 
@@ -158,6 +158,16 @@ impl Trainer {
     /// d loss / d parameters of the last step, laid out as the parameters.
     pub fn gradients(&self) -> &[f32] {
         self.gradients.values()
+    }
+
+    /// Norm of the last step's gradients as one vector: [`gradients::norm`].
+    pub fn gradient_norm(&self) -> f64 {
+        gradients::norm(self.gradients.values())
+    }
+
+    /// Scales the gradients, whose norm is `norm`, down to `max_norm` where it is larger: [`gradients::clip`].
+    pub fn clip_gradients(&mut self, norm: f64, max_norm: f64) {
+        gradients::clip(self.gradients.values_mut(), norm, max_norm);
     }
 
     /// Logits `[batch, classes]` of the last step.

@@ -284,6 +284,8 @@ settings! {
         weight_decay: f64 = 5e-5, 0.0..=1.0;
         /// Which tensors decay.
         weight_decay_scope: DecayScope = DecayScope::Weights;
+        /// Largest norm of all gradients as one vector, as PyTorch's clip_grad_norm_; larger ones are scaled down to it; 0 is off.
+        clip_grad_norm: f64 = 0.0, 0.0..=1e6;
         /// Loss scale of the MindSpore scripts; a power of two changes nothing in float32 and is only recorded.
         loss_scale: f64 = 1024.0, 1.0..=16777216.0;
         /// Whether labels are smoothed in training.
@@ -334,6 +336,14 @@ settings! {
         checkpoint_every: Interval = Interval::Never;
         /// Newest checkpoints from within an epoch that are kept.
         keep_step_checkpoint_max: usize = 2, 1.0..=1e6;
+        /// Steps in a row whose loss or gradients are no numbers, each skipped, after which the run goes back to its last checkpoint.
+        max_bad_steps: usize = 5, 1.0..=1e6;
+        /// Times that it goes back before it gives up (exit code 5).
+        max_rollbacks: usize = 3, 0.0..=1e6;
+        /// Factor on the learning rate from there on.
+        rollback_lr_factor: f64 = 0.5, (Bound::Excluded(0.0), Bound::Included(1.0));
+        /// Standard deviations above the mean of the last 100 losses from which a loss is logged with its photos; 0 logs none.
+        spike_z_score: f64 = 6.0, 0.0..=1e6;
         /// Folder of the checkpoints; a relative one lies in the run's folder.
         save_checkpoint_path: String = "checkpoints".into();
         /// Steps from one line of log.txt and metrics.jsonl to the next; 0 writes only one an epoch.

@@ -26,12 +26,20 @@ pub struct StepLog {
     pub global_step: u64,
     /// Mean loss of the step's images.
     pub loss: f32,
-    /// Mean of the epoch's losses so far.
+    /// Mean of the epoch's losses so far, without skipped steps.
     pub mean_loss: f64,
     /// Share of the epoch's training images so far that were right.
     pub train_top1: f64,
     /// Learning rate used.
     pub lr: f32,
+    /// Norm of all gradients as one vector, before clipping. It is null where it is no number, as the loss is.
+    pub grad_norm: f64,
+    /// Whether the update was skipped: the loss, the gradients or batch norm's statistics are no numbers.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
+    /// Times that the run went back to a checkpoint.
+    #[serde(skip)]
+    pub rollbacks: usize,
     /// Seconds of arithmetic.
     pub compute_s: f64,
     /// Seconds of waiting for photos.
@@ -67,7 +75,7 @@ pub struct EpochLog {
     pub steps: usize,
     /// Steps done in all.
     pub global_step: u64,
-    /// Mean of the steps' losses.
+    /// Mean of the steps' losses, without skipped steps.
     pub train_loss: f64,
     /// Share of training images that were right, augmented and while learning.
     pub train_top1: f64,
@@ -92,6 +100,9 @@ pub struct EpochLog {
     pub transform_s: f64,
     /// Seconds of validation.
     pub val_s: f64,
+    /// Steps that were skipped.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped: usize,
     /// Training photos that could not be decoded, each as often as it was met; others took their places.
     pub bad_images: u64,
 }
@@ -255,6 +266,10 @@ impl RunLog {
     }
 }
 
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 fn is_before(line: &str, progress: &Progress) -> bool {
     let Ok(value) = serde_json::from_str::<serde_json::Value>(line) else {
         return false;
@@ -281,6 +296,9 @@ mod tests {
             mean_loss: 6.754,
             train_top1: 0.0,
             lr: 0.0267,
+            grad_norm: 1.0,
+            skipped: false,
+            rollbacks: 0,
             compute_s: 11.2,
             wait_s: 0.099415,
             images_per_s: 1.0,
@@ -326,6 +344,7 @@ mod tests {
             decode_s: 0.7,
             transform_s: 0.2,
             val_s: 0.1,
+            skipped: 0,
             bad_images: 0,
         };
         let expected = "epoch time: 2000.000, per step time: 500.000, avg loss: 2.000\n\

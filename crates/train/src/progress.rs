@@ -1,5 +1,6 @@
 //! Where a run stands: enough to go on exactly there.
 
+use crate::health::Health;
 use serde::{Deserialize, Serialize};
 
 /// Position and running sums of a run.
@@ -15,6 +16,9 @@ pub struct Progress {
     pub best: Option<Best>,
     /// Sums over the current epoch's steps.
     pub sums: EpochSums,
+    /// Losses and gradients so far.
+    #[serde(default)]
+    pub health: Health,
 }
 
 /// The best epoch so far.
@@ -29,8 +33,11 @@ pub struct Best {
 /// Sums over the steps of an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochSums {
-    /// Sum of the steps' mean losses.
+    /// Sum of the mean losses of the steps that were not skipped.
     pub loss: f64,
+    /// Steps that were skipped.
+    #[serde(default)]
+    pub skipped: usize,
     /// Training images whose label had the largest logit.
     pub correct: u64,
     /// Training images seen.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::Dataset;
-use mnasnet_engine::Isa;
+use mnasnet_engine::{Isa, Optimizer};
+use mnasnet_model::{Network, Weights};
 
 use crate::checkpoint;
 use crate::config::Config;
@@ -145,6 +146,25 @@ fn taken_up(
         }
     }
     Ok(notes)
+}
+
+/// Weights and their average, if it is kept, from a checkpoint; its optimizer state goes to `optimizer`.
+pub(crate) fn load(
+    file: &WeightsFile,
+    network: &Network,
+    ema: bool,
+    optimizer: &mut Optimizer,
+) -> Result<(Weights, Option<Weights>), WeightsError> {
+    let weights = file.weights(network, "")?;
+    let average = match ema {
+        true if file.has_ema() => Some(file.weights(network, "ema.")?),
+        true => Some(weights.clone()),
+        false => None,
+    };
+    for (name, values) in optimizer.slots_mut() {
+        values.copy_from_slice(&file.slot(network, name)?);
+    }
+    Ok((weights, average))
 }
 
 /// Where the run of a checkpoint stood. MindSpore's says the step alone.

@@ -4,18 +4,17 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mnasnet_data::{BadImage, Batch, Dataset, Epoch, Loader, Preprocessing};
-use mnasnet_engine::{Isa, Loss, Optimizer, Pixels, Targets, Trainer};
+use mnasnet_engine::{Isa, Loss, Optimizer, Trainer};
 use mnasnet_model::{Network, Weights};
 
 use crate::checkpoint;
 use crate::classifier::OnEngine;
 use crate::config::Config;
-use crate::ema;
 use crate::evaluate::{Evaluation, Evaluator};
-use crate::log::{EpochLog, RunLog, StepLog, ValidationLog};
+use crate::log::{EpochLog, RunLog, ValidationLog};
 use crate::progress::{Best, EpochSums, Progress};
 use crate::run_folder::Claim;
 use crate::saving::Saving;
@@ -48,7 +47,11 @@ pub(crate) struct Run<'a> {
     pub(crate) classifier: OnEngine,
     pub(crate) weights: Weights,
     pub(crate) average: Option<Weights>,
+    /// Running statistics before the current step, for the case that it is skipped.
+    pub(crate) statistics: Vec<f32>,
     pub(crate) progress: Progress,
+    /// The checkpoint that this process began from.
+    pub(crate) begun_from: Option<PathBuf>,
     pub(crate) saving: Saving,
 }
 
@@ -58,6 +61,10 @@ impl Run<'_> {
         while self.progress.epoch < self.config.epoch_size {
             let done = match self.epoch(stop) {
                 Err(error @ TrainError::Data(_)) if self.progress.global_step > 0 => return Err(self.stopped(error)),
+                Err(error @ TrainError::Diverged { .. }) => {
+                    self.roll_back(error)?;
+                    continue;
+                }
                 done => done?,
             };
             if !done {
@@ -137,67 +144,6 @@ impl Run<'_> {
         Ok(true)
     }
 
-    fn step(&mut self, trainer: &mut Trainer, batch: &Batch, wait: Duration) -> Result<(), TrainError> {
-        self.tell(&batch.bad);
-        let start = Instant::now();
-        let Progress {
-            epoch,
-            step,
-            global_step,
-            ..
-        } = self.progress;
-        let lr = self.schedule.rate(global_step);
-        let pixels = Pixels::U8(&batch.pixels, wiring::normalise(&self.preprocessing));
-        let seed = dropout_seed(self.config.seed, global_step);
-        let targets = Targets {
-            labels: &batch.labels,
-            others: &batch.others,
-        };
-        let report = trainer.step(&mut self.weights, pixels, targets, self.loss, seed)?;
-        if !report.loss.is_finite() {
-            return Err(self.diverged(format!("the loss is {} in epoch {epoch}, step {step}", report.loss)));
-        }
-        self.optimizer
-            .step(&mut self.weights.parameters, trainer.gradients(), lr);
-        if let Some(average) = &mut self.average {
-            ema::update(average, &self.weights, self.config.ema_decay, global_step);
-        }
-        let (compute_s, wait_s) = (start.elapsed().as_secs_f64(), wait.as_secs_f64());
-
-        self.progress.step += 1;
-        self.progress.global_step += 1;
-        let sums = &mut self.progress.sums;
-        sums.loss += f64::from(report.loss);
-        sums.correct += report.correct as u64;
-        sums.images += batch.labels.len() as u64;
-        sums.compute_s += compute_s;
-        sums.wait_s += wait_s;
-        sums.decode_s += batch.decode_time.as_secs_f64();
-        sums.transform_s += batch.transform_time.as_secs_f64();
-        sums.bad_images += batch.bad_places as u64;
-        let step_log = StepLog {
-            epoch,
-            epochs: self.config.epoch_size,
-            step,
-            steps: self.schedule.steps_per_epoch,
-            global_step: self.progress.global_step,
-            loss: report.loss,
-            mean_loss: sums.loss / self.progress.step as f64,
-            train_top1: sums.correct as f64 / sums.images as f64,
-            lr,
-            compute_s,
-            wait_s,
-            images_per_s: batch.labels.len() as f64 / (compute_s + wait_s),
-        };
-        self.observer.event(Event::Step(&step_log));
-        let every = self.config.log_every as u64;
-        if every > 0 && self.progress.global_step.is_multiple_of(every) {
-            self.log.step(&step_log);
-            self.tell_log();
-        }
-        Ok(())
-    }
-
     /// Ends the current epoch: validation, logs, checkpoints. False if `stop` was set before it was done.
     fn validate(&mut self, stop: &AtomicBool) -> Result<bool, TrainError> {
         let start = Instant::now();
@@ -228,11 +174,11 @@ impl Run<'_> {
             epochs: self.config.epoch_size,
             steps,
             global_step,
-            train_loss: sums.loss / steps as f64,
+            train_loss: sums.loss / (steps - sums.skipped) as f64,
             train_top1: sums.correct as f64 / sums.images as f64,
             val: validation(&val),
             ema: ema.as_ref().map(validation),
-            lr: self.schedule.rate(global_step - 1),
+            lr: self.rate(global_step - 1),
             images_per_s: sums.images as f64 / seconds,
             seconds,
             compute_s: sums.compute_s,
@@ -240,6 +186,7 @@ impl Run<'_> {
             decode_s: sums.decode_s,
             transform_s: sums.transform_s,
             val_s,
+            skipped: sums.skipped,
             bad_images: sums.bad_images,
         };
         self.log.epoch(&epoch_log);
@@ -255,8 +202,9 @@ impl Run<'_> {
         }
 
         let done = epoch + 1;
-        let top1 = ema.unwrap_or(val).score.top1();
-        let better = best.is_none_or(|best| top1 > best.top1);
+        let Evaluation { score, .. } = ema.unwrap_or(val);
+        let top1 = score.top1();
+        let better = score.loss().is_finite() && best.is_none_or(|best| top1 > best.top1);
         let before = best;
         let best = if better { Some(Best { top1, epoch: done }) } else { best };
         self.progress = Progress {
@@ -265,6 +213,7 @@ impl Run<'_> {
             global_step,
             best,
             sums: EpochSums::default(),
+            health: std::mem::take(&mut self.progress.health),
         };
         let due = done.is_multiple_of(self.config.save_checkpoint_epochs) || done == self.config.epoch_size;
         // After the last epoch nobody would try again.
@@ -272,7 +221,7 @@ impl Run<'_> {
         if self.config.save_checkpoint && due {
             if last {
                 self.save()?;
-            } else {
+            } else if self.is_well() {
                 self.save_or_retry()?;
             }
         }
@@ -285,7 +234,7 @@ impl Run<'_> {
     }
 
     /// Tells each bad image once, to the observer and to the log.
-    fn tell(&mut self, bad: &[BadImage]) {
+    pub(crate) fn tell(&mut self, bad: &[BadImage]) {
         for BadImage { name, cause, .. } in bad {
             if self.bad_images.insert(name.clone()) {
                 self.note(&format!("bad image {}: {cause}", self.bad_images.len()));
@@ -294,7 +243,7 @@ impl Run<'_> {
     }
 
     /// Tells the observer that the log can no longer be written, once: what a run does not depend on ends none.
-    fn tell_log(&mut self) {
+    pub(crate) fn tell_log(&mut self) {
         if let Some(error) = self.log.trouble() {
             let note = format!(
                 "cannot write the logs in {}: {error}; training goes on without them",
@@ -326,33 +275,5 @@ fn validation(evaluation: &Evaluation) -> ValidationLog {
         top5: score.top5(),
         images: score.images,
         bad_images: evaluation.bad.len(),
-    }
-}
-
-/// Name of the dropout mask of a step: a pure function of the run's seed and the step (SplitMix64's mixing).
-fn dropout_seed(seed: u64, global_step: u64) -> u64 {
-    let mix = |mut z: u64| {
-        z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
-    mix(mix(seed) ^ global_step)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dropout_seeds_differ() {
-        // SplitMix64's first output for the state 0, from its published reference.
-        assert_eq!(dropout_seed(0, 0xe220_a839_7b1d_cdaf), 0xe220_a839_7b1d_cdaf);
-        let mut seeds: Vec<u64> = (0..50)
-            .flat_map(|seed| (0..50).map(move |step| dropout_seed(seed, step)))
-            .collect();
-        seeds.sort_unstable();
-        seeds.dedup();
-        assert_eq!(seeds.len(), 2500);
     }
 }

@@ -39,10 +39,16 @@ impl Run<'_> {
         let passed = self.saving.last.elapsed();
         let every = self.config.checkpoint_every;
         let due = self.config.save_checkpoint && every.is_over(self.progress.global_step, passed);
-        if due || self.saving.refused {
+        if (due || self.saving.refused) && self.is_well() {
             self.save_or_retry()?;
         }
         Ok(())
+    }
+
+    /// Whether the last step was a good one. Amid skipped ones only the end of the run is saved: the last checkpoint before is
+    /// what it goes back to.
+    pub(crate) fn is_well(&self) -> bool {
+        self.progress.health.bad_steps == 0
     }
 
     /// Saves. Where the disk refuses, training goes on, the checkpoints before stay, and nothing is tried for a while.
@@ -174,6 +180,7 @@ impl Run<'_> {
         TrainError::Diverged {
             what,
             kept: checkpoint::newest(&self.checkpoints(), "").ok(),
+            rollbacks: self.progress.health.rollbacks,
             lr_max: self.config.lr_max,
         }
     }

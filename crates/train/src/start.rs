@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use mnasnet_engine::{Optimizer, Trainer, isa};
-use mnasnet_model::{Weights, initialise};
+use mnasnet_model::initialise;
 use mnasnet_weights::folded::is_folded;
 
 use crate::checkpoint;
@@ -66,17 +66,22 @@ impl<'a> Run<'a> {
         let schedule = config.schedule(steps);
 
         let mut progress = Progress::default();
+        let mut average = None;
         let mut best_is_here = false;
         if let Some(file) = &resumed {
             let record = file.record();
             let mut notes = vec![format!("going on from {}", file.path().display())];
             notes.extend(resume::check(file, config, &train, steps)?);
             notes.extend(resume::other_isa(record, isa()?));
-            weights = file.weights(&network, "")?;
-            for (name, values) in optimizer.slots_mut() {
-                values.copy_from_slice(&file.slot(&network, name)?);
-            }
+            (weights, average) = resume::load(file, &network, config.ema, &mut optimizer)?;
             progress = resume::position(file, steps);
+            let health = &progress.health;
+            if health.rollbacks > 0 {
+                notes.push(format!(
+                    "the learning rate is {} of the schedule's since the run went back to a checkpoint (roll-back {} of {})",
+                    health.lr_factor, health.rollbacks, config.max_rollbacks
+                ));
+            }
             let beyond = resume::beyond(&folder, steps, progress.global_step)?;
             let whole = |path: &&PathBuf| WeightsFile::open(path).is_ok();
             if let Some(last) = beyond.iter().rev().find(whole) {
@@ -127,11 +132,9 @@ impl<'a> Run<'a> {
                 )));
             }
         }
-        let average: Option<Weights> = match &resumed {
-            _ if !config.ema => None,
-            Some(file) if file.has_ema() => Some(file.weights(&network, "ema.")?),
-            _ => Some(weights.clone()),
-        };
+        if config.ema && average.is_none() {
+            average = Some(weights.clone());
+        }
 
         let resolution = wiring::train_resolution(config, progress.epoch);
         let trainer = Trainer::new(&network, config.batch_size, resolution, precision)?;
@@ -205,7 +208,9 @@ impl<'a> Run<'a> {
             classifier,
             weights,
             average,
+            statistics: Vec::new(),
             progress,
+            begun_from: resumed.map(|file| file.path().to_owned()),
             saving: Saving::new(),
         };
         if best_is_here {

@@ -79,7 +79,8 @@ pub enum TrainError {
     },
     /// The loss or the weights are no longer numbers.
     #[error(
-        "training diverged: {what}; {}, try a lower lr_max (it was {lr_max})",
+        "training diverged{}: {what}; {}, try a lower lr_max (it was {lr_max})",
+        match rollbacks { 0 => String::new(), count => format!(" after {count} roll-backs") },
         kept.as_ref().map_or("nothing was saved".into(), |path| format!("the last checkpoint is {}", path.display()))
     )]
     Diverged {
@@ -87,6 +88,8 @@ pub enum TrainError {
         what: String,
         /// The last good checkpoint.
         kept: Option<PathBuf>,
+        /// Times that the run went back to one.
+        rollbacks: usize,
         /// The setting.
         lr_max: f64,
     },
@@ -106,6 +109,14 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// What is wrong, without the advice.
+    pub(crate) fn what(&self) -> String {
+        match self {
+            Self::Diverged { what, .. } => what.clone(),
+            other => other.to_string(),
+        }
+    }
+
     pub(crate) fn folder(folder: &Path, source: std::io::Error) -> Self {
         Self::Folder {
             folder: folder.to_owned(),

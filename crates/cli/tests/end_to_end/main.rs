@@ -4,6 +4,7 @@ mod commands;
 mod convert;
 mod data;
 mod next_steps;
+mod numbers;
 mod onnx;
 mod output;
 mod predict;

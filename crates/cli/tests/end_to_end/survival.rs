@@ -17,6 +17,14 @@ fn killed_at_random_moments_it_ends_in_the_same_bits() {
     let settings = format!("{TINY} --epoch_size 12 --checkpoint_every 2steps --keep_checkpoint_max 2 {augmented}");
     place.done(&format!("train {settings} --out whole"));
 
+    let kills = killed_until_done(&place, &settings, "broken", 20);
+    eprintln!("{kills} kills");
+    check_equal_runs(&place, "whole", "broken", 12);
+}
+
+/// Starts a run over and over and kills it at random moments, `most` times at most, then lets it end. Returns how often it was
+/// killed.
+pub fn killed_until_done(place: &Place, settings: &str, run: &str, most: usize) -> usize {
     // Marsaglia's xorshift: moments that are the same in every run of the test.
     let mut random = 6_u64;
     let mut moment = || {
@@ -28,17 +36,17 @@ fn killed_at_random_moments_it_ends_in_the_same_bits() {
     let mut kills = 0;
     loop {
         // Until its first checkpoint a run is begun again.
-        let checkpoints = place.path("broken/checkpoints");
+        let checkpoints = place.path(&format!("{run}/checkpoints"));
         let begun = checkpoints.exists()
             && names(&checkpoints)
                 .iter()
                 .any(|name| name.starts_with("Mnasnet-rank0-"));
         let mut child = match begun {
-            true => spawn(&place, "train --resume broken"),
-            false => spawn(&place, &format!("train {settings} --out broken")),
+            true => spawn(place, &format!("train --resume {run}")),
+            false => spawn(place, &format!("train {settings} --out {run}")),
         };
         thread::sleep(moment());
-        if kills < 20 && child.try_wait().unwrap().is_none() {
+        if kills < most && child.try_wait().unwrap().is_none() {
             signal(&child, "-KILL");
             child.wait().unwrap();
             kills += 1;
@@ -48,8 +56,7 @@ fn killed_at_random_moments_it_ends_in_the_same_bits() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         break;
     }
-    eprintln!("{kills} kills");
-    check_equal_runs(&place, "whole", "broken", 12);
+    kills
 }
 
 #[test]

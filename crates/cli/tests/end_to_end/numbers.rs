@@ -1,0 +1,135 @@
+//! Losses and gradients that are no numbers: skipped, gone back from, given up on; and gradients that are clipped.
+
+use std::fs;
+
+use mnasnet_train::weights_file::{Contents, WeightsFile, write};
+use mnasnet_train::wiring;
+
+use crate::resume::refused;
+use crate::runs::check_equal_runs;
+use crate::survival::killed_until_done;
+use crate::{Place, TINY, names};
+
+/// Weight decay at such a rate multiplies the weights by about -29 a step: batch norm's statistics leave float32 within an epoch.
+const WILD: &str = "--precision f32 --weight_decay 1 --momentum 0 --nesterov false --warmup_epochs 0 --lr_max 30 --lr_init 30 --max_bad_steps 3";
+
+#[test]
+fn weights_that_are_no_numbers_are_not_saved() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    // Activations of 1e20 have a variance beyond float32: the running statistics end, while the loss is a number.
+    let best = place.path("run/checkpoints/best.safetensors");
+    let file = WeightsFile::open(&best).unwrap();
+    let network = wiring::recorded_network(file.record()).unwrap();
+    let mut weights = file.weights(&network, "").unwrap();
+    for value in &mut weights.parameters[network.parameters[0].range()] {
+        *value *= 1e20;
+    }
+    let contents = Contents {
+        record: file.record(),
+        weights: &weights,
+        ema: None,
+        slots: vec![],
+    };
+    write(&place.path("huge.safetensors"), &network, &contents).unwrap();
+    refused(
+        &place,
+        &format!("train {TINY} --epoch_size 1 --init huge.safetensors --out wild"),
+        5,
+        " in epoch 0, step 4, the last of 5 such steps in a row; nothing was saved, try a lower lr_max",
+    );
+    assert!(!place.path("wild/checkpoints").exists());
+    let steps = place.metrics("wild", "step");
+    assert_eq!(steps.iter().filter(|step| step["skipped"] == true).count(), 5);
+}
+
+#[test]
+fn a_run_goes_back_and_comes_to_the_same_bits_when_killed() {
+    let place = Place::three_classes();
+    let saving = "--checkpoint_every 2steps --keep_step_checkpoint_max 4 --ema true";
+    let settings = format!("{TINY} {WILD} {saving} --epoch_size 12 --rollback_lr_factor 0.001");
+    let stdout = place.done(&format!("train {settings} --out whole"));
+    let back = "back to whole/checkpoints/Mnasnet-rank0-1_4.safetensors, the learning rate is 0.001 of the schedule's from here on \
+                (roll-back 1 of 3)";
+    assert!(stdout.contains(back), "{stdout}");
+    let log = fs::read_to_string(place.path("whole/log.txt")).unwrap();
+    let photos = "the step is skipped (1 of 3 in a row); photos: photos/train/";
+    assert!(
+        log.contains(photos) && log.contains("\nresumed after step 4 of epoch 0\n"),
+        "{log}"
+    );
+    // The steps that are void have left the metrics.
+    let steps = place.metrics("whole", "step");
+    let numbers: Vec<u64> = steps.iter().map(|step| step["global_step"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=72).collect::<Vec<_>>());
+    assert!((steps[4]["lr"].as_f64().unwrap() / steps[3]["lr"].as_f64().unwrap() - 0.001).abs() < 1e-4);
+
+    let kills = killed_until_done(&place, &settings, "broken", 8);
+    eprintln!("{kills} kills");
+    check_equal_runs(&place, "whole", "broken", 12);
+    let report = place.json("verify-run whole --json");
+    assert_eq!(report["equal"], true);
+}
+
+#[test]
+fn it_gives_up_with_the_good_checkpoints_in_place() {
+    let place = Place::three_classes();
+    let saving = "--checkpoint_every 2steps --keep_step_checkpoint_max 9";
+    let settings = format!("{TINY} {WILD} {saving} --rollback_lr_factor 1 --max_rollbacks 2");
+    refused(
+        &place,
+        &format!("train {settings} --out run"),
+        5,
+        "training diverged after 2 roll-backs: ",
+    );
+    let log = fs::read_to_string(place.path("run/log.txt")).unwrap();
+    // Where the newest did not help, the one before it is next.
+    let back = |name: &str| {
+        log.find(&format!(
+            "back to run/checkpoints/Mnasnet-rank0-{name}.safetensors, the learning rate is 1 of"
+        ))
+    };
+    let (newest, before) = (back("1_6").or(back("1_4")), back("1_4").or(back("1_2")));
+    assert!(newest.is_some() && newest <= before, "{log}");
+    assert_eq!(log.matches("; back to run/").count(), 2);
+    for name in names(&place.path("run/checkpoints")) {
+        let file = WeightsFile::open(&place.path("run/checkpoints").join(&name)).unwrap();
+        let network = wiring::recorded_network(file.record()).unwrap();
+        let weights = file.weights(&network, "").unwrap();
+        let mut values = weights.parameters.iter().chain(&weights.buffers);
+        assert!(values.all(|value| value.is_finite()), "{name}");
+    }
+    // Tamed by hand, the run goes on.
+    place.done(
+        "train --resume run/checkpoints/Mnasnet-rank0-1_2.safetensors --lr_max 0.01 --lr_init 0.01 --weight_decay 0",
+    );
+}
+
+#[test]
+fn clipped_gradients_move_the_weights_by_so_much() {
+    let place = Place::three_classes();
+    let settings = format!("{TINY} --momentum 0 --nesterov false --weight_decay 0 --epoch_size 1 --batch_size 24");
+    // One step of plain descent: the weights move by lr times the clipped gradient.
+    let moved = |run: &str, flags: &str| {
+        place.done(&format!(
+            "train {settings} {flags} --lr_init 0.5 --lr_max 0.5 --warmup_epochs 0 --out {run}"
+        ));
+        place.done(&format!(
+            "train {settings} {flags} --lr_init 0 --lr_max 0 --warmup_epochs 0 --out {run}-still"
+        ));
+        let parameters = |run: &str| {
+            let file = WeightsFile::open(&place.path(run).join("checkpoints/Mnasnet-rank0-1_1.safetensors")).unwrap();
+            let network = wiring::recorded_network(file.record()).unwrap();
+            file.weights(&network, "").unwrap().parameters
+        };
+        let (to, from) = (parameters(run), parameters(&format!("{run}-still")));
+        let squares = to.iter().zip(&from).map(|(to, from)| f64::from(to - from).powi(2));
+        let norm = place.metrics(run, "step")[0]["grad_norm"].as_f64().unwrap();
+        (squares.sum::<f64>().sqrt() / 0.5, norm)
+    };
+    let (free, norm) = moved("free", "");
+    assert!((free / norm - 1.0).abs() < 1e-3, "{free} {norm}");
+    let (clipped, same) = moved("clipped", "--clip_grad_norm 0.125");
+    assert_eq!(same, norm);
+    assert!(norm > 0.2 && (clipped / 0.125 - 1.0).abs() < 1e-3, "{clipped} {norm}");
+}
