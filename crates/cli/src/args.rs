@@ -100,13 +100,15 @@ impl Command {
 #[command(after_help = AFTER_HELP)]
 pub struct TrainArgs {
     /// A recipe or a TOML file of settings.
-    #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume", help = config_help())]
+    #[arg(long, value_name = "NAME|FILE", help = config_help())]
     pub config: Option<String>,
     /// Folder of the run [default: the next free runs/MODEL-N]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on exactly where a run stopped: its folder or a checkpoint [default: --out, or the newest of runs/]
-    #[arg(long, value_name = "PATH", conflicts_with = "init")]
+    /// auto goes on with the run in --out, or with an unfinished newest runs/MODEL-N, if it has the same settings; never begins
+    /// another; PATH, a run's folder or a checkpoint, goes on exactly there, with its settings but for those given as flags; no
+    /// value: PATH is --out, or the newest of runs/ [default: auto]
+    #[arg(long, value_name = "auto|never|PATH")]
     pub resume: Option<Option<PathBuf>>,
     /// Start from these weights alone, with the network and preprocessing recorded with them unless --config or a flag says
     /// otherwise; the classifier starts fresh where the classes differ

@@ -19,6 +19,7 @@ use crate::console::{print, print_json, shell_word, tell};
 use crate::failure::{Exit, Failure};
 use crate::init::Recorded;
 use crate::report::Reporter;
+use crate::settings;
 
 /// Where runs without `--out` go.
 const RUNS: &str = "runs";
@@ -41,11 +42,7 @@ pub fn run(args: &TrainArgs) -> Result<Exit, Failure> {
         out,
         start,
         notes,
-    } = if args.resume.is_some() {
-        resumed(args)?
-    } else {
-        fresh(args)?
-    };
+    } = job(args)?;
     config.precision = wiring::settled(config.precision)?;
     if args.print_config {
         match args.json {
@@ -105,6 +102,101 @@ struct Job {
     out: PathBuf,
     start: Start,
     notes: Vec<String>,
+}
+
+/// What to do, by `--resume`.
+fn job(args: &TrainArgs) -> Result<Job, Failure> {
+    match &args.resume {
+        None => fresh_or_same(args),
+        Some(Some(word)) if word == Path::new("auto") => fresh_or_same(args),
+        Some(Some(word)) if word == Path::new("never") => fresh(args),
+        Some(_) => {
+            for (given, flag) in [(args.config.is_some(), "--config"), (args.init.is_some(), "--init")] {
+                if given {
+                    return Err(Failure::Usage(format!(
+                        "`--resume` with a run cannot be used with `{flag}`: a run has its settings and weights"
+                    )));
+                }
+            }
+            resumed(args)
+        }
+    }
+}
+
+/// Settings that may differ for a run to be the same: no bit of its weights follows from them.
+const FREE: &[&str] = &[
+    "workers",
+    "threads",
+    "save_checkpoint",
+    "save_checkpoint_epochs",
+    "keep_checkpoint_max",
+    "checkpoint_every",
+    "keep_step_checkpoint_max",
+    "log_every",
+    "spike_z_score",
+];
+
+/// A fresh run, or the one that its folder holds, if that has the same settings; more epochs are as good. Without `--out` that is
+/// the newest of the model's, if it is unfinished.
+fn fresh_or_same(args: &TrainArgs) -> Result<Job, Failure> {
+    let job = fresh(args)?;
+    if args.print_config || args.init.is_some() {
+        return Ok(job);
+    }
+    let place = match &args.out {
+        Some(out) => Some(out.clone()),
+        None => last_run(Path::new(RUNS), &job.config.model),
+    };
+    let Some(place) = place.filter(|place| place.is_dir()) else {
+        return Ok(job);
+    };
+    let found = checkpoint_folder(&place).and_then(|folder| Ok(checkpoint::newest_whole(&place, &folder)?));
+    let (file, mut notes) = match found {
+        Ok(found) => found,
+        // Before its first checkpoint a run is begun again; weights without a checkpoint are in the way, and said to be.
+        Err(Failure::Weights(WeightsError::NoCheckpoint { .. } | WeightsError::OnlyBest { .. })) => return Ok(job),
+        Err(_) if args.out.is_none() => return Ok(job),
+        Err(error) => return Err(error),
+    };
+    let record = file.record();
+    let mut config = job.config.clone();
+    config.precision = wiring::settled(config.precision)?;
+    let (done, epochs) = (record.progress.epoch, config.epoch_size);
+    let was = settings::recorded(record, file.path())?;
+    let more = |key: &str| key == "epoch_size" && epochs > was.epoch_size;
+    let mut changes = was.changes(&config);
+    changes.retain(|(key, ..)| !FREE.contains(key) && !more(key));
+    if args.out.is_none() && (!changes.is_empty() || done >= epochs) {
+        return Ok(job);
+    }
+    let folder = path_word(&place);
+    if !changes.is_empty() {
+        let changes: Vec<String> = (changes.iter())
+            .map(|(key, old, new)| format!("{key} {old} -> {new}"))
+            .collect();
+        return Err(Failure::Usage(format!(
+            "{} holds a run with other settings: {}; `--resume {folder}` and the changes as flags go on with it all the same, \
+             another `--out` begins another",
+            place.display(),
+            changes.join(", ")
+        )));
+    }
+    notes.push(match done >= epochs {
+        true => format!(
+            "the run in {} is done: {done} epochs; a larger --epoch_size goes on with it, another --out begins another",
+            place.display()
+        ),
+        false => format!(
+            "{} holds a run of these settings, which goes on (`--resume never` and another --out begin another)",
+            place.display()
+        ),
+    });
+    Ok(Job {
+        config: job.config,
+        out: place,
+        start: Start::Resume(file.path().to_owned()),
+        notes,
+    })
 }
 
 /// Settings from a recipe, a file or the defaults; the sample photos where nothing else is asked for. What `--init` takes
@@ -201,6 +293,12 @@ fn next_run(runs: &Path, model: &str) -> PathBuf {
     (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
 }
 
+/// The last of `runs/MODEL-1`, `runs/MODEL-2`, ... before [`next_run`].
+fn last_run(runs: &Path, model: &str) -> Option<PathBuf> {
+    let name = |number: usize| runs.join(format!("{model}-{number}"));
+    (1..).map(name).take_while(|path| path.exists()).last()
+}
+
 /// The run that was written to last.
 fn newest_run(runs: &Path) -> Result<PathBuf, Failure> {
     let none = || Failure::Weights(WeightsError::NoCheckpoint { path: runs.to_owned() });
@@ -278,6 +376,8 @@ mod tests {
         assert_eq!(next_run(folder.path(), "m"), folder.path().join("m-1"));
         fs::create_dir(folder.path().join("m-1")).unwrap();
         assert_eq!(next_run(folder.path(), "m"), folder.path().join("m-2"));
+        assert_eq!(last_run(folder.path(), "m"), Some(folder.path().join("m-1")));
+        assert_eq!(last_run(folder.path(), "n"), None);
         assert!(newest_run(folder.path()).is_err());
         fs::write(folder.path().join("m-1/log.txt"), "x").unwrap();
         assert_eq!(newest_run(folder.path()).unwrap(), folder.path().join("m-1"));

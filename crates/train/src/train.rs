@@ -45,7 +45,7 @@ pub enum TrainError {
     },
     /// The run's folder holds a run already.
     #[error(
-        "{folder} holds a run already; go on with it by `--resume {folder}`, or choose another folder by `--out`",
+        "{folder} holds a run already, which is not begun anew; go on with it by `--resume {folder}`, or choose another folder by `--out`",
         folder = folder.display()
     )]
     Occupied {

@@ -189,9 +189,9 @@ fn weights() {
     }
     check(
         &place,
-        &format!("train {TINY} --out run"),
+        &format!("train {TINY} --resume never --out run"),
         2,
-        "run holds a run already; go on with it by `--resume run`",
+        "run holds a run already, which is not begun anew; go on with it by `--resume run`",
     );
     check(
         &place,

@@ -73,6 +73,85 @@ fn a_refused_resume_leaves_the_folder_as_it_was() {
 }
 
 #[test]
+fn the_same_command_again_goes_on() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out whole"));
+    let command = format!("train {TINY} --out run");
+    let mut child = spawn(&place, &format!("{command} --checkpoint_every 1steps"));
+    wait_for(&mut child, || {
+        place.path("run/checkpoints/Mnasnet-rank0-1_2.safetensors").exists()
+    });
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    // What changes no bit may differ.
+    let stdout = place.done(&format!("{command} --threads 1 --log_every 2"));
+    assert!(
+        stdout.contains("note: run holds a run of these settings, which goes on (`--resume never`")
+            || stdout.contains("note: the run in run is done"),
+        "{stdout}"
+    );
+    let last = |run: &str| tensors(&place.path(run).join("checkpoints/Mnasnet-rank0-3_6.safetensors"));
+    assert_eq!(last("whole"), last("run"));
+    // Done is done, and says so; more epochs are the same run.
+    let before = fs::read(place.path("run/checkpoints/best.safetensors")).unwrap();
+    let stdout = place.done(&command);
+    assert!(
+        stdout.contains("note: the run in run is done: 3 epochs; a larger --epoch_size"),
+        "{stdout}"
+    );
+    assert!(fs::read(place.path("run/checkpoints/best.safetensors")).unwrap() == before);
+    let stdout = place.done(&format!("{command} --epoch_size 4"));
+    assert!(stdout.contains("note: epoch_size 3 -> 4\n"), "{stdout}");
+    let before = snapshot(&place.path("run"));
+    refused(
+        &place,
+        &format!("{command} --epoch_size 4 --lr_max 0.01 --seed 4"),
+        2,
+        "run holds a run with other settings: lr_max 0.05 -> 0.01, seed 3 -> 4; `--resume run` and the changes as flags",
+    );
+    refused(&place, &command, 2, "other settings: epoch_size 4 -> 3; ");
+    refused(
+        &place,
+        &format!("{command} --resume never"),
+        2,
+        "run holds a run already, which is not begun anew; ",
+    );
+    let config = format!("{command} --resume run --config sample");
+    refused(
+        &place,
+        &config,
+        2,
+        "`--resume` with a run cannot be used with `--config`",
+    );
+    assert!(snapshot(&place.path("run")) == before);
+}
+
+#[test]
+fn without_a_folder_an_unfinished_run_goes_on() {
+    let place = Place::three_classes();
+    let command = format!("train {TINY} --epoch_size 40");
+    let first = place.path("runs/mnasnet-small-1");
+    let mut child = spawn(&place, &command);
+    wait_for(&mut child, || {
+        first.join("checkpoints/Mnasnet-rank0-1_6.safetensors").exists()
+    });
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    // Another one has its own folder, and so has one that need not go on.
+    place.done(&format!("train {TINY} --epoch_size 1 --seed 4"));
+    assert!(place.path("runs/mnasnet-small-2").exists());
+    fs::remove_dir_all(place.path("runs/mnasnet-small-2")).unwrap();
+    let stdout = place.done(&command);
+    assert!(
+        stdout.contains("note: runs/mnasnet-small-1 holds a run of these settings"),
+        "{stdout}"
+    );
+    // It is done now: the next one is another.
+    place.done(&format!("train {TINY} --epoch_size 40 --log_every 0"));
+    assert!(place.path("runs/mnasnet-small-2").exists());
+}
+
+#[test]
 fn other_photos_are_another_run() {
     let place = Place::three_classes();
     place.done(&format!("train {TINY} --epoch_size 1 --out run"));
@@ -142,10 +221,11 @@ fn a_folder_has_one_run_at_a_time() {
     wait_for(&mut child, || {
         place.path("run/checkpoints/Mnasnet-rank0-1_6.safetensors").exists()
     });
-    for arguments in ["train --resume run".to_owned(), format!("train {TINY} --out run")] {
+    let again = format!("train {TINY} --epoch_size 900 --out run");
+    for arguments in ["train --resume run", &again, &format!("{again} --resume never")] {
         refused(
             &place,
-            &arguments,
+            arguments,
             2,
             "another run is writing to run; wait until it is over",
         );
