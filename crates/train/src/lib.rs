@@ -43,3 +43,4 @@ mod step;
 pub mod train;
 pub mod weights_file;
 pub mod wiring;
+mod writer;

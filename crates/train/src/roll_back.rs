@@ -18,6 +18,12 @@ impl Run<'_> {
     /// # Errors
     /// `cause`, where not.
     pub(crate) fn roll_back(&mut self, cause: TrainError) -> Result<(), TrainError> {
+        // What is still being written may be what the run goes back to.
+        self.settle();
+        let cause = match cause {
+            TrainError::Diverged { what, .. } => self.diverged(what),
+            cause => cause,
+        };
         if self.progress.health.rollbacks >= self.config.max_rollbacks {
             return Err(cause);
         }

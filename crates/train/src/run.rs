@@ -205,7 +205,7 @@ impl Run<'_> {
         let Evaluation { score, .. } = ema.unwrap_or(val);
         let top1 = score.top1();
         let better = score.loss().is_finite() && best.is_none_or(|best| top1 > best.top1);
-        let before = best;
+        let before = better.then_some(best);
         let best = if better { Some(Best { top1, epoch: done }) } else { best };
         self.progress = Progress {
             epoch: done,
@@ -216,19 +216,11 @@ impl Run<'_> {
             health: std::mem::take(&mut self.progress.health),
         };
         let due = done.is_multiple_of(self.config.save_checkpoint_epochs) || done == self.config.epoch_size;
+        let checkpoint = self.config.save_checkpoint && due;
         // After the last epoch nobody would try again.
-        let last = done == self.config.epoch_size;
-        if self.config.save_checkpoint && due {
-            if last {
-                self.save()?;
-            } else if self.is_well() {
-                self.save_or_retry()?;
-            }
-        }
-        match (better, last) {
-            (false, _) => {}
-            (true, true) => self.save_best()?,
-            (true, false) => self.save_best_or_keep(before)?,
+        match done == self.config.epoch_size {
+            true => self.save_now(checkpoint, better)?,
+            false => self.save_beside(checkpoint && self.is_well(), before)?,
         }
         Ok(true)
     }

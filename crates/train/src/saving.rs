@@ -1,46 +1,59 @@
-//! What a run leaves on disk to go on from, and to use. A disk that refuses, full for one, ends no run: it is told and tried
-//! again.
+//! What a run leaves on disk to go on from, and to use: copied between two steps, and written beside the next ones. A disk that
+//! refuses, full for one, ends no run: it is told and tried again.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use mnasnet_model::Network;
+
 use crate::checkpoint::{self, Keep};
+use crate::interval::Interval;
 use crate::progress::Best;
 use crate::run::Run;
-use crate::run_folder::replace;
 use crate::train::{Event, TrainError};
-use crate::weights_file::{Contents, Record};
+use crate::weights_file::Record;
+use crate::writer::{Job, Writer, Written};
 
 /// Time from one try to the next while the disk refuses.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// When the run was last saved, and whether that is due again.
+/// When the run was last saved, whether that is due again, and who writes.
 #[derive(Debug)]
 pub(crate) struct Saving {
     /// When it began or was last saved, or last tried to.
     last: Instant,
     /// The disk refused the last time.
     refused: bool,
+    writer: Writer,
+    /// What was best before the weights that are being written.
+    before: Option<Best>,
 }
 
 impl Saving {
     /// A run that begins.
-    pub(crate) fn new() -> Self {
-        Self {
+    pub(crate) fn new(network: &Network) -> Result<Self, TrainError> {
+        Ok(Self {
             last: Instant::now(),
             refused: false,
-        }
+            writer: Writer::new(network.clone())?,
+            before: None,
+        })
     }
 }
 
 impl Run<'_> {
-    /// Saves if a checkpoint within the epoch is due, or one that the disk refused.
+    /// Saves if a checkpoint within the epoch is due, or one that the disk refused; tells what has been written meanwhile.
     pub(crate) fn save_if_due(&mut self) -> Result<(), TrainError> {
+        if let Some(written) = self.saving.writer.poll() {
+            self.told(written);
+        }
         let passed = self.saving.last.elapsed();
         let every = self.config.checkpoint_every;
-        let due = self.config.save_checkpoint && every.is_over(self.progress.global_step, passed);
+        // A disk that is slower than the clock is given its time; steps are counted.
+        let early = self.saving.writer.is_busy() && matches!(every, Interval::Time(_));
+        let due = self.config.save_checkpoint && every.is_over(self.progress.global_step, passed) && !early;
         if (due || self.saving.refused) && self.is_well() {
-            self.save_or_retry()?;
+            self.save_beside(true, None)?;
         }
         Ok(())
     }
@@ -51,44 +64,100 @@ impl Run<'_> {
         self.progress.health.bad_steps == 0
     }
 
-    /// Saves. Where the disk refuses, training goes on, the checkpoints before stay, and nothing is tried for a while.
-    pub(crate) fn save_or_retry(&mut self) -> Result<(), TrainError> {
-        let refused = self.saving.refused;
-        if refused && self.saving.last.elapsed() < RETRY {
+    /// Begins to save a checkpoint, the best weights where `better` says what was best before, or both. What is still being
+    /// written is waited for. Where the disk refuses, training goes on, the files before stay, and no checkpoint is tried for a
+    /// while.
+    pub(crate) fn save_beside(&mut self, checkpoint: bool, better: Option<Option<Best>>) -> Result<(), TrainError> {
+        let checkpoint = checkpoint && !(self.saving.refused && self.saving.last.elapsed() < RETRY);
+        if !checkpoint && better.is_none() {
             return Ok(());
         }
-        let result = self.save();
-        self.saving.last = Instant::now();
-        self.saving.refused = matches!(result, Err(TrainError::Folder { .. }));
-        match result {
-            Ok(path) if refused => self.note(&format!("saved again: {}", path.display())),
-            Err(error @ TrainError::Folder { .. }) => {
+        self.settle();
+        self.saving.before = better.flatten();
+        self.begin(checkpoint, better.is_some())
+    }
+
+    /// Saves what nobody would try again, and waits for it.
+    ///
+    /// # Errors
+    /// [`TrainError::Unsaved`], where the disk refuses.
+    pub(crate) fn save_now(&mut self, checkpoint: bool, best: bool) -> Result<(), TrainError> {
+        self.settle();
+        if !checkpoint && !best {
+            return Ok(());
+        }
+        self.begin(checkpoint, best)?;
+        let mut written = self.saving.writer.wait().unwrap_or_default();
+        let refused = [
+            written.checkpoint.as_mut().and_then(|(_, result)| take_error(result)),
+            written.best.as_mut().and_then(|(_, result)| take_error(result)),
+        ];
+        match refused.into_iter().flatten().next() {
+            None => self.told(written),
+            Some(source) => {
+                return Err(TrainError::Unsaved {
+                    folder: self.out.clone(),
+                    source,
+                    kept: checkpoint::newest(&self.checkpoints(), "").ok(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Saves everything that it takes to go on, and waits for it.
+    pub(crate) fn save(&mut self) -> Result<PathBuf, TrainError> {
+        self.save_now(true, false)?;
+        Ok(self.checkpoint())
+    }
+
+    /// Waits for what is being written.
+    pub(crate) fn settle(&mut self) {
+        if let Some(written) = self.saving.writer.wait() {
+            self.told(written);
+        }
+    }
+
+    /// Tells how it went, and draws the conclusions.
+    fn told(&mut self, written: Written) {
+        match written.checkpoint {
+            Some((path, Ok(surplus))) => {
+                if self.saving.refused {
+                    self.note(&format!("saved again: {}", path.display()));
+                }
+                self.saving.refused = false;
+                if let Some(error) = surplus {
+                    self.note(&format!("{error}; it stays beside the newer checkpoints"));
+                }
+                self.observer.event(Event::Saved(&path));
+            }
+            Some((_, Err(source))) => {
+                self.saving.refused = true;
+                self.saving.last = Instant::now();
                 let kept = match checkpoint::newest(&self.checkpoints(), "") {
                     Ok(path) => format!("the last checkpoint is {}", path.display()),
                     Err(_) => "there is no checkpoint yet".into(),
                 };
                 self.note(&format!(
-                    "{error}; training goes on and tries again in {} seconds; {kept}",
+                    "{}; training goes on and tries again in {} seconds; {kept}",
+                    TrainError::folder(&self.out, source),
                     RETRY.as_secs()
                 ));
             }
-            result => drop(result?),
+            None => {}
         }
-        Ok(())
-    }
-
-    /// Saves the best weights. Where the disk refuses, those before stay the best: what is on disk is the bar.
-    pub(crate) fn save_best_or_keep(&mut self, before: Option<Best>) -> Result<(), TrainError> {
-        match self.save_best() {
-            Err(error @ TrainError::Folder { .. }) => {
-                self.progress.best = before;
+        match written.best {
+            Some((path, Ok(()))) => self.observer.event(Event::Saved(&path)),
+            Some((_, Err(source))) => {
+                // What is on disk is the bar.
+                self.progress.best = self.saving.before;
                 self.note(&format!(
-                    "{error}; {} stays as it was, until an epoch is better than that",
+                    "{}; {} stays as it was, until an epoch is better than that",
+                    TrainError::folder(&self.out, source),
                     checkpoint::BEST
                 ));
-                Ok(())
             }
-            result => result,
+            None => {}
         }
     }
 
@@ -119,60 +188,40 @@ impl Run<'_> {
         }
     }
 
-    /// Everything that it takes to go on.
-    pub(crate) fn save(&mut self) -> Result<PathBuf, TrainError> {
-        let folder = self.checkpoints();
+    /// The checkpoint of where the run stands.
+    fn checkpoint(&self) -> PathBuf {
         let (epoch, step) = match (self.progress.epoch, self.progress.step) {
             (epoch @ 1.., 0) => (epoch, self.schedule.steps_per_epoch),
             (epoch, step) => (epoch + 1, step),
         };
-        let path = folder.join(checkpoint::file_name(epoch, step));
-        let bytes = self.bytes(
-            &path,
-            &Contents {
-                record: &self.record(),
-                weights: &self.weights,
-                ema: self.average.as_ref(),
-                slots: self.optimizer.slots(),
-            },
-        )?;
+        self.checkpoints().join(checkpoint::file_name(epoch, step))
+    }
+
+    /// Copies everything and hands it to the writer, which must be idle. Good files are never replaced by values that are no
+    /// numbers.
+    fn begin(&mut self, checkpoint: bool, best: bool) -> Result<(), TrainError> {
+        let record = self.record();
+        let snapshot = self.saving.writer.snapshot();
+        snapshot.fill(&self.weights, self.average.as_ref(), &self.optimizer.slots());
+        if !snapshot.contents(&record).is_finite() {
+            let step = self.progress.global_step;
+            return Err(self.diverged(format!("the weights are not finite after step {step}")));
+        }
+        if checkpoint {
+            self.saving.last = Instant::now();
+        }
         let keep = Keep {
             epochs: self.config.keep_checkpoint_max,
             steps: self.config.keep_step_checkpoint_max,
             steps_per_epoch: self.schedule.steps_per_epoch,
         };
-        let surplus = checkpoint::put(&path, &bytes, keep).map_err(|source| TrainError::folder(&self.out, source))?;
-        if let Some(error) = surplus {
-            self.note(&format!("{error}; it stays beside the newer checkpoints"));
-        }
-        self.observer.event(Event::Saved(&path));
-        Ok(path)
-    }
-
-    /// The best weights so far, and they alone: the average where one is kept.
-    pub(crate) fn save_best(&mut self) -> Result<(), TrainError> {
-        let path = self.checkpoints().join(checkpoint::BEST);
-        let bytes = self.bytes(
-            &path,
-            &Contents {
-                record: &self.record(),
-                weights: self.average.as_ref().unwrap_or(&self.weights),
-                ema: None,
-                slots: Vec::new(),
-            },
-        )?;
-        replace(&path, &bytes).map_err(|source| TrainError::folder(&self.out, source))?;
-        self.observer.event(Event::Saved(&path));
+        let job = Job {
+            record,
+            checkpoint: checkpoint.then(|| (self.checkpoint(), keep)),
+            best: best.then(|| self.checkpoints().join(checkpoint::BEST)),
+        };
+        self.saving.writer.begin(job);
         Ok(())
-    }
-
-    /// Good files are never replaced by weights that are no numbers.
-    fn bytes(&self, path: &Path, contents: &Contents) -> Result<Vec<u8>, TrainError> {
-        if !contents.is_finite() {
-            let step = self.progress.global_step;
-            return Err(self.diverged(format!("the weights are not finite after step {step}")));
-        }
-        Ok(contents.to_bytes(path, &self.network)?)
     }
 
     /// The end of a run that diverged.
@@ -184,4 +233,8 @@ impl Run<'_> {
             lr_max: self.config.lr_max,
         }
     }
+}
+
+fn take_error<T: Default>(result: &mut std::io::Result<T>) -> Option<std::io::Error> {
+    std::mem::replace(result, Ok(T::default())).err()
 }

@@ -188,6 +188,7 @@ impl<'a> Run<'a> {
             precision,
             isa,
         });
+        let saving = Saving::new(&network)?;
         let mut run = Self {
             config,
             out: out.to_owned(),
@@ -211,10 +212,10 @@ impl<'a> Run<'a> {
             statistics: Vec::new(),
             progress,
             begun_from: resumed.map(|file| file.path().to_owned()),
-            saving: Saving::new(),
+            saving,
         };
         if best_is_here {
-            run.save_best()?;
+            run.save_now(false, true)?;
         }
         Ok(run)
     }

@@ -69,6 +69,20 @@ pub enum TrainError {
         /// Cause.
         source: std::io::Error,
     },
+    /// What was learnt could not be saved, and the run is over.
+    #[error(
+        "cannot write the run's folder {folder}: {source}; what came after {} is lost, `mnasnet train --resume {folder}` goes on",
+        kept.as_ref().map_or("its begin".into(), |path| path.display().to_string()),
+        folder = folder.display()
+    )]
+    Unsaved {
+        /// The folder.
+        folder: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+        /// The last checkpoint.
+        kept: Option<PathBuf>,
+    },
     /// The thread pool could not be started.
     #[error("cannot start {threads} threads: {reason}")]
     Threads {

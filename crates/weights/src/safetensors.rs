@@ -72,6 +72,14 @@ pub fn write<'a>(
     safetensors::serialize(views, metadata).map_err(|error| error.to_string())
 }
 
+/// Values as the format has them, little-endian; a view where the machine is too.
+pub fn bytes(values: &[f32]) -> Cow<'_, [u8]> {
+    match cfg!(target_endian = "little") {
+        true => Cow::Borrowed(bytemuck::cast_slice(values)),
+        false => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    }
+}
+
 struct Values<'a> {
     shape: &'a [usize],
     values: &'a [f32],
@@ -85,8 +93,7 @@ impl View for Values<'_> {
         self.shape
     }
     fn data(&self) -> Cow<'_, [u8]> {
-        let bytes = self.values.iter().flat_map(|value| value.to_le_bytes());
-        bytes.collect::<Vec<u8>>().into()
+        bytes(self.values)
     }
     fn data_len(&self) -> usize {
         size_of_val(self.values)

@@ -4,6 +4,7 @@
 //! begins with the sections' numbers and goes on with the record. A section is the weights, the average (`ema`) or a slot of
 //! the optimizer (`opt.SLOT`): its tensors in the order of their names, each as its name and its bytes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crc32fast::Hasher;
@@ -18,8 +19,8 @@ struct Sections {
 }
 
 /// Seals a record, a JSON object that is not empty, with the tensors that it comes with, in any order.
-pub(super) fn seal<'a>(record: &str, tensors: impl IntoIterator<Item = (&'a str, Vec<u8>)>) -> String {
-    let tensors: BTreeMap<&str, Vec<u8>> = tensors.into_iter().collect();
+pub(super) fn seal<'a>(record: &str, tensors: impl IntoIterator<Item = (&'a str, Cow<'a, [u8]>)>) -> String {
+    let tensors: BTreeMap<&str, Cow<[u8]>> = tensors.into_iter().collect();
     let sections = sums(tensors.iter().map(|(name, bytes)| (*name, &bytes[..])));
     let sections = serde_json::to_string(&sections).unwrap_or_default();
     let rest = format!("\"sections\":{sections},{}", record.strip_prefix('{').unwrap_or(record));
