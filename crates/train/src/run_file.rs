@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::Config;
+use crate::config::{Augment, CachePlace, Config};
 use crate::run_folder::replace;
 use crate::weights_file::PhotoList;
 
@@ -20,6 +20,10 @@ pub const NAME: &str = "run.json";
 pub(crate) struct Begun<'a> {
     /// Program and version.
     pub(crate) program: String,
+    /// The commit that it was built from, or `unknown`.
+    pub(crate) commit: &'static str,
+    /// What the settings turn on beyond plain training.
+    pub(crate) features: Vec<&'static str>,
     /// Steps that were done already.
     pub(crate) global_step: u64,
     /// Every setting, seed included.
@@ -34,6 +38,28 @@ pub(crate) struct Begun<'a> {
     pub(crate) precision: &'static str,
     /// Threads of arithmetic.
     pub(crate) threads: usize,
+}
+
+/// The settings that a plain run leaves off, and this one does not.
+pub(crate) fn features(config: &Config) -> Vec<&'static str> {
+    let all = [
+        ("augmentation", config.policy != Augment::None),
+        ("color_jitter", config.color_jitter > 0.0),
+        ("hue_jitter", config.hue_jitter > 0.0),
+        ("random_erasing", config.random_erasing > 0.0),
+        ("mixup", config.mixup > 0.0),
+        ("cutmix", config.cutmix > 0.0),
+        ("repeated_augmentation", config.repeated_augmentation > 1),
+        ("progressive_resolution", config.progressive_from > 0),
+        ("cache", config.cache != CachePlace::None),
+        (
+            "label_smoothing",
+            config.use_label_smooth && config.label_smooth_factor > 0.0,
+        ),
+        ("clip_grad_norm", config.clip_grad_norm > 0.0),
+        ("ema", config.ema),
+    ];
+    all.into_iter().filter_map(|(name, on)| on.then_some(name)).collect()
 }
 
 #[derive(Serialize)]

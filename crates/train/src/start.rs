@@ -152,6 +152,8 @@ impl<'a> Run<'a> {
         let photo_list = PhotoList::of(&train);
         let begun = Begun {
             program: Record::program(),
+            commit: env!("MNASNET_COMMIT"),
+            features: run_file::features(config),
             global_step: progress.global_step,
             config,
             train_photos: &photo_list,

@@ -207,6 +207,11 @@ fn changes_are_noted_and_the_log_says_where_it_goes_on() {
     );
     assert_eq!(first["train_photos"], second["train_photos"]);
     assert_eq!(second["isa"], "portable-wide");
+    assert_eq!(second["features"], serde_json::json!(["label_smoothing"]));
+    // 40 or 64 hexadecimal digits from git, or a word.
+    let commit = second["commit"].as_str().unwrap();
+    let is_hash = commit.len() >= 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(is_hash || commit == "unknown", "{commit}");
     let log = fs::read_to_string(place.path("run/log.txt")).unwrap();
     assert!(
         log.contains("\nresumed after step 0 of epoch 2\nepoch: [  2/  3], step:[    0/    6]"),

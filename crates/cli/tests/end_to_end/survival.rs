@@ -198,6 +198,61 @@ fn a_disk_that_refuses_ends_no_run() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_end_that_cannot_be_saved_has_its_own_exit_code() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    place.done(&format!("train {TINY} --out whole"));
+    let before = names(&place.path("run/checkpoints"));
+    let limited = |arguments: &str| {
+        let program = assert_cmd::cargo::cargo_bin("mnasnet");
+        let line = format!("trap '' XFSZ; ulimit -f 128; exec {} {arguments}", program.display());
+        let output = std::process::Command::new("sh")
+            .args(["-c", &line])
+            .current_dir(place.folder.path())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, stderr) = limited("train --resume run --epoch_size 2");
+    assert_eq!(code, Some(8), "{stderr}");
+    let lost =
+        "what came after run/checkpoints/Mnasnet-rank0-1_6.safetensors is lost, `mnasnet train --resume run` goes on";
+    assert!(
+        stderr.contains("error: cannot write the run's folder run: ") && stderr.contains(lost),
+        "{stderr}"
+    );
+    assert_eq!(names(&place.path("run/checkpoints")), before);
+    place.done("train --resume run --epoch_size 3");
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_with_the_last_checkpoint_whole() {
+    let place = Place::three_classes();
+    let mut child = spawn(
+        &place,
+        &format!("train {TINY} --epoch_size 4000 --checkpoint_every 1steps --log_every 0 --out run"),
+    );
+    let checkpoints = place.path("run/checkpoints");
+    wait_for(&mut child, || {
+        checkpoints.join("Mnasnet-rank0-3_6.safetensors").exists()
+    });
+    // Stopped, it gets both before it can answer the first.
+    signal(&child, "-STOP");
+    signal(&child, "-TERM");
+    signal(&child, "-INT");
+    signal(&child, "-CONT");
+    let started = std::time::Instant::now();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(started.elapsed() < Duration::from_secs(10));
+    let found = mnasnet_train::checkpoint::list(&checkpoints).unwrap();
+    for path in &found {
+        mnasnet_train::weights_file::WeightsFile::open(path).unwrap();
+    }
+    assert!(!found.is_empty());
+}
+
 fn read(path: &Path) -> String {
     let mut text = String::new();
     if let Ok(mut file) = File::open(path) {
