@@ -1,7 +1,9 @@
 //! predict: photos from everywhere, results in three forms.
 
-use std::fs;
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
 
+use crate::runs::{signal, wait_for};
 use crate::{Place, TINY};
 
 const BEST: &str = "run/checkpoints/best.safetensors";
@@ -99,4 +101,37 @@ fn every_form_says_the_same() {
     assert!(stderr.starts_with("error: standard input: not an image"), "{stderr}");
     let (code, _, stderr) = place.run(&format!("predict --weights {BEST} - -"));
     assert_eq!(code, 2, "{stderr}");
+}
+
+#[test]
+fn an_interrupted_prediction_leaves_whole_lines() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    let whole = place.done(&format!("predict --weights {BEST} photos/train --json --batch_size 4"));
+    let whole: Vec<&str> = whole.lines().collect();
+    for name in ["-KILL", "-INT"] {
+        let out = place.path("out.jsonl");
+        let mut child = Command::new(assert_cmd::cargo::cargo_bin("mnasnet"))
+            .current_dir(place.folder.path())
+            .args(["predict", "--weights", BEST, "--json", "--batch_size", "4"])
+            .args(vec!["photos/train"; 2000])
+            .stdout(File::create(&out).unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for(&mut child, || fs::metadata(&out).is_ok_and(|file| file.len() > 1 << 14));
+        signal(&child, name);
+        assert!(!child.wait().unwrap().success());
+        let text = fs::read_to_string(&out).unwrap();
+        assert!(text.ends_with('\n'), "{name}");
+        let expected = whole.iter().cycle();
+        assert!(
+            text.lines().zip(expected).all(|(line, expected)| line == *expected),
+            "{name}"
+        );
+        assert!(
+            text.lines().count() < 2000 * whole.len(),
+            "it was over before it was interrupted"
+        );
+    }
 }

@@ -5,7 +5,10 @@ use std::io::Read;
 use std::path::Path;
 use std::process::Child;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use mnasnet_train::checkpoint;
+use mnasnet_train::weights_file::WeightsFile;
 
 use crate::runs::{check_equal_runs, signal, spawn, wait_for};
 use crate::{Place, TINY, names};
@@ -230,27 +233,58 @@ fn an_end_that_cannot_be_saved_has_its_own_exit_code() {
 #[test]
 fn a_second_signal_ends_it_at_once_with_the_last_checkpoint_whole() {
     let place = Place::three_classes();
+    // Steps that are long beside two signals.
+    let long = "--resolution 160 --batch_size 24 --width 1 --epoch_size 4000 --log_every 0";
+    let mut child = spawn(&place, &format!("train {TINY} {long} --out run"));
+    let checkpoints = place.path("run/checkpoints");
+    wait_for(&mut child, || {
+        checkpoints.join("Mnasnet-rank0-2_1.safetensors").exists()
+    });
+    // Stopped, it has both before it can answer the first.
+    for name in ["-STOP", "-TERM", "-INT", "-CONT"] {
+        signal(&child, name);
+    }
+    let continued = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    assert!(continued.elapsed() < Duration::from_secs(5));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(!stderr.contains("interrupted; saved"), "{stderr}");
+    let found = checkpoint::list(&checkpoints).unwrap();
+    assert!(!found.is_empty());
+    for path in &found {
+        WeightsFile::open(path).unwrap();
+    }
+}
+
+/// The parts of coming checkpoints lead to a device that is always full.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_device_is_told_by_name_and_the_run_goes_on() {
+    let place = Place::three_classes();
     let mut child = spawn(
         &place,
-        &format!("train {TINY} --epoch_size 4000 --checkpoint_every 1steps --log_every 0 --out run"),
+        &format!("train {TINY} --epoch_size 4000 --keep_checkpoint_max 9 --out run"),
     );
     let checkpoints = place.path("run/checkpoints");
     wait_for(&mut child, || {
-        checkpoints.join("Mnasnet-rank0-3_6.safetensors").exists()
+        checkpoints.join("Mnasnet-rank0-1_6.safetensors").exists()
     });
-    // Stopped, it gets both before it can answer the first.
-    signal(&child, "-STOP");
-    signal(&child, "-TERM");
-    signal(&child, "-INT");
-    signal(&child, "-CONT");
-    let started = std::time::Instant::now();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(started.elapsed() < Duration::from_secs(10));
-    let found = mnasnet_train::checkpoint::list(&checkpoints).unwrap();
-    for path in &found {
-        mnasnet_train::weights_file::WeightsFile::open(path).unwrap();
+    for epoch in 2..4000 {
+        let part = format!(".Mnasnet-rank0-{epoch}_6.safetensors.{}.part", child.id());
+        // One that is being written right now has its file already.
+        let _ = std::os::unix::fs::symlink("/dev/full", checkpoints.join(part));
     }
-    assert!(!found.is_empty());
+    let told = "No space left on device (os error 28); training goes on and tries again in 10 seconds; the last checkpoint is run/";
+    wait_for(&mut child, || read(&place.path("run/log.txt")).contains(told));
+    let epochs = place.metrics("run", "epoch").len();
+    wait_for(&mut child, || {
+        read(&place.path("run/metrics.jsonl")).matches("\"epoch\":").count() > 7 * (epochs + 3)
+    });
+    let found = checkpoint::list(&checkpoints).unwrap();
+    WeightsFile::open(found.last().unwrap()).unwrap();
+    signal(&child, "-KILL");
+    child.wait().unwrap();
 }
 
 fn read(path: &Path) -> String {
