@@ -11,6 +11,7 @@ mod predict;
 mod refusals;
 mod resume;
 mod runs;
+mod soak;
 mod sources;
 mod survival;
 

@@ -158,7 +158,7 @@ fn a_run_is_computed_again_to_the_same_bits() {
 
 /// Lets a process write files of so many bytes at most, as a disk that is full does from then on.
 #[cfg(target_os = "linux")]
-fn limit_files(child: &Child, bytes: &str) {
+pub fn limit_files(child: &Child, bytes: &str) {
     let limit = format!("--fsize={bytes}:unlimited");
     let pid = child.id().to_string();
     let status = std::process::Command::new("prlimit")
