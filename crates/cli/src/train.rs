@@ -123,7 +123,8 @@ fn job(args: &TrainArgs) -> Result<Job, Failure> {
     }
 }
 
-/// Settings that may differ for a run to be the same: no bit of its weights follows from them.
+/// Settings that may differ for a run to be the same: no bit of its weights follows from them, unless it goes back to a checkpoint
+/// that others would not have written.
 const FREE: &[&str] = &[
     "workers",
     "threads",

@@ -150,8 +150,11 @@ impl Writer {
     /// Begins to write what was copied.
     pub(crate) fn begin(&mut self, job: Job) {
         let snapshot = self.idle.take().expect("the writer is waited for before the next job");
-        let sent = self.jobs.as_ref().map(|jobs| jobs.send((snapshot, job)));
-        assert!(matches!(sent, Some(Ok(()))), "the writer ends with the run");
+        let sent = self
+            .jobs
+            .as_ref()
+            .is_some_and(|jobs| jobs.send((snapshot, job)).is_ok());
+        assert!(sent, "the writer ends with the run");
     }
 
     /// What has been written since the last call, if it is done.

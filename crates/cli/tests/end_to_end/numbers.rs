@@ -106,6 +106,29 @@ fn it_gives_up_with_the_good_checkpoints_in_place() {
 }
 
 #[test]
+fn spikes_are_logged_with_their_photos() {
+    let place = Place::three_classes();
+    // So low a bar is passed by ordinary steps, once there are 20 to compare with.
+    let spikes = |z: &str| {
+        let settings = format!("{TINY} --epoch_size 8 --seed 5 --spike_z_score {z} --out run{z}");
+        place.done(&format!("train {settings}"));
+        let log = fs::read_to_string(place.path(&format!("run{z}/log.txt"))).unwrap();
+        let lines = log
+            .lines()
+            .filter(|line| line.contains(" standard deviations above the mean of the last ones; "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let found = spikes("0.5");
+    assert!(!found.is_empty());
+    for line in found {
+        let (_, photos) = line.split_once("; photos: ").unwrap();
+        assert_eq!(photos.split(", ").count(), 4, "{line}");
+        assert!(photos.split(", ").all(|photo| place.path(photo).exists()), "{line}");
+    }
+    assert!(spikes("0").is_empty());
+}
+
+#[test]
 fn clipped_gradients_move_the_weights_by_so_much() {
     let place = Place::three_classes();
     let settings = format!("{TINY} --momentum 0 --nesterov false --weight_decay 0 --epoch_size 1 --batch_size 24");
