@@ -229,6 +229,14 @@ fn records_that_no_run_can_have_written_are_refused() {
     );
     let best = Best { top1: 1.5, epoch: 1 };
     check(&|record| record.progress.best = Some(best), "the best top-1 is 1.5");
+    check(
+        &|record| record.progress.sums.skipped = 1 << 40,
+        "1099511627776 of 2 steps of the epoch were skipped",
+    );
+    check(
+        &|record| record.progress.health.lr_factor = -0.5,
+        "the learning rate's factor is -0.5",
+    );
     assert!(reopen(&network, &record(&network), &weights).is_ok());
 }
 

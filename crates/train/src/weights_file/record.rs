@@ -115,6 +115,7 @@ impl Record {
         let twice = self.classes.iter().find(|name| !names.insert(*name));
         let positive = |value: &f32| value.is_finite() && *value > 0.0;
         let top1 = self.progress.best.map_or(0.0, |best| best.top1);
+        let (skipped, step) = (self.progress.sums.skipped, self.progress.step);
         let health = self.progress.health.impossible();
         let refusals = [
             (self.classes.is_empty(), "it has no classes".to_owned()),
@@ -137,6 +138,10 @@ impl Record {
                 format!("resize is {resize} at resolution {resolution}"),
             ),
             (!(0.0..=1.0).contains(&top1), format!("the best top-1 is {top1}")),
+            (
+                skipped > step,
+                format!("{skipped} of {step} steps of the epoch were skipped"),
+            ),
             (health.is_some(), health.unwrap_or_default()),
         ];
         refusals.into_iter().find_map(|(refused, what)| refused.then_some(what))
