@@ -311,3 +311,9 @@ fn stem<E: Element>() {
         close(isa.name(), &out, &expected, 2.0 * tolerance::<E>());
     }
 }
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(debug_assertions)))]
+#[test]
+fn no_instruction_is_a_function() {
+    support::inlined::no_instruction_is_a_function();
+}

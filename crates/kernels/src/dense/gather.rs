@@ -87,24 +87,23 @@ impl Window {
         }
     }
 
-    /// Calls `visit(tile row, tap, source row or none, image)` for `count` rows from `first`.
-    #[inline(always)]
-    pub(crate) fn visit(&self, first: usize, count: usize, mut visit: impl FnMut(usize, usize, Option<usize>, usize)) {
+    /// Tile row, tap, source row if it lies inside, and image, for `count` rows from `first`.
+    ///
+    /// An iterator and no visitor: a closure that is not inlined makes a call of every vector instruction in it.
+    pub(crate) fn taps(self, first: usize, count: usize) -> impl Iterator<Item = (usize, usize, Option<usize>, usize)> {
         let pixels = self.to.0 * self.to.1;
-        for r in 0..count {
+        (0..count).flat_map(move |r| {
             let (image, pixel) = ((first + r) / pixels, (first + r) % pixels);
             let (y, x) = (pixel / self.to.1, pixel % self.to.1);
-            for ky in 0..self.kernel {
-                let row = self.source(y, ky, self.from.0);
-                for kx in 0..self.kernel {
-                    let column = self.source(x, kx, self.from.1);
-                    let source = row
-                        .zip(column)
-                        .map(|(row, column)| (image * self.from.0 + row) * self.from.1 + column);
-                    visit(r, ky * self.kernel + kx, source, image);
-                }
-            }
-        }
+            (0..self.kernel * self.kernel).map(move |tap| {
+                let row = self.source(y, tap / self.kernel, self.from.0);
+                let column = self.source(x, tap % self.kernel, self.from.1);
+                let source = row
+                    .zip(column)
+                    .map(|(row, column)| (image * self.from.0 + row) * self.from.1 + column);
+                (r, tap, source, image)
+            })
+        })
     }
 }
 
@@ -129,7 +128,7 @@ pub(crate) unsafe fn windowed<V: Vector>(
 ) {
     let (channels, lanes) = (window.channels, V::LANES);
     let whole = channels.is_multiple_of(lanes);
-    window.visit(first, count, |r, tap, source, image| {
+    for (r, tap, source, image) in window.taps(first, count) {
         // SAFETY: the caller's promise; `whole` makes a tap's channels start at a block.
         unsafe {
             match source {
@@ -159,7 +158,7 @@ pub(crate) unsafe fn windowed<V: Vector>(
                 }
             }
         }
-    });
+    }
 }
 
 /// Depth of the largest stem, 7 x 7 taps of 3 channels, padded.

@@ -17,18 +17,33 @@ pub(crate) unsafe fn enter<V: Vector>(
     channel: usize,
     to: *mut f32,
 ) {
+    // Two calls, so that the usual one loads whole vectors without a question. Not a closure: one that is called from two
+    // places may not be inlined, and then every instruction in it is a call.
     // SAFETY: the caller's promise; partial vectors read only what is there.
     unsafe {
+        match channels - channel {
+            lanes if lanes < V::LANES => enter_lanes::<V>(from, first, width, channels, channel, to, lanes),
+            _ => enter_lanes::<V>(from, first, width, channels, channel, to, V::LANES),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn enter_lanes<V: Vector>(
+    from: &impl Rows,
+    first: usize,
+    width: usize,
+    channels: usize,
+    channel: usize,
+    to: *mut f32,
+    lanes: usize,
+) {
+    // SAFETY: as above.
+    unsafe {
         let map = from.map::<V>(0, channels, channel);
-        let write = |x: usize, lanes: usize| {
+        for x in 0..width {
             let value: V = from.value(map, first + x * channels, lanes);
             value.store(to.add(x * V::LANES));
-        };
-        // Two loops, so that the usual one loads whole vectors without a question.
-        if channels - channel >= V::LANES {
-            (0..width).for_each(|x| write(x, V::LANES));
-        } else {
-            (0..width).for_each(|x| write(x, channels - channel));
         }
     }
 }

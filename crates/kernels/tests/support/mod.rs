@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "no test needs every part")]
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(debug_assertions)))]
+pub mod inlined;
+
 use mnasnet_kernels::{Below, Element, Gradient, Source, padded};
 
 /// SplitMix64, to uniform values in [-1, 1).
