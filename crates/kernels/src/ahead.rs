@@ -9,24 +9,33 @@ use std::ops::Range;
 
 /// A cache line of every processor that has a prefetch instruction here, bytes.
 const LINE: usize = 64;
-/// Most that is fetched ahead: a quarter of a small second-level cache.
-const MAX_LINES: usize = (128 << 10) / LINE;
+/// Most that is fetched ahead, bytes: a quarter of a small second-level cache.
+const FEW: usize = 128 << 10;
+/// The same where the machine has a matrix unit, and so a second-level cache of 2 MiB.
+const MUCH: usize = 1 << 20;
 
 /// Stretches of memory to come, a few lines a call.
 pub(crate) struct Ahead {
-    /// Where each begins and how many bytes are left; the last ones come first.
-    stretches: [(*const u8, usize); 6],
-    left: usize,
+    /// What is left of the present stretch.
+    at: *const u8,
+    end: *const u8,
+    /// Lines a call; none when all is fetched.
     lines: usize,
+    /// The other stretches; the last ones come first.
+    stretches: [[*const u8; 2]; 6],
+    left: usize,
 }
 
 impl Ahead {
     /// Nothing to fetch.
     pub(crate) fn nothing() -> Self {
+        let none = std::ptr::null();
         Self {
-            stretches: [(std::ptr::null(), 0); 6],
-            left: 0,
+            at: none,
+            end: none,
             lines: 0,
+            stretches: [[none; 2]; 6],
+            left: 0,
         }
     }
 
@@ -41,21 +50,32 @@ impl Ahead {
     /// Adds `count` values, to be read or written.
     pub(crate) fn values<T>(mut self, from: *const T, count: usize) -> Self {
         if self.left < self.stretches.len() && count > 0 {
-            self.stretches[self.left] = (from.cast(), count * size_of::<T>());
+            self.stretches[self.left] = [from.cast(), from.wrapping_add(count).cast()];
             self.left += 1;
         }
         self
     }
 
     /// All of it is to be fetched within `calls` calls of [`Ahead::step`].
-    pub(crate) fn within(mut self, calls: usize) -> Self {
+    pub(crate) fn within(self, calls: usize) -> Self {
+        self.at_most(FEW, calls)
+    }
+
+    /// [`Ahead::within`] beside a matrix unit.
+    pub(crate) fn within_on_tiles(self, calls: usize) -> Self {
+        self.at_most(MUCH, calls)
+    }
+
+    fn at_most(mut self, bytes: usize, calls: usize) -> Self {
         let lines: usize = self.stretches[..self.left]
             .iter()
-            .map(|(_, bytes)| bytes.div_ceil(LINE))
+            .map(|[at, end]| (end.addr() - at.addr()).div_ceil(LINE))
             .sum();
         // More would push out what the present tile needs, and so much data keeps the arithmetic busy anyway.
-        if lines <= MAX_LINES {
+        if lines <= bytes / LINE && self.left > 0 {
             self.lines = lines.div_ceil(calls.max(1));
+            self.left -= 1;
+            [self.at, self.end] = self.stretches[self.left];
         }
         self
     }
@@ -66,17 +86,27 @@ impl Ahead {
     /// The instruction set is there.
     #[inline(always)]
     pub(crate) unsafe fn step<V: Vector>(&mut self) {
-        for _ in 0..self.lines {
-            if self.left == 0 {
-                return;
-            }
-            let (at, bytes) = &mut self.stretches[self.left - 1];
+        // SAFETY: the caller's promise.
+        unsafe { self.steps::<V>(1) }
+    }
+
+    /// Fetches as much as `calls` calls of [`Ahead::step`].
+    ///
+    /// # Safety
+    /// The instruction set is there.
+    #[inline(always)]
+    pub(crate) unsafe fn steps<V: Vector>(&mut self, calls: usize) {
+        for _ in 0..calls * self.lines {
             // SAFETY: the address lies in a slice, or at most a line behind it, and a prefetch never faults.
-            unsafe { V::prefetch(*at) };
-            *at = at.wrapping_add(LINE);
-            *bytes = bytes.saturating_sub(LINE);
-            if *bytes == 0 {
+            unsafe { V::prefetch(self.at) };
+            self.at = self.at.wrapping_add(LINE);
+            if self.at >= self.end {
+                if self.left == 0 {
+                    self.lines = 0;
+                    return;
+                }
                 self.left -= 1;
+                [self.at, self.end] = self.stretches[self.left];
             }
         }
     }

@@ -85,12 +85,6 @@ pub(crate) trait Rows: Copy {
     /// `check` holds for their rows.
     unsafe fn value<V: Vector>(&self, map: Self::Map<V>, from: usize, lanes: usize) -> V;
 
-    /// Asks for the memory of the values from `from` on, which need not exist.
-    ///
-    /// # Safety
-    /// The instruction set is there.
-    unsafe fn fetch<V: Vector>(&self, from: usize);
-
     /// Writes `rows` rows of `channels` values, as [`Rows::value`] has them.
     ///
     /// # Safety
@@ -152,11 +146,6 @@ impl<E: Element> Rows for Source<'_, E> {
             raw.mul_add(scale, shift).at_least(floor)
         }
     }
-
-    #[inline(always)]
-    unsafe fn fetch<V: Vector>(&self, from: usize) {
-        unsafe { V::prefetch(self.raw.as_ptr().wrapping_add(from).cast()) }
-    }
 }
 
 #[allow(clippy::undocumented_unsafe_blocks)]
@@ -179,14 +168,6 @@ impl<E: Element> Rows for Gradient<'_, E> {
             let y: V = E::load(self.y.as_ptr().add(from), lanes);
             let dz: V = E::load(self.dz.as_ptr().add(from), lanes);
             dz.mul_add(dz_scale, y.mul_add(y_scale, shift))
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn fetch<V: Vector>(&self, from: usize) {
-        unsafe {
-            V::prefetch(self.y.as_ptr().wrapping_add(from).cast());
-            V::prefetch(self.dz.as_ptr().wrapping_add(from).cast());
         }
     }
 }

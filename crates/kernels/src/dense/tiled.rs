@@ -21,6 +21,7 @@ pub(crate) use stem::lines_len;
 use super::Dense;
 use crate::tiles::{DEPTH, SIDE};
 use crate::{Needs, padded};
+use std::ops::Range;
 
 /// Rows of a panel: tiles of weight gradients are read and written once for so many rows.
 pub(crate) const PANEL_ROWS: usize = 128;
@@ -85,6 +86,11 @@ impl Layout {
         let gradient = self.depth_back.max(self.c_out);
         2 * Self::panel(self.depth) + Self::panel(gradient) + Self::panel(self.c_out)
     }
+}
+
+/// The rows of the panel that begins at `first`, of `rows` rows in all: what is fetched ahead.
+fn panel_from(first: usize, rows: usize) -> Range<usize> {
+    rows.min(first)..rows.min(first + PANEL_ROWS)
 }
 
 /// Rows in a chunk of another sweep.

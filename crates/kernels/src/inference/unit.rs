@@ -193,7 +193,7 @@ impl<T: Tiles> Unit for Matrix<'_, T> {
         panel: *mut f32,
         staging: &mut [f32],
     ) {
-        unsafe { tiled::gather::input::<T, E>(conv, input, first, count, panel.cast(), staging) }
+        unsafe { tiled::gather::input::<T, E>(conv, input, first, count, panel.cast(), staging, &mut Ahead::nothing()) }
     }
 
     #[inline(always)]
@@ -254,6 +254,7 @@ impl<T: Tiles> Unit for Matrix<'_, T> {
                 epilogue,
                 first_row,
                 sums,
+                &mut Ahead::nothing(),
             )
         }
     }

@@ -1,7 +1,9 @@
 //! The backward sweeps on tiles; see the folder above for what each is.
 
-use super::product::{accumulate, multiply};
-use super::{Layout, PANEL_ROWS, SUMS, chunk_rows, gather};
+use super::gather::pairs_calls;
+use super::product::{accumulate, accumulate_calls, multiply, multiply_calls};
+use super::{Layout, PANEL_ROWS, SUMS, chunk_rows, gather, panel_from};
+use crate::ahead::Ahead;
 use crate::dense::gather::Window;
 use crate::dense::{Dense, Input};
 use crate::epilogue::Mask;
@@ -44,6 +46,7 @@ pub(in crate::dense) fn backward<E: Element>(
                 gradient,
                 first: chunk * step,
                 rows: out.len() / conv.c_in,
+                total: rows,
                 weights: Some((input, weights)),
                 input: Some(InputPart {
                     transposed,
@@ -87,6 +90,7 @@ pub(in crate::dense) fn weight_gradient<E: Element>(
                 gradient,
                 first,
                 rows: step.min(rows - first),
+                total: rows,
                 weights: Some((input, weights)),
                 input: None,
                 scratch: area.values_mut(),
@@ -124,6 +128,7 @@ pub(in crate::dense) fn input_gradient<E: Element>(
                 gradient,
                 first: chunk * step,
                 rows: out.len() / conv.c_in,
+                total: rows,
                 weights: None,
                 input: Some(InputPart {
                     transposed,
@@ -155,6 +160,8 @@ pub(crate) struct Chunk<'a, E> {
     gradient: Gradient<'a, E>,
     first: usize,
     rows: usize,
+    /// Rows of all chunks.
+    total: usize,
     weights: Option<(Input<'a, E>, &'a mut [f32])>,
     input: Option<InputPart<'a, E>>,
     scratch: &'a mut [f32],
@@ -193,30 +200,51 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
         for at in (0..self.rows).step_by(PANEL_ROWS) {
             let count = PANEL_ROWS.min(self.rows - at);
             let first = self.first + at;
+            let next = panel_from(first + count, self.total);
+            let mut ahead = Ahead::nothing();
+            let mut calls = 0;
+            if weights.is_some() || conv.is_pointwise() {
+                ahead = ahead.rows(&self.gradient, next.clone(), conv.c_out);
+                calls += count * layout.c_out.div_ceil(DEPTH);
+            }
+            if let Some((input, _)) = &weights {
+                if let (Input::Values(source), true) = (input, conv.is_pointwise()) {
+                    ahead = ahead.rows(source, next.clone(), conv.c_in);
+                }
+                calls += count * layout.depth.div_ceil(DEPTH)
+                    + pairs_calls(count, layout.depth)
+                    + pairs_calls(count, layout.c_out)
+                    + accumulate_calls(count, layout.depth, layout.c_out);
+            }
+            if let (Some((_, mask)), true) = (&sink, conv.is_pointwise()) {
+                ahead = mask.ahead(ahead, at + count, next.len());
+                calls += multiply_calls(count, layout.depth_back, conv.c_in);
+            }
+            let ahead = &mut ahead.within_on_tiles(calls);
             // SAFETY: panels fit the scratch, rows were checked by the callers.
             unsafe {
                 if weights.is_some() || conv.is_pointwise() {
-                    gather::plain::<T>(&self.gradient, pixels, conv.c_out, first, count, dy);
+                    gather::plain::<T>(&self.gradient, pixels, conv.c_out, first, count, dy, ahead);
                 }
                 if let Some((input, partial)) = &mut weights {
-                    gather::input::<T, E>(conv, input, first, count, x, staging);
+                    gather::input::<T, E>(conv, input, first, count, x, staging, ahead);
                     let narrow = layout.input_is_narrow();
-                    gather::pairs::<T>(x, layout.depth, count, narrow, x_tiles);
-                    gather::pairs::<T>(dy, layout.c_out, count, !narrow, dy_tiles);
+                    gather::pairs::<T>(x, layout.depth, count, narrow, x_tiles, ahead);
+                    gather::pairs::<T>(dy, layout.c_out, count, !narrow, dy_tiles, ahead);
                     let (a, b) = layout.narrow_wide();
                     let (left, right) = if narrow {
                         (x_tiles, dy_tiles)
                     } else {
                         (dy_tiles, x_tiles)
                     };
-                    accumulate(tiles, left, a, right, b, count, partial.as_mut_ptr(), at == 0);
+                    accumulate(tiles, left, a, right, b, count, partial.as_mut_ptr(), at == 0, ahead);
                 }
                 if let Some((transposed, mask)) = &mut sink {
                     if !conv.is_pointwise() {
                         gather::windowed::<T>(&self.gradient, &window, first, count, dy, staging);
                     }
                     let depth = layout.depth_back;
-                    multiply(tiles, dy, count, depth, *transposed, conv.c_in, mask, at, sums);
+                    multiply(tiles, dy, count, depth, *transposed, conv.c_in, mask, at, sums, ahead);
                 }
             }
         }

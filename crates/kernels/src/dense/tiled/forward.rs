@@ -1,11 +1,12 @@
 //! The forward sweep on tiles.
 
-use super::product::multiply;
-use super::{Layout, SUMS, chunk_rows, gather};
+use super::product::{multiply, multiply_calls};
+use super::{Layout, PANEL_ROWS, SUMS, chunk_rows, gather, panel_from};
+use crate::ahead::Ahead;
 use crate::dense::{Dense, Input};
 use crate::epilogue::{Measure, Store};
 use crate::isa::TileKernel;
-use crate::tiles::Tiles;
+use crate::tiles::{DEPTH, Tiles};
 use crate::{Element, Isa, Moments, Workspace, padded};
 use half::bf16;
 use rayon::prelude::*;
@@ -32,14 +33,14 @@ pub(in crate::dense) fn forward<E: Element>(
         .zip(partials.par_chunks_mut(partial))
         .enumerate()
         .for_each(|(chunk, (out, partials))| {
-            let rows = out.len() / conv.c_out;
             let mut area = scratch.area();
             let chunk = Chunk {
                 conv,
                 input,
                 weights,
                 first: chunk * step,
-                rows,
+                rows: out.len() / conv.c_out,
+                total: rows,
                 out,
                 partials,
                 measure,
@@ -59,6 +60,8 @@ pub(crate) struct Chunk<'a, E> {
     weights: &'a [bf16],
     first: usize,
     rows: usize,
+    /// Rows of all chunks.
+    total: usize,
     out: &'a mut [E],
     partials: &'a mut [f32],
     measure: bool,
@@ -80,12 +83,19 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
             partials,
             first_row: 0,
         };
-        for at in (0..self.rows).step_by(super::PANEL_ROWS) {
-            let count = super::PANEL_ROWS.min(self.rows - at);
+        for at in (0..self.rows).step_by(PANEL_ROWS) {
+            let count = PANEL_ROWS.min(self.rows - at);
             let weights = self.weights.as_ptr();
+            let next = panel_from(self.first + at + count, self.total);
+            let mut ahead = Ahead::nothing().values(out.wrapping_add((at + count) * channels), next.len() * channels);
+            if let (Input::Values(source), true) = (&self.input, conv.is_pointwise()) {
+                ahead = ahead.rows(source, next, conv.c_in);
+            }
+            let calls = count * conv.depth().div_ceil(DEPTH) + multiply_calls(count, conv.depth(), channels);
+            let ahead = &mut ahead.within_on_tiles(calls);
             // SAFETY: the panel fits the scratch, the rows were checked by the caller.
             unsafe {
-                gather::input::<T, E>(conv, &self.input, self.first + at, count, panel, staging);
+                gather::input::<T, E>(conv, &self.input, self.first + at, count, panel, staging, ahead);
                 if self.measure {
                     multiply(
                         tiles,
@@ -97,6 +107,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                         &mut measure,
                         at,
                         sums,
+                        ahead,
                     );
                 } else {
                     multiply(
@@ -109,6 +120,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                         &mut store,
                         at,
                         sums,
+                        ahead,
                     );
                 }
             }

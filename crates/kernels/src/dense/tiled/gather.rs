@@ -2,6 +2,7 @@
 
 use super::{PANEL_ROWS, TILE, stem};
 use crate::Element;
+use crate::ahead::Ahead;
 use crate::dense::gather::Window;
 use crate::dense::{Dense, Input};
 use crate::simd::Vector;
@@ -21,9 +22,8 @@ pub(super) unsafe fn plain<T: Tiles>(
     first: usize,
     count: usize,
     panel: *mut bf16,
+    ahead: &mut Ahead,
 ) {
-    // While this panel is read, the next one is fetched: sweeps wait for memory, and a processor does not look that far ahead.
-    let ahead = PANEL_ROWS * channels;
     let mut row = 0;
     while row < count {
         let (image, pixel) = ((first + row) / pixels, (first + row) % pixels);
@@ -40,7 +40,7 @@ pub(super) unsafe fn plain<T: Tiles>(
                     left if left >= DEPTH => {
                         let high_map = from.map::<T::V>(image, channels, at + SIDE);
                         for _ in 0..rows {
-                            from.fetch::<T::V>(offset + ahead);
+                            ahead.step::<T::V>();
                             let low = from.value(low_map, offset, SIDE);
                             T::pack(low, from.value(high_map, offset + SIDE, SIDE), to);
                             (to, offset) = (to.add(DEPTH), offset + channels);
@@ -49,7 +49,7 @@ pub(super) unsafe fn plain<T: Tiles>(
                     left if left > SIDE => {
                         let high_map = from.map::<T::V>(image, channels, at + SIDE);
                         for _ in 0..rows {
-                            from.fetch::<T::V>(offset + ahead);
+                            ahead.step::<T::V>();
                             let low = from.value(low_map, offset, SIDE);
                             T::pack(low, from.value(high_map, offset + SIDE, left - SIDE), to);
                             (to, offset) = (to.add(DEPTH), offset + channels);
@@ -57,7 +57,7 @@ pub(super) unsafe fn plain<T: Tiles>(
                     }
                     left => {
                         for _ in 0..rows {
-                            from.fetch::<T::V>(offset + ahead);
+                            ahead.step::<T::V>();
                             T::pack(from.value(low_map, offset, left), zero, to);
                             (to, offset) = (to.add(DEPTH), offset + channels);
                         }
@@ -118,8 +118,8 @@ pub(super) unsafe fn windowed<T: Tiles>(
     // SAFETY: the caller's promise.
     unsafe {
         clear(panel, columns, count);
-        window.visit(first, count, |row, tap, source, image| {
-            let Some(source) = source else { return };
+        for (row, tap, source, image) in window.taps(first, count) {
+            let Some(source) = source else { continue };
             let to = Place {
                 to: staging.as_mut_ptr(),
                 row: 0,
@@ -132,7 +132,7 @@ pub(super) unsafe fn windowed<T: Tiles>(
                 T::pack(T::V::load(values), T::V::load(values.add(SIDE)), packed.as_mut_ptr());
                 place(panel, row, tap * channels + at, &packed[..DEPTH.min(channels - at)]);
             }
-        });
+        }
     }
 }
 
@@ -160,22 +160,31 @@ pub(crate) unsafe fn input<T: Tiles, E: Element>(
     count: usize,
     panel: *mut bf16,
     staging: &mut [f32],
+    ahead: &mut Ahead,
 ) {
     let window = Window::forward(conv);
     // SAFETY: the caller's promise.
     unsafe {
         match input {
             Input::Values(source) if conv.is_pointwise() => {
-                plain::<T>(source, conv.height * conv.width, conv.c_in, first, count, panel)
+                plain::<T>(source, conv.height * conv.width, conv.c_in, first, count, panel, ahead)
             }
             Input::Values(source) => windowed::<T>(source, &window, first, count, panel, staging),
             Input::Image(source) => windowed::<T>(source, &window, first, count, panel, staging),
             &Input::Bytes { pixels, scale, shift } => {
                 let bytes = stem::Bytes { pixels, scale, shift };
-                stem::rows::<T>(bytes, &window, first, count, panel, staging);
+                stem::rows::<T>(bytes, &window, first, count, panel, staging, ahead);
             }
         }
     }
+}
+
+/// Calls of [`Ahead::step`] for each block of 32 rows and columns that [`pairs`] pairs.
+const PAIRS_CALLS: usize = 8;
+
+/// Calls of [`Ahead::step`] in [`pairs`].
+pub(super) fn pairs_calls(rows: usize, columns: usize) -> usize {
+    PAIRS_CALLS * rows.div_ceil(DEPTH) * columns.div_ceil(DEPTH)
 }
 
 /// Pairs a panel's rows: of each block of 32 columns the tiles of both halves, `[2][PANEL_ROWS / 32]` right tiles; left tiles
@@ -184,13 +193,21 @@ pub(crate) unsafe fn input<T: Tiles, E: Element>(
 /// # Safety
 /// The panel has the rows, rounded up to whole tiles; `to` has room for as much.
 #[inline(always)]
-pub(super) unsafe fn pairs<T: Tiles>(panel: *const bf16, columns: usize, rows: usize, transposed: bool, to: *mut bf16) {
+pub(super) unsafe fn pairs<T: Tiles>(
+    panel: *const bf16,
+    columns: usize,
+    rows: usize,
+    transposed: bool,
+    to: *mut bf16,
+    ahead: &mut Ahead,
+) {
     const HALF: usize = PANEL_ROWS / DEPTH * TILE;
     for block in 0..columns.div_ceil(DEPTH) {
         for step in 0..rows.div_ceil(DEPTH) {
             // SAFETY: the caller's promise.
             unsafe {
                 let from = panel.add((block * PANEL_ROWS + step * DEPTH) * DEPTH);
+                ahead.steps::<T::V>(PAIRS_CALLS);
                 let low = to.add(block * 2 * HALF + step * TILE);
                 let high = low.add(HALF);
                 for pair in 0..SIDE {
