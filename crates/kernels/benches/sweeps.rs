@@ -1,5 +1,6 @@
-//! Every convolution sweep at shapes of MNASNet-B1, 224 pixels: `cargo bench -p mnasnet-kernels`, e.g. with `-- depthwise`.
-//! `MNASNET_ISA` and `RAYON_NUM_THREADS` choose what runs; the item rate counts multiply-adds.
+//! Every convolution sweep, and whole blocks of inference, at shapes of MNASNet-B1, 224 pixels, batch 32: `cargo bench -p
+//! mnasnet-kernels`, e.g. with `-- depthwise`. `MNASNET_ISA` and `RAYON_NUM_THREADS` choose what runs; the item rate counts
+//! multiply-adds.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -8,10 +9,14 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use mnasnet_kernels::dense::{self, Dense, Input};
 use mnasnet_kernels::depthwise::{self, Depthwise};
+use mnasnet_kernels::inference::Layers;
+use mnasnet_kernels::inference::block as blocks;
 use mnasnet_kernels::{Element, Isa, Moments, Needs, Sink, Sums, Workspace, bf16};
+use support::block::{Layer, inverted};
 use support::{Activation, OutputGradient, Random};
 
-const IMAGES: usize = 4;
+/// Images: as many as in a training step, which no second-level cache holds.
+const BATCH: usize = 32;
 
 /// (C_in, C_out, side) of pointwise units, from the first to the last stage.
 const POINTWISE: [(usize, usize, usize); 8] = [
@@ -37,6 +42,15 @@ const DEPTHWISE: [(usize, usize, usize, usize); 8] = [
     (5, 1, 1152, 7),
 ];
 
+/// (C_in, kernel, stride, expansion, C_out, side) of inverted residuals.
+const BLOCKS: [(usize, usize, usize, usize, usize, usize); 5] = [
+    (16, 3, 2, 3, 24, 112),
+    (24, 3, 1, 3, 24, 56),
+    (40, 5, 1, 3, 40, 28),
+    (80, 5, 1, 6, 80, 14),
+    (192, 5, 1, 6, 192, 7),
+];
+
 const STEM: Dense = Dense {
     kernel: 3,
     stride: 2,
@@ -55,28 +69,28 @@ fn main() {
 }
 
 /// A dense convolution's operands.
-struct DenseCase {
+struct DenseCase<E> {
     isa: Isa,
     conv: Dense,
     workspace: Workspace,
-    input: Activation,
-    output: OutputGradient,
+    input: Activation<E>,
+    output: OutputGradient<E>,
     weight: Vec<f32>,
     packed: Vec<f32>,
-    y: Vec<f32>,
+    y: Vec<E>,
 }
 
-impl DenseCase {
+impl<E: Element> DenseCase<E> {
     fn new(conv: Dense) -> Self {
         let random = &mut Random::new(1);
         Self {
             isa: Isa::detect().expect("the instruction set is there"),
-            workspace: workspace(conv.needs(IMAGES)),
-            input: Activation::new(random, conv.rows_in(IMAGES), conv.c_in, true),
-            output: OutputGradient::new(random, conv.rows_out(IMAGES), conv.c_out),
+            workspace: workspace(conv.needs(BATCH)),
+            input: Activation::new(random, conv.rows_in(BATCH), conv.c_in, true),
+            output: OutputGradient::new(random, conv.rows_out(BATCH), conv.c_out),
             weight: random.values(conv.depth() * conv.c_out),
             packed: vec![0.0; dense::packed_len(&conv)],
-            y: vec![0.0; conv.rows_out(IMAGES) * conv.c_out],
+            y: vec![E::default(); conv.rows_out(BATCH) * conv.c_out],
             conv,
         }
     }
@@ -85,20 +99,20 @@ impl DenseCase {
         self.y.len() * self.conv.depth()
     }
 
-    fn forward(&mut self, bencher: Bencher, input: Option<Input>) {
-        dense::pack::<f32>(self.isa, &self.conv, &self.weight, &mut self.packed);
+    fn forward(&mut self, bencher: Bencher, input: Option<Input<E>>) {
+        dense::pack::<E>(self.isa, &self.conv, &self.weight, &mut self.packed);
         let mut moments = Moments::new(self.conv.c_out);
         let bencher = bencher.counter(ItemsCount::new(self.multiply_adds()));
         let input = input.unwrap_or(Input::Values(self.input.source()));
         let (conv, workspace, out) = (&self.conv, &mut self.workspace, &mut self.y);
         bencher.bench_local(|| {
             let moments = Some(&mut moments);
-            dense::forward(self.isa, workspace, conv, IMAGES, input, &self.packed, out, moments);
+            dense::forward(self.isa, workspace, conv, BATCH, input, &self.packed, out, moments);
         });
     }
 }
 
-fn pointwise((c_in, c_out, side): (usize, usize, usize)) -> DenseCase {
+fn pointwise<E: Element>((c_in, c_out, side): (usize, usize, usize)) -> DenseCase<E> {
     DenseCase::new(Dense {
         kernel: 1,
         stride: 1,
@@ -109,17 +123,17 @@ fn pointwise((c_in, c_out, side): (usize, usize, usize)) -> DenseCase {
     })
 }
 
-#[divan::bench(args = POINTWISE)]
-fn pointwise_forward(bencher: Bencher, shape: (usize, usize, usize)) {
-    pointwise(shape).forward(bencher, None);
+#[divan::bench(types = [f32, bf16], args = POINTWISE)]
+fn pointwise_forward<E: Element>(bencher: Bencher, shape: (usize, usize, usize)) {
+    pointwise::<E>(shape).forward(bencher, None);
 }
 
-#[divan::bench(args = POINTWISE)]
-fn pointwise_backward(bencher: Bencher, shape: (usize, usize, usize)) {
-    let mut case = pointwise(shape);
-    dense::pack_transposed::<f32>(case.isa, &case.conv, &case.weight, &mut case.packed);
+#[divan::bench(types = [f32, bf16], args = POINTWISE)]
+fn pointwise_backward<E: Element>(bencher: Bencher, shape: (usize, usize, usize)) {
+    let mut case = pointwise::<E>(shape);
+    dense::pack_transposed::<E>(case.isa, &case.conv, &case.weight, &mut case.packed);
     let mut sums = Sums::new(case.conv.c_in);
-    let mut dx = vec![0.0; case.input.raw.len()];
+    let mut dx = vec![E::default(); case.input.raw.len()];
     let bencher = bencher.counter(ItemsCount::new(2 * case.multiply_adds()));
     let (input, gradient) = (Input::Values(case.input.source()), case.output.gradient());
     let (isa, conv, workspace, packed) = (case.isa, &case.conv, &mut case.workspace, &case.packed);
@@ -128,16 +142,16 @@ fn pointwise_backward(bencher: Bencher, shape: (usize, usize, usize)) {
         let (out, accumulate) = (&mut dx, false);
         let sink = Sink { out, accumulate, below };
         dense::backward(
-            isa, workspace, conv, IMAGES, input, gradient, packed, sink, &mut sums, dw,
+            isa, workspace, conv, BATCH, input, gradient, packed, sink, &mut sums, dw,
         );
     });
 }
 
 fn photos() -> Vec<u8> {
-    (0..STEM.rows_in(IMAGES) * 3).map(|i| (i * 31 % 251) as u8).collect()
+    (0..STEM.rows_in(BATCH) * 3).map(|i| (i * 31 % 251) as u8).collect()
 }
 
-fn bytes(pixels: &[u8]) -> Input<'_> {
+fn bytes<E>(pixels: &[u8]) -> Input<'_, E> {
     Input::Bytes {
         pixels,
         scale: [0.01; 3],
@@ -145,24 +159,21 @@ fn bytes(pixels: &[u8]) -> Input<'_> {
     }
 }
 
-#[divan::bench]
-fn stem_forward(bencher: Bencher) {
-    DenseCase::new(STEM).forward(bencher, Some(bytes(&photos())));
+#[divan::bench(types = [f32, bf16])]
+fn stem_forward<E: Element>(bencher: Bencher) {
+    DenseCase::<E>::new(STEM).forward(bencher, Some(bytes(&photos())));
 }
 
-#[divan::bench]
-fn stem_weight_gradient(bencher: Bencher) {
-    let (mut case, pixels) = (DenseCase::new(STEM), photos());
+#[divan::bench(types = [f32, bf16])]
+fn stem_weight_gradient<E: Element>(bencher: Bencher) {
+    let (mut case, pixels) = (DenseCase::<E>::new(STEM), photos());
     let bencher = bencher.counter(ItemsCount::new(case.multiply_adds()));
     let gradient = case.output.gradient();
     bencher.bench_local(|| {
         let (workspace, dw) = (&mut case.workspace, &mut case.weight);
-        dense::weight_gradient(case.isa, workspace, &STEM, IMAGES, bytes(&pixels), gradient, dw);
+        dense::weight_gradient(case.isa, workspace, &STEM, BATCH, bytes(&pixels), gradient, dw);
     });
 }
-
-/// Images of a depthwise bench: as many as in a training step, which no second-level cache holds.
-const BATCH: usize = 32;
 
 /// A depthwise convolution's operands.
 struct DepthwiseCase<E> {
@@ -229,5 +240,44 @@ fn depthwise_backward<E: Element>(bencher: Bencher, shape: (usize, usize, usize,
         depthwise::backward(
             isa, workspace, conv, BATCH, source, gradient, packed, sink, &mut sums, &mut dw,
         );
+    });
+}
+
+#[divan::bench(types = [f32, bf16], args = BLOCKS)]
+fn inference_block<E: Element>(
+    bencher: Bencher,
+    (c_in, kernel, stride, expansion, c_out, side): (usize, usize, usize, usize, usize, usize),
+) {
+    let (isa, random) = (
+        Isa::detect().expect("the instruction set is there"),
+        &mut Random::new(1),
+    );
+    let middle = expansion * c_in;
+    let block = inverted(c_in, middle, c_out, kernel, stride, (side, side));
+    let (Some(expand), Some(project)) = (block.expand, block.project) else {
+        unreachable!("both have channels");
+    };
+    let [first, last] = [expand, project].map(|conv| {
+        let layer = Layer::new(random, conv.depth(), conv.c_out, conv == expand);
+        let mut packed = vec![0.0; dense::packed_len(&conv)];
+        dense::pack::<E>(isa, &conv, &layer.weight, &mut packed);
+        (layer, packed)
+    });
+    let depthwise_layer = Layer::new(random, kernel * kernel, middle, true);
+    let mut packed = vec![0.0; block.depthwise.packed_len()];
+    depthwise::pack(&block.depthwise, &depthwise_layer.weight, &mut packed);
+    let layers = Layers {
+        expand: Some(first.0.folded(&first.1)),
+        depthwise: depthwise_layer.folded(&packed),
+        project: Some(last.0.folded(&last.1)),
+    };
+    let mut workspace = workspace(block.needs(BATCH));
+    let source: Activation<E> = Activation::new(random, expand.rows_in(BATCH), c_in, true);
+    let mut out = vec![E::default(); project.rows_out(BATCH) * c_out];
+    let multiply_adds =
+        expand.rows_out(BATCH) * c_in * middle + project.rows_out(BATCH) * middle * (kernel * kernel + c_out);
+    let input = Input::Values(source.source());
+    bencher.counter(ItemsCount::new(multiply_adds)).bench_local(|| {
+        blocks::forward(isa, &mut workspace, &block, BATCH, input, layers, None, &mut out);
     });
 }

@@ -4,65 +4,12 @@
 mod support;
 
 use mnasnet_kernels::dense::{self, Dense, Input};
-use mnasnet_kernels::depthwise::{self, Depthwise};
+use mnasnet_kernels::depthwise;
 use mnasnet_kernels::inference::block::{self, reference};
-use mnasnet_kernels::inference::{self, Block, Folded, Layers};
+use mnasnet_kernels::inference::{self, Block, Layers};
 use mnasnet_kernels::{Element, Isa, Workspace, bf16};
+use support::block::{Layer, inverted, pointwise};
 use support::*;
-
-/// A layer's weight and padded bias.
-struct Layer {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-    relu: bool,
-}
-
-impl Layer {
-    /// Weights of about the size that keeps results' size.
-    fn new(random: &mut Random, fan_in: usize, c_out: usize, relu: bool) -> Self {
-        let size = (3.0 / fan_in as f32).sqrt();
-        Self {
-            weight: random.values(fan_in * c_out).iter().map(|value| value * size).collect(),
-            bias: random.channels(c_out, 0.1),
-            relu,
-        }
-    }
-
-    fn folded<'a>(&'a self, packed: &'a [f32]) -> Folded<'a> {
-        Folded {
-            weights: packed,
-            bias: &self.bias,
-            relu: self.relu,
-        }
-    }
-}
-
-fn pointwise(c_in: usize, c_out: usize, height: usize, width: usize) -> Dense {
-    Dense {
-        kernel: 1,
-        stride: 1,
-        c_in,
-        c_out,
-        height,
-        width,
-    }
-}
-
-/// An inverted residual; no expansion if `c_in` is 0, no projection if `c_out` is.
-fn inverted(c_in: usize, middle: usize, c_out: usize, kernel: usize, stride: usize, size: (usize, usize)) -> Block {
-    let depthwise = Depthwise {
-        kernel,
-        stride,
-        channels: middle,
-        height: size.0,
-        width: size.1,
-    };
-    Block {
-        expand: (c_in > 0).then(|| pointwise(c_in, middle, size.0, size.1)),
-        depthwise,
-        project: (c_out > 0).then(|| pointwise(middle, c_out, depthwise.height_out(), depthwise.width_out())),
-    }
-}
 
 fn check<E: Element>(block: Block, images: usize) {
     let (depthwise, random) = (block.depthwise, &mut Random::new(block.c_out() as u64));

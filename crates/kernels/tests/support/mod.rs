@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "no test needs every part")]
 
+pub mod block;
 #[cfg(all(target_arch = "x86_64", target_os = "linux", not(debug_assertions)))]
 pub mod inlined;
 
