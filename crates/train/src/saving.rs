@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use mnasnet_model::Network;
 
-use crate::checkpoint::{self, Keep};
+use crate::checkpoint;
 use crate::interval::Interval;
+use crate::keep::Keep;
 use crate::progress::Best;
 use crate::run::Run;
 use crate::train::{Event, TrainError};
@@ -188,6 +189,11 @@ impl Run<'_> {
         }
     }
 
+    /// Which checkpoints stay.
+    pub(crate) fn keep(&self) -> Keep {
+        Keep::new(self.config, self.schedule.steps_per_epoch)
+    }
+
     /// The checkpoint of where the run stands.
     fn checkpoint(&self) -> PathBuf {
         let (epoch, step) = match (self.progress.epoch, self.progress.step) {
@@ -210,14 +216,9 @@ impl Run<'_> {
         if checkpoint {
             self.saving.last = Instant::now();
         }
-        let keep = Keep {
-            epochs: self.config.keep_checkpoint_max,
-            steps: self.config.keep_step_checkpoint_max,
-            steps_per_epoch: self.schedule.steps_per_epoch,
-        };
         let job = Job {
             record,
-            checkpoint: checkpoint.then(|| (self.checkpoint(), keep)),
+            checkpoint: checkpoint.then(|| (self.checkpoint(), self.keep())),
             best: best.then(|| self.checkpoints().join(checkpoint::BEST)),
         };
         self.saving.writer.begin(job);

@@ -9,7 +9,8 @@ use std::thread::{Builder, JoinHandle};
 use mnasnet_model::{Network, Weights};
 use rayon::prelude::*;
 
-use crate::checkpoint::{self, Keep};
+use crate::checkpoint;
+use crate::keep::Keep;
 use crate::run_folder::replace;
 use crate::train::TrainError;
 use crate::weights_file::{Contents, Record, WeightsError};
