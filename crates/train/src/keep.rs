@@ -27,6 +27,8 @@ pub struct Keep {
 /// Why a checkpoint was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    /// The run began.
+    Start,
     /// An epoch ended.
     Epoch,
     /// So many steps were done.
@@ -59,6 +61,7 @@ impl Keep {
         let reached = before.checked_add(step)? as u64;
         let counted = matches!(self.every, Interval::Steps(every) if reached.is_multiple_of(every));
         let kind = match step == self.steps_per_epoch {
+            _ if reached == 0 => Kind::Start,
             true if counted || epoch.is_multiple_of(self.every_epochs) => Kind::Epoch,
             false if counted => Kind::Step,
             _ => Kind::Other,
@@ -66,15 +69,19 @@ impl Keep {
         Some((kind, reached))
     }
 
-    /// The first of `found`, in the order of training, beyond what is kept. `written` is the newest file, and stays.
+    /// The first of `found`, in the order of training, beyond what is kept. `written` is the newest file, and stays. The start
+    /// is kept until there is another place to go back to.
     pub fn surplus<'a>(&self, found: &'a [PathBuf], written: &Path) -> Vec<&'a PathBuf> {
         let kind = |path: &Path| self.place(path).map_or(Kind::Other, |(kind, _)| kind);
-        let mut surplus = Vec::new();
-        for (wanted, keep) in [
+        let is_begun = found.iter().any(|path| matches!(kind(path), Kind::Epoch | Kind::Step));
+        let kept = [
+            (Kind::Start, usize::from(!is_begun)),
             (Kind::Epoch, self.epochs),
             (Kind::Step, self.steps),
             (Kind::Other, self.steps),
-        ] {
+        ];
+        let mut surplus = Vec::new();
+        for (wanted, keep) in kept {
             let all = || found.iter().filter(|path| kind(path) == wanted);
             let beyond = all().count().saturating_sub(keep);
             surplus.extend(all().filter(|path| *path != written).take(beyond));
@@ -116,6 +123,7 @@ mod tests {
             ((2, 5), Interval::Steps(5), 1, None),
             ((1, 6), Interval::Steps(3), 2, Some(6)),
             ((0, 6), Interval::Never, 1, None),
+            ((1, 0), minute, 2, Some(0)),
         ] {
             assert_eq!(keep(every, epochs).scheduled(&path(at)), expected, "{at:?} {every}");
         }
@@ -136,6 +144,8 @@ mod tests {
         let places = [(1, 4), (1, 5), (1, 6), (2, 2), (2, 3), (2, 4)];
         assert_eq!(surplus(&places, counted), [(1, 4), (1, 5), (1, 6), (2, 3)].map(path));
         assert!(surplus(&[(1, 4), (1, 5)], counted).is_empty());
+        assert!(surplus(&[(1, 0), (1, 3)], counted).is_empty());
+        assert_eq!(surplus(&[(1, 0), (1, 3), (1, 4)], counted), [path((1, 0))]);
         // Ends of epochs that the settings leave out.
         let every_second = keep(Interval::Never, 2);
         let places = [(2, 6), (3, 6), (4, 6), (5, 6), (6, 6)];

@@ -213,11 +213,15 @@ impl<'a> Run<'a> {
             average,
             statistics: Vec::new(),
             progress,
-            begun_from: resumed.map(|file| file.path().to_owned()),
+            begun_from: resumed.as_ref().map(|file| file.path().to_owned()),
             saving,
         };
         if best_is_here {
             run.save_now(false, true)?;
+        }
+        // A place to go back to before the first that the settings name; a disk without room for checkpoints is told at once.
+        if resumed.is_none() && config.save_checkpoint {
+            run.save_beside(true, None)?;
         }
         Ok(run)
     }

@@ -36,9 +36,14 @@ fn weights_that_are_no_numbers_are_not_saved() {
         &place,
         &format!("train {TINY} --epoch_size 1 --init huge.safetensors --out wild"),
         5,
-        " in epoch 0, step 4, the last of 5 such steps in a row; nothing was saved, try a lower lr_max",
+        " in epoch 0, step 4, the last of 5 such steps in a row; the last checkpoint is \
+         wild/checkpoints/Mnasnet-rank0-1_0.safetensors, try a lower lr_max",
     );
-    assert!(!place.path("wild/checkpoints").exists());
+    // That is where it began: numbers still.
+    assert_eq!(
+        names(&place.path("wild/checkpoints")),
+        ["Mnasnet-rank0-1_0.safetensors"]
+    );
     let steps = place.metrics("wild", "step");
     assert_eq!(steps.iter().filter(|step| step["skipped"] == true).count(), 5);
 }
@@ -69,6 +74,21 @@ fn a_run_goes_back_and_comes_to_the_same_bits_when_killed() {
     check_equal_runs(&place, "whole", "broken", 12);
     let report = place.json("verify-run whole --json");
     assert_eq!(report["equal"], true);
+}
+
+#[test]
+fn before_the_first_checkpoint_of_its_settings_it_goes_back_to_its_start() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out other"));
+    let init = "--init other/checkpoints/best.safetensors";
+    let settings = format!("{TINY} {WILD} --epoch_size 6 --rollback_lr_factor 0.001 {init}");
+    let stdout = place.done(&format!("train {settings} --out whole"));
+    let back = "; back to whole/checkpoints/Mnasnet-rank0-1_0.safetensors, the learning rate is 0.001 of";
+    assert!(stdout.contains(back), "{stdout}");
+    // It is of no more use, and has gone.
+    assert!(!names(&place.path("whole/checkpoints"))[0].contains("1_0"));
+    killed_until_done(&place, &settings, "broken", 6);
+    check_equal_runs(&place, "whole", "broken", 6);
 }
 
 #[test]
