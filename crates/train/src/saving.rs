@@ -140,8 +140,8 @@ impl Run<'_> {
                     Err(_) => "there is no checkpoint yet".into(),
                 };
                 self.note(&format!(
-                    "{}; training goes on and tries again in {} seconds; {kept}",
-                    TrainError::folder(&self.out, source),
+                    "cannot write the run's folder {}: {source}; training goes on and tries again in {} seconds; {kept}",
+                    self.out.display(),
                     RETRY.as_secs()
                 ));
             }
@@ -149,13 +149,12 @@ impl Run<'_> {
         }
         match written.best {
             Some((path, Ok(()))) => self.observer.event(Event::Saved(&path)),
-            Some((_, Err(source))) => {
+            Some((path, Err(source))) => {
                 // What is on disk is the bar.
                 self.progress.best = self.saving.before;
                 self.note(&format!(
-                    "{}; {} stays as it was, until an epoch is better than that",
-                    TrainError::folder(&self.out, source),
-                    checkpoint::BEST
+                    "cannot write {}: {source}; it stays as it was, until an epoch is better than that",
+                    path.display()
                 ));
             }
             None => {}

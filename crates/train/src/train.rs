@@ -61,8 +61,12 @@ pub enum TrainError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The run's folder cannot be written: settings, logs or checkpoints.
-    #[error("cannot write the run's folder {folder}: {source}", folder = folder.display())]
+    /// The run's folder cannot be written, and nothing has begun.
+    #[error(
+        "cannot write the run's folder {folder}: {source}; no step was taken: mend that and say the same again, or choose \
+         another folder by `--out`",
+        folder = folder.display()
+    )]
     Folder {
         /// The folder.
         folder: PathBuf,
