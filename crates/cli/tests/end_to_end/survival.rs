@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use mnasnet_train::checkpoint;
 use mnasnet_train::weights_file::WeightsFile;
 
+use crate::resume::refused;
 use crate::runs::{check_equal_runs, signal, spawn, wait_for};
 use crate::{Place, TINY, names};
 
@@ -154,6 +155,21 @@ fn a_run_is_computed_again_to_the_same_bits() {
         code == 2 && stderr.contains("holds no two checkpoints: name them by --from and --to"),
         "{stderr}"
     );
+    for (arguments, code, message) in [
+        ("none".to_owned(), 4, "no checkpoint in none/checkpoints"),
+        (
+            "run --to run/checkpoints/best.safetensors".to_owned(),
+            2,
+            "run/checkpoints holds no checkpoint before run/checkpoints/best.safetensors: name one by --from",
+        ),
+        (
+            format!("run --from {} --to run/checkpoints/best.safetensors", checkpoint("1_4")),
+            2,
+            "run/checkpoints/best.safetensors holds weights only: --to takes a checkpoint",
+        ),
+    ] {
+        refused(&place, &format!("verify-run {arguments}"), code, message);
+    }
 }
 
 /// Lets a process write files of so many bytes at most, as a disk that is full does from then on.
@@ -257,10 +273,22 @@ fn a_second_signal_ends_it_at_once_with_the_last_checkpoint_whole() {
     }
 }
 
-/// The parts of coming checkpoints lead to a device that is always full.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_device_is_told_by_name_and_the_run_goes_on() {
+    told_by_name("/dev/full", "No space left on device (os error 28)");
+}
+
+/// Nothing is mapped at the begin of a process's memory, and whoever writes there gets EIO, as from a disk that is broken.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_broken_device_is_told_by_name_and_the_run_goes_on() {
+    told_by_name("/proc/self/mem", "Input/output error (os error 5)");
+}
+
+/// The parts of coming checkpoints lead to a device that refuses.
+#[cfg(target_os = "linux")]
+fn told_by_name(device: &str, error: &str) {
     let place = Place::three_classes();
     let mut child = spawn(
         &place,
@@ -273,10 +301,10 @@ fn a_full_device_is_told_by_name_and_the_run_goes_on() {
     for epoch in 2..4000 {
         let part = format!(".Mnasnet-rank0-{epoch}_6.safetensors.{}.part", child.id());
         // One that is being written right now has its file already.
-        let _ = std::os::unix::fs::symlink("/dev/full", checkpoints.join(part));
+        let _ = std::os::unix::fs::symlink(device, checkpoints.join(part));
     }
-    let told = "No space left on device (os error 28); training goes on and tries again in 10 seconds; the last checkpoint is run/";
-    wait_for(&mut child, || read(&place.path("run/log.txt")).contains(told));
+    let told = format!("{error}; training goes on and tries again in 10 seconds; the last checkpoint is run/");
+    wait_for(&mut child, || read(&place.path("run/log.txt")).contains(&told));
     let epochs = place.metrics("run", "epoch").len();
     wait_for(&mut child, || {
         read(&place.path("run/metrics.jsonl")).matches("\"epoch\":").count() > 7 * (epochs + 3)
