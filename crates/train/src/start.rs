@@ -22,6 +22,7 @@ use crate::saving::Saving;
 use crate::train::{Event, Observer, Start, TrainError, vacant};
 use crate::weights_file::{PhotoList, Record, WeightsFile};
 use crate::wiring;
+use crate::writer;
 
 /// What MindSpore's script says before it trains.
 const STAGES: [&str; 5] = ["model init", "loss init", "dataset init", "lr init", "training start."];
@@ -186,7 +187,8 @@ impl<'a> Run<'a> {
             epochs: config.epoch_size,
             steps_per_epoch: steps,
             done: progress.global_step,
-            planned_bytes: trainer.planned_bytes(),
+            planned_bytes: trainer.planned_bytes()
+                + writer::planned_bytes(&weights, average.as_ref(), &optimizer.slots()),
             precision,
             isa,
         });

@@ -175,7 +175,7 @@ pub enum Event<'a> {
         steps_per_epoch: usize,
         /// Steps done already.
         done: u64,
-        /// Bytes of the engine's plan.
+        /// Bytes of the engine's plan, of weights, average and optimizer state, and of what these are saved through.
         planned_bytes: usize,
         /// What activations are stored as.
         precision: Precision,

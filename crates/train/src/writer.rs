@@ -70,6 +70,13 @@ impl Snapshot {
     }
 }
 
+/// Bytes that weights, average and optimizer state take in a run: themselves, their copy, and the file made of that.
+pub(crate) fn planned_bytes(weights: &Weights, average: Option<&Weights>, slots: &[(&'static str, &[f32])]) -> usize {
+    let all = |weights: &Weights| weights.parameters.len() + weights.buffers.len();
+    let slots: usize = slots.iter().map(|(_, values)| values.len()).sum();
+    3 * size_of::<f32>() * (all(weights) + average.map_or(0, all) + slots)
+}
+
 fn copy(to: &mut Vec<f32>, from: &[f32]) {
     const PIECE: usize = 1 << 18;
     to.resize(from.len(), 0.0);
