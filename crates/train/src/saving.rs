@@ -217,7 +217,8 @@ impl Run<'_> {
         }
         let job = Job {
             record,
-            checkpoint: checkpoint.then(|| (self.checkpoint(), self.keep())),
+            // Amid skipped steps it takes nobody's place: the run goes back to one from before.
+            checkpoint: checkpoint.then(|| (self.checkpoint(), self.is_well().then(|| self.keep()))),
             best: best.then(|| self.checkpoints().join(checkpoint::BEST)),
         };
         self.saving.writer.begin(job);

@@ -88,8 +88,8 @@ fn copy(to: &mut Vec<f32>, from: &[f32]) {
 pub(crate) struct Job {
     /// The record of both files.
     pub(crate) record: Record,
-    /// The checkpoint, and how many stay.
-    pub(crate) checkpoint: Option<(PathBuf, Keep)>,
+    /// The checkpoint, and how many stay: all, if nothing is said.
+    pub(crate) checkpoint: Option<(PathBuf, Option<Keep>)>,
     /// The best weights so far.
     pub(crate) best: Option<PathBuf>,
 }
@@ -207,9 +207,10 @@ fn write(network: &Network, snapshot: &Snapshot, job: Job) -> Written {
     } = job;
     let checkpoint = checkpoint.map(|(path, keep)| {
         let bytes = snapshot.contents(&record).to_bytes(&path, network);
-        let put = bytes
-            .map_err(io::Error::other)
-            .and_then(|bytes| checkpoint::put(&path, &bytes, keep));
+        let put = bytes.map_err(io::Error::other).and_then(|bytes| match keep {
+            Some(keep) => checkpoint::put(&path, &bytes, keep),
+            None => replace(&path, &bytes).map(|()| None),
+        });
         (path, put)
     });
     let best = best.map(|path| {
