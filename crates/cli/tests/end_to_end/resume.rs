@@ -12,7 +12,7 @@ use crate::runs::{signal, spawn, tensors, wait_for};
 use crate::{Place, TINY};
 
 /// Every file below a folder with its bytes.
-fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
