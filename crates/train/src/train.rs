@@ -75,9 +75,12 @@ pub enum TrainError {
     },
     /// What was learnt could not be saved, and the run is over.
     #[error(
-        "cannot write the run's folder {folder}: {source}; what came after {} is lost, `mnasnet train --resume {folder}` goes on",
-        kept.as_ref().map_or("its begin".into(), |path| path.display().to_string()),
-        folder = folder.display()
+        "cannot write the run's folder {}: {source}; {}",
+        folder.display(),
+        match kept {
+            Some(path) => format!("what came after {} is lost, `mnasnet train --resume {}` goes on", path.display(), folder.display()),
+            None => "nothing of the run was saved".into(),
+        }
     )]
     Unsaved {
         /// The folder.

@@ -60,9 +60,12 @@ fn an_end_that_cannot_be_saved_has_its_own_exit_code() {
     place.done(&format!("train {TINY} --epoch_size 1 --out run"));
     place.done(&format!("train {TINY} --out whole"));
     let before = names(&place.path("run/checkpoints"));
-    let limited = |arguments: &str| {
+    let limited = |blocks: usize, arguments: &str| {
         let program = assert_cmd::cargo::cargo_bin("mnasnet");
-        let line = format!("trap '' XFSZ; ulimit -f 128; exec {} {arguments}", program.display());
+        let line = format!(
+            "trap '' XFSZ; ulimit -f {blocks}; exec {} {arguments}",
+            program.display()
+        );
         let output = std::process::Command::new("sh")
             .args(["-c", &line])
             .current_dir(place.folder.path())
@@ -70,7 +73,7 @@ fn an_end_that_cannot_be_saved_has_its_own_exit_code() {
             .unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let (code, stderr) = limited("train --resume run --epoch_size 2");
+    let (code, stderr) = limited(128, "train --resume run --epoch_size 2");
     assert_eq!(code, Some(8), "{stderr}");
     let lost =
         "what came after run/checkpoints/Mnasnet-rank0-1_6.safetensors is lost, `mnasnet train --resume run` goes on";
@@ -80,6 +83,10 @@ fn an_end_that_cannot_be_saved_has_its_own_exit_code() {
     );
     assert_eq!(names(&place.path("run/checkpoints")), before);
     place.done("train --resume run --epoch_size 3");
+    // There is nothing to go on from, and no advice to do so.
+    let (code, stderr) = limited(16, &format!("train {TINY} --log_every 0 --out none"));
+    assert_eq!(code, Some(8), "{stderr}");
+    assert!(stderr.ends_with("; nothing of the run was saved\n"), "{stderr}");
 }
 
 #[test]
