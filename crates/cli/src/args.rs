@@ -30,7 +30,7 @@ Exit codes:
   5    training diverged
   6    bench --assert-best: another instruction set is faster than the one that was picked
   7    verify-run: the bits differ
-  8    train: the run is over, and its end could not be saved; --resume goes on from the checkpoint before
+  8    train: the run's folder cannot be written, at its start or at its end
   130  interrupted (after the first Ctrl-C: and saved)
 
 Environment:

@@ -30,7 +30,7 @@ pub enum Exit {
     NotBest = 6,
     /// `verify-run` came to other bits.
     Differs = 7,
-    /// A run is over, and its end could not be saved.
+    /// A run's folder cannot be written, at its start or at its end.
     Unsaved = 8,
     /// Stopped by Ctrl-C, as a shell reports it: saved after the first, at once after the second.
     Interrupted = 130,
@@ -118,9 +118,9 @@ fn of_training(error: &TrainError) -> Exit {
         TrainError::Model(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => Exit::Usage,
         TrainError::Diverged { .. } => Exit::Diverged,
         TrainError::Stopped { cause, .. } => of_training(cause),
-        TrainError::Unsaved { .. } => Exit::Unsaved,
+        TrainError::Folder { .. } | TrainError::Unsaved { .. } => Exit::Unsaved,
         TrainError::Engine(error) => of_the_engine(error),
-        TrainError::Folder { .. } | TrainError::Threads { .. } => Exit::Other,
+        TrainError::Threads { .. } => Exit::Other,
     }
 }
 

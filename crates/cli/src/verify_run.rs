@@ -7,7 +7,7 @@ use mnasnet_train::checkpoint;
 use mnasnet_train::interval::Interval;
 use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::{Event, Observer, Outcome, Start, train};
-use mnasnet_train::weights_file::WeightsFile;
+use mnasnet_train::weights_file::{WeightsError, WeightsFile};
 use serde::Serialize;
 
 use crate::args::VerifyRunArgs;
@@ -29,6 +29,12 @@ struct Report<'a> {
 pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
     let (from, to) = checkpoints(args)?;
     let expected = WeightsFile::open(&to)?;
+    if expected.slots().is_empty() {
+        return Err(Failure::Usage(format!(
+            "{} holds weights only: --to takes a checkpoint",
+            to.display()
+        )));
+    }
     let record = expected.record();
     let mut config = Resolver::new()
         .toml(&record.config, &format!("settings in {}", to.display()))?
@@ -83,6 +89,9 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
 fn checkpoints(args: &VerifyRunArgs) -> Result<(PathBuf, PathBuf), Failure> {
     let folder = args.run.join(checkpoint_folder(&args.run)?);
     let mut found = checkpoint::list(&folder)?;
+    if found.is_empty() && (args.from.is_none() || args.to.is_none()) {
+        return Err(WeightsError::NoCheckpoint { path: folder }.into());
+    }
     let to = match &args.to {
         Some(to) => Some(to.clone()),
         None => found.pop(),
@@ -95,6 +104,13 @@ fn checkpoints(args: &VerifyRunArgs) -> Result<(PathBuf, PathBuf), Failure> {
         Some(from) => Some(from.clone()),
         None => found.into_iter().rfind(earlier),
     };
+    if let (None, Some(to)) = (&from, &args.to) {
+        return Err(Failure::Usage(format!(
+            "{} holds no checkpoint before {}: name one by --from",
+            folder.display(),
+            to.display()
+        )));
+    }
     from.zip(to).ok_or_else(|| {
         Failure::Usage(format!(
             "{} holds no two checkpoints: name them by --from and --to, or keep more (keep_checkpoint_max)",

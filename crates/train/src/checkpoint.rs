@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mnasnet_weights::FileError;
 
+use crate::keep::Keep;
 use crate::run_folder::{Before, Operation, replace_by};
 use crate::weights_file::{WeightsError, WeightsFile};
 
@@ -92,17 +93,6 @@ fn nothing(path: &Path, subfolder: &str) -> WeightsError {
     }
 }
 
-/// How many checkpoints stay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
-    /// Of whole epochs.
-    pub epochs: usize,
-    /// From within an epoch.
-    pub steps: usize,
-    /// Steps of an epoch: what tells the ones from the others.
-    pub steps_per_epoch: usize,
-}
-
 /// Puts a checkpoint on disk, whole or not at all, then removes the first ones of its folder beyond what is kept; it stays
 /// itself. Returns what kept one from being removed: the new one is on disk all the same.
 ///
@@ -119,18 +109,13 @@ fn put_by(path: &Path, bytes: &[u8], keep: Keep, before: Before) -> io::Result<O
 }
 
 fn prune(folder: &Path, keep: Keep, written: &Path, before: Before) -> Result<(), WeightsError> {
-    let is_whole = |path: &PathBuf| position(path).is_some_and(|(_, step)| step == keep.steps_per_epoch);
-    let (epochs, steps): (Vec<_>, Vec<_>) = list(folder)?.into_iter().partition(is_whole);
-    for (found, keep) in [(epochs, keep.epochs), (steps, keep.steps)] {
-        let surplus = found.len().saturating_sub(keep);
-        for path in found.iter().filter(|path| *path != written).take(surplus) {
-            let removed = before(Operation::Remove).and_then(|()| fs::remove_file(path));
-            removed.map_err(|source| FileError::Io {
-                action: "remove",
-                path: path.clone(),
-                source,
-            })?;
-        }
+    for path in keep.surplus(&list(folder)?, written) {
+        let removed = before(Operation::Remove).and_then(|()| fs::remove_file(path));
+        removed.map_err(|source| FileError::Io {
+            action: "remove",
+            path: path.clone(),
+            source,
+        })?;
     }
     Ok(())
 }
@@ -138,6 +123,7 @@ fn prune(folder: &Path, keep: Keep, written: &Path, before: Before) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interval::Interval;
 
     #[test]
     fn names_are_mindspores() {
@@ -174,6 +160,8 @@ mod tests {
             epochs: 2,
             steps: 1,
             steps_per_epoch: 7,
+            every_epochs: 1,
+            every: Interval::Never,
         };
         let prune = |written: &Path| prune(folder.path(), keep, written, &mut |_| Ok(())).unwrap();
         prune(&eleven);
@@ -206,6 +194,8 @@ mod tests {
             epochs: 1,
             steps: 1,
             steps_per_epoch: 7,
+            every_epochs: 1,
+            every: Interval::Never,
         };
         (folder, path, vec![3; (2 << 20) + 5], keep)
     }

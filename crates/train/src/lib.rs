@@ -23,6 +23,7 @@ pub mod ema;
 pub mod evaluate;
 pub mod health;
 pub mod interval;
+pub mod keep;
 pub mod log;
 pub mod onnx_file;
 pub mod photos;

@@ -170,6 +170,7 @@ impl ValidationLog {
 pub struct RunLog {
     text: Lines,
     metrics: Lines,
+    refused: bool,
     trouble: Option<io::Error>,
 }
 
@@ -188,12 +189,11 @@ impl Lines {
     }
 
     /// One write call a line, so that a reader never sees half of one. What a refused write left is ended before the next.
-    /// The error is that of the first of several that are refused.
     fn line(&mut self, line: &str) -> io::Result<()> {
         let start = if self.torn { "\n" } else { "" };
         let result = self.file.write_all(format!("{start}{line}\n").as_bytes());
-        let told = std::mem::replace(&mut self.torn, result.is_err());
-        if told { Ok(()) } else { result }
+        self.torn = result.is_err();
+        result
     }
 }
 
@@ -215,11 +215,12 @@ impl RunLog {
         Ok(Self {
             text: Lines::append(folder.join("log.txt"))?,
             metrics: Lines::append(metrics)?,
+            refused: false,
             trouble: None,
         })
     }
 
-    /// What the disk answered when it began to refuse lines; it is told once, until a file takes them again.
+    /// What the disk answered when it began to refuse lines; it is told once, until both files take them again.
     pub fn trouble(&mut self) -> Option<io::Error> {
         self.trouble.take()
     }
@@ -262,7 +263,10 @@ impl RunLog {
     }
 
     fn done(&mut self, result: io::Result<()>) {
-        self.trouble = self.trouble.take().or(result.err());
+        if !self.refused {
+            self.trouble = self.trouble.take().or(result.err());
+        }
+        self.refused = self.text.torn || self.metrics.torn;
     }
 }
 
@@ -383,6 +387,12 @@ mod tests {
         assert!(log.trouble().is_some());
         log.line("lost too");
         assert!(log.trouble().is_none());
+        // The other file is refused later: the same trouble.
+        let metrics = std::mem::replace(&mut log.metrics.file, File::open(&path).unwrap());
+        log.metric("step", &serde_json::json!({ "loss": 1.0 }));
+        assert!(log.trouble().is_none());
+        log.metrics.file = metrics;
+        log.metric("step", &serde_json::json!({ "loss": 1.0 }));
         log.text.file = good;
         log.line("there");
         assert!(log.trouble().is_none());

@@ -1,11 +1,9 @@
 //! The way back from a loss that is no number: the last good checkpoint, and a lower learning rate from there.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::checkpoint;
-use crate::config::Config;
-use crate::interval::Interval;
 use crate::log::RunLog;
 use crate::resume;
 use crate::run::Run;
@@ -71,11 +69,11 @@ impl Run<'_> {
     /// settings alone say when one is written, a run that was stopped and resumed goes back to the same as one that was not; so
     /// those written by the clock or on a signal do not count, nor do those from amid skipped steps.
     fn anchor(&self) -> Result<Option<WeightsFile>, TrainError> {
-        let (steps, now) = (self.schedule.steps_per_epoch, self.progress.global_step);
+        let (keep, now) = (self.keep(), self.progress.global_step);
         let mut found = checkpoint::list(&self.checkpoints())?;
         found.extend(self.begun_from.clone());
         let mut found: Vec<(u64, PathBuf)> = (found.into_iter())
-            .filter_map(|path| Some((scheduled(&path, self.config, steps)?, path)))
+            .filter_map(|path| Some((keep.scheduled(&path)?, path)))
             .filter(|(reached, _)| *reached <= now)
             .collect();
         found.sort();
@@ -88,42 +86,5 @@ impl Run<'_> {
             Some(newest) if tried(&newest) => Some(good.next().unwrap_or(newest)),
             newest => newest,
         })
-    }
-}
-
-/// Steps that were done at the checkpoint at `path`, if the settings say that there is one.
-fn scheduled(path: &Path, config: &Config, steps_per_epoch: usize) -> Option<u64> {
-    let (epoch, step) = checkpoint::position(path)?;
-    let reached = (epoch.checked_sub(1)?.checked_mul(steps_per_epoch)?.checked_add(step)?) as u64;
-    let at_the_end = step == steps_per_epoch && epoch.is_multiple_of(config.save_checkpoint_epochs);
-    let within = matches!(config.checkpoint_every, Interval::Steps(every) if reached.is_multiple_of(every));
-    (at_the_end || within).then_some(reached)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_to_go_back_to_follow_from_the_settings() {
-        let config = |every, epochs| Config {
-            checkpoint_every: every,
-            save_checkpoint_epochs: epochs,
-            ..Config::default()
-        };
-        let minute = Interval::Time(std::time::Duration::from_secs(60));
-        for (at, every, epochs, expected) in [
-            ((2, 6), Interval::Never, 1, Some(12)),
-            ((2, 5), Interval::Never, 1, None),
-            ((2, 5), minute, 1, None),
-            ((1, 6), minute, 2, None),
-            ((2, 4), Interval::Steps(5), 1, Some(10)),
-            ((2, 5), Interval::Steps(5), 1, None),
-            ((1, 6), Interval::Steps(3), 2, Some(6)),
-            ((0, 6), Interval::Never, 1, None),
-        ] {
-            let path = Path::new("run").join(checkpoint::file_name(at.0, at.1));
-            assert_eq!(scheduled(&path, &config(every, epochs), 6), expected, "{at:?} {every}");
-        }
     }
 }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use mnasnet_model::Network;
 
-use crate::checkpoint::{self, Keep};
+use crate::checkpoint;
 use crate::interval::Interval;
+use crate::keep::Keep;
 use crate::progress::Best;
 use crate::run::Run;
 use crate::train::{Event, TrainError};
@@ -139,8 +140,8 @@ impl Run<'_> {
                     Err(_) => "there is no checkpoint yet".into(),
                 };
                 self.note(&format!(
-                    "{}; training goes on and tries again in {} seconds; {kept}",
-                    TrainError::folder(&self.out, source),
+                    "cannot write the run's folder {}: {source}; training goes on and tries again in {} seconds; {kept}",
+                    self.out.display(),
                     RETRY.as_secs()
                 ));
             }
@@ -148,13 +149,12 @@ impl Run<'_> {
         }
         match written.best {
             Some((path, Ok(()))) => self.observer.event(Event::Saved(&path)),
-            Some((_, Err(source))) => {
+            Some((path, Err(source))) => {
                 // What is on disk is the bar.
                 self.progress.best = self.saving.before;
                 self.note(&format!(
-                    "{}; {} stays as it was, until an epoch is better than that",
-                    TrainError::folder(&self.out, source),
-                    checkpoint::BEST
+                    "cannot write {}: {source}; it stays as it was, until an epoch is better than that",
+                    path.display()
                 ));
             }
             None => {}
@@ -188,6 +188,11 @@ impl Run<'_> {
         }
     }
 
+    /// Which checkpoints stay.
+    pub(crate) fn keep(&self) -> Keep {
+        Keep::new(self.config, self.schedule.steps_per_epoch)
+    }
+
     /// The checkpoint of where the run stands.
     fn checkpoint(&self) -> PathBuf {
         let (epoch, step) = match (self.progress.epoch, self.progress.step) {
@@ -210,14 +215,10 @@ impl Run<'_> {
         if checkpoint {
             self.saving.last = Instant::now();
         }
-        let keep = Keep {
-            epochs: self.config.keep_checkpoint_max,
-            steps: self.config.keep_step_checkpoint_max,
-            steps_per_epoch: self.schedule.steps_per_epoch,
-        };
         let job = Job {
             record,
-            checkpoint: checkpoint.then(|| (self.checkpoint(), keep)),
+            // Amid skipped steps it takes nobody's place: the run goes back to one from before.
+            checkpoint: checkpoint.then(|| (self.checkpoint(), self.is_well().then(|| self.keep()))),
             best: best.then(|| self.checkpoints().join(checkpoint::BEST)),
         };
         self.saving.writer.begin(job);

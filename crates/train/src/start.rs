@@ -22,6 +22,7 @@ use crate::saving::Saving;
 use crate::train::{Event, Observer, Start, TrainError, vacant};
 use crate::weights_file::{PhotoList, Record, WeightsFile};
 use crate::wiring;
+use crate::writer;
 
 /// What MindSpore's script says before it trains.
 const STAGES: [&str; 5] = ["model init", "loss init", "dataset init", "lr init", "training start."];
@@ -186,7 +187,8 @@ impl<'a> Run<'a> {
             epochs: config.epoch_size,
             steps_per_epoch: steps,
             done: progress.global_step,
-            planned_bytes: trainer.planned_bytes(),
+            planned_bytes: trainer.planned_bytes()
+                + writer::planned_bytes(&weights, average.as_ref(), &optimizer.slots()),
             precision,
             isa,
         });
@@ -213,11 +215,15 @@ impl<'a> Run<'a> {
             average,
             statistics: Vec::new(),
             progress,
-            begun_from: resumed.map(|file| file.path().to_owned()),
+            begun_from: resumed.as_ref().map(|file| file.path().to_owned()),
             saving,
         };
         if best_is_here {
             run.save_now(false, true)?;
+        }
+        // A place to go back to before the first that the settings name; a disk without room for checkpoints is told at once.
+        if resumed.is_none() && config.save_checkpoint {
+            run.save_beside(true, None)?;
         }
         Ok(run)
     }

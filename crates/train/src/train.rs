@@ -61,8 +61,12 @@ pub enum TrainError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The run's folder cannot be written: settings, logs or checkpoints.
-    #[error("cannot write the run's folder {folder}: {source}", folder = folder.display())]
+    /// The run's folder cannot be written, and nothing has begun.
+    #[error(
+        "cannot write the run's folder {folder}: {source}; no step was taken: mend that and say the same again, or choose \
+         another folder by `--out`",
+        folder = folder.display()
+    )]
     Folder {
         /// The folder.
         folder: PathBuf,
@@ -71,9 +75,12 @@ pub enum TrainError {
     },
     /// What was learnt could not be saved, and the run is over.
     #[error(
-        "cannot write the run's folder {folder}: {source}; what came after {} is lost, `mnasnet train --resume {folder}` goes on",
-        kept.as_ref().map_or("its begin".into(), |path| path.display().to_string()),
-        folder = folder.display()
+        "cannot write the run's folder {}: {source}; {}",
+        folder.display(),
+        match kept {
+            Some(path) => format!("what came after {} is lost, `mnasnet train --resume {}` goes on", path.display(), folder.display()),
+            None => "nothing of the run was saved".into(),
+        }
     )]
     Unsaved {
         /// The folder.
@@ -171,7 +178,7 @@ pub enum Event<'a> {
         steps_per_epoch: usize,
         /// Steps done already.
         done: u64,
-        /// Bytes of the engine's plan.
+        /// Bytes of the engine's plan, of weights, average and optimizer state, and of what these are saved through.
         planned_bytes: usize,
         /// What activations are stored as.
         precision: Precision,

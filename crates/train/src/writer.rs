@@ -9,7 +9,8 @@ use std::thread::{Builder, JoinHandle};
 use mnasnet_model::{Network, Weights};
 use rayon::prelude::*;
 
-use crate::checkpoint::{self, Keep};
+use crate::checkpoint;
+use crate::keep::Keep;
 use crate::run_folder::replace;
 use crate::train::TrainError;
 use crate::weights_file::{Contents, Record, WeightsError};
@@ -69,6 +70,13 @@ impl Snapshot {
     }
 }
 
+/// Bytes that weights, average and optimizer state take in a run: themselves, their copy, and the file made of that.
+pub(crate) fn planned_bytes(weights: &Weights, average: Option<&Weights>, slots: &[(&'static str, &[f32])]) -> usize {
+    let all = |weights: &Weights| weights.parameters.len() + weights.buffers.len();
+    let slots: usize = slots.iter().map(|(_, values)| values.len()).sum();
+    3 * size_of::<f32>() * (all(weights) + average.map_or(0, all) + slots)
+}
+
 fn copy(to: &mut Vec<f32>, from: &[f32]) {
     const PIECE: usize = 1 << 18;
     to.resize(from.len(), 0.0);
@@ -80,8 +88,8 @@ fn copy(to: &mut Vec<f32>, from: &[f32]) {
 pub(crate) struct Job {
     /// The record of both files.
     pub(crate) record: Record,
-    /// The checkpoint, and how many stay.
-    pub(crate) checkpoint: Option<(PathBuf, Keep)>,
+    /// The checkpoint, and how many stay: all, if nothing is said.
+    pub(crate) checkpoint: Option<(PathBuf, Option<Keep>)>,
     /// The best weights so far.
     pub(crate) best: Option<PathBuf>,
 }
@@ -199,9 +207,10 @@ fn write(network: &Network, snapshot: &Snapshot, job: Job) -> Written {
     } = job;
     let checkpoint = checkpoint.map(|(path, keep)| {
         let bytes = snapshot.contents(&record).to_bytes(&path, network);
-        let put = bytes
-            .map_err(io::Error::other)
-            .and_then(|bytes| checkpoint::put(&path, &bytes, keep));
+        let put = bytes.map_err(io::Error::other).and_then(|bytes| match keep {
+            Some(keep) => checkpoint::put(&path, &bytes, keep),
+            None => replace(&path, &bytes).map(|()| None),
+        });
         (path, put)
     });
     let best = best.map(|path| {

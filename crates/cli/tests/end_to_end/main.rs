@@ -3,6 +3,7 @@
 mod commands;
 mod convert;
 mod data;
+mod disk;
 mod next_steps;
 mod numbers;
 mod onnx;

@@ -2,11 +2,12 @@
 
 use std::fs;
 
+use mnasnet_train::checkpoint;
 use mnasnet_train::weights_file::{Contents, WeightsFile, write};
 use mnasnet_train::wiring;
 
 use crate::resume::refused;
-use crate::runs::check_equal_runs;
+use crate::runs::{check_equal_runs, signal, spawn, wait_for};
 use crate::survival::killed_until_done;
 use crate::{Place, TINY, names};
 
@@ -36,9 +37,14 @@ fn weights_that_are_no_numbers_are_not_saved() {
         &place,
         &format!("train {TINY} --epoch_size 1 --init huge.safetensors --out wild"),
         5,
-        " in epoch 0, step 4, the last of 5 such steps in a row; nothing was saved, try a lower lr_max",
+        " in epoch 0, step 4, the last of 5 such steps in a row; the last checkpoint is \
+         wild/checkpoints/Mnasnet-rank0-1_0.safetensors, try a lower lr_max",
     );
-    assert!(!place.path("wild/checkpoints").exists());
+    // That is where it began: numbers still.
+    assert_eq!(
+        names(&place.path("wild/checkpoints")),
+        ["Mnasnet-rank0-1_0.safetensors"]
+    );
     let steps = place.metrics("wild", "step");
     assert_eq!(steps.iter().filter(|step| step["skipped"] == true).count(), 5);
 }
@@ -69,6 +75,47 @@ fn a_run_goes_back_and_comes_to_the_same_bits_when_killed() {
     check_equal_runs(&place, "whole", "broken", 12);
     let report = place.json("verify-run whole --json");
     assert_eq!(report["equal"], true);
+}
+
+#[test]
+fn before_the_first_checkpoint_of_its_settings_it_goes_back_to_its_start() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out other"));
+    let init = "--init other/checkpoints/best.safetensors";
+    let settings = format!("{TINY} {WILD} --epoch_size 6 --rollback_lr_factor 0.001 {init}");
+    let stdout = place.done(&format!("train {settings} --out whole"));
+    let back = "; back to whole/checkpoints/Mnasnet-rank0-1_0.safetensors, the learning rate is 0.001 of";
+    assert!(stdout.contains(back), "{stdout}");
+    // It is of no more use, and has gone.
+    assert!(!names(&place.path("whole/checkpoints"))[0].contains("1_0"));
+    killed_until_done(&place, &settings, "broken", 6);
+    check_equal_runs(&place, "whole", "broken", 6);
+}
+
+#[test]
+fn a_signal_amid_skipped_steps_costs_no_good_checkpoint() {
+    let place = Place::three_classes();
+    let patient = WILD.replace("--max_bad_steps 3", "--max_bad_steps 1000000");
+    let saving = "--checkpoint_every 1steps --keep_step_checkpoint_max 1 --keep_checkpoint_max 1";
+    let mut child = spawn(
+        &place,
+        &format!("train {TINY} {patient} {saving} --epoch_size 4000 --out run"),
+    );
+    let log = place.path("run/log.txt");
+    wait_for(&mut child, || {
+        fs::read_to_string(&log).is_ok_and(|text| text.contains(": the step is skipped (20 of "))
+    });
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let last = checkpoint::list(&place.path("run/checkpoints")).unwrap().pop().unwrap();
+    let (epoch, _) = checkpoint::position(&last).unwrap();
+    // It goes on amid skipped steps, and back from there.
+    let tamed = format!(
+        "--epoch_size {} --max_bad_steps 12 --rollback_lr_factor 0.001",
+        epoch + 3
+    );
+    let stdout = place.done(&format!("train --resume run {tamed}"));
+    assert!(stdout.contains("; back to run/checkpoints/Mnasnet-rank0-"), "{stdout}");
 }
 
 #[test]

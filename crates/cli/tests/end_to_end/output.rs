@@ -18,6 +18,24 @@ fn photo() -> PathBuf {
         .path()
 }
 
+/// A moving average is held three times: itself, the copy that is saved, and its part of the file.
+#[test]
+fn planned_memory_holds_what_is_saved() {
+    let place = Place::three_classes();
+    let planned = |run: &str, ema: bool| {
+        let stdout = place.done(&format!(
+            "train {TINY} --width 1 --epoch_size 1 --ema {ema} --out {run}"
+        ));
+        let (before, _) = stdout.split_once(" MiB planned").unwrap();
+        before.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let grown = planned("average", true) - planned("plain", false);
+    let path = place.path("plain").join("checkpoints/best.safetensors");
+    let saved = fs::metadata(path).unwrap().len() as f64 / f64::from(1 << 20);
+    // The file's names are the rest.
+    assert!((2.8..=3.0).contains(&(grown / saved)), "{grown} {saved}");
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn standard_error_that_cannot_be_written_changes_nothing_else() {

@@ -12,7 +12,7 @@ use crate::runs::{signal, spawn, tensors, wait_for};
 use crate::{Place, TINY};
 
 /// Every file below a folder with its bytes.
-fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -328,14 +328,14 @@ fn a_folder_that_cannot_be_written_is_its_own_error() {
     refused(
         &place,
         &format!("train {TINY} --out file"),
-        1,
+        8,
         "cannot write the run's folder file: ",
     );
     refused(
         &place,
         &format!("train {TINY} --out file/run"),
-        1,
-        "cannot write the run's folder file/run: ",
+        8,
+        "; no step was taken: mend that and say the same again, or choose another folder by `--out`",
     );
 }
 

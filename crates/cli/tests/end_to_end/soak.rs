@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use mnasnet_train::checkpoint;
 use mnasnet_train::weights_file::WeightsFile;
 
+use crate::disk::limit_files;
 use crate::runs::{signal, wait_for};
-use crate::survival::limit_files;
 use crate::{Place, TINY};
 
 const SETTINGS: &str = "--epoch_size 100000 --warmup_epochs 0 --checkpoint_every 5steps --keep_step_checkpoint_max 3 \

@@ -1,15 +1,13 @@
-//! Runs that are killed at any moment, whose files are damaged, or whose disk refuses: nothing that was saved is lost.
+//! Runs that are killed at any moment, or whose files are damaged: nothing that was saved is lost.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::Path;
-use std::process::Child;
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mnasnet_train::checkpoint;
 use mnasnet_train::weights_file::WeightsFile;
 
+use crate::resume::{refused, snapshot};
 use crate::runs::{check_equal_runs, signal, spawn, wait_for};
 use crate::{Place, TINY, names};
 
@@ -60,6 +58,54 @@ pub fn killed_until_done(place: &Place, settings: &str, run: &str, most: usize) 
         break;
     }
     kills
+}
+
+/// What is on disk where the machine stops before, within or after each operation of the last checkpoint and the best weights.
+#[test]
+fn a_stop_between_any_two_operations_ends_in_the_same_bits() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --mixup 0.2 --ema true --out whole"));
+    let whole = snapshot(&place.path("whole"));
+    let bytes = |name: &str| &whole[&place.path("whole/checkpoints").join(name)][..];
+    let (last, best) = ("Mnasnet-rank0-3_6.safetensors", "best.safetensors");
+    let best_file = WeightsFile::open(&place.path("whole/checkpoints").join(best)).unwrap();
+    let best_is_last = best_file.record().progress.best.unwrap().epoch == 3;
+    // The name that is being written, how much of its part is there if it has not been renamed, and what has not been begun.
+    for (at, (writing, part, missing)) in [
+        (last, None, vec![last, best]),
+        (last, Some(0), vec![last, best]),
+        (last, Some(1000), vec![last, best]),
+        (last, Some(usize::MAX), vec![last, best]),
+        (last, None, vec![best]),
+        (best, Some(0), vec![best]),
+        (best, Some(1000), vec![best]),
+        (best, Some(usize::MAX), vec![best]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let run = format!("stopped{at}");
+        for (path, bytes) in &whole {
+            let inside = path.strip_prefix(place.path("whole")).unwrap();
+            let is_missing = missing
+                .iter()
+                .any(|name| inside.ends_with(name) && (*name != best || best_is_last));
+            if !is_missing {
+                let to = place.path(&run).join(inside);
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
+                fs::write(to, bytes).unwrap();
+            }
+        }
+        let checkpoints = place.path(&run).join("checkpoints");
+        if let Some(length) = part {
+            let bytes = bytes(writing);
+            let part = checkpoints.join(format!(".{writing}.7.part"));
+            fs::write(part, &bytes[..length.min(bytes.len())]).unwrap();
+        }
+        place.done(&format!("train --resume {run}"));
+        check_equal_runs(&place, "whole", &run, 3);
+        assert_eq!(names(&checkpoints), names(&place.path("whole/checkpoints")));
+    }
 }
 
 #[test]
@@ -154,80 +200,21 @@ fn a_run_is_computed_again_to_the_same_bits() {
         code == 2 && stderr.contains("holds no two checkpoints: name them by --from and --to"),
         "{stderr}"
     );
-}
-
-/// Lets a process write files of so many bytes at most, as a disk that is full does from then on.
-#[cfg(target_os = "linux")]
-pub fn limit_files(child: &Child, bytes: &str) {
-    let limit = format!("--fsize={bytes}:unlimited");
-    let pid = child.id().to_string();
-    let status = std::process::Command::new("prlimit")
-        .args(["--pid", &pid, &limit])
-        .status();
-    assert!(status.unwrap().success());
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_disk_that_refuses_ends_no_run() {
-    let place = Place::three_classes();
-    let settings = format!("{TINY} --epoch_size 4000 --checkpoint_every 1s --log_every 0");
-    // A write beyond the limit is an error instead of a signal, as from a full disk.
-    let program = assert_cmd::cargo::cargo_bin("mnasnet");
-    let line = format!(
-        "trap '' XFSZ; exec {} train {settings} --out run >out.txt 2>&1",
-        program.display()
-    );
-    let mut child = std::process::Command::new("sh")
-        .args(["-c", &line])
-        .current_dir(place.folder.path())
-        .spawn()
-        .unwrap();
-    let told = |what: &str| read(&place.path("out.txt")).contains(what);
-    let checkpoints = place.path("run/checkpoints");
-    wait_for(&mut child, || {
-        checkpoints.join("Mnasnet-rank0-1_6.safetensors").exists()
-    });
-    limit_files(&child, "65536");
-    wait_for(&mut child, || {
-        told("training goes on and tries again in 10 seconds; the last checkpoint is run/checkpoints/")
-    });
-    // Nothing that was there has gone, and no part is left lying.
-    let before = names(&checkpoints);
-    assert!(before.iter().all(|name| !name.ends_with(".part")), "{before:?}");
-    limit_files(&child, "unlimited");
-    wait_for(&mut child, || told("note: saved again: run/checkpoints/"));
-    signal(&child, "-INT");
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn an_end_that_cannot_be_saved_has_its_own_exit_code() {
-    let place = Place::three_classes();
-    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
-    place.done(&format!("train {TINY} --out whole"));
-    let before = names(&place.path("run/checkpoints"));
-    let limited = |arguments: &str| {
-        let program = assert_cmd::cargo::cargo_bin("mnasnet");
-        let line = format!("trap '' XFSZ; ulimit -f 128; exec {} {arguments}", program.display());
-        let output = std::process::Command::new("sh")
-            .args(["-c", &line])
-            .current_dir(place.folder.path())
-            .output()
-            .unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
-    };
-    let (code, stderr) = limited("train --resume run --epoch_size 2");
-    assert_eq!(code, Some(8), "{stderr}");
-    let lost =
-        "what came after run/checkpoints/Mnasnet-rank0-1_6.safetensors is lost, `mnasnet train --resume run` goes on";
-    assert!(
-        stderr.contains("error: cannot write the run's folder run: ") && stderr.contains(lost),
-        "{stderr}"
-    );
-    assert_eq!(names(&place.path("run/checkpoints")), before);
-    place.done("train --resume run --epoch_size 3");
+    for (arguments, code, message) in [
+        ("none".to_owned(), 4, "no checkpoint in none/checkpoints"),
+        (
+            "run --to run/checkpoints/best.safetensors".to_owned(),
+            2,
+            "run/checkpoints holds no checkpoint before run/checkpoints/best.safetensors: name one by --from",
+        ),
+        (
+            format!("run --from {} --to run/checkpoints/best.safetensors", checkpoint("1_4")),
+            2,
+            "run/checkpoints/best.safetensors holds weights only: --to takes a checkpoint",
+        ),
+    ] {
+        refused(&place, &format!("verify-run {arguments}"), code, message);
+    }
 }
 
 #[test]
@@ -255,42 +242,4 @@ fn a_second_signal_ends_it_at_once_with_the_last_checkpoint_whole() {
     for path in &found {
         WeightsFile::open(path).unwrap();
     }
-}
-
-/// The parts of coming checkpoints lead to a device that is always full.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_full_device_is_told_by_name_and_the_run_goes_on() {
-    let place = Place::three_classes();
-    let mut child = spawn(
-        &place,
-        &format!("train {TINY} --epoch_size 4000 --keep_checkpoint_max 9 --out run"),
-    );
-    let checkpoints = place.path("run/checkpoints");
-    wait_for(&mut child, || {
-        checkpoints.join("Mnasnet-rank0-1_6.safetensors").exists()
-    });
-    for epoch in 2..4000 {
-        let part = format!(".Mnasnet-rank0-{epoch}_6.safetensors.{}.part", child.id());
-        // One that is being written right now has its file already.
-        let _ = std::os::unix::fs::symlink("/dev/full", checkpoints.join(part));
-    }
-    let told = "No space left on device (os error 28); training goes on and tries again in 10 seconds; the last checkpoint is run/";
-    wait_for(&mut child, || read(&place.path("run/log.txt")).contains(told));
-    let epochs = place.metrics("run", "epoch").len();
-    wait_for(&mut child, || {
-        read(&place.path("run/metrics.jsonl")).matches("\"epoch\":").count() > 7 * (epochs + 3)
-    });
-    let found = checkpoint::list(&checkpoints).unwrap();
-    WeightsFile::open(found.last().unwrap()).unwrap();
-    signal(&child, "-KILL");
-    child.wait().unwrap();
-}
-
-fn read(path: &Path) -> String {
-    let mut text = String::new();
-    if let Ok(mut file) = File::open(path) {
-        file.read_to_string(&mut text).unwrap();
-    }
-    text
 }
