@@ -6,7 +6,7 @@ use crate::precision::with_element;
 use crate::stage::{self, Stage, Work};
 use crate::state::{EngineError, Pixels, State, check_pixels, check_weights};
 use crate::{backward, forward, gradients};
-use mnasnet_kernels::{Isa, Memory, Moments, Sums};
+use mnasnet_kernels::{Isa, Memory, Moments, Sums, crew};
 use mnasnet_model::{Network, Op, Weights};
 
 /// What a training step saw.
@@ -79,7 +79,7 @@ impl Trainer {
         targets: impl Into<Targets<'a>>,
         loss: Loss,
         dropout_seed: u64,
-        mut done: impl FnMut(Stage),
+        mut done: impl FnMut(Stage) + Send,
     ) -> Result<StepReport, EngineError> {
         let Self {
             state,
@@ -111,29 +111,32 @@ impl Trainer {
         }
         let Weights { parameters, buffers } = weights;
         let precision = state.plan.precision;
-        with_element!(precision, E => state.pack::<E>(parameters));
-        done(Stage::Pack);
-        let training = forward::Mode::Train(forward::Training {
-            moments,
-            buffers,
-            dropout_seed,
+        let score = crew(|| {
+            with_element!(precision, E => state.pack::<E>(parameters));
+            done(Stage::Pack);
+            let training = forward::Mode::Train(forward::Training {
+                moments,
+                buffers,
+                dropout_seed,
+            });
+            with_element!(precision, E => {
+                forward::forward::<E>(state, parameters, pixels, images, training, &mut done)
+            });
+            let last = state.network.nodes.len() - 1;
+            let places = [state.plan.results[last].clone(), state.plan.gradients[last + 1].clone()];
+            let [logits, dlogits] = state
+                .arena
+                .get_disjoint_mut(places)
+                .expect("results and gradients lie apart");
+            let (logits, dlogits) = (bytemuck::cast_slice(logits), bytemuck::cast_slice_mut(dlogits));
+            let score = loss.evaluate(logits, targets, Some(dlogits));
+            done(Stage::Loss);
+            with_element!(precision, E => {
+                backward::backward::<E>(state, parameters, pixels, images, dropout_seed, sums, gradients, &mut done)
+            });
+            forward::zero_redundant(state, gradients);
+            score
         });
-        with_element!(precision, E => {
-            forward::forward::<E>(state, parameters, pixels, images, training, &mut done)
-        });
-        let last = state.network.nodes.len() - 1;
-        let places = [state.plan.results[last].clone(), state.plan.gradients[last + 1].clone()];
-        let [logits, dlogits] = state
-            .arena
-            .get_disjoint_mut(places)
-            .expect("results and gradients lie apart");
-        let (logits, dlogits) = (bytemuck::cast_slice(logits), bytemuck::cast_slice_mut(dlogits));
-        let score = loss.evaluate(logits, targets, Some(dlogits));
-        done(Stage::Loss);
-        with_element!(precision, E => {
-            backward::backward::<E>(state, parameters, pixels, images, dropout_seed, sums, gradients, &mut done)
-        });
-        forward::zero_redundant(state, gradients);
         Ok(StepReport {
             loss: score.loss as f32,
             correct: score.correct,
