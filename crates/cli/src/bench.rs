@@ -6,7 +6,7 @@ mod units;
 
 use std::time::Instant;
 
-use mnasnet_engine::{Isa, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Trainer};
+use mnasnet_engine::{Isa, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Trainer, isa};
 use mnasnet_model::{Network, Role, Scheme, Summary, Variant, initialise};
 use mnasnet_train::config::Config;
 use mnasnet_train::resolve::Resolver;
@@ -32,6 +32,7 @@ struct Report<'a> {
     resolution: usize,
     threads: usize,
     precision: &'static str,
+    isa: &'static str,
     steps: usize,
     /// At the median step.
     images_per_s: f64,
@@ -102,6 +103,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
         resolution: args.resolution,
         threads: wiring::thread_count(args.threads as usize),
         precision: precision(args)?.name(),
+        isa: isa()?.name(),
         steps: times.len(),
         images_per_s: args.batch as f64 / median,
         ms_per_step: median * 1e3,
@@ -118,6 +120,8 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
             batch,
             resolution,
             threads,
+            precision,
+            isa,
             steps,
             images_per_s,
             ms_per_step,
@@ -132,9 +136,9 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
             print(best)?;
         }
         print(&format!(
-            "{bench} {} x {}, batch {batch}, {resolution}x{resolution}, {threads} threads, {}: {images_per_s:.1} images/s \
+            "{bench} {} x {}, batch {batch}, {resolution}x{resolution}, {threads} threads, {precision} on {isa}: {images_per_s:.1} images/s \
              ({ms_per_step:.1} ms a step in the median of {steps}, {ms_per_step_min:.1} at best), peak memory {memory}",
-            args.model, args.width, report.precision
+            args.model, args.width
         ))?;
     }
     Ok(Exit::Success)

@@ -10,7 +10,7 @@ use crate::weights_file::Record;
 /// What activations are stored as on this machine.
 pub fn precision(storage: Storage) -> Result<Precision, EngineError> {
     match storage {
-        Storage::Auto => Precision::fastest(),
+        Storage::Auto => Precision::auto(),
         Storage::F32 => Ok(Precision::F32),
         Storage::Bf16 => Ok(Precision::Bf16),
     }

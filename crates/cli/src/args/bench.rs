@@ -53,7 +53,7 @@ pub struct BenchArgs {
     #[arg(long)]
     pub units: bool,
     /// For `train`: run every instruction set of this machine in turn; fail if one is faster than the picked one on a sweep,
-    /// by more than 10 % and 20 microseconds in the best of all steps
+    /// by more than 10 % and 20 microseconds in the best of all steps; the best of few is noise, so give it --seconds 45
     #[arg(long)]
     pub assert_best: bool,
     /// Folder of photos for `data` [default: data/sample]

@@ -137,6 +137,13 @@ fn bench_reports_speed_and_memory() {
         for precision in ["f32", "bf16"] {
             let report = place.json(&format!("bench {subject} {small} --precision {precision}"));
             assert_eq!(report["precision"], precision);
+            let forced = format!("bench {subject} {small} --precision {precision}");
+            let output = place.command(&forced).env("MNASNET_ISA", "portable").output().unwrap();
+            let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(
+                (&report["precision"], &report["isa"]),
+                (&precision.into(), &"portable".into())
+            );
         }
         if cfg!(target_os = "linux") {
             assert!(report["peak_rss_mib"].as_f64().unwrap() > 1.0);
