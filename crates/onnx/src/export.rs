@@ -5,7 +5,7 @@ use mnasnet_model::{ModelError, Network, Weights};
 use prost::Message;
 
 use crate::graph::{INPUT, graph};
-use crate::proto::{Dim, Entry, FLOAT, Model, OperatorSet, Shape, Side, TensorType, Type, ValueInfo};
+use crate::proto::{Dim, Entry, FLOAT, Graph, Model, OperatorSet, Shape, Side, TensorType, Type, ValueInfo};
 
 /// Operator sets that can be written, each with the oldest format version that may hold it.
 const OPSETS: &[(u32, i64)] = &[
@@ -73,6 +73,18 @@ pub enum ExportError {
         /// The value.
         value: f32,
     },
+    /// An operator set without scales by channel.
+    #[error("int8 needs opset 13 or newer, not {opset}")]
+    QuantisedOpset {
+        /// The one asked for.
+        opset: u32,
+    },
+    /// Options that contradict integers.
+    #[error("int8 models have their batch norm folded, and no float16")]
+    QuantisedFolded,
+    /// The runtime that calibrates refused.
+    #[error("cannot calibrate: {0}")]
+    Calibration(String),
     /// More than protobuf can hold.
     #[error("the model would have {bytes} bytes, an ONNX file holds {MAX_BYTES} at most; export a smaller width")]
     Size {
@@ -92,6 +104,16 @@ pub fn export(
     options: &Options,
     metadata: &[(&str, String)],
 ) -> Result<Vec<u8>, ExportError> {
+    assemble(graph(network, weights, options)?, network, options, metadata)
+}
+
+/// A model of nodes and initialisers.
+pub(crate) fn assemble(
+    mut graph: Graph,
+    network: &Network,
+    options: &Options,
+    metadata: &[(&str, String)],
+) -> Result<Vec<u8>, ExportError> {
     let opset = options.opset;
     let ir_version = OPSETS.iter().find(|row| row.0 == opset).map(|row| row.1);
     let ir_version = ir_version.ok_or(ExportError::Opset { opset })?;
@@ -103,7 +125,6 @@ pub fn export(
         }
         .into());
     }
-    let mut graph = graph(network, weights, options)?;
     let batch = match options.batch {
         Some(batch) => Side::Known(batch as i64),
         None => Side::Named("batch".into()),

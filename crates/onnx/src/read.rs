@@ -41,6 +41,8 @@ pub struct Model {
     pub classes: usize,
     /// Whether the output is probabilities: softmax of logits.
     pub softmax: bool,
+    /// Whether its values are bytes between operations.
+    pub quantised: bool,
     /// The program that wrote it.
     pub producer: String,
     /// Its metadata entries.
@@ -153,6 +155,10 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
     Ok(Model {
         most: (shapes::MAX_VALUES / largest.max(1)).max(1),
         softmax: last.is_some_and(|node| node.op_type.as_deref() == Some("Softmax")),
+        quantised: graph
+            .node
+            .iter()
+            .any(|node| node.op_type.as_deref() == Some("QuantizeLinear")),
         input,
         output,
         batch,
