@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use indicatif::HumanBytes;
 use mnasnet_data::Split;
 use mnasnet_onnx::quantise::PASSES;
-use mnasnet_onnx::{Method, Options, export};
-use mnasnet_train::onnx_file::{at_resolution, metadata};
+use mnasnet_onnx::{Method, Options, export, preprocess};
+use mnasnet_train::onnx_file::{self, at_resolution, metadata};
 use mnasnet_train::photos;
 use mnasnet_train::quantise::calibrate;
 use mnasnet_train::train::thread_pool;
@@ -36,6 +36,7 @@ struct Report<'a> {
     resolution: usize,
     opset: u32,
     precision: &'static str,
+    preprocessing: bool,
     batch_norm_folded: bool,
     source_sha256: &'a str,
 }
@@ -55,10 +56,16 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let options = Options {
         batch: args.batch.map(|batch| batch as usize),
         resolution,
-        opset: args.opset,
+        opset: args.opset.unwrap_or(match args.with_preprocessing {
+            true => preprocess::MIN_OPSET,
+            false => Options::OPSET,
+        }),
         fold_bn: !args.no_fold_bn,
         half: args.precision == ExportPrecision::F16,
         softmax: args.softmax,
+        preprocess: args
+            .with_preprocessing
+            .then(|| onnx_file::preprocess(&record.preprocessing)),
     };
     let name = args.weights.file_name().unwrap_or_default().to_string_lossy();
     let sha256 = sha256(&args.weights)?;
@@ -78,6 +85,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         resolution,
         opset: options.opset,
         precision: args.precision.name(),
+        preprocessing: args.with_preprocessing,
         batch_norm_folded: options.fold_bn,
         source_sha256: &sha256,
     };
@@ -85,8 +93,12 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         print_json(&report)?;
     } else {
         let batch = options.batch.map_or("batch".to_owned(), |batch| batch.to_string());
+        let input = match args.with_preprocessing {
+            true => format!("photos [{batch}, height, width, 3]"),
+            false => format!("image [{batch}, 3, {resolution}, {resolution}]"),
+        };
         print(&format!(
-            "{}: {}, image [{batch}, 3, {resolution}, {resolution}] to {} [{batch}, {}], opset {}, {}, batch norm {}, {}",
+            "{}: {}, {input} to {} [{batch}, {}], opset {}, {}, batch norm {}, {}",
             output.display(),
             described(network),
             options.output_name(),

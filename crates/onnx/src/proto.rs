@@ -12,6 +12,8 @@ pub const INT8: i32 = 3;
 /// `TensorProto.DataType`.
 pub const INT32: i32 = 6;
 /// `TensorProto.DataType`.
+pub const INT64: i32 = 7;
+/// `TensorProto.DataType`.
 pub const FLOAT16: i32 = 10;
 
 /// `ModelProto`.
@@ -117,6 +119,16 @@ impl Attribute {
             name: Some(name.into()),
             i: Some(value as i64),
             kind: Some(2),
+            ..Self::default()
+        }
+    }
+
+    /// A text.
+    pub fn text(name: &str, value: &'static str) -> Self {
+        Self {
+            name: Some(name.into()),
+            s: Some(Bytes::from_static(value.as_bytes())),
+            kind: Some(3),
             ..Self::default()
         }
     }

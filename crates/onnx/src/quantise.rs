@@ -138,6 +138,7 @@ mod tests {
             fold_bn: true,
             half: false,
             softmax: false,
+            preprocess: None,
         }
     }
 

@@ -13,6 +13,7 @@ fn options() -> Options {
         fold_bn: false,
         half: false,
         softmax: false,
+        preprocess: None,
     }
 }
 

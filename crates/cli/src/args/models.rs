@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use mnasnet_model::Dialect;
-use mnasnet_onnx::{Method, Options};
+use mnasnet_onnx::Method;
 
 use super::{SetArgs, positive, side, threads};
 
@@ -290,9 +290,9 @@ pub struct ExportArgs {
     /// Side of the images, pixels [default: that of the weights]
     #[arg(long, value_name = "R", value_parser = side())]
     pub resolution: Option<usize>,
-    /// Version of ONNX's operator set, 11 to 22
-    #[arg(long, value_name = "N", default_value_t = Options::OPSET)]
-    pub opset: u32,
+    /// Version of ONNX's operator set, 11 to 22 [default: 17, with preprocessing 18]
+    #[arg(long, value_name = "N")]
+    pub opset: Option<u32>,
     /// Take batch norm into the convolutions: the default
     #[arg(long = "fold-bn", alias = "fold_bn", conflicts_with = "no_fold_bn")]
     pub fold_bn: bool,
@@ -316,6 +316,10 @@ pub struct ExportArgs {
         default_value = "error"
     )]
     pub calibration_method: CalibrationMethod,
+    /// Take photos as they are: the input `photos` is uint8 [batch, height, width, 3] of any size, and the model resizes, crops
+    /// and normalises as `predict` does
+    #[arg(long = "with-preprocessing", alias = "with_preprocessing", conflicts_with = "check")]
+    pub with_preprocessing: bool,
     /// End in softmax: the output is `probabilities`
     #[arg(long)]
     pub softmax: bool,

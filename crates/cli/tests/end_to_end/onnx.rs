@@ -145,6 +145,43 @@ fn an_int8_model_is_calibrated_checked_and_run() {
     }
 }
 
+/// `docs/onnx.md` has the numbers: the runtime that is built in does not resize.
+#[test]
+fn a_model_may_take_photos_as_they_are() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    let report = place.json(&format!(
+        "export --weights {BEST} -o photos.onnx --with-preprocessing --json"
+    ));
+    assert_eq!(
+        (report["opset"].as_u64(), report["preprocessing"].as_bool()),
+        (Some(18), Some(true))
+    );
+    let export = format!("export --weights {BEST} -o no.onnx --with-preprocessing");
+    for (arguments, code, expected) in [
+        (
+            "eval-onnx --data photos --model photos.onnx",
+            4,
+            "its input is photos as bytes",
+        ),
+        (
+            "predict --weights photos.onnx photos/val",
+            4,
+            "its input is photos as bytes",
+        ),
+        (
+            &*format!("{export} --opset 17"),
+            2,
+            "preprocessing needs opset 18 or newer, not 17",
+        ),
+        (&*format!("{export} --check photos"), 2, "--check"),
+    ] {
+        let (is, _, stderr) = place.run(arguments);
+        assert!(is == code && stderr.contains(expected), "{arguments}: {is}\n{stderr}");
+        assert!(!place.path("no.onnx").exists(), "{arguments}");
+    }
+}
+
 #[test]
 fn models_are_compared_image_by_image() {
     let place = Place::three_classes();

@@ -120,9 +120,10 @@ pub struct Observer {
 
 impl Observer {
     pub fn new(float: &Float, network: &Network, options: &Options, threads: usize) -> Result<Self, ExportError> {
-        // Image by image, whatever the batch of the model will be.
+        // Image by image, whatever the batch and the input of the model will be.
         let options = &Options {
             batch: None,
+            preprocess: None,
             ..options.clone()
         };
         let bytes = assemble(float.graph(), network, options, &[])?;
