@@ -6,7 +6,6 @@ use mnasnet_data::{ClassList, Interpolation, Split};
 use mnasnet_model::{Dialect, Network, Variant, Weights};
 use mnasnet_train::photos;
 use mnasnet_train::recalibrate::recalibrate;
-use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::thread_pool;
 use mnasnet_train::weights_file::{Contents, Record, WeightsFile, write_bytes};
 use mnasnet_train::wiring;
@@ -85,9 +84,7 @@ fn recalibrated(
     network: &Network,
     weights: &Weights,
 ) -> Result<Weights, Failure> {
-    let mut layers = Resolver::new();
-    layers.flag("exif_orientation", &record.preprocessing.exif_orientation.to_string())?;
-    let dataset = photos::open(&layers.finish()?, photos, Split::Train)?;
+    let dataset = photos::plain(photos, Split::Train, record.preprocessing.exif_orientation)?;
     let images = args.calibration_images as usize;
     let counter = Counter::new("batch norm", images.min(dataset.samples.len()));
     let new = thread_pool(0)?.install(|| {

@@ -5,9 +5,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use indicatif::HumanBytes;
-use mnasnet_onnx::{Options, export};
-use mnasnet_train::onnx_file::{at_resolution, metadata};
-use mnasnet_train::weights_file::write_bytes;
+use mnasnet_data::Split;
+use mnasnet_onnx::quantise::PASSES;
+use mnasnet_onnx::{Method, Options, export, preprocess};
+use mnasnet_train::onnx_file::{self, at_resolution, metadata};
+use mnasnet_train::photos;
+use mnasnet_train::quantise::calibrate;
+use mnasnet_train::train::thread_pool;
+use mnasnet_train::weights_file::{Record, write_bytes};
 use mnasnet_weights::fit::described;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -17,6 +22,7 @@ use crate::compare::compared;
 use crate::console::{print, print_json};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile};
+use crate::report::Counter;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -30,6 +36,7 @@ struct Report<'a> {
     resolution: usize,
     opset: u32,
     precision: &'static str,
+    preprocessing: bool,
     batch_norm_folded: bool,
     source_sha256: &'a str,
 }
@@ -49,15 +56,24 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let options = Options {
         batch: args.batch.map(|batch| batch as usize),
         resolution,
-        opset: args.opset,
+        opset: args.opset.unwrap_or(match args.with_preprocessing {
+            true => preprocess::MIN_OPSET,
+            false => Options::OPSET,
+        }),
         fold_bn: !args.no_fold_bn,
         half: args.precision == ExportPrecision::F16,
         softmax: args.softmax,
+        preprocess: args
+            .with_preprocessing
+            .then(|| onnx_file::preprocess(&record.preprocessing)),
     };
     let name = args.weights.file_name().unwrap_or_default().to_string_lossy();
     let sha256 = sha256(&args.weights)?;
     let metadata = metadata(&record, (&name, &sha256)).map_err(|error| Failure::Io("write JSON", error.into()))?;
-    let bytes = export(network, weights, &options, &metadata)?;
+    let bytes = match args.precision {
+        ExportPrecision::Int8 => quantised(args, &model, &record, &options, metadata)?,
+        _ => export(network, weights, &options, &metadata)?,
+    };
     write_bytes(&output, &bytes)?;
     let report = Report {
         output: &output,
@@ -68,7 +84,8 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         batch: options.batch,
         resolution,
         opset: options.opset,
-        precision: if options.half { "f16" } else { "f32" },
+        precision: args.precision.name(),
+        preprocessing: args.with_preprocessing,
         batch_norm_folded: options.fold_bn,
         source_sha256: &sha256,
     };
@@ -76,8 +93,12 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         print_json(&report)?;
     } else {
         let batch = options.batch.map_or("batch".to_owned(), |batch| batch.to_string());
+        let input = match args.with_preprocessing {
+            true => format!("photos [{batch}, height, width, 3]"),
+            false => format!("image [{batch}, 3, {resolution}, {resolution}]"),
+        };
         print(&format!(
-            "{}: {}, image [{batch}, 3, {resolution}, {resolution}] to {} [{batch}, {}], opset {}, {}, batch norm {}, {}",
+            "{}: {}, {input} to {} [{batch}, {}], opset {}, {}, batch norm {}, {}",
             output.display(),
             described(network),
             options.output_name(),
@@ -98,7 +119,38 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     if !args.json {
         report.print()?;
     }
-    report.within(args.tolerance.unwrap_or(if options.half { 0.1 } else { 1e-3 }))
+    report.within(args.tolerance.unwrap_or(args.precision.tolerance()))
+}
+
+/// The bytes of an INT8 model; how it was calibrated is among its metadata.
+fn quantised(
+    args: &ExportArgs,
+    model: &ModelFile,
+    record: &Record,
+    options: &Options,
+    mut metadata: Vec<(&'static str, String)>,
+) -> Result<Vec<u8>, Failure> {
+    let (Kind::Weights { network, weights }, Some(photos)) = (&model.kind, &args.calibrate) else {
+        return Err(Failure::Usage("int8 needs weights, and photos by --calibrate".into()));
+    };
+    let dataset = photos::plain(photos, Split::Train, record.preprocessing.exif_orientation)?;
+    let images = dataset.samples.len().min(args.calibration_images as usize);
+    let counter = Counter::new("calibrate", images * PASSES);
+    let calibration = thread_pool(0)?.install(|| {
+        let progress = |done| counter.set(done as u64);
+        calibrate(
+            network,
+            weights,
+            options,
+            dataset,
+            &record.preprocessing,
+            images,
+            progress,
+        )
+    })?;
+    let method = Method::from(args.calibration_method);
+    metadata.push(("calibration", format!("{} on {images} images", method.name())));
+    Ok(calibration.finish(method, &metadata)?)
 }
 
 /// The file to write; MindSpore's `--file_name` comes without extension.

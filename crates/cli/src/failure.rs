@@ -115,7 +115,9 @@ fn of_training(error: &TrainError) -> Exit {
         TrainError::Data(DataError::Cache { .. }) => Exit::Other,
         TrainError::Data(_) | TrainError::Mismatch(_) => Exit::Data,
         TrainError::Weights(_) | TrainError::Runtime { .. } => Exit::Weights,
-        TrainError::Model(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => Exit::Usage,
+        TrainError::Model(_) | TrainError::Export(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => {
+            Exit::Usage
+        }
         TrainError::Diverged { .. } => Exit::Diverged,
         TrainError::Stopped { cause, .. } => of_training(cause),
         TrainError::Folder { .. } | TrainError::Unsaved { .. } => Exit::Unsaved,

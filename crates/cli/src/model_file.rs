@@ -100,8 +100,9 @@ impl ModelFile {
 
     /// What activations are stored as, and what computes: an instruction set of ours, or another runtime.
     pub fn runs_on(&self, precision: Precision) -> Result<(&'static str, &'static str), Failure> {
-        Ok(match self.kind {
+        Ok(match &self.kind {
             Kind::Weights { .. } => (precision.name(), isa()?.name()),
+            Kind::Onnx(model) if model.quantised => ("int8", "rten"),
             Kind::Onnx(_) => (Precision::F32.name(), "rten"),
         })
     }

@@ -5,7 +5,8 @@ use mnasnet_model::{ModelError, Network, Weights};
 use prost::Message;
 
 use crate::graph::{INPUT, graph};
-use crate::proto::{Dim, Entry, FLOAT, Model, OperatorSet, Shape, Side, TensorType, Type, ValueInfo};
+use crate::preprocess::{self, PHOTOS, Preprocess};
+use crate::proto::{Dim, Entry, FLOAT, Graph, Model, OperatorSet, Shape, Side, TensorType, Type, UINT8, ValueInfo};
 
 /// Operator sets that can be written, each with the oldest format version that may hold it.
 const OPSETS: &[(u32, i64)] = &[
@@ -27,7 +28,7 @@ const OPSETS: &[(u32, i64)] = &[
 const MAX_BYTES: usize = (1 << 31) - 1;
 
 /// How a model is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Images a call; `None` leaves it to the caller of the model.
     pub batch: Option<usize>,
@@ -41,6 +42,8 @@ pub struct Options {
     pub half: bool,
     /// The output is probabilities instead of logits.
     pub softmax: bool,
+    /// What becomes of photos, where the model takes them as they are.
+    pub preprocess: Option<Preprocess>,
 }
 
 impl Options {
@@ -73,6 +76,34 @@ pub enum ExportError {
         /// The value.
         value: f32,
     },
+    /// An operator set without scales by channel.
+    #[error("int8 needs opset 13 or newer, not {opset}")]
+    QuantisedOpset {
+        /// The one asked for.
+        opset: u32,
+    },
+    /// Options that contradict integers.
+    #[error("int8 models have their batch norm folded, and no float16")]
+    QuantisedFolded,
+    /// An operator set that cannot resize as Pillow does.
+    #[error("preprocessing needs opset {} or newer, not {opset}", preprocess::MIN_OPSET)]
+    PreprocessOpset {
+        /// The one asked for.
+        opset: u32,
+    },
+    /// A crop that does not lie inside the resized photo.
+    #[error(
+        "photos are resized to {resize} pixels and {resolution} of them are taken: a model cannot do that inside; export without preprocessing"
+    )]
+    PreprocessCrop {
+        /// The shorter side.
+        resize: usize,
+        /// Side of the crop.
+        resolution: usize,
+    },
+    /// The runtime that calibrates refused.
+    #[error("cannot calibrate: {0}")]
+    Calibration(String),
     /// More than protobuf can hold.
     #[error("the model would have {bytes} bytes, an ONNX file holds {MAX_BYTES} at most; export a smaller width")]
     Size {
@@ -81,7 +112,8 @@ pub enum ExportError {
     },
 }
 
-/// The bytes of an ONNX model: input `image`, float32 `[batch, 3, resolution, resolution]`, normalised; output `logits` or
+/// The bytes of an ONNX model: input `image`, float32 `[batch, 3, resolution, resolution]`, normalised, or with preprocessing
+/// `photos`, uint8 `[batch, height, width, 3]`; output `logits` or
 /// `probabilities`, float32 `[batch, classes]`. `metadata` becomes its `metadata_props`.
 ///
 /// # Errors
@@ -89,6 +121,16 @@ pub enum ExportError {
 pub fn export(
     network: &Network,
     weights: &Weights,
+    options: &Options,
+    metadata: &[(&str, String)],
+) -> Result<Vec<u8>, ExportError> {
+    assemble(graph(network, weights, options)?, network, options, metadata)
+}
+
+/// A model of nodes and initialisers.
+pub(crate) fn assemble(
+    mut graph: Graph,
+    network: &Network,
     options: &Options,
     metadata: &[(&str, String)],
 ) -> Result<Vec<u8>, ExportError> {
@@ -103,18 +145,31 @@ pub fn export(
         }
         .into());
     }
-    let mut graph = graph(network, weights, options)?;
     let batch = match options.batch {
         Some(batch) => Side::Known(batch as i64),
         None => Side::Named("batch".into()),
     };
     let known = |side: usize| Side::Known(side as i64);
+    let input = match &options.preprocess {
+        None => {
+            let sides = vec![batch.clone(), known(3), known(resolution), known(resolution)];
+            described(INPUT, FLOAT, sides)
+        }
+        Some(preprocess) => {
+            preprocess.possible(options)?;
+            graph = preprocess.prepend(graph, options);
+            let named = |side: &str| Side::Named(side.into());
+            let sides = vec![batch.clone(), named("height"), named("width"), known(3)];
+            described(PHOTOS, UINT8, sides)
+        }
+    };
     graph.name = Some(network.variant.name.into());
-    graph.input = vec![floats(
-        INPUT,
-        vec![batch.clone(), known(3), known(resolution), known(resolution)],
+    graph.input = vec![input];
+    graph.output = vec![described(
+        options.output_name(),
+        FLOAT,
+        vec![batch, known(network.classes)],
     )];
-    graph.output = vec![floats(options.output_name(), vec![batch, known(network.classes)])];
     let model = Model {
         ir_version: Some(ir_version),
         producer_name: Some("mnasnet".into()),
@@ -138,14 +193,14 @@ pub fn export(
     }
 }
 
-/// A float32 tensor among the model's inputs or outputs.
-fn floats(name: &str, sides: Vec<Side>) -> ValueInfo {
+/// A tensor among the model's inputs or outputs.
+fn described(name: &str, elem_type: i32, sides: Vec<Side>) -> ValueInfo {
     let dim = sides.into_iter().map(|side| Dim { side: Some(side) }).collect();
     ValueInfo {
         name: Some(name.into()),
         kind: Some(Type {
             tensor: Some(TensorType {
-                elem_type: Some(FLOAT),
+                elem_type: Some(elem_type),
                 shape: Some(Shape { dim }),
             }),
         }),

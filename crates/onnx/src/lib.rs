@@ -1,6 +1,8 @@
 //! ONNX: networks written as models, and models of anyone checked and run.
 //!
 //! - [`export()`]: the bytes of a model; [`graph`] makes its nodes, [`fold`] takes batch norm into the convolutions.
+//! - [`preprocess`]: what becomes of photos, as nodes before the network.
+//! - [`quantise`]: INT8, by ranges seen on photos.
 //! - [`read()`]: a model from a file, its lengths checked before they are believed; `shapes` walks its nodes, so that what it
 //!   takes to run is known before.
 //! - [`Session`]: a model on rten, batch by batch.
@@ -10,8 +12,10 @@
 pub mod export;
 pub mod fold;
 pub mod graph;
+pub mod preprocess;
 #[allow(missing_docs, reason = "the fields are those of onnx.proto")]
 pub mod proto;
+pub mod quantise;
 mod read;
 mod session;
 mod shapes;
@@ -20,3 +24,5 @@ pub use read::{MAX_FILE, Model, ReadError, is_onnx, parse, read};
 pub use session::Session;
 
 pub use export::{ExportError, Options, export};
+pub use preprocess::{Preprocess, Resampling};
+pub use quantise::{Calibration, Method};

@@ -6,6 +6,14 @@ use prost::{Message, Oneof};
 /// `TensorProto.DataType`.
 pub const FLOAT: i32 = 1;
 /// `TensorProto.DataType`.
+pub const UINT8: i32 = 2;
+/// `TensorProto.DataType`.
+pub const INT8: i32 = 3;
+/// `TensorProto.DataType`.
+pub const INT32: i32 = 6;
+/// `TensorProto.DataType`.
+pub const INT64: i32 = 7;
+/// `TensorProto.DataType`.
 pub const FLOAT16: i32 = 10;
 
 /// `ModelProto`.
@@ -115,6 +123,16 @@ impl Attribute {
         }
     }
 
+    /// A text.
+    pub fn text(name: &str, value: &'static str) -> Self {
+        Self {
+            name: Some(name.into()),
+            s: Some(Bytes::from_static(value.as_bytes())),
+            kind: Some(3),
+            ..Self::default()
+        }
+    }
+
     /// A list of integers.
     pub fn ints(name: &str, values: &[usize]) -> Self {
         Self {
@@ -143,6 +161,36 @@ pub struct Tensor {
     pub raw_data: Option<Bytes>,
     #[prost(int32, optional, tag = "14")]
     pub data_location: Option<i32>,
+}
+
+/// A number of a tensor.
+pub trait Number: Copy {
+    /// Its bytes, the lowest first.
+    fn bytes(self) -> impl Iterator<Item = u8>;
+}
+
+macro_rules! number {
+    ($($kind:ty),*) => {$(
+        impl Number for $kind {
+            fn bytes(self) -> impl Iterator<Item = u8> {
+                self.to_le_bytes().into_iter()
+            }
+        }
+    )*};
+}
+
+number!(f32, i8, u8, i32, i64);
+
+/// A constant tensor with its data inside.
+pub fn tensor<T: Number>(name: &str, data_type: i32, shape: &[usize], values: &[T]) -> Tensor {
+    let raw: Vec<u8> = values.iter().flat_map(|value| value.bytes()).collect();
+    Tensor {
+        dims: shape.iter().map(|&side| side as i64).collect(),
+        data_type: Some(data_type),
+        name: Some(name.into()),
+        raw_data: Some(raw.into()),
+        ..Tensor::default()
+    }
 }
 
 /// `ValueInfoProto`.

@@ -10,7 +10,7 @@ use half::f16;
 use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
-use crate::proto::{self, FLOAT, FLOAT16, Side, ValueInfo};
+use crate::proto::{self, FLOAT, FLOAT16, Side, UINT8, ValueInfo};
 use crate::shapes;
 
 /// Largest file: protobuf's own limit.
@@ -41,6 +41,8 @@ pub struct Model {
     pub classes: usize,
     /// Whether the output is probabilities: softmax of logits.
     pub softmax: bool,
+    /// Whether its values are bytes between operations.
+    pub quantised: bool,
     /// The program that wrote it.
     pub producer: String,
     /// Its metadata entries.
@@ -140,6 +142,11 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
     let wanted = "its input must be float32 [batch, 3, R, R] with the sides given";
     let (batch, resolution) = match sides(input).as_deref() {
         Some(&[batch, Some(3), Some(height), Some(width)]) if height == width => (batch, height),
+        _ if element(input) == Some(UINT8) => {
+            let bytes = "its input is photos as bytes, not float32 [batch, 3, R, R]; run it in ONNX Runtime, or export it without \
+                         --with-preprocessing for use here";
+            return Err(unfit(bytes.into()));
+        }
         _ => return Err(unfit(wanted.into())),
     };
     let classes = match sides(output).as_deref() {
@@ -153,6 +160,10 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
     Ok(Model {
         most: (shapes::MAX_VALUES / largest.max(1)).max(1),
         softmax: last.is_some_and(|node| node.op_type.as_deref() == Some("Softmax")),
+        quantised: graph
+            .node
+            .iter()
+            .any(|node| node.op_type.as_deref() == Some("QuantizeLinear")),
         input,
         output,
         batch,
@@ -170,6 +181,11 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
 
 fn text(name: &Option<String>) -> &str {
     name.as_deref().unwrap_or_default()
+}
+
+/// The type of a tensor's numbers.
+fn element(info: &ValueInfo) -> Option<i32> {
+    info.kind.as_ref()?.tensor.as_ref()?.elem_type
 }
 
 /// The sides of a float32 tensor, those that are known.

@@ -29,32 +29,7 @@ impl Session {
     /// # Errors
     /// What the runtime has to say.
     pub fn new(model: &Model, threads: usize) -> Result<Self, String> {
-        let ops = OpRegistry::with_ops(&[
-            &op_types::Add,
-            &op_types::AveragePool,
-            &op_types::BatchNormalization,
-            &op_types::Cast,
-            &op_types::Clip,
-            &op_types::Conv,
-            &op_types::Flatten,
-            &op_types::Gemm,
-            &op_types::GlobalAveragePool,
-            &op_types::HardSigmoid,
-            &op_types::HardSwish,
-            &op_types::Identity,
-            &op_types::MatMul,
-            &op_types::MaxPool,
-            &op_types::Mul,
-            &op_types::ReduceMean,
-            &op_types::Relu,
-            &op_types::Reshape,
-            &op_types::Sigmoid,
-            &op_types::Softmax,
-            &op_types::Squeeze,
-        ]);
-        let mut options = ModelOptions::with_ops(ops);
-        options.prepack_weights(true);
-        let loaded = options.load(model.bytes.to_vec()).map_err(|error| error.to_string())?;
+        let loaded = load(model.bytes.to_vec(), true)?;
         let node = |name: &str| loaded.node_id(name).map_err(|error| error.to_string());
         Ok(Self {
             input: node(&model.input)?,
@@ -119,4 +94,40 @@ impl Session {
         logits.extend(output.to_vec().into_iter().take(wanted * self.classes));
         Ok(())
     }
+}
+
+/// The operations that are linked: those of `shapes.rs`.
+fn registry() -> OpRegistry {
+    OpRegistry::with_ops(&[
+        &op_types::Add,
+        &op_types::AveragePool,
+        &op_types::BatchNormalization,
+        &op_types::Cast,
+        &op_types::Clip,
+        &op_types::Conv,
+        &op_types::DequantizeLinear,
+        &op_types::Flatten,
+        &op_types::Gemm,
+        &op_types::GlobalAveragePool,
+        &op_types::HardSigmoid,
+        &op_types::HardSwish,
+        &op_types::Identity,
+        &op_types::MatMul,
+        &op_types::MaxPool,
+        &op_types::Mul,
+        &op_types::QuantizeLinear,
+        &op_types::ReduceMean,
+        &op_types::Relu,
+        &op_types::Reshape,
+        &op_types::Sigmoid,
+        &op_types::Softmax,
+        &op_types::Squeeze,
+    ])
+}
+
+/// Loads a model; `optimise` lets the runtime fuse operations, so that not every value is computed.
+pub(crate) fn load(bytes: Vec<u8>, optimise: bool) -> Result<rten::Model, String> {
+    let mut options = ModelOptions::with_ops(registry());
+    options.enable_optimization(optimise).prepack_weights(optimise);
+    options.load(bytes).map_err(|error| error.to_string())
 }

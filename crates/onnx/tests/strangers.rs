@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use mnasnet_model::{Network, Scheme, Variant, initialise};
-use mnasnet_onnx::{Options, Session, export, parse};
+use mnasnet_onnx::{Calibration, Method, Options, Session, export, parse};
 use proptest::prelude::*;
 
 fn options() -> Options {
@@ -13,6 +13,7 @@ fn options() -> Options {
         fold_bn: false,
         half: false,
         softmax: false,
+        preprocess: None,
     }
 }
 
@@ -20,6 +21,20 @@ fn model() -> Vec<u8> {
     let network = Network::build(Variant::by_name("mnasnet-a1").unwrap(), 0.35, 3, Some(0.0)).unwrap();
     let weights = initialise(&network, Scheme::Tensorflow, 1);
     export(&network, &weights, &options(), &[("classes", "[1, 2, 3]".to_owned())]).unwrap()
+}
+
+fn quantised_model() -> Vec<u8> {
+    let network = Network::build(Variant::by_name("mnasnet-a1").unwrap(), 0.35, 3, Some(0.0)).unwrap();
+    let weights = initialise(&network, Scheme::Tensorflow, 1);
+    let options = Options {
+        fold_bn: true,
+        ..options()
+    };
+    let mut calibration = Calibration::new(&network, &weights, &options, 1).unwrap();
+    for image in [0.5, -0.5] {
+        calibration.observe(&[image; 3 * 32 * 32]).unwrap();
+    }
+    calibration.finish(Method::MinMax, &[]).unwrap()
 }
 
 fn refusal(bytes: Vec<u8>) -> String {
@@ -82,10 +97,11 @@ proptest! {
     /// Damage anywhere, and nearer to the structure: read, loaded and run, it returns.
     #[test]
     fn damage_does_no_harm(
+        quantised in any::<bool>(),
         places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..4),
     ) {
-        thread_local!(static MODEL: Vec<u8> = model());
-        let mut bytes = MODEL.with(Clone::clone);
+        thread_local!(static MODELS: [Vec<u8>; 2] = [model(), quantised_model()]);
+        let mut bytes = MODELS.with(|models| models[usize::from(quantised)].clone());
         let structure = bytes.len().min(20_000);
         for (index, value, near) in places {
             let at = index.index(if near { structure } else { bytes.len() });

@@ -91,15 +91,7 @@ impl OnRuntime {
 
 impl Classifier for OnRuntime {
     fn logits(&mut self, pixels: &[u8], images: usize) -> Result<&[f32], TrainError> {
-        let Normalise { scale, shift } = self.normalise;
-        self.images.clear();
-        for photo in pixels.chunks_exact((pixels.len() / images.max(1)).max(1)) {
-            for channel in 0..3 {
-                let values = photo.iter().skip(channel).step_by(3);
-                let value = |&byte: &u8| scale[channel] * f32::from(byte) + shift[channel];
-                self.images.extend(values.map(value));
-            }
-        }
+        self::images(pixels, images, self.normalise, &mut self.images);
         let run = self.session.run(&self.images, &mut self.logits);
         run.map_err(|reason| TrainError::Runtime {
             path: self.path.clone(),
@@ -112,5 +104,16 @@ impl Classifier for OnRuntime {
                 .for_each(|value| *value = value.max(f32::MIN_POSITIVE).ln());
         }
         Ok(&self.logits)
+    }
+}
+
+/// Photos, bytes `[count, R, R, 3]`, as models in ONNX take them: float32 `[count, 3, R, R]`, normalised.
+pub(crate) fn images(pixels: &[u8], count: usize, Normalise { scale, shift }: Normalise, images: &mut Vec<f32>) {
+    images.clear();
+    for photo in pixels.chunks_exact((pixels.len() / count.max(1)).max(1)) {
+        for channel in 0..3 {
+            let values = photo.iter().skip(channel).step_by(3);
+            images.extend(values.map(|&byte| scale[channel] * f32::from(byte) + shift[channel]));
+        }
     }
 }

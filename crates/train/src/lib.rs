@@ -28,6 +28,7 @@ pub mod log;
 pub mod onnx_file;
 pub mod photos;
 pub mod progress;
+pub mod quantise;
 pub mod recalibrate;
 pub mod resolve;
 mod resume;

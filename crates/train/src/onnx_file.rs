@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use mnasnet_data::Preprocessing;
-use mnasnet_onnx::Model;
+use mnasnet_data::{Interpolation, Preprocessing};
+use mnasnet_onnx::{Model, Preprocess, Resampling};
 
 use crate::progress::Progress;
 use crate::weights_file::{ENTRY, Record, WeightsError, classes};
@@ -18,6 +18,21 @@ pub fn at_resolution(mut record: Record, resolution: usize) -> Record {
     *resize = (*resize as f64 * resolution as f64 / *side as f64).round() as usize;
     *side = resolution;
     record
+}
+
+/// What becomes of photos, for a model that does it itself.
+pub fn preprocess(preprocessing: &Preprocessing) -> Preprocess {
+    let (scale, shift) = preprocessing.scale_shift();
+    Preprocess {
+        resize: preprocessing.resize,
+        resampling: match preprocessing.interpolation {
+            Interpolation::Bilinear => Resampling::Bilinear,
+            Interpolation::Bicubic => Resampling::Bicubic,
+            Interpolation::MindSpore => Resampling::MindSpore,
+        },
+        scale,
+        shift,
+    }
 }
 
 /// Metadata of an exported model: each fact under a name of its own for other programs, and the record for this one.

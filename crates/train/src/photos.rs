@@ -67,6 +67,15 @@ pub fn open(config: &Config, path: &Path, split: Split) -> Result<Dataset, Train
     list(config, &find(config, path, split)?)
 }
 
+/// Opens one split at `path` for nothing but its pixels, `upright` as EXIF says or as they are stored.
+pub fn plain(path: &Path, split: Split, upright: bool) -> Result<Dataset, TrainError> {
+    let config = Config {
+        exif_orientation: upright,
+        ..Config::default()
+    };
+    open(&config, path, split)
+}
+
 /// Whether two sets are of the same files.
 pub fn same(a: &Dataset, b: &Dataset) -> bool {
     let end = |set: &Dataset| set.samples.len().checked_sub(1).map(|last| set.name(last as u32));

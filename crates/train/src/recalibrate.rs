@@ -20,14 +20,12 @@ const BATCH: usize = 32;
 pub fn recalibrate(
     network: &Network,
     weights: &Weights,
-    mut dataset: Dataset,
+    dataset: Dataset,
     preprocessing: &Preprocessing,
     images: usize,
     mut progress: impl FnMut(usize),
 ) -> Result<Weights, TrainError> {
-    let all = dataset.samples.len();
-    let taken = images.min(all).max(1);
-    dataset.samples = (0..taken.min(all)).map(|i| dataset.samples[i * all / taken]).collect();
+    let dataset = wiring::spread(dataset, images);
     let batch_size = BATCH.min(dataset.samples.len()).max(1);
     let mut calibrator = Calibrator::new(network, weights, batch_size, preprocessing.resolution)?;
     let normalise = wiring::normalise(preprocessing);

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use mnasnet_data::DataError;
 use mnasnet_engine::{EngineError, Isa, Precision};
 use mnasnet_model::{ModelError, Network};
+use mnasnet_onnx::ExportError;
 
 use crate::checkpoint;
 use crate::config::Config;
@@ -35,6 +36,9 @@ pub enum TrainError {
     /// A file of weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// A network that ONNX cannot hold.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// An ONNX model that its runtime refuses.
     #[error("{path} cannot be run: {reason}", path = path.display())]
     Runtime {

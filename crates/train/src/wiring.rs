@@ -1,6 +1,6 @@
 //! From settings to the types of the other crates.
 
-use mnasnet_data::{ColorJitter, Interpolation, Mixing, Policy, Preprocessing, RandAugment, TrainTransform};
+use mnasnet_data::{ColorJitter, Dataset, Interpolation, Mixing, Policy, Preprocessing, RandAugment, TrainTransform};
 use mnasnet_engine::{EngineError, Loss, Normalise, Precision, Rule, Smoothing};
 use mnasnet_model::{ModelError, Network, Role, Tensor, Variant};
 
@@ -170,6 +170,14 @@ pub fn thread_count(asked: usize) -> usize {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         asked => asked,
     }
+}
+
+/// No more than `count` samples of a set, spread over it: those that a network is measured on.
+pub fn spread(mut dataset: Dataset, count: usize) -> Dataset {
+    let all = dataset.samples.len();
+    let taken = count.clamp(1, all.max(1)).min(all);
+    dataset.samples = (0..taken).map(|at| dataset.samples[at * all / taken]).collect();
+    dataset
 }
 
 #[cfg(test)]

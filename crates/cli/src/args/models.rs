@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use mnasnet_model::Dialect;
-use mnasnet_onnx::Options;
+use mnasnet_onnx::Method;
 
 use super::{SetArgs, positive, side, threads};
 
@@ -197,6 +197,53 @@ pub enum ExportPrecision {
     F32,
     /// float16 weights and arithmetic, float32 input and output
     F16,
+    /// int8 weights and arithmetic, by ranges seen on the photos of --calibrate; float32 input and output
+    Int8,
+}
+
+impl ExportPrecision {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            ExportPrecision::F32 => "f32",
+            ExportPrecision::F16 => "f16",
+            ExportPrecision::Int8 => "int8",
+        }
+    }
+
+    /// Difference of two logits that `--check` allows, times the largest logit where that is above 1.
+    pub fn tolerance(self) -> f64 {
+        match self {
+            ExportPrecision::F32 => 1e-3,
+            ExportPrecision::F16 => 0.1,
+            ExportPrecision::Int8 => 0.3,
+        }
+    }
+}
+
+/// How the range of a value follows from what was seen of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CalibrationMethod {
+    /// All that was seen
+    #[value(alias = "minmax")]
+    MinMax,
+    /// All but the outermost 0.01 %
+    Percentile,
+    /// The range whose distribution in 256 levels is nearest to the one seen (Kullback-Leibler divergence)
+    Entropy,
+    /// The range of the least squared error of rounding and cutting, each photo's relative to its energy
+    Error,
+}
+
+impl From<CalibrationMethod> for Method {
+    fn from(method: CalibrationMethod) -> Self {
+        match method {
+            CalibrationMethod::MinMax => Method::MinMax,
+            CalibrationMethod::Percentile => Method::Percentile,
+            CalibrationMethod::Entropy => Method::Entropy,
+            CalibrationMethod::Error => Method::Error,
+        }
+    }
 }
 
 /// `mnasnet export`.
@@ -243,9 +290,9 @@ pub struct ExportArgs {
     /// Side of the images, pixels [default: that of the weights]
     #[arg(long, value_name = "R", value_parser = side())]
     pub resolution: Option<usize>,
-    /// Version of ONNX's operator set, 11 to 22
-    #[arg(long, value_name = "N", default_value_t = Options::OPSET)]
-    pub opset: u32,
+    /// Version of ONNX's operator set, 11 to 22 [default: 17, with preprocessing 18]
+    #[arg(long, value_name = "N")]
+    pub opset: Option<u32>,
     /// Take batch norm into the convolutions: the default
     #[arg(long = "fold-bn", alias = "fold_bn", conflicts_with = "no_fold_bn")]
     pub fold_bn: bool,
@@ -255,13 +302,31 @@ pub struct ExportArgs {
     /// Numbers of the model
     #[arg(long, value_name = "NAME", default_value = "f32")]
     pub precision: ExportPrecision,
+    /// Photos that an int8 model's ranges are seen on: the training set, or some hundred like those that it will be shown
+    #[arg(long, value_name = "PATH", required_if_eq("precision", "int8"))]
+    pub calibrate: Option<PathBuf>,
+    /// Photos for it, at most, spread over the set
+    #[arg(long = "calibration-images", alias = "calibration_images", value_name = "N", default_value_t = 512, value_parser = positive())]
+    pub calibration_images: u64,
+    /// How ranges follow from what was seen
+    #[arg(
+        long = "calibration-method",
+        alias = "calibration_method",
+        value_name = "NAME",
+        default_value = "error"
+    )]
+    pub calibration_method: CalibrationMethod,
+    /// Take photos as they are: the input `photos` is uint8 [batch, height, width, 3] of any size, and the model resizes, crops
+    /// and normalises as `predict` does
+    #[arg(long = "with-preprocessing", alias = "with_preprocessing", conflicts_with = "check")]
+    pub with_preprocessing: bool,
     /// End in softmax: the output is `probabilities`
     #[arg(long)]
     pub softmax: bool,
     /// Compare the model with the weights on the photos of this set, as `compare` does
     #[arg(long, value_name = "PATH")]
     pub check: Option<PathBuf>,
-    /// Largest difference of two logits that --check allows, times the largest logit where that is above 1 [default: 0.001, with f16 0.1]
+    /// Largest difference of two logits that --check allows, times the largest logit where that is above 1 [default: 0.001, with f16 0.1, with int8 0.3]
     #[arg(long, value_name = "X", requires = "check")]
     pub tolerance: Option<f64>,
     /// Print JSON

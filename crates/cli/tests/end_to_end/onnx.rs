@@ -101,6 +101,88 @@ fn what_is_no_model_is_refused_in_a_sentence() {
 }
 
 #[test]
+fn an_int8_model_is_calibrated_checked_and_run() {
+    let place = Place::three_classes();
+    // Hardly trained: after one epoch at the usual rate logits are of no size that a network has.
+    place.done(&format!(
+        "train {TINY} --epoch_size 1 --lr_init 0 --lr_max 0.0001 --lr_end 0 --out run"
+    ));
+    fs::copy(place.path(BEST), place.path("calm.safetensors")).unwrap();
+    let ours = probabilities(&place, "calm.safetensors");
+    for flags in [
+        "",
+        "--calibration-method percentile --softmax",
+        "--calibration-images 3 --batch 2",
+    ] {
+        let printed = place.done(&format!(
+            "export --weights calm.safetensors -o int8.onnx --precision int8 --calibrate photos {flags} --check photos"
+        ));
+        assert!(printed.contains("opset 17, int8, batch norm folded"), "{printed}");
+        assert!(printed.contains("int8 on rten"), "{printed}");
+        let theirs = probabilities(&place, "int8.onnx");
+        let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(worst > 0.0 && worst < 0.1, "{flags}: {worst:e}");
+    }
+    place.done("export --weights calm.safetensors -o f32.onnx");
+    let size = |name: &str| fs::metadata(place.path(name)).unwrap().len();
+    assert!(size("int8.onnx") < size("f32.onnx"));
+    let report = place.json("eval-onnx --data photos --model int8.onnx --json");
+    assert_eq!(report["precision"], "int8");
+    for (flags, expected) in [
+        ("", "--calibrate"),
+        ("--calibrate photos --opset 12", "int8 needs opset 13 or newer, not 12"),
+        (
+            "--calibrate photos --no-fold-bn",
+            "int8 models have their batch norm folded",
+        ),
+        ("--calibrate nowhere", "nowhere"),
+    ] {
+        let (code, _, stderr) = place.run(&format!(
+            "export --weights calm.safetensors -o no.onnx --precision int8 {flags}"
+        ));
+        assert!(code != 0 && stderr.contains(expected), "{flags}: {code}\n{stderr}");
+        assert!(!place.path("no.onnx").exists(), "{flags}");
+    }
+}
+
+/// `docs/onnx.md` has the numbers: the runtime that is built in does not resize.
+#[test]
+fn a_model_may_take_photos_as_they_are() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    let report = place.json(&format!(
+        "export --weights {BEST} -o photos.onnx --with-preprocessing --json"
+    ));
+    assert_eq!(
+        (report["opset"].as_u64(), report["preprocessing"].as_bool()),
+        (Some(18), Some(true))
+    );
+    let export = format!("export --weights {BEST} -o no.onnx --with-preprocessing");
+    for (arguments, code, expected) in [
+        (
+            "eval-onnx --data photos --model photos.onnx",
+            4,
+            "its input is photos as bytes",
+        ),
+        (
+            "predict --weights photos.onnx photos/val",
+            4,
+            "its input is photos as bytes",
+        ),
+        (
+            &*format!("{export} --opset 17"),
+            2,
+            "preprocessing needs opset 18 or newer, not 17",
+        ),
+        (&*format!("{export} --check photos"), 2, "--check"),
+    ] {
+        let (is, _, stderr) = place.run(arguments);
+        assert!(is == code && stderr.contains(expected), "{arguments}: {is}\n{stderr}");
+        assert!(!place.path("no.onnx").exists(), "{arguments}");
+    }
+}
+
+#[test]
 fn models_are_compared_image_by_image() {
     let place = Place::three_classes();
     place.done(&format!("train {TINY} --epoch_size 1 --out run"));
