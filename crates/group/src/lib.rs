@@ -6,6 +6,7 @@
 //! no call of MPI is made.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "mpi")]
 mod cores;
 mod exchange;
 mod launcher;
@@ -20,9 +21,6 @@ use std::time::Duration;
 pub use exchange::{Buffers, Exchange};
 pub use launcher::Launched;
 pub use wire::Wire;
-
-/// Whether this build has MPI.
-pub const HAS_MPI: bool = cfg!(feature = "mpi");
 
 /// What is done when others do not answer.
 pub struct Watch {

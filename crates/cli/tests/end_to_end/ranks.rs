@@ -10,8 +10,8 @@ use crate::resume::refused;
 use crate::runs::{tensors, wait_for};
 use crate::{Place, TINY, names};
 
-/// `TINY` for two ranks: the same steps.
-const HALF: &str = "--batch_size 2 --lr_max 0.005 --rank_timeout 30";
+/// `TINY` for two ranks: the same steps, on photos large enough for batch norm over two of them.
+const HALF: &str = "--batch_size 2 --resolution 64 --lr_max 0.002 --rank_timeout 60";
 
 /// Whether there is an MPI to test with.
 fn skipped() -> bool {
@@ -87,7 +87,7 @@ fn two_ranks_train_to_the_same_bits_each_time_and_rank_0_alone_writes() {
     assert_eq!(stdout.matches("training start.").count(), 1, "{stdout}");
     assert_eq!(place.metrics("run", "step").len(), 18);
     assert_eq!(place.metrics("run", "epoch")[2]["val"]["images"], 9);
-    let expected = ["1_6", "2_6", "3_6"].map(|at| format!("Mnasnet-rank0-{at}.safetensors"));
+    let expected = ["1_0", "1_6", "2_6", "3_6"].map(|at| format!("Mnasnet-rank0-{at}.safetensors"));
     assert_eq!(
         names(&place.path("run/checkpoints")),
         [&expected[..], &["best.safetensors".to_owned()]].concat()
@@ -105,7 +105,7 @@ fn two_ranks_train_to_the_same_bits_each_time_and_rank_0_alone_writes() {
         &format!("train {TINY} {HALF} --wire bf16 --lr_scaling linear --out third"),
     );
     assert!(
-        stdout.contains("the learning rate is 2 times as set: lr_max 0.01; "),
+        stdout.contains("the learning rate is 2 times as set: lr_max 0.004; "),
         "{stdout}"
     );
     let rates = [place.metrics("run", "step"), place.metrics("third", "step")].map(|steps| steps[10]["lr"].as_f64());
@@ -179,6 +179,20 @@ fn with_sync_bn_any_number_of_ranks_is_one_process() {
             loss("whole")
         );
     }
+    // 24 images in steps of 20: four are left for five ranks, so that one has none and takes part all the same.
+    let uneven = format!("train {settings} --drop_remainder false --batch_size");
+    place.done(&format!("{uneven} 20 --out rest"));
+    done(&place, 5, &format!("{uneven} 4 --sync_bn true --out rest-5"));
+    let losses = ["rest", "rest-5"].map(|run| {
+        let steps = place.metrics(run, "step");
+        assert_eq!(steps.len(), 2);
+        steps[1]["loss"].as_f64().unwrap()
+    });
+    assert!((losses[0] - losses[1]).abs() < 1e-2, "{losses:?}");
+    assert_eq!(
+        place.metrics("rest-5", "epoch")[0]["train_top1"],
+        place.metrics("rest", "epoch")[0]["train_top1"]
+    );
     // Without it, each rank has statistics of its own, which is no rounding.
     done(&place, 2, &format!("train {settings} --batch_size 12 --out local"));
     let (apart, bent) = (statistics("local"), gradient("local"));
@@ -321,7 +335,7 @@ fn asked_to_stop_all_ranks_save_and_end() {
         return;
     }
     let place = Place::three_classes();
-    let settings = format!("{TINY} {HALF} --epoch_size 150 --log_every 0");
+    let settings = format!("{TINY} {HALF} --epoch_size 60 --log_every 0");
     done(&place, 2, &format!("train {settings} --out whole"));
     let mut child = spawn(&place, 2, &format!("train {settings} --out run"));
     wait_for(&mut child, || {
@@ -343,7 +357,7 @@ fn killed_ranks_end_the_run_and_it_ends_in_the_same_bits() {
     }
     let place = Place::three_classes();
     let settings = format!(
-        "{TINY} {HALF} --epoch_size 200 --checkpoint_every 2steps --policy randaugment --dropout 0.3 --log_every 0"
+        "{TINY} {HALF} --epoch_size 120 --checkpoint_every 2steps --policy randaugment --dropout 0.3 --log_every 0"
     );
     done(&place, 2, &format!("train {settings} --out whole"));
     // Marsaglia's xorshift: moments that are the same in every run of the test.
@@ -378,6 +392,71 @@ fn killed_ranks_end_the_run_and_it_ends_in_the_same_bits() {
     eprintln!("{kills} kills in {:.0} s", started.elapsed().as_secs_f64());
     assert!(kills > 2);
     assert_eq!(tensors(&last(&place, "whole")), tensors(&last(&place, "run")));
+}
+
+/// Machines are network namespaces; the last one's link goes down.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_machine_that_is_cut_off_is_named_and_the_others_go_on_without_it() {
+    if skipped() {
+        return;
+    }
+    let ip = |arguments: &[&str]| {
+        Command::new("ip")
+            .args(arguments)
+            .output()
+            .is_ok_and(|output| output.status.success())
+    };
+    if !ip(&["netns", "add", "mnasnet-probe"]) {
+        println!("skipped: no network namespaces here (they need root and iproute2)");
+        return;
+    }
+    assert!(ip(&["netns", "del", "mnasnet-probe"]));
+    let place = Place::three_classes();
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/namespaces.sh");
+    let machines = |count: usize, arguments: &str| {
+        let mut command = Command::new("bash");
+        command
+            .arg(&script)
+            .args([&count.to_string(), "--"])
+            .arg(assert_cmd::cargo::cargo_bin("mnasnet"))
+            .args(arguments.split_whitespace())
+            .current_dir(place.folder.path());
+        command
+    };
+    let settings = format!("{TINY} {HALF} --epoch_size 4000 --log_every 0 --rank_timeout 3 --out run");
+    let mut child = machines(3, &format!("train {settings}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for(&mut child, || {
+        place.path("run/checkpoints/Mnasnet-rank0-2_4.safetensors").exists()
+    });
+    assert!(ip(&["-n", "mnasnet-2", "link", "set", "eth0", "down"]));
+    let before = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(9), "{stderr}");
+    assert!(
+        stderr.contains(" has waited 3 s for rank 2 on mnasnet-2: stopped, dead or cut off"),
+        "{stderr}"
+    );
+    assert!(before.elapsed() < Duration::from_secs(120), "{:?}", before.elapsed());
+    let at = checkpoint::position(&last(&place, "run")).unwrap().0;
+    let output = machines(
+        2,
+        &format!("train --resume run --rank_timeout 60 --epoch_size {}", at + 3),
+    )
+    .output()
+    .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{stdout}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(stdout.contains("2 ranks on 2 machines"), "{stdout}");
 }
 
 /// Without the feature nothing pretends to train together.
