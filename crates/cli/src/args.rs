@@ -31,6 +31,7 @@ Exit codes:
   6    bench --assert-best: another instruction set is faster than the one that was picked
   7    verify-run: the bits differ
   8    train: the run's folder cannot be written, at its start or at its end
+  9    several ranks (mpirun): one does not answer, or is not like the others
   130  interrupted (after the first Ctrl-C: and saved)
 
 Environment:

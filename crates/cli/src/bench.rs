@@ -6,7 +6,8 @@ mod units;
 
 use std::time::Instant;
 
-use mnasnet_engine::{Isa, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Trainer, isa};
+use mnasnet_engine::{Isa, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Share, Smoothing, Trainer, isa};
+use mnasnet_group::Group;
 use mnasnet_model::{Network, Role, Scheme, Summary, Variant, initialise};
 use mnasnet_train::config::Config;
 use mnasnet_train::resolve::Resolver;
@@ -30,6 +31,7 @@ struct Report<'a> {
     classes: usize,
     batch: usize,
     resolution: usize,
+    ranks: usize,
     threads: usize,
     precision: &'static str,
     isa: &'static str,
@@ -56,7 +58,13 @@ struct Measured {
 }
 
 /// Times steps and prints a report.
-pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
+pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
+    if group.size() > 1 && (args.subject != Subject::Train || args.steps.is_none() || args.units || args.assert_best) {
+        group.failed(true);
+        return Err(Failure::Usage(
+            "of several ranks only `bench train --steps N` is timed, without --units and --assert-best".into(),
+        ));
+    }
     if !(args.seconds.is_finite() && args.seconds > 0.0) {
         return Err(Failure::Usage(format!(
             "--seconds must be above 0, not {}",
@@ -68,9 +76,10 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
             "--units and --assert-best time `train` only, so far".into(),
         ));
     }
-    let pool = || thread_pool(args.threads as usize);
+    let threads = group.threads(args.threads as usize);
+    let pool = || thread_pool(threads);
     let (bench, measured) = match args.subject {
-        Subject::Train => ("train", pool()?.install(|| train(args))?),
+        Subject::Train => ("train", pool()?.install(|| train(args, group))?),
         Subject::Infer => ("infer", pool()?.install(|| infer(args))?),
         Subject::Data => return data::run(args),
     };
@@ -101,11 +110,12 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
         classes: args.classes,
         batch: args.batch as usize,
         resolution: args.resolution,
-        threads: wiring::thread_count(args.threads as usize),
+        ranks: group.size(),
+        threads,
         precision: precision(args)?.name(),
         isa: isa()?.name(),
         steps: times.len(),
-        images_per_s: args.batch as f64 / median,
+        images_per_s: (args.batch as usize * group.size()) as f64 / median,
         ms_per_step: median * 1e3,
         ms_per_step_min: fastest * 1e3,
         peak_rss_mib,
@@ -113,6 +123,9 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
         units,
         best,
     };
+    if !group.is_first() {
+        return Ok(Exit::Success);
+    }
     if args.json {
         print_json(&report)?;
     } else {
@@ -163,10 +176,15 @@ fn timed<E>(args: &BenchArgs, mut step: impl FnMut() -> Result<f64, E>) -> Resul
     }
 }
 
-fn train(args: &BenchArgs) -> Result<Measured, Failure> {
+fn train(args: &BenchArgs, group: &mut Group) -> Result<Measured, Failure> {
     let network = network(args)?;
     let batch = args.batch as usize;
     let mut trainer = Trainer::new(&network, batch, args.resolution, precision(args)?)?;
+    if group.size() > 1 {
+        let mut layers = Resolver::new();
+        layers.flag("wire", &args.wire)?;
+        trainer.join(wiring::wire(&layers.finish()?), group);
+    }
     let mut weights = initialise(&network, Scheme::default(), 1);
     let rule = Rule::RmsProp {
         decay: 0.9,
@@ -186,7 +204,17 @@ fn train(args: &BenchArgs) -> Result<Measured, Failure> {
         seed += 1;
         clock.begin();
         let pixels = Pixels::U8(&pixels, normalise);
-        trainer.observed_step(&mut weights, pixels, &labels, loss, seed, |stage| clock.done(stage))?;
+        let share = Share {
+            whole: batch * group.size(),
+            before: batch * group.rank(),
+            sync_bn: args.sync_bn && group.size() > 1,
+            group: &mut *group,
+            tally: &mut [],
+        };
+        let targets = (&labels).into();
+        trainer.shared_step(&mut weights, pixels, targets, loss, seed, share, |stage| {
+            clock.done(stage)
+        })?;
         // A rate so small that random labels cannot make the weights blow up.
         optimizer.step(&mut weights.parameters, trainer.gradients(), 1e-6);
         clock.end();

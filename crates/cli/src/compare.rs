@@ -82,6 +82,7 @@ pub fn compared(models: &[ModelFile; 2], args: &EvaluationArgs, precision: &str)
         )));
     }
     let dataset = Arc::new(eval::dataset(named, args)?);
+    eval::tell_notes(&dataset);
     let batch = (args.batch_size as usize).min(dataset.samples.len()).max(1);
     let precisions = [a.precision(precision)?, b.precision(precision)?];
     let probabilities = models

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mnasnet_data::{BadImage, Dataset, Split};
+use mnasnet_group::Group;
 use mnasnet_train::evaluate::{Evaluation, Evaluator};
 use mnasnet_train::photos;
 use mnasnet_train::resolve::Resolver;
@@ -15,6 +16,7 @@ use crate::args::{EvalArgs, EvalOnnxArgs, EvaluationArgs};
 use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile};
+use crate::ranks::agree;
 use crate::report::Counter;
 
 #[derive(Serialize)]
@@ -80,23 +82,34 @@ pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Fail
     args.set.apply(&mut layers)?;
     let mut dataset = photos::open(&layers.finish()?, &args.data, Split::Val)?;
     label(&mut dataset, model)?;
-    for note in &dataset.notes {
-        tell(&format!("note: {}", visible_name(note)));
-    }
     Ok(dataset)
 }
 
-/// Evaluates weights on a set.
-pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
-    let model = ModelFile::open(&args.weights, args.ema)?;
-    let over = &args.over;
-    let mut dataset = dataset(&model, over)?;
-    if args.drop_remainder {
-        drop_remainder(&mut dataset, over.batch_size as usize)?;
+/// Tells what there is to know of a set.
+pub fn tell_notes(dataset: &Dataset) {
+    for note in &dataset.notes {
+        tell(&format!("note: {}", visible_name(note)));
     }
-    let Some((report, evaluation)) = evaluate(&model, dataset, over, &args.precision)? else {
+}
+
+/// Evaluates weights on a set.
+pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
+    let over = &args.over;
+    let opened = || {
+        let model = ModelFile::open(&args.weights, args.ema)?;
+        let mut dataset = dataset(&model, over)?;
+        if args.drop_remainder {
+            drop_remainder(&mut dataset, over.batch_size as usize)?;
+        }
+        Ok((model, dataset))
+    };
+    let (model, dataset) = agree(group, opened())?;
+    let Some((report, evaluation)) = evaluate(&model, dataset, over, &args.precision, group)? else {
         return Ok(Exit::Interrupted);
     };
+    if !group.is_first() {
+        return Ok(Exit::Success);
+    }
     if over.json {
         print_json(&report)?;
         return Ok(Exit::Success);
@@ -111,19 +124,26 @@ pub fn run(args: &EvalArgs) -> Result<Exit, Failure> {
 }
 
 /// Evaluates an ONNX model on a set.
-pub fn run_onnx(args: &EvalOnnxArgs) -> Result<Exit, Failure> {
-    let model = ModelFile::open(&args.model, false)?;
-    if !matches!(model.kind, Kind::Onnx(_)) {
-        return Err(Failure::Usage(format!(
-            "{path} is a file of weights; evaluate it by `mnasnet eval --weights {path}`, or export it first",
-            path = args.model.display()
-        )));
-    }
+pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure> {
     let over = &args.over;
-    let dataset = dataset(&model, over)?;
-    let Some((report, evaluation)) = evaluate(&model, dataset, over, "auto")? else {
+    let opened = || {
+        let model = ModelFile::open(&args.model, false)?;
+        if !matches!(model.kind, Kind::Onnx(_)) {
+            return Err(Failure::Usage(format!(
+                "{path} is a file of weights; evaluate it by `mnasnet eval --weights {path}`, or export it first",
+                path = args.model.display()
+            )));
+        }
+        let dataset = dataset(&model, over)?;
+        Ok((model, dataset))
+    };
+    let (model, dataset) = agree(group, opened())?;
+    let Some((report, evaluation)) = evaluate(&model, dataset, over, "auto", group)? else {
         return Ok(Exit::Interrupted);
     };
+    if !group.is_first() {
+        return Ok(Exit::Success);
+    }
     if over.json {
         print_json(&report)?;
     } else {
@@ -133,30 +153,43 @@ pub fn run_onnx(args: &EvalOnnxArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Runs a model over every image; `None` if it was stopped.
+/// Runs a model over every image, each rank over its part; `None` if it was stopped.
 fn evaluate(
     model: &ModelFile,
     dataset: Dataset,
     args: &EvaluationArgs,
     precision: &str,
+    group: &mut Group,
 ) -> Result<Option<(Report, Evaluation)>, Failure> {
+    if group.is_first() {
+        tell_notes(&dataset);
+    }
     let record = &model.record;
     let (loss, batch) = (wiring::eval_loss(&model.config), args.batch_size as usize);
     let precision = model.precision(precision)?;
     let preprocessing = record.preprocessing.clone();
-    let evaluator = Evaluator::new(Arc::new(dataset), preprocessing, loss, batch, args.workers as usize);
-    let evaluation = thread_pool(args.threads as usize)?.install(|| -> Result<_, Failure> {
-        let mut classifier = model.classifier(evaluator.batch_size(), precision)?;
-        let counter = Counter::new("eval", evaluator.images());
-        Ok(evaluator.run(&mut *classifier, &AtomicBool::new(false), |score| {
-            counter.set(score.images)
-        })?)
+    let workers = group.threads(args.workers as usize);
+    let evaluator = Evaluator::new(Arc::new(dataset), preprocessing, loss, batch, workers);
+    let pool = thread_pool(group.threads(args.threads as usize));
+    let pool = agree(group, pool.map_err(Failure::from))?;
+    let evaluation = pool.install(|| -> Result<_, Failure> {
+        let classifier = model.classifier(evaluator.batch_size(), precision);
+        let mut classifier = agree(group, classifier)?;
+        let counter = Counter::new("eval", group.part(evaluator.images()).len());
+        let shown = group.is_first();
+        Ok(
+            evaluator.run(group, &mut *classifier, &AtomicBool::new(false), |score| {
+                if shown {
+                    counter.set(score.images);
+                }
+            })?,
+        )
     })?;
     let Some(evaluation) = evaluation else {
         return Ok(None);
     };
 
-    for BadImage { cause, .. } in &evaluation.bad {
+    for BadImage { cause, .. } in evaluation.bad.iter().filter(|_| group.is_first()) {
         tell(&format!("bad image: {}", visible_name(cause)));
     }
     let score = evaluation.score;

@@ -32,6 +32,8 @@ pub enum Exit {
     Differs = 7,
     /// A run's folder cannot be written, at its start or at its end.
     Unsaved = 8,
+    /// A rank does not answer, or is not like the others.
+    Ranks = 9,
     /// Stopped by Ctrl-C, as a shell reports it: saved after the first, at once after the second.
     Interrupted = 130,
 }
@@ -115,6 +117,7 @@ fn of_training(error: &TrainError) -> Exit {
         TrainError::Data(DataError::Cache { .. }) => Exit::Other,
         TrainError::Data(_) | TrainError::Mismatch(_) => Exit::Data,
         TrainError::Weights(_) | TrainError::Runtime { .. } => Exit::Weights,
+        TrainError::Unlike(_) | TrainError::Elsewhere { .. } => Exit::Ranks,
         TrainError::Model(_) | TrainError::Export(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => {
             Exit::Usage
         }

@@ -14,6 +14,7 @@ mod info;
 mod init;
 mod model_file;
 mod predict;
+mod ranks;
 mod report;
 mod settings;
 mod train;
@@ -25,6 +26,7 @@ use clap::Parser;
 
 use crate::args::{Arguments, Command};
 use crate::failure::{Exit, Failure};
+use crate::ranks::{alone, together};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -41,20 +43,20 @@ fn main() -> ExitCode {
     };
     let json = arguments.command.json();
     let outcome = match arguments.command {
-        Command::Train(args) => train::run(&args),
-        Command::VerifyRun(args) => verify_run::run(&args),
-        Command::Eval(args) => eval::run(&args),
-        Command::EvalOnnx(args) => eval::run_onnx(&args),
-        Command::Predict(args) => predict::run(&args),
-        Command::Compare(args) => compare::run(&args),
-        Command::Convert(args) => convert::run(&args),
-        Command::Export(args) => export::run(&args),
-        Command::Info(args) => info::run(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::Data(args) => data::run(&args),
+        Command::Train(args) => together(json, |group| train::run(&args, group)),
+        Command::Eval(args) => together(json, |group| eval::run(&args, group)),
+        Command::EvalOnnx(args) => together(json, |group| eval::run_onnx(&args, group)),
+        Command::Bench(args) => together(json, |group| bench::run(&args, group)),
+        Command::VerifyRun(args) => alone(|| verify_run::run(&args)),
+        Command::Predict(args) => alone(|| predict::run(&args)),
+        Command::Compare(args) => alone(|| compare::run(&args)),
+        Command::Convert(args) => alone(|| convert::run(&args)),
+        Command::Export(args) => alone(|| export::run(&args)),
+        Command::Info(args) => alone(|| info::run(&args)),
+        Command::Data(args) => alone(|| data::run(&args)),
     };
     match outcome {
-        Ok(exit) => exit.into(),
+        Ok(exit) => exit,
         // Whoever read our output has seen enough (`| head`): no error.
         Err(Failure::BrokenPipe) => Exit::Success.into(),
         Err(failure) => {

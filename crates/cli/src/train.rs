@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use mnasnet_group::Group;
 use mnasnet_train::checkpoint;
 use mnasnet_train::config::Config;
 use mnasnet_train::resolve::{ConfigError, Resolver};
@@ -18,6 +19,7 @@ use crate::args::TrainArgs;
 use crate::console::{print, print_json, shell_word, tell};
 use crate::failure::{Exit, Failure};
 use crate::init::Recorded;
+use crate::ranks::agree;
 use crate::report::Reporter;
 use crate::settings;
 
@@ -36,32 +38,34 @@ struct Report<'a> {
 }
 
 /// Trains.
-pub fn run(args: &TrainArgs) -> Result<Exit, Failure> {
+pub fn run(args: &TrainArgs, group: &mut Group) -> Result<Exit, Failure> {
     let Job {
-        mut config,
+        config,
         out,
         start,
         notes,
-    } = job(args)?;
-    config.precision = wiring::settled(config.precision)?;
+    } = jobs(args, group)?;
     if args.print_config {
-        match args.json {
-            true => print_json(&config)?,
-            false => print(config.to_toml().trim_end())?,
+        if group.is_first() {
+            match args.json {
+                true => print_json(&config)?,
+                false => print(config.to_toml().trim_end())?,
+            }
         }
         return Ok(Exit::Success);
     }
-    if config.data == SAMPLE && !Path::new(SAMPLE).exists() {
-        return Err(Failure::Photos(format!(
-            "no photos given, and no sample photos at {SAMPLE}: run in the project's folder, or say `--data DIR`"
-        )));
+    let stop = stop_on_request(group.is_first())?;
+    if !group.is_first() {
+        return Ok(match train(&config, &out, &start, &stop, group, &mut Silent)? {
+            Outcome::Finished { .. } => Exit::Success,
+            Outcome::Interrupted { .. } => Exit::Interrupted,
+        });
     }
-    let stop = stop_on_request()?;
     let mut reporter = Reporter::new(args.json);
     for note in &notes {
         reporter.event(Event::Note(note));
     }
-    let outcome = train(&config, &out, &start, &stop, &mut reporter)?;
+    let outcome = train(&config, &out, &start, &stop, group, &mut reporter)?;
     let (images, seconds) = reporter.speed;
     let images_per_s = (seconds > 0.0).then(|| images / seconds);
     match &outcome {
@@ -95,6 +99,49 @@ pub fn run(args: &TrainArgs) -> Result<Exit, Failure> {
             Ok(Exit::Interrupted)
         }
     }
+}
+
+/// The observer of a rank that is not the first.
+struct Silent;
+
+impl Observer for Silent {
+    fn event(&mut self, _: Event) {}
+}
+
+/// What rank 0 makes of the command line and of what lies on its disk, for all ranks.
+fn jobs(args: &TrainArgs, group: &mut Group) -> Result<Job, Failure> {
+    let here = match group.is_first() {
+        true => settled(args).map(Some),
+        false => Ok(None),
+    };
+    let here = agree(group, here)?;
+    let text = match &here {
+        Some(job) => (job.config.to_toml(), job.out.to_string_lossy()),
+        None => Default::default(),
+    };
+    let text = group.broadcast(serde_json::to_vec(&text).unwrap_or_default());
+    if let Some(job) = here {
+        return Ok(job);
+    }
+    let (settings, out): (String, PathBuf) = serde_json::from_slice(&text)
+        .map_err(|error| Failure::Usage(format!("rank 0 sent settings that cannot be read: {error}")))?;
+    Ok(Job {
+        config: Resolver::new().toml(&settings, "the settings of rank 0")?.finish()?,
+        out,
+        start: Start::Fresh,
+        notes: Vec::new(),
+    })
+}
+
+fn settled(args: &TrainArgs) -> Result<Job, Failure> {
+    let mut job = job(args)?;
+    job.config.precision = wiring::settled(job.config.precision)?;
+    if !args.print_config && job.config.data == SAMPLE && !Path::new(SAMPLE).exists() {
+        return Err(Failure::Photos(format!(
+            "no photos given, and no sample photos at {SAMPLE}: run in the project's folder, or say `--data DIR`"
+        )));
+    }
+    Ok(job)
 }
 
 struct Job {
@@ -135,6 +182,7 @@ const FREE: &[&str] = &[
     "keep_step_checkpoint_max",
     "log_every",
     "spike_z_score",
+    "rank_timeout",
 ];
 
 /// A fresh run, or the one that its folder holds, if that has the same settings; more epochs are as good. Without `--out` that is
@@ -317,17 +365,23 @@ fn newest_run(runs: &Path) -> Result<PathBuf, Failure> {
         .ok_or_else(none)
 }
 
-/// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once.
-fn stop_on_request() -> Result<Arc<AtomicBool>, Failure> {
+/// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once. It is told where `telling`.
+fn stop_on_request(telling: bool) -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     let handler = move || {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(Exit::Interrupted as i32);
         }
-        tell("stopping after this step and saving (Ctrl-C again: stop at once)");
+        if telling {
+            tell("stopping after this step and saving (Ctrl-C again: stop at once)");
+        }
     };
     ctrlc::set_handler(handler).map_err(|error| Failure::Usage(format!("cannot handle Ctrl-C: {error}")))?;
+    // What `mpirun` and `srun` pass on to all ranks; they end whoever gets SIGTERM from them a second later.
+    #[cfg(unix)]
+    signal_hook::flag::register(signal_hook::consts::SIGUSR1, stop.clone())
+        .map_err(|error| Failure::Usage(format!("cannot handle SIGUSR1: {error}")))?;
     Ok(stop)
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use mnasnet_group::Group;
 use mnasnet_train::checkpoint;
 use mnasnet_train::interval::Interval;
 use mnasnet_train::resolve::Resolver;
@@ -53,6 +54,13 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
             from.display()
         )));
     }
+    let batch = record.progress.batch;
+    if batch > config.batch_size {
+        return Err(Failure::Usage(format!(
+            "the run had {} ranks, {batch} images a step: its steps cannot be computed again by one process",
+            batch / config.batch_size
+        )));
+    }
     let scratch = tempfile::tempdir().map_err(|error| Failure::Io("make a temporary folder", error))?;
     let stop = AtomicBool::new(false);
     let mut until = Until {
@@ -61,7 +69,14 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
         stop: &stop,
         quiet: args.json,
     };
-    let outcome = train(&config, scratch.path(), &Start::Resume(from.clone()), &stop, &mut until)?;
+    let outcome = train(
+        &config,
+        scratch.path(),
+        &Start::Resume(from.clone()),
+        &stop,
+        &mut Group::alone(),
+        &mut until,
+    )?;
     let Outcome::Interrupted { checkpoint } = outcome else {
         return Err(Failure::Usage(format!(
             "{} lies beyond the end of the run",

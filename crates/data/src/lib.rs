@@ -44,7 +44,7 @@ pub use decode::{Format as ImageFormat, MAX_FILE_BYTES, MAX_PIXELS, decode, read
 pub use draws::epoch_order;
 pub use error::{DataError, DecodeError};
 pub use image::RgbImage;
-pub use loader::{Batch, Epoch, Loader};
+pub use loader::{Batch, Batches, Epoch, Loader};
 pub use mix::Mixing;
 pub use pack::{PackError, Packed, Packing, pack};
 pub use preprocessing::Preprocessing;

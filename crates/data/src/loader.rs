@@ -2,14 +2,18 @@
 //!
 //! The threads are the loader's own and end with it. At most two batches are in memory, and one photo for each thread.
 
+mod batches;
 mod queue;
 mod worker;
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use self::batches::Batches;
 use self::queue::{Shared, Slot};
 use self::worker::{Pass, Place, Transform};
 use crate::draws::{Draws, epoch_order};
@@ -55,16 +59,17 @@ pub struct Epoch {
     pub seed: u64,
     /// Number of the epoch, from 0.
     pub number: u64,
-    /// Batches of the epoch that are done already (after a resume).
-    pub first_batch: usize,
+    /// Images of the epoch that are done already (after a resume), those of all processes.
+    pub done: usize,
 }
 
 /// An iterator over the batches of one pass. Its threads end with it.
 pub struct Loader {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    batch: usize,
-    /// Position of the next batch.
+    /// Places of the coming batches.
+    lengths: VecDeque<usize>,
+    /// Places that are done.
     position: usize,
     /// Images delivered.
     delivered: usize,
@@ -75,7 +80,7 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// One epoch of training, shuffled, with `workers` threads; the last incomplete batch is dropped.
+    /// One epoch of training, shuffled, with `workers` threads: this process's part of each of its batches. A part can be empty.
     ///
     /// # Errors
     /// [`DataError::Settings`] where no batch can come of it.
@@ -83,10 +88,11 @@ impl Loader {
         dataset: Arc<Dataset>,
         transform: TrainTransform,
         epoch: Epoch,
-        batch: usize,
+        batches: impl Into<Batches>,
         workers: usize,
     ) -> Result<Self, DataError> {
-        check(batch, workers, transform.resolution)?;
+        let batches = batches.into();
+        check(batches.images, workers, transform.resolution)?;
         let (area, aspect) = (transform.area, transform.aspect);
         if !(0.0 < area.0 && area.0 <= area.1 && area.1 <= 1.0 && 0.0 < aspect.0 && aspect.0 <= aspect.1) {
             return Err(DataError::Settings(format!(
@@ -94,19 +100,26 @@ impl Loader {
             )));
         }
         let photos = dataset.samples.len();
-        if photos < batch {
+        if batches.count(photos) == 0 {
             return Err(DataError::Settings(format!(
-                "{photos} photos do not fill a batch of {batch}"
+                "{photos} photos do not fill a batch of {}",
+                batches.images
             )));
         }
         let repeats = transform.repeats.max(1) as u32;
-        let order: Vec<Place> = epoch_order(photos, epoch.seed, epoch.number)
+        let whole: Vec<Place> = epoch_order(photos, epoch.seed, epoch.number)
             .into_iter()
             .flat_map(|index| (0..repeats).map(move |repeat| Place { index, repeat }))
-            .take(photos / batch * batch)
-            .skip(epoch.first_batch.saturating_mul(batch))
+            .take(photos)
             .collect();
-        let first = epoch.first_batch as u64;
+        let first = epoch.done / batches.images;
+        let parts = (first..batches.count(photos)).map(|number| batches.part(number, photos, epoch.done));
+        let (mut order, mut lengths) = (Vec::new(), VecDeque::new());
+        for part in parts {
+            lengths.push_back(part.len());
+            order.extend_from_slice(&whole[part]);
+        }
+        let first = first as u64;
         let transform = Transform::Train {
             transform,
             seed: epoch.seed,
@@ -120,7 +133,7 @@ impl Loader {
                 by_class: OnceLock::new(),
             },
             first,
-            batch,
+            lengths,
             workers,
         )
     }
@@ -135,9 +148,29 @@ impl Loader {
         batch: usize,
         workers: usize,
     ) -> Result<Self, DataError> {
+        let all = 0..dataset.samples.len();
+        Self::eval_part(dataset, transform, all, batch, workers)
+    }
+
+    /// The photos `part` of [`Loader::eval`]; none if it is empty.
+    ///
+    /// # Errors
+    /// As [`Loader::eval`].
+    pub fn eval_part(
+        dataset: Arc<Dataset>,
+        transform: EvalTransform,
+        part: Range<usize>,
+        batch: usize,
+        workers: usize,
+    ) -> Result<Self, DataError> {
         check(batch, workers, transform.resolution.min(transform.resize))?;
-        let places = (0..dataset.samples.len() as u32).map(|index| Place { index, repeat: 0 });
-        let order = places.collect();
+        let order: Vec<Place> = part
+            .map(|index| Place {
+                index: index as u32,
+                repeat: 0,
+            })
+            .collect();
+        let lengths = order.chunks(batch).map(<[_]>::len).collect();
         Self::start(
             Pass {
                 dataset,
@@ -146,19 +179,20 @@ impl Loader {
                 by_class: OnceLock::new(),
             },
             0,
-            batch,
+            lengths,
             workers,
         )
     }
 
-    fn start(pass: Pass, number: u64, batch: usize, workers: usize) -> Result<Self, DataError> {
+    fn start(pass: Pass, number: u64, lengths: VecDeque<usize>, workers: usize) -> Result<Self, DataError> {
         let workers = workers.min(pass.order.len());
+        let batch = lengths.iter().copied().max().unwrap_or(0);
         // The batch that the consumer waits for and the one after it; every thread has work at any time.
         let shared = Arc::new(Shared::new(pass, (2 * batch).max(batch + workers)));
         let mut loader = Self {
             shared,
             workers: Vec::new(),
-            batch,
+            lengths,
             position: 0,
             delivered: 0,
             number,
@@ -181,7 +215,7 @@ impl Loader {
     /// does not answer are left behind.
     pub fn wait(&mut self, stop: &AtomicBool) -> bool {
         const LOOK: Duration = Duration::from_millis(50);
-        let n = self.batch.min(self.shared.pass.order.len() - self.position);
+        let n = self.lengths.front().copied().unwrap_or(0);
         while !stop.load(Ordering::Relaxed) {
             if self.shared.wait(n, LOOK) {
                 return true;
@@ -189,7 +223,7 @@ impl Loader {
         }
         self.shared.close();
         self.workers.clear();
-        self.position = self.shared.pass.order.len();
+        self.lengths.clear();
         false
     }
 
@@ -200,10 +234,8 @@ impl Loader {
     /// That of the batch's first photo that failed; the pass ends there. [`DataError::TooManyBad`] if every image was bad.
     pub fn read_into(&mut self, batch: &mut Batch) -> Result<bool, DataError> {
         batch.clear();
-        while batch.labels.is_empty() {
-            let left = self.shared.pass.order.len() - self.position;
-            let n = self.batch.min(left);
-            if n == 0 {
+        loop {
+            let Some(n) = self.lengths.pop_front() else {
                 let last = batch.bad.pop();
                 return match last {
                     Some(last) if self.delivered == 0 => Err(DataError::TooManyBad {
@@ -215,8 +247,11 @@ impl Loader {
                         Ok(false)
                     }
                 };
-            }
+            };
             self.append(n, batch)?;
+            if n == 0 || !batch.labels.is_empty() {
+                break;
+            }
         }
         self.delivered += batch.labels.len();
         if let Transform::Train { transform, seed, epoch } = &self.shared.pass.transform {
@@ -233,7 +268,7 @@ impl Loader {
             let mut prepared = match slot {
                 Slot::Ready(prepared) => prepared,
                 Slot::Failed(error) => {
-                    self.position = self.shared.pass.order.len();
+                    self.lengths.clear();
                     self.shared.close();
                     batch.clear();
                     return Err(error);
@@ -265,8 +300,7 @@ impl Iterator for Loader {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let batches = (self.shared.pass.order.len() - self.position).div_ceil(self.batch);
-        (batches, Some(batches))
+        (self.lengths.len(), Some(self.lengths.len()))
     }
 }
 

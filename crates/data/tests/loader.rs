@@ -53,7 +53,7 @@ fn transform() -> TrainTransform {
 const EPOCH: Epoch = Epoch {
     seed: 7,
     number: 3,
-    first_batch: 0,
+    done: 0,
 };
 
 /// Without the times, which no seed decides.
@@ -161,8 +161,11 @@ fn mixing_is_the_same_after_a_resume() {
         },
         ..transform()
     };
-    let load = |transform: &TrainTransform, first_batch| {
-        let epoch = Epoch { first_batch, ..EPOCH };
+    let load = |transform: &TrainTransform, batches| {
+        let epoch = Epoch {
+            done: 8 * batches,
+            ..EPOCH
+        };
         let loader = Loader::train(few(5), transform.clone(), epoch, 8, 3).unwrap();
         loader.map(|batch| batch.unwrap()).collect::<Vec<Batch>>()
     };
@@ -206,19 +209,8 @@ fn epochs_differ_and_resume_goes_on_in_the_middle() {
     let dataset = few(4);
     let train = |epoch| contents(Loader::train(dataset.clone(), transform(), epoch, 8, 2).unwrap());
     let whole = train(EPOCH);
-    assert!(
-        train(Epoch {
-            first_batch: 2,
-            ..EPOCH
-        }) == whole[2..]
-    );
-    assert!(
-        train(Epoch {
-            first_batch: 99,
-            ..EPOCH
-        })
-        .is_empty()
-    );
+    assert!(train(Epoch { done: 2 * 8, ..EPOCH }) == whole[2..]);
+    assert!(train(Epoch { done: 99 * 8, ..EPOCH }).is_empty());
     assert!(train(Epoch { number: 4, ..EPOCH })[0].2 != whole[0].2);
     assert!(train(Epoch { seed: 8, ..EPOCH })[0].2 != whole[0].2);
 }
@@ -425,10 +417,7 @@ fn a_bad_image_changes_its_own_place_only() {
         // The same again, with any number of threads, and after a resume.
         let pixels = |batches: &[Batch]| batches.iter().map(|batch| batch.pixels.clone()).collect::<Vec<_>>();
         assert!(pixels(&train(&dataset, EPOCH, 1).unwrap()) == pixels(&found));
-        let later = Epoch {
-            first_batch: 1,
-            ..EPOCH
-        };
+        let later = Epoch { done: 4, ..EPOCH };
         assert!(pixels(&train(&dataset, later, 2).unwrap()) == pixels(&found[1..]));
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::dropout;
 use crate::plan::{Geometry, Value};
+use crate::share::Together;
 use crate::squeeze_excite::Gate;
 use crate::stage::Stage;
 use crate::state::{Parts, Pixels, State, tensor_mut};
@@ -16,22 +17,36 @@ use std::ops::Range;
 
 /// Computes all gradients from the logits' gradient, which stands where the plan puts it. `done` is told of each node.
 #[allow(clippy::too_many_arguments)]
-pub(crate) fn backward<E: Element>(
+pub(crate) fn backward<'a, E: Element>(
     state: &mut State,
     parameters: &[f32],
     pixels: Pixels,
     images: usize,
     dropout_seed: u64,
     sums: &mut [Sums],
-    gradients: &mut [f32],
+    gradients: &'a mut [f32],
+    together: &mut Together<'a, '_, '_>,
     done: &mut impl FnMut(Stage),
 ) {
+    // What others may sum up already is taken from the end.
+    let mut rest = gradients;
+    if images == 0 {
+        rest.fill(0.0);
+        for sums in sums.iter_mut() {
+            sums.dz.fill(0.0);
+            sums.dz_centred.fill(0.0);
+        }
+    }
     for i in (0..state.network.nodes.len()).rev() {
+        let gradients = &mut *rest;
         match &state.network.nodes[i].op {
             Op::Conv(_) => {
-                normalise(state, i, images, &sums[i], gradients);
-                convolve::<E>(state, i, pixels, images, sums, gradients);
+                normalise(state, i, images, &sums[i], gradients, together);
+                if images > 0 {
+                    convolve::<E>(state, i, pixels, images, sums, gradients);
+                }
             }
+            _ if images == 0 => {}
             Op::Linear(linear) => {
                 let (bias, width) = (linear.bias, linear.c_out);
                 let logits = state.plan.gradients[i + 1].clone();
@@ -48,7 +63,12 @@ pub(crate) fn backward<E: Element>(
                 let (rate, place) = (*rate, state.plan.gradients[i + 1].clone());
                 let width = state.plan.shapes[i + 1].channels;
                 let features = cast_slice_mut(&mut state.arena[place]);
-                dropout::apply(&mut features[..images * width], rate, dropout_seed);
+                dropout::apply(
+                    &mut features[..images * width],
+                    rate,
+                    dropout_seed,
+                    together.before * width,
+                );
             }
             Op::Pool => spread::<E>(state, i, None, images, sums),
             Op::SqueezeExcite(_) => {
@@ -61,11 +81,12 @@ pub(crate) fn backward<E: Element>(
             Op::Add { .. } => {}
         }
         done(Stage::Backward(i));
+        together.take_over(&mut rest, i);
     }
 }
 
-/// Gradients of gamma and beta, and the map from dZ to dY.
-fn normalise(state: &mut State, i: usize, images: usize, sums: &Sums, gradients: &mut [f32]) {
+/// Gradients of gamma and beta, and the map from dZ to dY. A bias in front of batch norm, which cancels it, has none.
+fn normalise(state: &mut State, i: usize, images: usize, sums: &Sums, gradients: &mut [f32], together: &mut Together) {
     let network = &state.network;
     let Op::Conv(conv) = &network.nodes[i].op else { return };
     let (gamma, beta) = (
@@ -75,8 +96,13 @@ fn normalise(state: &mut State, i: usize, images: usize, sums: &Sums, gradients:
     let [dgamma, dbeta] = gradients
         .get_disjoint_mut([gamma, beta])
         .expect("tensors do not overlap");
+    state.norms[i].gradients(sums, dgamma, dbeta);
+    if let Some(bias) = conv.bias {
+        tensor_mut(&network.parameters, gradients, bias).fill(0.0);
+    }
     let shape = state.plan.shapes[i + 1];
-    state.norms[i].set_gradient(sums, images * shape.height * shape.width, dgamma, dbeta);
+    let images = if together.sync_bn { together.whole } else { images };
+    state.norms[i].set_gradient(together.sums(sums), images * shape.height * shape.width);
 }
 
 impl<'a> Parts<'a> {

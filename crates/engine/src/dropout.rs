@@ -1,12 +1,13 @@
 //! Inverted dropout, its mask a pure function of (seed, position).
 
-/// Multiplies each value by 0 with probability `rate`, else by `1 / (1 - rate)`. The backward pass is the same call.
-pub(crate) fn apply(values: &mut [f32], rate: f32, seed: u64) {
+/// Multiplies each value by 0 with probability `rate`, else by `1 / (1 - rate)`. The backward pass is the same call. `values` are
+/// those of the whole batch from position `first` on.
+pub(crate) fn apply(values: &mut [f32], rate: f32, seed: u64, first: usize) {
     let threshold = (f64::from(rate) * (1u64 << 53) as f64) as u64;
     let kept = 1.0 / (1.0 - rate);
     for (i, value) in values.iter_mut().enumerate() {
         // Assigned rather than multiplied by zero: an infinity must not become NaN behind a closed mask.
-        *value = if mix(seed, i as u64) >> 11 < threshold {
+        *value = if mix(seed, (first + i) as u64) >> 11 < threshold {
             0.0
         } else {
             *value * kept
@@ -30,7 +31,7 @@ mod tests {
     fn the_share_of_zeros_is_the_rate_and_the_mean_stays() {
         let masked = |seed| {
             let mut values = vec![1.0; 100_000];
-            apply(&mut values, 0.2, seed);
+            apply(&mut values, 0.2, seed, 0);
             values
         };
         let values = masked(7);
@@ -39,6 +40,9 @@ mod tests {
         assert!((19_400..20_600).contains(&zeros), "{zeros}");
         assert!(values.iter().all(|&v| v == 0.0 || v == 1.25));
         assert_eq!(values, masked(7));
+        let mut part = vec![1.0; 60_000];
+        apply(&mut part, 0.2, 7, 40_000);
+        assert_eq!(part, values[40_000..]);
         let same = values.iter().zip(masked(8)).filter(|(a, b)| **a == *b).count();
         assert!(
             (67_000..69_000).contains(&same),

@@ -3,30 +3,33 @@
 use crate::dropout;
 use crate::norm::update_running;
 use crate::plan::{Geometry, Value};
+use crate::share::Together;
 use crate::squeeze_excite::Gate;
 use crate::stage::Stage;
-use crate::state::{Pixels, State, tensor, tensor_mut};
+use crate::state::{Pixels, State, tensor};
 
 use bytemuck::{cast_slice, cast_slice_mut};
 use mnasnet_kernels::{Element, Moments, dense, depthwise, spatial};
 use mnasnet_model::{Op, Weights};
 
 /// What training adds to a forward sweep.
-pub(crate) struct Training<'a> {
+pub(crate) struct Training<'a, 'b, 's, 'e> {
     /// Batch norm's moments, one for each node.
     pub moments: &'a mut [Moments],
     /// Running statistics, to be moved.
     pub buffers: &'a mut [f32],
+    /// The processes that have the rest of the batch.
+    pub together: &'a mut Together<'b, 's, 'e>,
     /// Names the dropout mask.
     pub dropout_seed: u64,
 }
 
 /// What a forward sweep does beside computing; either gathers the moments of each node's raw output.
-pub(crate) enum Mode<'a> {
+pub(crate) enum Mode<'a, 'b, 's, 'e> {
     /// Nothing: the norms hold the running statistics' maps.
     Measure(&'a mut [Moments]),
     /// Normalises by the batch.
-    Train(Training<'a>),
+    Train(Training<'a, 'b, 's, 'e>),
 }
 
 /// Computes the logits of `images` images; they are left where the plan puts the last node's result. Weights are packed.
@@ -44,13 +47,18 @@ pub(crate) fn forward<E: Element>(
             Mode::Measure(moments) => &mut moments[i],
             Mode::Train(training) => &mut training.moments[i],
         };
-        convolve::<E>(state, i, pixels, images, moments);
-        let mut dropout_seed = None;
-        if let Mode::Train(training) = &mut mode {
-            normalise(state, i, images, parameters, &training.moments[i], training.buffers);
-            dropout_seed = Some(training.dropout_seed);
+        // A process without an image has no result, but the others count on it.
+        if images > 0 {
+            convolve::<E>(state, i, pixels, images, moments);
         }
-        combine::<E>(state, i, parameters, images, dropout_seed);
+        let mut dropout = None;
+        if let Mode::Train(training) = &mut mode {
+            normalise(state, i, images, parameters, training);
+            dropout = Some((training.dropout_seed, training.together.before));
+        }
+        if images > 0 {
+            combine::<E>(state, i, parameters, images, dropout);
+        }
         done(Stage::Forward(i));
     }
 }
@@ -89,9 +97,27 @@ fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usi
 }
 
 /// Batch norm's map from the batch, and the running statistics.
-fn normalise(state: &mut State, i: usize, images: usize, parameters: &[f32], moments: &Moments, buffers: &mut [f32]) {
+fn normalise(state: &mut State, i: usize, images: usize, parameters: &[f32], training: &mut Training) {
     let network = &state.network;
     let Op::Conv(conv) = &network.nodes[i].op else { return };
+    let Training {
+        moments,
+        buffers,
+        together,
+        ..
+    } = training;
+    let moments = &mut moments[i];
+    let pixels = state.plan.shapes[i + 1].height * state.plan.shapes[i + 1].width;
+    let rows = match together.sync_bn {
+        true => together.whole * pixels,
+        false => images * pixels,
+    };
+    if together.sync_bn {
+        together.merge(moments, images * pixels, rows);
+    }
+    if rows == 0 {
+        return;
+    }
     let parameter = |id| tensor(&network.parameters, parameters, id);
     state.norms[i].set_batch(moments, parameter(conv.gamma), parameter(conv.beta), network.bn_epsilon);
     let (mean, variance) = (
@@ -101,7 +127,6 @@ fn normalise(state: &mut State, i: usize, images: usize, parameters: &[f32], mom
     let [mean, variance] = buffers
         .get_disjoint_mut([mean, variance])
         .expect("tensors do not overlap");
-    let rows = images * state.plan.shapes[i + 1].height * state.plan.shapes[i + 1].width;
     update_running(
         moments,
         rows,
@@ -113,7 +138,7 @@ fn normalise(state: &mut State, i: usize, images: usize, parameters: &[f32], mom
 }
 
 /// Everything that is no product.
-fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: usize, dropout_seed: Option<u64>) {
+fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: usize, dropout: Option<(u64, usize)>) {
     let mut gate = Gate::default();
     if matches!(state.network.nodes[i].op, Op::SqueezeExcite(_)) {
         std::mem::swap(&mut gate, &mut state.gates[i]);
@@ -153,9 +178,9 @@ fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: 
             );
         }
         Op::Dropout { rate } => {
-            if let Some(seed) = dropout_seed {
+            if let Some((seed, before)) = dropout {
                 let features = cast_slice_mut(&mut arena[place(node.input)]);
-                dropout::apply(&mut features[..images * channels], *rate, seed);
+                dropout::apply(&mut features[..images * channels], *rate, seed, before * channels);
             }
         }
         Op::Linear(linear) => {
@@ -181,16 +206,5 @@ pub(crate) fn use_running(state: &mut State, weights: &Weights) {
         let (gamma, beta) = (parameter(conv.gamma), parameter(conv.beta));
         let statistics = (buffer(conv.mean), buffer(conv.variance));
         state.norms[i].set_running(statistics, conv.bias.map(parameter), gamma, beta, network.bn_epsilon);
-    }
-}
-
-/// Zeroes the gradients that no sweep writes: of biases in front of batch norm, which it cancels.
-pub(crate) fn zero_redundant(state: &State, gradients: &mut [f32]) {
-    for node in &state.network.nodes {
-        if let Op::Conv(conv) = &node.op
-            && let Some(bias) = conv.bias
-        {
-            tensor_mut(&state.network.parameters, gradients, bias).fill(0.0);
-        }
     }
 }

@@ -78,18 +78,24 @@ impl Loss {
 
     /// Loss of logits `[N, K]` for `targets` of N images. Writes d loss / d logits to `gradient` if there is one:
     /// `(softmax * sum of targets - targets) / N`.
-    pub fn evaluate<'a>(
+    pub fn evaluate<'a>(&self, logits: &[f32], targets: impl Into<Targets<'a>>, gradient: Option<&mut [f32]>) -> Score {
+        let targets = targets.into();
+        self.evaluate_part(logits, targets, targets.labels.len(), gradient)
+    }
+
+    /// The part that these N images have in the mean over `whole` images, and in its gradient.
+    pub fn evaluate_part(
         &self,
         logits: &[f32],
-        targets: impl Into<Targets<'a>>,
+        targets: Targets,
+        whole: usize,
         mut gradient: Option<&mut [f32]>,
     ) -> Score {
-        let targets = targets.into();
         let labels = targets.labels;
         let classes = logits.len() / labels.len();
         let (on, off) = self.targets(classes);
         let mass = on + off * (classes - 1) as f64;
-        let scale = 1.0 / labels.len() as f64;
+        let scale = 1.0 / whole as f64;
         let mut score = Score { loss: 0.0, correct: 0 };
         for (i, (row, &label)) in logits.chunks_exact(classes).zip(labels).enumerate() {
             let (label, both) = (label as usize, targets.of(i));

@@ -67,19 +67,24 @@ impl Norm {
         self.shift[c] = (f64::from(beta) - mean * scale) as f32;
     }
 
-    /// Sets the gradient's map from the sums over `rows` rows, and writes the gradients of gamma and beta:
+    /// Sets the gradient's map from the sums over `rows` rows, of dZ and of dZ times the centred raw output:
     /// `dY = a * (dZ - dbeta / m - xhat * dgamma / m)` with `xhat = (Y - mean) * rstd`.
-    pub fn set_gradient(&mut self, sums: &Sums, rows: usize, dgamma: &mut [f32], dbeta: &mut [f32]) {
+    pub fn set_gradient(&mut self, (dz, dz_centred): (&[f64], &[f64]), rows: usize) {
         let m = rows as f64;
-        for c in 0..dgamma.len() {
+        for c in 0..dz.len() {
             let (scale, rstd) = (f64::from(self.scale[c]), self.rstd[c]);
-            let gamma = sums.dz_centred[c] * rstd;
-            dgamma[c] = gamma as f32;
-            dbeta[c] = sums.dz[c] as f32;
-            let y_scale = -scale * rstd * gamma / m;
+            let y_scale = -scale * rstd * (dz_centred[c] * rstd) / m;
             self.dz_scale[c] = self.scale[c];
             self.y_scale[c] = y_scale as f32;
-            self.dy_shift[c] = (-scale * sums.dz[c] / m - y_scale * f64::from(self.mean[c])) as f32;
+            self.dy_shift[c] = (-scale * dz[c] / m - y_scale * f64::from(self.mean[c])) as f32;
+        }
+    }
+
+    /// Writes the gradients of gamma and beta that the sums of some rows amount to.
+    pub fn gradients(&self, sums: &Sums, dgamma: &mut [f32], dbeta: &mut [f32]) {
+        for c in 0..dgamma.len() {
+            dgamma[c] = (sums.dz_centred[c] * self.rstd[c]) as f32;
+            dbeta[c] = sums.dz[c] as f32;
         }
     }
 

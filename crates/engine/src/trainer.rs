@@ -1,12 +1,14 @@
 //! Forward, loss and backward for one batch.
 
 use crate::Precision;
-use crate::loss::{Loss, Targets};
+use crate::loss::{Loss, Score, Targets};
 use crate::precision::with_element;
+use crate::share::{Share, Together, Travelling};
 use crate::stage::{self, Stage, Work};
 use crate::state::{EngineError, Pixels, State, check_pixels, check_weights};
 use crate::{backward, forward, gradients};
-use mnasnet_kernels::{Isa, Memory, Moments, Sums, crew};
+use mnasnet_group::{Group, Wire};
+use mnasnet_kernels::{Isa, Memory, Moments, Sums};
 use mnasnet_model::{Network, Op, Weights};
 
 /// What a training step saw.
@@ -24,6 +26,7 @@ pub struct Trainer {
     moments: Vec<Moments>,
     sums: Vec<Sums>,
     gradients: Memory,
+    travelling: Travelling,
 }
 
 impl Trainer {
@@ -48,7 +51,13 @@ impl Trainer {
             sums: network.nodes.iter().map(|node| Sums::new(channels(&node.op))).collect(),
             gradients: Memory::of::<f32>(parameters)
                 .map_err(|_| EngineError::Plan(format!("no memory for {parameters} gradients")))?,
+            travelling: Travelling::new(network, Wire::F32, &Group::alone()),
         })
+    }
+
+    /// Takes the memory that [`Trainer::shared_step`] in `group` needs, where gradients travel as `wire`.
+    pub fn join(&mut self, wire: Wire, group: &Group) {
+        self.travelling = Travelling::new(&self.state.network, wire, group);
     }
 
     /// One forward and backward sweep over exactly the planned number of images: leaves the gradients in
@@ -79,25 +88,58 @@ impl Trainer {
         targets: impl Into<Targets<'a>>,
         loss: Loss,
         dropout_seed: u64,
-        mut done: impl FnMut(Stage) + Send,
+        done: impl FnMut(Stage),
+    ) -> Result<StepReport, EngineError> {
+        let targets = targets.into();
+        let images = self.state.plan.batch;
+        check_weights(&self.state.network, weights)?;
+        check_pixels(images, self.state.plan.resolution, pixels, targets.labels.len())?;
+        if targets.labels.len() != images {
+            let given = targets.labels.len();
+            return Err(EngineError::Input(format!(
+                "{given} images, but the training plan takes {images}"
+            )));
+        }
+        let share = Share {
+            group: &mut Group::alone(),
+            whole: images,
+            before: 0,
+            sync_bn: false,
+            tally: &mut [],
+        };
+        self.shared_step(weights, pixels, targets, loss, dropout_seed, share, done)
+    }
+
+    /// One process's part of a step: at most the planned number of images, or none. Loss, count, gradients and `share.tally` are the
+    /// whole batch's afterwards, on every process; so are the running statistics, as means over the processes' images where each
+    /// has its own. [`Trainer::join`] must have been called for the group, and all its processes must step alike.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`], before anything has been exchanged.
+    #[allow(clippy::too_many_arguments)]
+    pub fn shared_step(
+        &mut self,
+        weights: &mut Weights,
+        pixels: Pixels,
+        targets: Targets,
+        loss: Loss,
+        dropout_seed: u64,
+        share: Share,
+        mut done: impl FnMut(Stage),
     ) -> Result<StepReport, EngineError> {
         let Self {
             state,
             moments,
             sums,
             gradients,
+            travelling,
         } = self;
         let gradients = gradients.values_mut();
-        let targets = targets.into();
         let Targets { labels, others } = targets;
-        let (images, classes) = (state.plan.batch, state.network.classes);
+        let (images, classes) = (labels.len(), state.network.classes);
         check_weights(&state.network, weights)?;
-        check_pixels(images, state.plan.resolution, pixels, labels.len())?;
-        if labels.len() != images {
-            let given = labels.len();
-            return Err(EngineError::Input(format!(
-                "{given} images, but the training plan takes {images}"
-            )));
+        if images > 0 {
+            check_pixels(state.plan.batch, state.plan.resolution, pixels, images)?;
         }
         if !others.is_empty() && others.len() != images {
             let given = others.len();
@@ -111,36 +153,50 @@ impl Trainer {
         }
         let Weights { parameters, buffers } = weights;
         let precision = state.plan.precision;
-        let score = crew(|| {
-            with_element!(precision, E => state.pack::<E>(parameters));
-            done(Stage::Pack);
+        with_element!(precision, E => state.pack::<E>(parameters));
+        done(Stage::Pack);
+        let Share {
+            group,
+            whole,
+            before,
+            sync_bn,
+            tally,
+        } = share;
+        let (memory, starts, scratch) = travelling.parts();
+        let report = group.exchange(memory, |exchange| {
+            let mut together = Together {
+                exchange,
+                whole,
+                before,
+                sync_bn,
+                starts,
+                scratch,
+            };
             let training = forward::Mode::Train(forward::Training {
                 moments,
-                buffers,
+                buffers: &mut *buffers,
+                together: &mut together,
                 dropout_seed,
             });
             with_element!(precision, E => {
                 forward::forward::<E>(state, parameters, pixels, images, training, &mut done)
             });
-            let last = state.network.nodes.len() - 1;
-            let places = [state.plan.results[last].clone(), state.plan.gradients[last + 1].clone()];
-            let [logits, dlogits] = state
-                .arena
-                .get_disjoint_mut(places)
-                .expect("results and gradients lie apart");
-            let (logits, dlogits) = (bytemuck::cast_slice(logits), bytemuck::cast_slice_mut(dlogits));
-            let score = loss.evaluate(logits, targets, Some(dlogits));
+            if !sync_bn {
+                together.average(buffers, images);
+            }
+            let score = match images {
+                0 => Score { loss: 0.0, correct: 0 },
+                _ => score(state, targets, loss, whole),
+            };
             done(Stage::Loss);
             with_element!(precision, E => {
-                backward::backward::<E>(state, parameters, pixels, images, dropout_seed, sums, gradients, &mut done)
+                backward::backward::<E>(
+                    state, parameters, pixels, images, dropout_seed, sums, gradients, &mut together, &mut done,
+                )
             });
-            forward::zero_redundant(state, gradients);
-            score
+            together.report(score, tally)
         });
-        Ok(StepReport {
-            loss: score.loss as f32,
-            correct: score.correct,
-        })
+        Ok(report)
     }
 
     /// The stages of a step in order, and what each has to do at least.
@@ -181,6 +237,19 @@ impl Trainer {
 
     /// Bytes that the plan holds.
     pub fn planned_bytes(&self) -> usize {
-        self.state.bytes() + self.gradients.len()
+        self.state.bytes() + self.gradients.len() + self.travelling.buffers.bytes()
     }
+}
+
+/// The loss of the logits, whose gradient it leaves in its place.
+fn score(state: &mut State, targets: Targets, loss: Loss, whole: usize) -> Score {
+    let last = state.network.nodes.len() - 1;
+    let places = [state.plan.results[last].clone(), state.plan.gradients[last + 1].clone()];
+    let [logits, dlogits] = state
+        .arena
+        .get_disjoint_mut(places)
+        .expect("results and gradients lie apart");
+    let (logits, dlogits) = (bytemuck::cast_slice(logits), bytemuck::cast_slice_mut(dlogits));
+    let logits = &logits[..targets.labels.len() * state.network.classes];
+    loss.evaluate_part(logits, targets, whole, Some(dlogits))
 }

@@ -1,9 +1,7 @@
 //! Many short parallel loops in a row: the pool's workers stay awake between them.
 //!
 //! Waking a sleeping worker takes some ten microseconds, as long as a layer of one image. Within [`crew`] the other workers of
-//! the pool wait for the next loop without sleeping: for one of [`for_each`], which hands them its tasks one by one and takes
-//! part, or for one of rayon's parallel iterators, which give each worker a stretch of its own. Sweeps of training are of the
-//! second kind, as what a worker wrote in one sweep is near it in the next.
+//! the pool wait for the next loop without sleeping; [`for_each`] hands them its tasks, and takes part.
 
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
@@ -29,8 +27,6 @@ unsafe impl Sync for Crew {}
 const OPEN: u64 = 1 << 15;
 const HELPERS: u64 = OPEN - 1;
 const NUMBER: u64 = 1 << 16;
-/// Rounds of waiting between two looks for a loop of rayon's.
-const ROUNDS: u32 = 16;
 /// Rounds of waiting before a thread lets others run.
 const PATIENCE: u32 = 4096;
 
@@ -39,8 +35,8 @@ thread_local! {
     static LED: Cell<*const Crew> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Runs `body` on a worker of the current rayon pool, while the other workers wait for the loops in it. Takes no memory if it is
-/// called in the pool.
+/// Runs `body` on a worker of the current rayon pool, while the other workers wait for the loops in it. Parallel iterators of
+/// rayon find no helpers in it. Takes no memory if it is called in the pool.
 pub fn crew<R: Send>(body: impl FnOnce() -> R + Send) -> R {
     let helpers = rayon::current_num_threads() - 1;
     if helpers == 0 {
@@ -170,9 +166,6 @@ impl Crew {
                 waited = 0;
             } else {
                 pause(&mut waited);
-                if waited.is_multiple_of(ROUNDS) && rayon::yield_now() == Some(rayon::Yield::Executed) {
-                    waited = 0;
-                }
             }
         }
     }

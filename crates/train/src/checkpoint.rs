@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use mnasnet_weights::FileError;
 
 use crate::keep::Keep;
+use crate::progress::Progress;
 use crate::run_folder::{Before, Operation, replace_by};
 use crate::weights_file::{WeightsError, WeightsFile};
 
@@ -16,6 +17,14 @@ pub const BEST: &str = "best.safetensors";
 /// File name of a checkpoint after `step` steps of epoch `epoch`, both counted from 1 as MindSpore's scripts do.
 pub fn file_name(epoch: usize, step: usize) -> String {
     format!("Mnasnet-rank0-{epoch}_{step}.safetensors")
+}
+
+/// File name of the checkpoint of where a run stands, of `steps_per_epoch` steps an epoch.
+pub fn of(progress: &Progress, steps_per_epoch: usize) -> String {
+    match (progress.epoch, progress.step) {
+        (epoch @ 1.., 0) if progress.images == 0 => file_name(epoch, steps_per_epoch),
+        (epoch, step) => file_name(epoch + 1, step),
+    }
 }
 
 /// Epoch and step of a checkpoint's file name.

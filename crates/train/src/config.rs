@@ -136,6 +136,26 @@ choices! {
 }
 
 choices! {
+    /// What becomes of the learning rate where several ranks train.
+    pub enum LrScaling {
+        /// It is as set.
+        None = "none",
+        /// It is multiplied by the number of ranks, as the images of a step are (Goyal et al., 2017, arXiv:1706.02677).
+        Linear = "linear",
+    }
+}
+
+choices! {
+    /// What gradients travel as from rank to rank.
+    pub enum Travel {
+        /// float32.
+        F32 = "f32",
+        /// bfloat16.
+        Bf16 = "bf16",
+    }
+}
+
+choices! {
     /// Where photos are kept once they are decoded and resized.
     pub enum CachePlace {
         /// Nowhere.
@@ -264,8 +284,10 @@ settings! {
         progressive_from: usize = 0, 0.0..=4096.0;
         /// Stages of the growing resolution, the full one included.
         progressive_stages: usize = 4, 2.0..=64.0;
-        /// Images in a training step.
+        /// Images in a training step; of each rank, where several train.
         batch_size: usize = 64, 1.0..=65536.0;
+        /// Whether images at the end of an epoch of training that do not fill a step are left out.
+        drop_remainder: bool = true;
         /// Threads that decode and augment; 0 means as many as the machine has.
         workers: usize = 0, 0.0..=1024.0;
     }
@@ -318,6 +340,16 @@ settings! {
         lr_decay_rate: f64 = 0.97, 1e-6..=1.0;
         /// Epochs of one stair (exponential).
         lr_decay_epochs: f64 = 2.4, 1e-3..=1e6;
+    }
+    "Ranks" {
+        /// Batch norm's statistics over the images of all ranks; else each rank has its own, and the running ones are averaged.
+        sync_bn: bool = false;
+        /// What gradients travel as from rank to rank.
+        wire: Travel = Travel::F32;
+        /// Whether lr_init, lr_max and lr_end are multiplied by the number of ranks.
+        lr_scaling: LrScaling = LrScaling::None;
+        /// Seconds that a rank waits for another before the run ends (exit code 9).
+        rank_timeout: f64 = 600.0, (Bound::Excluded(0.0), Bound::Included(1e6));
     }
     "Run" {
         /// Seed of weights, sample order, augmentation and dropout.

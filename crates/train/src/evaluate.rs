@@ -1,16 +1,18 @@
 //! Top-1, top-5 and loss over every image of a set.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use mnasnet_data::{BadImage, Batch, Dataset, Loader, Preprocessing};
 use mnasnet_engine::Loss;
+use mnasnet_group::Group;
 
 use crate::classifier::Classifier;
 use crate::score::Score;
+use crate::together::{agree, all_bad};
 use crate::train::TrainError;
-use crate::wiring;
 
 /// A set of photos, and how it is read; reused from epoch to epoch.
 pub struct Evaluator {
@@ -35,7 +37,7 @@ pub struct Evaluation {
 }
 
 impl Evaluator {
-    /// Reads `dataset`, whose labels are the classifiers' classes, in batches of up to `batch_size`.
+    /// Reads `dataset`, whose labels are the classifiers' classes, in batches of up to `batch_size`, with `workers` threads.
     pub fn new(
         dataset: Arc<Dataset>,
         preprocessing: Preprocessing,
@@ -48,7 +50,7 @@ impl Evaluator {
             dataset,
             preprocessing,
             loss,
-            workers: wiring::thread_count(workers),
+            workers,
         }
     }
 
@@ -67,9 +69,45 @@ impl Evaluator {
         self.dataset.samples.len()
     }
 
-    /// Runs a classifier over every image. `progress` is called with the score so far after each batch. `None` if `stop` was set.
+    /// Runs a classifier over every image, each rank of `group` over its part of them; every rank has the result. `progress` is called
+    /// with the score so far, here, after each batch. `None` if `stop` was set on some rank.
     pub fn run(
         &self,
+        group: &mut Group,
+        classifier: &mut dyn Classifier,
+        stop: &AtomicBool,
+        progress: impl FnMut(&Score),
+    ) -> Result<Option<Evaluation>, TrainError> {
+        let start = Instant::now();
+        let own = self.run_part(group.part(self.images()), classifier, stop, progress);
+        if group.size() == 1 {
+            return own;
+        }
+        let own = agree(group, own)?;
+        let score = own.as_ref().map(|own| own.score).unwrap_or_default();
+        // Counts are exact in float64 up to 2^53.
+        let mut tally = [score.images, score.correct1, score.correct5].map(|count| count as f64);
+        let mut rest = [score.loss_sum, f64::from(u8::from(own.is_none()))];
+        group.sum(&mut tally);
+        group.sum(&mut rest);
+        let bad = all_bad(group, own.as_ref().map_or(&[], |own| &own.bad));
+        let [images, correct1, correct5] = tally.map(|count| count as u64);
+        Ok(own.filter(|_| rest[1] == 0.0).map(|own| Evaluation {
+            score: Score {
+                images,
+                correct1,
+                correct5,
+                loss_sum: rest[0],
+            },
+            bad,
+            total: start.elapsed(),
+            wait: own.wait,
+        }))
+    }
+
+    fn run_part(
+        &self,
+        part: Range<usize>,
         classifier: &mut dyn Classifier,
         stop: &AtomicBool,
         mut progress: impl FnMut(&Score),
@@ -80,7 +118,7 @@ impl Evaluator {
         let mut bad = Vec::new();
         let mut batch = Batch::default();
         let transform = self.preprocessing.eval_transform();
-        let mut loader = Loader::eval(self.dataset.clone(), transform, self.batch_size, self.workers)?;
+        let mut loader = Loader::eval_part(self.dataset.clone(), transform, part, self.batch_size, self.workers)?;
         loop {
             let asked = Instant::now();
             if !loader.wait(stop) {

@@ -42,6 +42,7 @@ pub mod score;
 pub mod setting;
 mod start;
 mod step;
+pub mod together;
 pub mod train;
 pub mod weights_file;
 pub mod wiring;

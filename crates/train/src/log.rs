@@ -177,7 +177,8 @@ pub struct RunLog {
 /// A file of lines.
 #[derive(Debug)]
 struct Lines {
-    file: File,
+    /// None where nothing is written down.
+    file: Option<File>,
     /// The last line may be there in part.
     torn: bool,
 }
@@ -185,19 +186,37 @@ struct Lines {
 impl Lines {
     fn append(path: PathBuf) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(Self { file, torn: false })
+        Ok(Self {
+            file: Some(file),
+            torn: false,
+        })
     }
 
     /// One write call a line, so that a reader never sees half of one. What a refused write left is ended before the next.
     fn line(&mut self, line: &str) -> io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
         let start = if self.torn { "\n" } else { "" };
-        let result = self.file.write_all(format!("{start}{line}\n").as_bytes());
+        let result = file.write_all(format!("{start}{line}\n").as_bytes());
         self.torn = result.is_err();
         result
     }
 }
 
 impl RunLog {
+    /// A log that is not kept: of a rank that is not the first.
+    pub fn nowhere() -> Self {
+        let lines = || Lines {
+            file: None,
+            torn: false,
+        };
+        Self {
+            text: lines(),
+            metrics: lines(),
+            trouble: None,
+            refused: false,
+        }
+    }
+
     /// Opens the files in the run's folder for appending. Metrics after `progress`, left by a run that was killed after its
     /// last checkpoint, are dropped: the steps will be done again, and the validation of an epoch whose steps alone are done.
     pub fn open(folder: &Path, progress: &Progress) -> io::Result<Self> {
@@ -382,7 +401,7 @@ mod tests {
         let mut log = RunLog::open(folder.path(), &Progress::default()).unwrap();
         let path = folder.path().join("log.txt");
         // A file that is open for reading alone takes no line.
-        let good = std::mem::replace(&mut log.text.file, File::open(&path).unwrap());
+        let good = log.text.file.replace(File::open(&path).unwrap());
         log.line("lost");
         assert!(log.trouble().is_some());
         log.line("lost too");

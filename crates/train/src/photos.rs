@@ -19,8 +19,8 @@ pub struct Photos {
 }
 
 impl Photos {
-    /// Lists the photos of a configuration.
-    pub fn open(config: &Config) -> Result<Self, TrainError> {
+    /// Lists the photos of a configuration, to be trained on by so many ranks.
+    pub fn open(config: &Config, ranks: usize) -> Result<Self, TrainError> {
         if config.data.is_empty() {
             return Err(TrainError::Mismatch("no photos given: say `--data PATH`".into()));
         }
@@ -48,11 +48,15 @@ impl Photos {
                 train.root.display()
             )));
         }
-        if config.batch_size > images {
+        let batch = config.batch_size * ranks;
+        if batch > images && (config.drop_remainder || config.batch_size > images) {
+            let of = match ranks {
+                1 => String::new(),
+                ranks => format!(" ({} for each of {ranks} ranks)", config.batch_size),
+            };
             return Err(TrainError::Mismatch(format!(
-                "{} has {images} images, fewer than one batch of {}; choose a smaller batch_size",
-                train.root.display(),
-                config.batch_size
+                "{} has {images} images, fewer than one batch of {batch}{of}; choose a smaller batch_size",
+                train.root.display()
             )));
         }
         Ok(Self {

@@ -12,6 +12,12 @@ pub struct Progress {
     pub step: usize,
     /// Steps done in all.
     pub global_step: u64,
+    /// Images of the current epoch that are done, by all ranks.
+    #[serde(default)]
+    pub images: usize,
+    /// Images of a step, of all ranks; steps are counted in it. 0 in files of older days: then it is the setting batch_size.
+    #[serde(default)]
+    pub batch: usize,
     /// What the weights in `best.safetensors` reached.
     pub best: Option<Best>,
     /// Sums over the current epoch's steps.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mnasnet_data::Dataset;
+use mnasnet_data::{Batches, Dataset};
 use mnasnet_engine::{Isa, Optimizer};
 use mnasnet_model::{Network, Weights};
 
@@ -12,17 +12,18 @@ use crate::progress::{Best, Progress};
 use crate::resolve::Resolver;
 use crate::train::TrainError;
 use crate::weights_file::{Origin, PhotoList, Record, WeightsError, WeightsFile};
+use crate::wiring;
 
 /// Settings that every later step depends on: with another value it is another run.
-const FIXED: &[&str] = &["seed", "batch_size", "opt"];
+const FIXED: &[&str] = &["seed", "opt"];
 
-/// Checks that a run of `config` on `photos`, with `steps` steps in an epoch, can go on exactly from `file`. Returns the
-/// settings that have changed and may, as `epoch_size 12 -> 20`.
+/// Checks that a run of `config` on `photos`, in steps of `batches`, can go on from `file`. Returns the settings that have changed
+/// and may, as `epoch_size 12 -> 20`.
 pub(crate) fn check(
     file: &WeightsFile,
     config: &Config,
     photos: &Dataset,
-    steps: usize,
+    batches: &Batches,
 ) -> Result<Vec<String>, TrainError> {
     let record = file.record();
     let unusable = |reason| WeightsError::Record {
@@ -37,7 +38,7 @@ pub(crate) fn check(
         return Err(unusable(format!("holds weights only, nothing to go on from; {alone}")).into());
     }
     if let Some(origin) = &record.origin {
-        return taken_up(file, origin, config, photos, steps).map_err(refusal);
+        return taken_up(file, origin, config, photos, batches).map_err(refusal);
     }
     let was = Resolver::new()
         .toml(&record.config, "its settings")
@@ -69,8 +70,31 @@ pub(crate) fn check(
         epoch,
         step,
         global_step,
+        images,
+        batch,
         ..
     } = record.progress;
+    // Steps are counted in the batches that the run had then.
+    let then = Batches {
+        images: if batch == 0 { was.batch_size } else { batch },
+        drop_remainder: was.drop_remainder,
+        ..*batches
+    };
+    if batch == 0 && then.images != batches.images {
+        return refuse(format!(
+            "the run was begun with batch_size {}, not {}",
+            then.images, batches.images
+        ));
+    }
+    if then.images != batches.images {
+        allowed.push(format!(
+            "{} images a step -> {}, from image {images} of epoch {} on",
+            then.images,
+            batches.images,
+            epoch + 1
+        ));
+    }
+    let steps = then.count(photos.samples.len());
     let consistent = step <= steps && global_step == (epoch.saturating_mul(steps).saturating_add(step)) as u64;
     if !consistent {
         return refuse(format!(
@@ -98,8 +122,9 @@ fn taken_up(
     origin: &Origin,
     config: &Config,
     photos: &Dataset,
-    steps: usize,
+    batches: &Batches,
 ) -> Result<Vec<String>, String> {
+    let steps = batches.count(photos.samples.len());
     let (here, there) = (photos.classes.len(), file.record().classes.len());
     if here != there {
         return Err(format!("the data has {here} classes, its run had {there}"));
@@ -117,7 +142,7 @@ fn taken_up(
         step,
         global_step,
         ..
-    } = position(file, steps);
+    } = position(file, batches, photos.samples.len());
     let mut notes = vec![format!(
         "{}; {global_step} steps are done, which is step {step} of epoch {} here; the settings of its run are not in the \
          file: they are those of the recipe mindspore and of the flags",
@@ -126,7 +151,7 @@ fn taken_up(
     )];
     // One number is a constant rate's, which is no schedule to compare with.
     if let Some(rates) = origin.learning_rates.as_ref().filter(|rates| rates.len() > 1) {
-        let schedule = config.schedule(steps);
+        let schedule = wiring::schedule(config, steps, batches.ranks);
         let planned = config.epoch_size.saturating_mul(steps);
         if rates.len() != planned {
             notes.push(format!("its run has {} steps, this one {planned}", rates.len()));
@@ -167,18 +192,66 @@ pub(crate) fn load(
     Ok((weights, average))
 }
 
-/// Where the run of a checkpoint stood. MindSpore's says the step alone.
-pub(crate) fn position(file: &WeightsFile, steps: usize) -> Progress {
+/// Where the run of a checkpoint stood, in steps of `batches` of an epoch of so many images. MindSpore's says the step alone. Of a
+/// run that had other batches the images say it: its next step is what is left of one.
+pub(crate) fn position(file: &WeightsFile, batches: &Batches, images: usize) -> Progress {
     let progress = file.record().progress.clone();
-    if file.record().origin.is_none() || steps == 0 {
+    let steps = batches.count(images);
+    if steps == 0 {
         return progress;
     }
-    let done = usize::try_from(progress.global_step).unwrap_or(usize::MAX);
-    Progress {
-        epoch: done / steps,
-        step: done % steps,
-        ..progress
+    if file.record().origin.is_some() {
+        let done = usize::try_from(progress.global_step).unwrap_or(usize::MAX);
+        return Progress {
+            epoch: done / steps,
+            step: done % steps,
+            images: done % steps * batches.images,
+            batch: batches.images,
+            ..progress
+        };
     }
+    in_steps_of(progress, batches, images)
+}
+
+fn in_steps_of(mut progress: Progress, batches: &Batches, images: usize) -> Progress {
+    if progress.batch == 0 {
+        // A file of older days, whose steps were these.
+        progress.images = (progress.step * batches.images).min(images);
+    } else if progress.batch != batches.images {
+        let step = (progress.images / batches.images).min(batches.count(images));
+        let sums = &mut progress.sums;
+        // The mean loss so far stays.
+        let learnt = progress.step.saturating_sub(sums.skipped).max(1);
+        sums.loss *= step as f64 / learnt as f64;
+        sums.skipped = 0;
+        progress.step = step;
+    }
+    progress.global_step = (progress.epoch * batches.count(images) + progress.step) as u64;
+    progress.batch = batches.images;
+    progress
+}
+
+/// Gives the checkpoints in `folder` the names that they have in steps of `batches`, each from its own record, so that their order is
+/// that of training again. Cut off at any point, it can be done again.
+pub(crate) fn rename(folder: &Path, batches: &Batches, images: usize) -> Result<(), TrainError> {
+    let mut found = checkpoint::list(folder)?;
+    let steps = batches.count(images);
+    let target = |path: &PathBuf| {
+        let file = WeightsFile::open(path).ok()?;
+        let progress = position(&file, batches, images);
+        Some(folder.join(checkpoint::of(&progress, steps)))
+    };
+    // Where numbers grow the last goes first, so that none takes the place of one that has still to go.
+    let grows = |path: &PathBuf| target(path).is_some_and(|to| checkpoint::position(&to) > checkpoint::position(path));
+    if found.iter().any(grows) {
+        found.reverse();
+    }
+    for path in found {
+        if let Some(to) = target(&path).filter(|to| *to != path) {
+            std::fs::rename(&path, &to).map_err(|source| TrainError::folder(folder, source))?;
+        }
+    }
+    Ok(())
 }
 
 /// What the file of the best weights says that it reached, and what is odd about it. A file of another network or of other

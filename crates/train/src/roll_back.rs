@@ -7,6 +7,7 @@ use crate::checkpoint;
 use crate::log::RunLog;
 use crate::resume;
 use crate::run::Run;
+use crate::together::{agree, spread};
 use crate::train::TrainError;
 use crate::weights_file::WeightsFile;
 
@@ -16,6 +17,21 @@ impl Run<'_> {
     /// # Errors
     /// `cause`, where not.
     pub(crate) fn roll_back(&mut self, cause: TrainError) -> Result<(), TrainError> {
+        let went = match self.group.is_first() {
+            true => self.go_back(cause),
+            false => Ok(()),
+        };
+        agree(self.group, went)?;
+        spread(
+            self.group,
+            &mut self.weights,
+            &mut self.average,
+            &mut self.optimizer,
+            &mut self.progress,
+        )
+    }
+
+    fn go_back(&mut self, cause: TrainError) -> Result<(), TrainError> {
         // What is still being written may be what the run goes back to.
         self.settle();
         let cause = match cause {
@@ -31,7 +47,7 @@ impl Run<'_> {
         let steps = self.schedule.steps_per_epoch;
         let (weights, average) = resume::load(&file, &self.network, self.config.ema, &mut self.optimizer)?;
         (self.weights, self.average) = (weights, average);
-        let then = resume::position(&file, steps);
+        let then = resume::position(&file, &self.batches, self.photos.samples.len());
         // What lies beyond leads to the same trouble again. The best weights on disk stay the bar.
         let beyond = resume::beyond(&self.checkpoints(), steps, then.global_step)?;
         let best = self.progress.best;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use mnasnet_data::{BadImage, Batch, Dataset, Epoch, Loader, Preprocessing};
+use mnasnet_data::{BadImage, Batch, Batches, Dataset, Epoch, Loader, Preprocessing};
 use mnasnet_engine::{Isa, Loss, Optimizer, Trainer};
+use mnasnet_group::Group;
 use mnasnet_model::{Network, Weights};
 
 use crate::checkpoint;
@@ -19,6 +20,8 @@ use crate::progress::{Best, EpochSums, Progress};
 use crate::run_folder::Claim;
 use crate::saving::Saving;
 use crate::schedule::Schedule;
+use crate::step::Tally;
+use crate::together::{agree, alike, checksum};
 use crate::train::{Event, Observer, Outcome, TrainError};
 use crate::weights_file::PhotoList;
 use crate::wiring;
@@ -28,7 +31,10 @@ use crate::wiring;
 pub(crate) struct Run<'a> {
     pub(crate) config: &'a Config,
     pub(crate) out: PathBuf,
-    pub(crate) _claim: Claim,
+    /// Of rank 0 alone, which writes.
+    pub(crate) _claim: Option<Claim>,
+    pub(crate) group: &'a mut Group,
+    pub(crate) batches: Batches,
     pub(crate) observer: &'a mut dyn Observer,
     pub(crate) log: RunLog,
     pub(crate) photo_list: PhotoList,
@@ -58,9 +64,23 @@ pub(crate) struct Run<'a> {
 impl Run<'_> {
     /// Trains to the end, or until `stop` is set. A photo that cannot be read ends the run too, and costs nothing of it.
     pub(crate) fn go(mut self, stop: &AtomicBool) -> Result<Outcome, TrainError> {
+        let outcome = self.epochs(stop);
+        match &outcome {
+            _ if self.group.agreed() => outcome,
+            // Where all ranks come to their ends together; on any other error the others are amid a step.
+            Ok(_) | Err(TrainError::Diverged { .. } | TrainError::Stopped { .. } | TrainError::Unsaved { .. }) => {
+                agree(self.group, outcome)
+            }
+            Err(_) => outcome,
+        }
+    }
+
+    fn epochs(&mut self, stop: &AtomicBool) -> Result<Outcome, TrainError> {
         while self.progress.epoch < self.config.epoch_size {
             let done = match self.epoch(stop) {
-                Err(error @ TrainError::Data(_)) if self.progress.global_step > 0 => return Err(self.stopped(error)),
+                Err(error @ (TrainError::Data(_) | TrainError::Elsewhere { .. })) if self.progress.global_step > 0 => {
+                    return Err(self.stopped(error));
+                }
                 Err(error @ TrainError::Diverged { .. }) => {
                     self.roll_back(error)?;
                     continue;
@@ -104,23 +124,18 @@ impl Run<'_> {
         let epoch = Epoch {
             seed: config.seed,
             number: self.progress.epoch as u64,
-            first_batch: self.progress.step,
+            done: self.progress.images,
         };
         let transform = wiring::train_transform(config, self.progress.epoch);
         let resolution = transform.resolution;
-        let workers = wiring::thread_count(config.workers);
-        let mut loader = Loader::train(self.photos.clone(), transform, epoch, config.batch_size, workers)?;
+        let workers = self.group.threads(config.workers);
+        let mut loader = Loader::train(self.photos.clone(), transform, epoch, self.batches, workers)?;
         let mut trainer = match self.trainer.take() {
             Some((planned, trainer)) if planned == resolution => trainer,
             other => {
                 // There is never memory for two plans.
                 drop(other);
-                Trainer::new(
-                    &self.network,
-                    config.batch_size,
-                    resolution,
-                    wiring::precision(config.precision)?,
-                )?
+                wiring::trainer(config, &self.network, resolution, self.group)?
             }
         };
         let done = self.steps(&mut trainer, &mut loader, stop)?;
@@ -132,14 +147,21 @@ impl Run<'_> {
         let mut batch = Batch::default();
         while self.progress.step < self.schedule.steps_per_epoch {
             let asked = Instant::now();
-            if !loader.wait(stop) {
+            // Together, all ranks end after the same step.
+            if self.group.size() == 1 && !loader.wait(stop) {
                 return Ok(false);
             }
-            if !loader.read_into(&mut batch)? {
-                break;
+            let failed = match loader.read_into(&mut batch) {
+                Ok(true) => None,
+                Ok(false) => break,
+                Err(error) if self.group.size() == 1 => return Err(error.into()),
+                Err(error) => Some(error),
+            };
+            let Tally { stop, save } = self.step(trainer, &batch, failed, asked.elapsed(), stop)?;
+            self.save_if(save)?;
+            if stop {
+                return Ok(false);
             }
-            self.step(trainer, &batch, asked.elapsed())?;
-            self.save_if_due()?;
         }
         Ok(true)
     }
@@ -147,6 +169,9 @@ impl Run<'_> {
     /// Ends the current epoch: validation, logs, checkpoints. False if `stop` was set before it was done.
     fn validate(&mut self, stop: &AtomicBool) -> Result<bool, TrainError> {
         let start = Instant::now();
+        let weights = format!("{:08x}", checksum(&self.weights.parameters));
+        let advice = "their arithmetic is not the same, or one computes wrongly; go on from the last checkpoint";
+        alike(self.group, "the checksums of the weights", &weights, advice)?;
         let Some(val) = self.evaluate(false, stop)? else {
             return Ok(false);
         };
@@ -211,6 +236,8 @@ impl Run<'_> {
             epoch: done,
             step: 0,
             global_step,
+            images: 0,
+            batch: self.batches.images,
             best,
             sums: EpochSums::default(),
             health: std::mem::take(&mut self.progress.health),
@@ -250,10 +277,10 @@ impl Run<'_> {
             Some(weights) if average => weights,
             _ => &self.weights,
         };
-        let images = self.evaluator.images();
+        let images = self.group.part(self.evaluator.images()).len();
         let observer = &mut self.observer;
         self.classifier.set_weights(weights)?;
-        self.evaluator.run(&mut self.classifier, stop, |score| {
+        self.evaluator.run(self.group, &mut self.classifier, stop, |score| {
             observer.event(Event::Validating { score, images })
         })
     }

@@ -36,8 +36,15 @@ pub(crate) struct Begun<'a> {
     pub(crate) isa: &'static str,
     /// What activations are stored as.
     pub(crate) precision: &'static str,
-    /// Threads of arithmetic.
+    /// Threads of arithmetic, of each rank.
     pub(crate) threads: usize,
+    /// The machine of each rank, where MPI started them.
+    #[serde(skip_serializing_if = "is_alone")]
+    pub(crate) hosts: Vec<&'a str>,
+}
+
+fn is_alone(hosts: &[&str]) -> bool {
+    hosts.len() < 2
 }
 
 /// The settings that a plain run leaves off, and this one does not.
@@ -58,6 +65,7 @@ pub(crate) fn features(config: &Config) -> Vec<&'static str> {
         ),
         ("clip_grad_norm", config.clip_grad_norm > 0.0),
         ("ema", config.ema),
+        ("sync_bn", config.sync_bn),
     ];
     all.into_iter().filter_map(|(name, on)| on.then_some(name)).collect()
 }

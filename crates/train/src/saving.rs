@@ -43,8 +43,12 @@ impl Saving {
 }
 
 impl Run<'_> {
-    /// Saves if a checkpoint within the epoch is due, or one that the disk refused; tells what has been written meanwhile.
-    pub(crate) fn save_if_due(&mut self) -> Result<(), TrainError> {
+    /// Whether a checkpoint within the epoch will be due after step `global_step`, or one that the disk refused; tells what has been
+    /// written meanwhile. Rank 0 knows.
+    pub(crate) fn is_due(&mut self, global_step: u64) -> bool {
+        if !self.group.is_first() {
+            return false;
+        }
         if let Some(written) = self.saving.writer.poll() {
             self.told(written);
         }
@@ -52,11 +56,15 @@ impl Run<'_> {
         let every = self.config.checkpoint_every;
         // A disk that is slower than the clock is given its time; steps are counted.
         let early = self.saving.writer.is_busy() && matches!(every, Interval::Time(_));
-        let due = self.config.save_checkpoint && every.is_over(self.progress.global_step, passed) && !early;
-        if (due || self.saving.refused) && self.is_well() {
-            self.save_beside(true, None)?;
+        (self.config.save_checkpoint && every.is_over(global_step, passed) && !early) || self.saving.refused
+    }
+
+    /// Saves a checkpoint within the epoch if one is `due`.
+    pub(crate) fn save_if(&mut self, due: bool) -> Result<(), TrainError> {
+        match due && self.is_well() {
+            true => self.save_beside(true, None),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether the last step was a good one. Amid skipped ones only the end of the run is saved: the last checkpoint before is
@@ -69,6 +77,9 @@ impl Run<'_> {
     /// written is waited for. Where the disk refuses, training goes on, the files before stay, and no checkpoint is tried for a
     /// while.
     pub(crate) fn save_beside(&mut self, checkpoint: bool, better: Option<Option<Best>>) -> Result<(), TrainError> {
+        if self.is_others(checkpoint || better.is_some())? {
+            return Ok(());
+        }
         let checkpoint = checkpoint && !(self.saving.refused && self.saving.last.elapsed() < RETRY);
         if !checkpoint && better.is_none() {
             return Ok(());
@@ -83,10 +94,17 @@ impl Run<'_> {
     /// # Errors
     /// [`TrainError::Unsaved`], where the disk refuses.
     pub(crate) fn save_now(&mut self, checkpoint: bool, best: bool) -> Result<(), TrainError> {
-        self.settle();
-        if !checkpoint && !best {
+        if self.is_others(checkpoint || best)? {
             return Ok(());
         }
+        self.settle();
+        match checkpoint || best {
+            true => self.write_now(checkpoint, best),
+            false => Ok(()),
+        }
+    }
+
+    fn write_now(&mut self, checkpoint: bool, best: bool) -> Result<(), TrainError> {
         self.begin(checkpoint, best)?;
         let mut written = self.saving.writer.wait().unwrap_or_default();
         let refused = [
@@ -104,6 +122,35 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether another rank saves. What rank 0 would refuse to write ends all of them alike.
+    fn is_others(&self, something: bool) -> Result<bool, TrainError> {
+        if self.group.size() > 1 && something {
+            let average = self
+                .average
+                .iter()
+                .flat_map(|average| [&average.parameters, &average.buffers]);
+            let vectors = [&self.weights.parameters, &self.weights.buffers]
+                .into_iter()
+                .chain(average);
+            let mut slots = self.optimizer.slots().into_iter().flat_map(|(_, values)| values);
+            if !vectors.flatten().all(|value| value.is_finite()) || !slots.all(|value| value.is_finite()) {
+                return Err(self.not_finite());
+            }
+        }
+        Ok(!self.group.is_first())
+    }
+
+    fn not_finite(&self) -> TrainError {
+        let step = self.progress.global_step;
+        self.diverged(format!("the weights are not finite after step {step}"))
+    }
+
+    /// Saves the best weights, which are those that the run stands at, where they are not on disk.
+    pub(crate) fn save_best(&mut self) -> Result<(), TrainError> {
+        self.settle();
+        self.write_now(false, true)
     }
 
     /// Saves everything that it takes to go on, and waits for it.
@@ -195,11 +242,8 @@ impl Run<'_> {
 
     /// The checkpoint of where the run stands.
     fn checkpoint(&self) -> PathBuf {
-        let (epoch, step) = match (self.progress.epoch, self.progress.step) {
-            (epoch @ 1.., 0) => (epoch, self.schedule.steps_per_epoch),
-            (epoch, step) => (epoch + 1, step),
-        };
-        self.checkpoints().join(checkpoint::file_name(epoch, step))
+        self.checkpoints()
+            .join(checkpoint::of(&self.progress, self.schedule.steps_per_epoch))
     }
 
     /// Copies everything and hands it to the writer, which must be idle. Good files are never replaced by values that are no
@@ -209,8 +253,7 @@ impl Run<'_> {
         let snapshot = self.saving.writer.snapshot();
         snapshot.fill(&self.weights, self.average.as_ref(), &self.optimizer.slots());
         if !snapshot.contents(&record).is_finite() {
-            let step = self.progress.global_step;
-            return Err(self.diverged(format!("the weights are not finite after step {step}")));
+            return Err(self.not_finite());
         }
         if checkpoint {
             self.saving.last = Instant::now();

@@ -56,6 +56,16 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// The same curve, `factor` times as high.
+    pub fn scaled(self, factor: f64) -> Self {
+        Self {
+            lr_init: self.lr_init * factor,
+            lr_max: self.lr_max * factor,
+            lr_end: self.lr_end * factor,
+            ..self
+        }
+    }
+
     /// The rate for the 0-based global step `step`, computed in double precision and rounded once.
     pub fn rate(&self, step: u64) -> f32 {
         let per_epoch = self.steps_per_epoch as f64;

@@ -3,13 +3,15 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use mnasnet_engine::{Optimizer, Trainer, isa};
-use mnasnet_model::initialise;
+use mnasnet_data::{Dataset, Preprocessing};
+use mnasnet_engine::{Isa, Loss, Optimizer, Precision, Trainer, isa};
+use mnasnet_group::Group;
+use mnasnet_model::{Network, Weights, initialise};
 use mnasnet_weights::folded::is_folded;
 
 use crate::checkpoint;
 use crate::classifier::OnEngine;
-use crate::config::Config;
+use crate::config::{Config, LrScaling};
 use crate::evaluate::Evaluator;
 use crate::log::RunLog;
 use crate::photos::Photos;
@@ -19,6 +21,8 @@ use crate::run::Run;
 use crate::run_file::{self, Begun};
 use crate::run_folder::{Claim, remove_leftovers, replace};
 use crate::saving::Saving;
+use crate::schedule::Schedule;
+use crate::together::{agree, alike, spread};
 use crate::train::{Event, Observer, Start, TrainError, vacant};
 use crate::weights_file::{PhotoList, Record, WeightsFile};
 use crate::wiring;
@@ -27,21 +31,35 @@ use crate::writer;
 /// What MindSpore's script says before it trains.
 const STAGES: [&str; 5] = ["model init", "loss init", "dataset init", "lr init", "training start."];
 
-impl<'a> Run<'a> {
-    /// Plans the run and brings it to its start. `resumed` is the opened checkpoint of [`Start::Resume`]; `claim` is the
-    /// folder's, where it could be had without writing.
-    ///
-    /// Nothing is written before everything is checked: a refused start leaves the folder as it was.
-    pub(crate) fn new(
-        config: &'a Config,
+/// A run before anything is written.
+struct Planned {
+    network: Network,
+    precision: Precision,
+    weights: Weights,
+    average: Option<Weights>,
+    optimizer: Optimizer,
+    loss: Loss,
+    preprocessing: Preprocessing,
+    evaluator: Evaluator,
+    classifier: OnEngine,
+    schedule: Schedule,
+    progress: Progress,
+    best_is_here: bool,
+    resolution: usize,
+    trainer: Trainer,
+}
+
+impl Planned {
+    /// Checks everything, and reads what `start` says on rank 0.
+    fn new(
+        config: &Config,
         out: &Path,
-        claim: Option<Claim>,
-        photos: Photos,
+        Photos { train, val }: Photos,
         start: &Start,
-        resumed: Option<WeightsFile>,
-        observer: &'a mut dyn Observer,
+        resumed: Option<&WeightsFile>,
+        group: &Group,
+        observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
-        let Photos { train, val } = photos;
         let folder = out.join(&config.save_checkpoint_path);
 
         observer.event(Event::Stage(STAGES[0]));
@@ -57,25 +75,33 @@ impl<'a> Run<'a> {
 
         observer.event(Event::Stage(STAGES[2]));
         let preprocessing = wiring::preprocessing(config);
-        let steps = train.samples.len() / config.batch_size;
+        let batches = wiring::batches(config, group);
+        let images = train.samples.len();
+        let steps = batches.count(images);
         let (val_loss, batch) = (wiring::eval_loss(config), config.batch_size);
-        let evaluator = Evaluator::new(val, preprocessing.clone(), val_loss, batch, config.workers);
+        let evaluator = Evaluator::new(
+            val,
+            preprocessing.clone(),
+            val_loss,
+            batch,
+            group.threads(config.workers),
+        );
         let batch = evaluator.batch_size();
         let classifier = OnEngine::new(&network, &weights, batch, &preprocessing, precision)?;
 
         observer.event(Event::Stage(STAGES[3]));
-        let schedule = config.schedule(steps);
+        let schedule = wiring::schedule(config, steps, group.size());
 
         let mut progress = Progress::default();
         let mut average = None;
         let mut best_is_here = false;
-        if let Some(file) = &resumed {
+        if let Some(file) = resumed {
             let record = file.record();
             let mut notes = vec![format!("going on from {}", file.path().display())];
-            notes.extend(resume::check(file, config, &train, steps)?);
+            notes.extend(resume::check(file, config, &train, &batches)?);
             notes.extend(resume::other_isa(record, isa()?));
             (weights, average) = resume::load(file, &network, config.ema, &mut optimizer)?;
-            progress = resume::position(file, steps);
+            progress = resume::position(file, &batches, images);
             let health = &progress.health;
             if health.rollbacks > 0 {
                 notes.push(format!(
@@ -83,7 +109,11 @@ impl<'a> Run<'a> {
                     health.lr_factor, health.rollbacks, config.max_rollbacks
                 ));
             }
-            let beyond = resume::beyond(&folder, steps, progress.global_step)?;
+            // Where steps are counted anew, the names of files that lie there say nothing yet.
+            let beyond = match counted_anew(file, &progress) {
+                true => Vec::new(),
+                false => resume::beyond(&folder, steps, progress.global_step)?,
+            };
             let whole = |path: &&PathBuf| WeightsFile::open(path).is_ok();
             if let Some(last) = beyond.iter().rev().find(whole) {
                 notes.push(format!(
@@ -97,7 +127,7 @@ impl<'a> Run<'a> {
             let (best, note) = resume::best_on_disk(&folder.join(checkpoint::BEST), record);
             notes.extend(note);
             let top1 = best.map(|best| best.top1);
-            best_is_here = progress.step == 0
+            best_is_here = progress.images == 0
                 && (progress.best).is_some_and(|best| best.epoch == progress.epoch && Some(best.top1) > top1);
             if !best_is_here {
                 progress.best = best;
@@ -138,47 +168,97 @@ impl<'a> Run<'a> {
         }
 
         let resolution = wiring::train_resolution(config, progress.epoch);
-        let trainer = Trainer::new(&network, config.batch_size, resolution, precision)?;
-        let isa = trainer.isa();
+        let trainer = wiring::trainer(config, &network, resolution, group)?;
+        Ok(Self {
+            network,
+            precision,
+            weights,
+            average,
+            optimizer,
+            loss,
+            preprocessing,
+            evaluator,
+            classifier,
+            schedule,
+            progress,
+            best_is_here,
+            resolution,
+            trainer,
+        })
+    }
+}
 
-        // From here on the folder is written to.
-        let claim = match claim {
-            Some(claim) => claim,
-            None => Claim::first(out)?,
-        };
-        if resumed.is_none() {
-            // Another run may have come and gone while this one was planned.
-            vacant(out, &folder)?;
-        }
+/// Whether steps are no longer counted as in a checkpoint, where the run stands at `progress` now.
+fn counted_anew(file: &WeightsFile, progress: &Progress) -> bool {
+    let then = &file.record().progress;
+    file.record().origin.is_none()
+        && then.batch > 0
+        && (then.batch, then.step, then.global_step) != (progress.batch, progress.step, progress.global_step)
+}
+
+impl<'a> Run<'a> {
+    /// Plans the run and brings it to its start. `resumed` is the opened checkpoint of [`Start::Resume`]; `claim` is the
+    /// folder's, where it could be had without writing; other ranks than the first have neither.
+    ///
+    /// Nothing is written before everything is checked on all ranks: a refused start leaves the folder as it was.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn new(
+        config: &'a Config,
+        out: &Path,
+        claim: Option<Claim>,
+        photos: Photos,
+        start: &Start,
+        resumed: Option<WeightsFile>,
+        group: &'a mut Group,
+        observer: &'a mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        let train = photos.train.clone();
+        let planned = Planned::new(config, out, photos, start, resumed.as_ref(), group, observer);
+        let Planned {
+            network,
+            precision,
+            mut weights,
+            mut average,
+            mut optimizer,
+            loss,
+            preprocessing,
+            evaluator,
+            classifier,
+            schedule,
+            mut progress,
+            best_is_here,
+            resolution,
+            trainer,
+        } = agree(group, planned)?;
+        let isa = trainer.isa();
+        let batches = wiring::batches(config, group);
+        let steps = schedule.steps_per_epoch;
         let photo_list = PhotoList::of(&train);
-        let begun = Begun {
-            program: Record::program(),
-            commit: env!("MNASNET_COMMIT"),
-            features: run_file::features(config),
-            global_step: progress.global_step,
-            config,
-            train_photos: &photo_list,
-            val_photos: PhotoList::of(evaluator.dataset()),
-            isa: isa.name(),
-            precision: precision.name(),
-            threads: wiring::thread_count(config.threads),
+        if group.size() > 1 {
+            let list = format!("{} images of fingerprint {}", photo_list.images, photo_list.fingerprint);
+            alike(group, "the training photos", &list, "give every machine the same set")?;
+            let advice = format!("set {} to one that all have", Isa::VARIABLE);
+            alike(group, "the instruction sets", isa.name(), &advice)?;
+            observer.event(Event::Note(&ranks(config, group)));
+        }
+        spread(group, &mut weights, &mut average, &mut optimizer, &mut progress)?;
+
+        let opened = match group.is_first() {
+            true => open(
+                config,
+                out,
+                claim,
+                &train,
+                &evaluator,
+                resumed.as_ref(),
+                &progress,
+                group,
+                isa,
+                precision,
+            ),
+            false => Ok((None, RunLog::nowhere(), None)),
         };
-        let open = || {
-            remove_leftovers(out)?;
-            remove_leftovers(&folder)?;
-            replace(&out.join("config.toml"), config.to_toml().as_bytes())?;
-            run_file::add(out, &begun)?;
-            let mut log = RunLog::open(out, &progress)?;
-            STAGES.iter().for_each(|stage| log.line(stage));
-            if resumed.is_some() {
-                log.resumed(&progress);
-            }
-            match log.trouble() {
-                Some(error) => Err(error),
-                None => Ok(log),
-            }
-        };
-        let log = open().map_err(|source| TrainError::folder(out, source))?;
+        let (claim, log, begun_from) = agree(group, opened)?;
         observer.event(Event::Stage(STAGES[4]));
         observer.event(Event::Started {
             network: &network,
@@ -197,6 +277,8 @@ impl<'a> Run<'a> {
             config,
             out: out.to_owned(),
             _claim: claim,
+            group,
+            batches,
             observer,
             log,
             photo_list,
@@ -215,11 +297,12 @@ impl<'a> Run<'a> {
             average,
             statistics: Vec::new(),
             progress,
-            begun_from: resumed.as_ref().map(|file| file.path().to_owned()),
+            begun_from,
             saving,
         };
+        // Rank 0 alone knows of files.
         if best_is_here {
-            run.save_now(false, true)?;
+            run.save_best()?;
         }
         // A place to go back to before the first that the settings name; a disk without room for checkpoints is told at once.
         if resumed.is_none() && config.save_checkpoint {
@@ -227,4 +310,115 @@ impl<'a> Run<'a> {
         }
         Ok(run)
     }
+}
+
+/// How many train, on what, and what that makes of a step and of the learning rate.
+fn ranks(config: &Config, group: &Group) -> String {
+    let (ranks, each) = (group.size(), config.batch_size);
+    let mut hosts: Vec<&str> = (0..ranks).map(|rank| group.host(rank)).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    let machines = match hosts.as_slice() {
+        [one] => format!("on {one}"),
+        many => format!("on {} machines", many.len()),
+    };
+    let rate = match config.lr_scaling {
+        LrScaling::None => format!("the learning rate is as set (lr_scaling = \"linear\" multiplies it by {ranks})"),
+        LrScaling::Linear => format!(
+            "the learning rate is {ranks} times as set: lr_max {}",
+            config.lr_max * ranks as f64
+        ),
+    };
+    let norm = match config.sync_bn {
+        true => "over all ranks",
+        false => "of each rank",
+    };
+    format!(
+        "{ranks} ranks {machines}, {each} images each, {} a step; {} threads each; {rate}; batch norm's statistics are {norm}; \
+         gradients travel as {}",
+        ranks * each,
+        group.threads(config.threads),
+        config.wire.name()
+    )
+}
+
+/// Begins to write into the run's folder: what the run is made with, and its log. Returns the checkpoint that it goes on from too,
+/// under the name that it has now.
+#[allow(clippy::too_many_arguments)]
+fn open(
+    config: &Config,
+    out: &Path,
+    claim: Option<Claim>,
+    train: &Dataset,
+    evaluator: &Evaluator,
+    resumed: Option<&WeightsFile>,
+    progress: &Progress,
+    group: &Group,
+    isa: Isa,
+    precision: Precision,
+) -> Result<(Option<Claim>, RunLog, Option<PathBuf>), TrainError> {
+    let folder = out.join(&config.save_checkpoint_path);
+    let claim = match claim {
+        Some(claim) => claim,
+        None => Claim::first(out)?,
+    };
+    let Some(file) = resumed else {
+        // Another run may have come and gone while this one was planned.
+        vacant(out, &folder)?;
+        let log = begin(config, out, train, evaluator, progress, group, isa, precision, false)?;
+        return Ok((Some(claim), log, None));
+    };
+    let mut begun_from = file.path().to_owned();
+    if counted_anew(file, progress) {
+        let (batches, images) = (wiring::batches(config, group), train.samples.len());
+        resume::rename(&folder, &batches, images)?;
+        if begun_from.parent() == Some(&folder) {
+            begun_from = folder.join(checkpoint::of(progress, batches.count(images)));
+        }
+    }
+    let log = begin(config, out, train, evaluator, progress, group, isa, precision, true)?;
+    Ok((Some(claim), log, Some(begun_from)))
+}
+
+#[allow(clippy::too_many_arguments)]
+fn begin(
+    config: &Config,
+    out: &Path,
+    train: &Dataset,
+    evaluator: &Evaluator,
+    progress: &Progress,
+    group: &Group,
+    isa: Isa,
+    precision: Precision,
+    goes_on: bool,
+) -> Result<RunLog, TrainError> {
+    let begun = Begun {
+        program: Record::program(),
+        commit: env!("MNASNET_COMMIT"),
+        features: run_file::features(config),
+        global_step: progress.global_step,
+        config,
+        train_photos: &PhotoList::of(train),
+        val_photos: PhotoList::of(evaluator.dataset()),
+        isa: isa.name(),
+        precision: precision.name(),
+        threads: group.threads(config.threads),
+        hosts: (0..group.size()).map(|rank| group.host(rank)).collect(),
+    };
+    let open = || {
+        remove_leftovers(out)?;
+        remove_leftovers(&out.join(&config.save_checkpoint_path))?;
+        replace(&out.join("config.toml"), config.to_toml().as_bytes())?;
+        run_file::add(out, &begun)?;
+        let mut log = RunLog::open(out, progress)?;
+        STAGES.iter().for_each(|stage| log.line(stage));
+        if goes_on {
+            log.resumed(progress);
+        }
+        match log.trouble() {
+            Some(error) => Err(error),
+            None => Ok(log),
+        }
+    };
+    open().map_err(|source| TrainError::folder(out, source))
 }

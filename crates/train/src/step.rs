@@ -1,16 +1,26 @@
 //! One step of training, and what is not learnt from.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mnasnet_data::Batch;
-use mnasnet_engine::{Pixels, Targets, Trainer};
+use mnasnet_data::{Batch, DataError};
+use mnasnet_engine::{Pixels, Share, Targets, Trainer};
 
 use crate::ema;
 use crate::log::StepLog;
 use crate::progress::Progress;
 use crate::run::Run;
+use crate::together::{agree, all_bad, all_texts};
 use crate::train::{Event, TrainError};
 use crate::wiring;
+
+/// What all ranks have come to know by a step.
+pub(crate) struct Tally {
+    /// Some rank was asked to stop.
+    pub(crate) stop: bool,
+    /// A checkpoint is due, by rank 0's clock for one.
+    pub(crate) save: bool,
+}
 
 impl Run<'_> {
     /// Learning rate of step `global_step`.
@@ -18,10 +28,17 @@ impl Run<'_> {
         self.schedule.rate(global_step) * self.progress.health.lr_factor as f32
     }
 
-    /// Trains on a batch that was waited for. Where loss, gradients or running statistics come out as no numbers, the update is
-    /// skipped: weights, statistics, average and optimizer state stay as they were.
-    pub(crate) fn step(&mut self, trainer: &mut Trainer, batch: &Batch, wait: Duration) -> Result<(), TrainError> {
-        self.tell(&batch.bad);
+    /// Trains on this rank's part of a batch, which was waited for. Where loss, gradients or running statistics come out as no
+    /// numbers, the update is skipped: weights, statistics, average and optimizer state stay as they were. Where the photos of a
+    /// rank `failed`, nothing is done, and every rank returns an error.
+    pub(crate) fn step(
+        &mut self,
+        trainer: &mut Trainer,
+        batch: &Batch,
+        failed: Option<DataError>,
+        wait: Duration,
+        stop: &AtomicBool,
+    ) -> Result<Tally, TrainError> {
         let start = Instant::now();
         let Progress {
             epoch,
@@ -37,7 +54,38 @@ impl Run<'_> {
             others: &batch.others,
         };
         self.statistics.clone_from(&self.weights.buffers);
-        let report = trainer.step(&mut self.weights, pixels, targets, self.loss, seed)?;
+        let whole = self
+            .batches
+            .whole(step, self.photos.samples.len(), self.progress.images);
+        let part = self.batches.part(step, self.photos.samples.len(), self.progress.images);
+        let flag = |is: bool| f64::from(u8::from(is));
+        let together = self.group.size() > 1;
+        let stopping = together && stop.load(Ordering::Relaxed);
+        let mut tally = [
+            batch.bad_places as f64,
+            batch.bad.len() as f64,
+            flag(failed.is_some()),
+            flag(stopping),
+            flag(self.is_due(global_step + 1)),
+        ];
+        let share = Share {
+            group: self.group,
+            whole: whole.len(),
+            before: part.start - whole.start,
+            sync_bn: self.config.sync_bn && together,
+            tally: &mut tally,
+        };
+        let report = trainer.shared_step(&mut self.weights, pixels, targets, self.loss, seed, share, |_| {})?;
+        let [bad_places, bad, failures, stopping, due] = tally;
+        if failures > 0.0 {
+            self.weights.buffers.clone_from(&self.statistics);
+            let own = failed.map_or(Ok(()), |error| Err(TrainError::Data(error)));
+            agree(self.group, own)?;
+        }
+        if bad > 0.0 {
+            let bad = all_bad(self.group, &batch.bad);
+            self.tell(&bad);
+        }
         let grad_norm = trainer.gradient_norm();
         let trouble = if !report.loss.is_finite() {
             Some(format!("the loss is {}", report.loss))
@@ -64,18 +112,20 @@ impl Run<'_> {
 
         self.progress.step += 1;
         self.progress.global_step += 1;
+        self.progress.images = whole.end;
+        self.progress.batch = self.batches.images;
         let sums = &mut self.progress.sums;
         match trouble {
             None => sums.loss += f64::from(report.loss),
             Some(_) => sums.skipped += 1,
         }
         sums.correct += report.correct as u64;
-        sums.images += batch.labels.len() as u64;
+        sums.images += whole.len() as u64;
         sums.compute_s += compute_s;
         sums.wait_s += wait_s;
         sums.decode_s += batch.decode_time.as_secs_f64();
         sums.transform_s += batch.transform_time.as_secs_f64();
-        sums.bad_images += batch.bad_places as u64;
+        sums.bad_images += bad_places as u64;
         let step_log = StepLog {
             epoch,
             epochs: self.config.epoch_size,
@@ -91,7 +141,7 @@ impl Run<'_> {
             rollbacks: self.progress.health.rollbacks,
             compute_s,
             wait_s,
-            images_per_s: batch.labels.len() as f64 / (compute_s + wait_s),
+            images_per_s: whole.len() as f64 / (compute_s + wait_s),
         };
         self.observer.event(Event::Step(&step_log));
         let every = self.config.log_every as u64;
@@ -99,7 +149,11 @@ impl Run<'_> {
             self.log.step(&step_log);
             self.tell_log();
         }
-        self.judge(batch, report.loss, trouble)
+        self.judge(batch, report.loss, trouble)?;
+        Ok(Tally {
+            stop: stopping > 0.0,
+            save: due > 0.0,
+        })
     }
 
     /// Counts what the step that has just been done came to, and tells what is out of the ordinary.
@@ -138,8 +192,8 @@ impl Run<'_> {
             .event(Event::Note(&format!("{what}; its photos are in log.txt")));
         let name = |&index| self.photos.name(index).display().to_string();
         let names: Vec<String> = batch.indices.iter().map(name).collect();
-        self.log
-            .line(&format!("{what}; photos: {}", names.join(", ").replace('\n', " ")));
+        let names = all_texts(self.group, &names.join(", "));
+        self.log.line(&format!("{what}; photos: {}", names.replace('\n', " ")));
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use mnasnet_data::DataError;
 use mnasnet_engine::{EngineError, Isa, Precision};
+use mnasnet_group::Group;
 use mnasnet_model::{ModelError, Network};
 use mnasnet_onnx::ExportError;
 
@@ -15,6 +17,7 @@ use crate::photos::Photos;
 use crate::run::Run;
 use crate::run_folder::Claim;
 use crate::score::Score;
+use crate::together::agree;
 use crate::weights_file::{WeightsError, WeightsFile};
 use crate::wiring;
 
@@ -118,6 +121,17 @@ pub enum TrainError {
         /// The setting.
         lr_max: f64,
     },
+    /// Another rank failed, and has told why.
+    #[error("rank {rank} on {host} has failed")]
+    Elsewhere {
+        /// Which.
+        rank: usize,
+        /// Its machine.
+        host: String,
+    },
+    /// Ranks that must be alike are not.
+    #[error("{0}")]
+    Unlike(String),
     /// Something outside ended the run, and what was learnt is saved.
     #[error(
         "{cause}; saved {checkpoint}, go on with `mnasnet train --resume {folder}` when that is mended",
@@ -229,28 +243,24 @@ pub enum Outcome {
 
 /// Trains as `config` says and leaves everything in the folder `out`: `config.toml`, `run.json`, `log.txt`, `metrics.jsonl` and the
 /// checkpoints. `stop` asks for an end after the current step. A start that is refused leaves the folder as it was.
+///
+/// All ranks of `group` call this alike; rank 0 alone reads and writes the run's folder and the files of `start`. An error that not
+/// all ranks know of, [`Group::agreed`], must end the group.
 pub fn train(
     config: &Config,
     out: &Path,
     start: &Start,
     stop: &AtomicBool,
+    group: &mut Group,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let claim = Claim::again(out)?;
-    let resumed = match start {
-        Start::Resume(path) => {
-            let file = WeightsFile::open(path)?;
-            if file.record().origin.is_some() {
-                vacant(out, &out.join(&config.save_checkpoint_path))?;
-            }
-            Some(file)
-        }
-        _ => {
-            vacant(out, &out.join(&config.save_checkpoint_path))?;
-            None
-        }
+    group.set_timeout(Duration::from_secs_f64(config.rank_timeout));
+    let found = match group.is_first() {
+        true => claim(config, out, start),
+        false => Ok((None, None)),
     };
-    let photos = Photos::open(config)?;
+    let (claim, resumed) = agree(group, found)?;
+    let photos = agree(group, Photos::open(config, group.size()))?;
     for note in photos.train.notes.iter().chain(&photos.val.notes) {
         observer.event(Event::Note(note));
     }
@@ -258,7 +268,28 @@ pub fn train(
         let note = format!("there is only one class, {class}: every answer is right, and nothing can be learnt");
         observer.event(Event::Note(&note));
     }
-    thread_pool(config.threads)?.install(|| Run::new(config, out, claim, photos, start, resumed, observer)?.go(stop))
+    let start = match group.is_first() {
+        true => start,
+        false => &Start::Fresh,
+    };
+    let threads = group.threads(config.threads);
+    let pool = agree(group, thread_pool(threads))?;
+    pool.install(|| Run::new(config, out, claim, photos, start, resumed, group, observer)?.go(stop))
+}
+
+/// The run's folder, where it is there, and the checkpoint to go on from.
+fn claim(config: &Config, out: &Path, start: &Start) -> Result<(Option<Claim>, Option<WeightsFile>), TrainError> {
+    let claim = Claim::again(out)?;
+    let checkpoints = out.join(&config.save_checkpoint_path);
+    let Start::Resume(path) = start else {
+        vacant(out, &checkpoints)?;
+        return Ok((claim, None));
+    };
+    let file = WeightsFile::open(path)?;
+    if file.record().origin.is_some() {
+        vacant(out, &checkpoints)?;
+    }
+    Ok((claim, Some(file)))
 }
 
 /// Refuses a folder that holds weights. A run that ended before its first checkpoint may be begun again.

@@ -1,10 +1,14 @@
 //! From settings to the types of the other crates.
 
-use mnasnet_data::{ColorJitter, Dataset, Interpolation, Mixing, Policy, Preprocessing, RandAugment, TrainTransform};
-use mnasnet_engine::{EngineError, Loss, Normalise, Precision, Rule, Smoothing};
+use mnasnet_data::{
+    Batches, ColorJitter, Dataset, Interpolation, Mixing, Policy, Preprocessing, RandAugment, TrainTransform,
+};
+use mnasnet_engine::{EngineError, Loss, Normalise, Precision, Rule, Smoothing, Trainer};
+use mnasnet_group::{Group, Wire};
 use mnasnet_model::{ModelError, Network, Role, Tensor, Variant};
 
-use crate::config::{Augment, Config, DecayScope, Norm, Opt, Resizing, SmoothConvention, Storage};
+use crate::config::{Augment, Config, DecayScope, LrScaling, Norm, Opt, Resizing, SmoothConvention, Storage, Travel};
+use crate::schedule::Schedule;
 use crate::weights_file::Record;
 
 /// What activations are stored as on this machine.
@@ -156,6 +160,41 @@ fn interpolation(config: &Config) -> Interpolation {
         Resizing::Bicubic => Interpolation::Bicubic,
         Resizing::Mindspore => Interpolation::MindSpore,
     }
+}
+
+/// What gradients travel as.
+pub fn wire(config: &Config) -> Wire {
+    match config.wire {
+        Travel::F32 => Wire::F32,
+        Travel::Bf16 => Wire::Bf16,
+    }
+}
+
+/// How an epoch is cut into steps, and these over the ranks of `group`.
+pub fn batches(config: &Config, group: &Group) -> Batches {
+    Batches {
+        images: config.batch_size * group.size(),
+        rank: group.rank(),
+        ranks: group.size(),
+        drop_remainder: config.drop_remainder,
+    }
+}
+
+/// The learning-rate curve where an epoch has `steps` steps of so many ranks.
+pub fn schedule(config: &Config, steps: usize, ranks: usize) -> Schedule {
+    config.schedule(steps).scaled(match config.lr_scaling {
+        LrScaling::None => 1.0,
+        LrScaling::Linear => ranks as f64,
+    })
+}
+
+/// The plan of a rank's training at one resolution.
+pub fn trainer(config: &Config, network: &Network, resolution: usize, group: &Group) -> Result<Trainer, EngineError> {
+    let mut trainer = Trainer::new(network, config.batch_size, resolution, precision(config.precision)?)?;
+    if group.size() > 1 {
+        trainer.join(wire(config), group);
+    }
+    Ok(trainer)
 }
 
 /// Normalisation in the engine's form.

@@ -31,7 +31,7 @@ pub struct BenchArgs {
     /// Number of classes
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub classes: usize,
-    /// Images in a step
+    /// Images in a step, of each rank where there are several
     #[arg(long, alias = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 32, value_parser = positive())]
     pub batch: u64,
     /// Side of the images, pixels
@@ -56,6 +56,12 @@ pub struct BenchArgs {
     /// by more than 10 % and 20 microseconds in the best of all steps; the best of few is noise, so give it --seconds 45
     #[arg(long)]
     pub assert_best: bool,
+    /// For `train` with several ranks: what gradients travel as, f32 or bf16
+    #[arg(long, value_name = "NAME", default_value = "f32")]
+    pub wire: String,
+    /// For `train` with several ranks: batch norm over all of them
+    #[arg(long)]
+    pub sync_bn: bool,
     /// Folder of photos for `data` [default: data/sample]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

@@ -53,7 +53,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
         let epoch = Epoch {
             seed: 1,
             number,
-            first_batch: 0,
+            done: 0,
         };
         Loader::train(dataset.clone(), transform.clone(), epoch, batch, threads)
     });

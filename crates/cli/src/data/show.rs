@@ -35,7 +35,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
             let epoch = Epoch {
                 seed: config.seed,
                 number: number as u64,
-                first_batch: 0,
+                done: 0,
             };
             let batch = Loader::train(set.clone(), transform, epoch, set.samples.len(), workers)?.next();
             let batch = batch.transpose()?.unwrap_or_default();

@@ -48,7 +48,6 @@ fn a_refused_resume_leaves_the_folder_as_it_was() {
         }
         let before = snapshot(&place.path("run"));
         for (settings, code, message) in [
-            ("--batch_size 8", 3, "begun with batch_size 4, not 8"),
             ("--seed 4", 3, "begun with seed 3, not 4"),
             ("--opt rmsprop", 3, "begun with opt \"sgd\", not \"rmsprop\""),
             ("--width 0.5", 4, "does not fit mnasnet-small"),

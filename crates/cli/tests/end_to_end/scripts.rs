@@ -1,0 +1,110 @@
+//! The shell scripts with MindSpore's names: arguments are checked, logs kept, exit codes passed on.
+#![cfg(unix)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::{Place, names};
+
+const SMALL: &str =
+    "--model mnasnet-small --width 0.35 --resolution 32 --batch_size 4 --epoch_size 1 --warmup_epochs 0 --out run";
+
+fn script(place: &Place, name: &str, arguments: &str) -> (i32, String, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts").join(name);
+    let Output { status, stdout, stderr } = Command::new("bash")
+        .arg(path)
+        .args(arguments.split_whitespace())
+        .env("MNASNET", assert_cmd::cargo::cargo_bin("mnasnet"))
+        .envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")])
+        .current_dir(place.folder.path())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[test]
+fn wrong_arguments_are_refused_before_anything_is_written() {
+    let place = Place::three_classes();
+    fs::write(place.path("weights"), "x").unwrap();
+    let before = names(place.folder.path());
+    for (name, arguments, code, message) in [
+        ("run_standalone_train.sh", "photos", 2, "DEVICE_ID DATA_DIR"),
+        (
+            "run_standalone_train.sh",
+            "cpu photos",
+            2,
+            "DEVICE_ID is 'cpu', not a number",
+        ),
+        (
+            "run_standalone_train.sh",
+            "0 nowhere",
+            3,
+            "DATA_DIR nowhere is not a folder",
+        ),
+        ("run_distribute_train.sh", "2", 2, "HOSTFILE|RANKS DATA_DIR"),
+        (
+            "run_distribute_train.sh",
+            "2 nowhere",
+            3,
+            "DATA_DIR nowhere is not a folder",
+        ),
+        ("run_eval.sh", "0 photos", 2, "DEVICE_ID DATA_DIR CHECKPOINT"),
+        ("run_eval.sh", "0 photos none", 4, "CHECKPOINT none is not a file"),
+        ("run_eval_onnx.sh", "photos none", 4, "ONNX_MODEL none is not a file"),
+        ("run_standalone_train_gpu.sh", "photos", 2, "needs a GPU engine"),
+        (
+            "run_distribute_train_gpu.sh",
+            "2 0-1 photos",
+            2,
+            "VISIBLE_DEVICES is '0-1'",
+        ),
+        (
+            "run_distribute_train_gpu.sh",
+            "2 0,1 photos",
+            2,
+            "run_distribute_train.sh 2 photos",
+        ),
+        ("run_eval_gpu.sh", "photos weights", 2, "run_eval.sh 0 photos weights"),
+        (
+            "run_eval_gpu_onnx.sh",
+            "photos weights",
+            2,
+            "run_eval_onnx.sh photos weights",
+        ),
+    ] {
+        let (found, stdout, stderr) = script(&place, name, arguments);
+        assert_eq!(found, code, "{name} {arguments}\n{stdout}\n{stderr}");
+        assert!(stderr.contains(message), "{name} {arguments}\n{stderr}");
+    }
+    assert_eq!(names(place.folder.path()), before);
+}
+
+#[test]
+fn they_run_in_the_foreground_keep_logs_and_pass_exit_codes_on() {
+    let place = Place::three_classes();
+    let train = |more: &str| script(&place, "run_standalone_train.sh", &format!("0 photos {SMALL} {more}"));
+    let (code, stdout, stderr) = train("");
+    assert_eq!(code, 0, "{stdout}\n{stderr}");
+    let log = fs::read_to_string(place.path("log.txt")).unwrap();
+    assert!(log.contains("training start.") && log == stdout, "{log}");
+    let (code, ..) = train("--width 99");
+    assert_eq!(code, 2);
+    assert_eq!(fs::read_to_string(place.path("log.txt.old")).unwrap(), log);
+    let best = "run/checkpoints/best.safetensors";
+    let (code, stdout, stderr) = script(&place, "run_eval.sh", &format!("0 photos {best}"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("result: {'Loss': "), "{stdout}");
+    place.done(&format!("export --weights {best} -o model.onnx"));
+    let (code, stdout, stderr) = script(&place, "run_eval_onnx.sh", "photos/val model.onnx");
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("Top1-Acc: "), "{stdout}");
+    if cfg!(feature = "mpi") {
+        let more = "--batch_size 2 --out two --rank_timeout 30";
+        let (code, stdout, stderr) = script(&place, "run_distribute_train.sh", &format!("2 photos {SMALL} {more}"));
+        assert_eq!(code, 0, "{stdout}\n{stderr}");
+        assert_eq!(names(&place.path("train_parallel0")), ["env.log", "log.txt"]);
+        assert!(stdout.contains("2 ranks on "), "{stdout}");
+    }
+}

@@ -1,0 +1,339 @@
+//! The one place that calls MPI: messages between ranks, and the watch over them.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mpi::Threading;
+use mpi::datatype::Equivalence;
+use mpi::environment::Universe;
+use mpi::request::{LocalScope, Request, scope};
+use mpi::topology::{Communicator, SimpleCommunicator};
+use mpi::traits::{Destination, Source};
+
+use crate::sums::Sums;
+use crate::{Buffers, Exchange, GroupError, Watch};
+
+/// Waiting for longer than this is no longer done by spinning: photos may be decoded on the same cores.
+const SPIN: Duration = Duration::from_micros(50);
+/// From then on it sleeps between two looks.
+const YIELD: Duration = Duration::from_millis(2);
+const NAP: Duration = Duration::from_micros(50);
+/// Most that the time from one look to the next counts as waiting.
+const LONGEST: Duration = Duration::from_secs(1);
+/// Ranks that a message names.
+const NAMED: usize = 4;
+/// How long MPI may take to end the group.
+const LAST: Duration = Duration::from_secs(10);
+/// Tags come round again after so many operations, all of which but the last few are over.
+const TAGS: i32 = 1 << 14;
+
+/// Name of this machine.
+pub(crate) fn host() -> String {
+    mpi::environment::processor_name().unwrap_or_else(|_| "an unnamed machine".into())
+}
+
+/// A message on its way.
+pub(crate) struct Awaited<'a, 's, T> {
+    /// To or from whom.
+    pub(crate) peer: usize,
+    pub(crate) request: Request<'a, [T], &'s LocalScope<'a>>,
+}
+
+impl<T: 'static> Awaited<'_, '_, T> {
+    /// Itself, unless it has come.
+    pub(crate) fn open(self) -> Option<Self> {
+        let Self { peer, request } = self;
+        request.test().err().map(|request| Self { peer, request })
+    }
+}
+
+/// Membership in MPI's world. Messages are sent by whoever holds it alone, so one thread at a time calls MPI.
+pub(crate) struct Link {
+    /// None when it has been left.
+    universe: Option<Universe>,
+    rank: usize,
+    size: usize,
+    here: String,
+    hosts: Vec<String>,
+    watch: Watch,
+    tag: i32,
+    /// Values of all ranks.
+    all: Vec<f64>,
+}
+
+impl Link {
+    pub(crate) fn open(watch: Watch) -> Result<Self, GroupError> {
+        let refused = |what: &str| GroupError::Init(what.into());
+        let (universe, threading) = mpi::initialize_with_threading(Threading::Serialized)
+            .ok_or_else(|| refused("it was started before in this process"))?;
+        if threading < Threading::Serialized {
+            return Err(refused("it does not let any thread call it"));
+        }
+        let world = universe.world();
+        Ok(Self {
+            rank: world.rank() as usize,
+            size: world.size() as usize,
+            universe: Some(universe),
+            here: String::new(),
+            hosts: Vec::new(),
+            watch,
+            tag: 0,
+            all: Vec::new(),
+        })
+    }
+
+    pub(crate) fn rank(&self) -> usize {
+        self.rank
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Tells the name of this machine.
+    pub(crate) fn name(&mut self, here: String) {
+        self.here = here;
+    }
+
+    /// Tells the names of all.
+    pub(crate) fn know(&mut self, hosts: &[String]) {
+        self.hosts = hosts.to_vec();
+    }
+
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        self.watch.timeout = timeout;
+    }
+
+    /// A tag that no message has which may still be on its way.
+    pub(crate) fn next_tag(&mut self) -> i32 {
+        self.tag = (self.tag + 1) % TAGS;
+        self.tag
+    }
+
+    /// All ranks but this one, the next first, so that not all begin with the same.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = usize> + use<> {
+        let (rank, size) = (self.rank, self.size);
+        (1..size).map(move |step| (rank + step) % size)
+    }
+
+    pub(crate) fn send<'a, 's, T: Equivalence + 'static>(
+        &self,
+        scope: &'s LocalScope<'a>,
+        peer: usize,
+        values: &'a [T],
+        tag: i32,
+    ) -> Awaited<'a, 's, T> {
+        let process = SimpleCommunicator::world();
+        let process = process.process_at_rank(peer as i32);
+        let request = process.immediate_send_with_tag(scope, values, tag);
+        Awaited { peer, request }
+    }
+
+    pub(crate) fn receive<'a, 's, T: Equivalence + 'static>(
+        &self,
+        scope: &'s LocalScope<'a>,
+        peer: usize,
+        values: &'a mut [T],
+        tag: i32,
+    ) -> Awaited<'a, 's, T> {
+        let process = SimpleCommunicator::world();
+        let process = process.process_at_rank(peer as i32);
+        let request = process.immediate_receive_into_with_tag(scope, values, tag);
+        Awaited { peer, request }
+    }
+
+    /// Waits for messages, and ends the group if they do not come.
+    pub(crate) fn wait<T: 'static>(&self, mut pending: Vec<Awaited<T>>) {
+        let mut patience = Patience::begin();
+        while let Some(awaited) = pending.pop() {
+            let Some(awaited) = awaited.open() else { continue };
+            pending.push(awaited);
+            if self.is_late(&mut patience) {
+                pending = pending.into_iter().filter_map(Awaited::open).collect();
+                if !pending.is_empty() {
+                    self.lost(pending.iter().map(|awaited| awaited.peer));
+                }
+            }
+            patience.pause();
+        }
+    }
+
+    /// Whether someone has waited for too long.
+    pub(crate) fn is_late(&self, patience: &mut Patience) -> bool {
+        patience.waited() > self.watch.timeout
+    }
+
+    /// Says who does not answer, and ends the whole group.
+    pub(crate) fn lost(&self, peers: impl Iterator<Item = usize>) -> ! {
+        let mut peers: Vec<usize> = peers.collect();
+        peers.sort_unstable();
+        peers.dedup();
+        let name = |&peer: &usize| match self.hosts.get(peer) {
+            Some(host) => format!("rank {peer} on {host}"),
+            None => format!("rank {peer}"),
+        };
+        let mut names: Vec<String> = peers.iter().take(NAMED).map(name).collect();
+        if peers.len() > NAMED {
+            names.push(format!("{} more", peers.len() - NAMED));
+        }
+        let text = format!(
+            "rank {} on {} has waited {} s for {}: stopped, dead or cut off",
+            self.rank,
+            self.here,
+            self.watch.timeout.as_secs_f64(),
+            names.join(", ")
+        );
+        (self.watch.tell)(&text);
+        end(self.watch.exit_code)
+    }
+
+    /// Sends `mine` to everyone and fills `parts`, each rank's, by rank.
+    fn share<T: Equivalence + Copy + 'static>(&mut self, mine: &[T], parts: Vec<&mut [T]>) {
+        let tag = self.next_tag();
+        scope(|scope| {
+            let mut pending = Vec::with_capacity(2 * self.size);
+            for (peer, part) in parts.into_iter().enumerate() {
+                if peer == self.rank {
+                    part.copy_from_slice(mine);
+                } else {
+                    pending.push(self.receive(scope, peer, part, tag));
+                }
+            }
+            for peer in self.peers() {
+                pending.push(self.send(scope, peer, mine, tag));
+            }
+            self.wait(pending);
+        });
+    }
+
+    pub(crate) fn sum(&mut self, values: &mut [f64]) {
+        if values.is_empty() {
+            return;
+        }
+        let mut all = std::mem::take(&mut self.all);
+        all.resize(values.len() * self.size, 0.0);
+        self.share(values, all.chunks_exact_mut(values.len()).collect());
+        values.fill(0.0);
+        for part in all.chunks_exact(values.len()) {
+            values.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
+        }
+        self.all = all;
+    }
+
+    pub(crate) fn gather(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        let mut lengths = vec![0_u64; self.size];
+        self.share(&[bytes.len() as u64], lengths.chunks_exact_mut(1).collect());
+        let mut parts: Vec<Vec<u8>> = lengths.iter().map(|&length| vec![0; length as usize]).collect();
+        self.share(bytes, parts.iter_mut().map(Vec::as_mut_slice).collect());
+        parts
+    }
+
+    pub(crate) fn broadcast(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
+        let mut length = [bytes.len() as u64];
+        self.pass_on(&mut length);
+        bytes.resize(length[0] as usize, 0);
+        self.pass_on(&mut bytes);
+        bytes
+    }
+
+    pub(crate) fn broadcast_values(&mut self, values: &mut [f32]) {
+        self.pass_on(values);
+    }
+
+    /// From rank 0 to all, by a binomial tree: a rank receives from the one without its lowest bit, and sends to those with one
+    /// bit more below that.
+    fn pass_on<T: Equivalence + 'static>(&mut self, values: &mut [T]) {
+        let tag = self.next_tag();
+        let lowest = match self.rank {
+            0 => self.size.next_power_of_two(),
+            rank => 1 << rank.trailing_zeros(),
+        };
+        if self.rank > 0 {
+            scope(|scope| self.wait(vec![self.receive(scope, self.rank - lowest, &mut *values, tag)]));
+        }
+        scope(|scope| {
+            let children = (0..lowest.trailing_zeros()).rev().map(|bit| self.rank + (1 << bit));
+            let children = children.filter(|&child| child < self.size);
+            self.wait(children.map(|child| self.send(scope, child, &*values, tag)).collect());
+        });
+    }
+
+    pub(crate) fn exchange<'a, R>(
+        &mut self,
+        buffers: &'a mut Buffers,
+        body: impl FnOnce(&mut Exchange<'a, '_>) -> R,
+    ) -> R {
+        scope(|scope| {
+            let mut exchange = Exchange::of(Sums::new(self, scope, &mut buffers.room));
+            let result = body(&mut exchange);
+            exchange.finish();
+            result
+        })
+    }
+
+    pub(crate) fn abort(&self, exit_code: i32) -> ! {
+        end(exit_code)
+    }
+
+    /// Leaves the world, together with all others.
+    pub(crate) fn close(mut self) {
+        let (patience, exit_code) = (self.watch.timeout, self.watch.exit_code);
+        let give_up = move || {
+            thread::sleep(patience);
+            std::process::exit(exit_code);
+        };
+        // Without the thread nobody would look at the clock, and that is all.
+        let _ = thread::Builder::new().spawn(give_up);
+        drop(self.universe.take());
+    }
+}
+
+/// Whoever goes without having left takes all others along: they would wait for it.
+impl Drop for Link {
+    fn drop(&mut self) {
+        if self.universe.is_some() {
+            end(self.watch.exit_code);
+        }
+    }
+}
+
+/// Someone who waits. Time in which this process itself was stopped, as a whole job is when a scheduler suspends it, counts as one
+/// [`LONGEST`] look.
+pub(crate) struct Patience {
+    waited: Duration,
+    last: Instant,
+}
+
+impl Patience {
+    pub(crate) fn begin() -> Self {
+        Self {
+            waited: Duration::ZERO,
+            last: Instant::now(),
+        }
+    }
+
+    fn waited(&mut self) -> Duration {
+        let now = Instant::now();
+        self.waited += (now - self.last).min(LONGEST);
+        self.last = now;
+        self.waited
+    }
+
+    pub(crate) fn pause(&self) {
+        match self.waited {
+            short if short < SPIN => std::hint::spin_loop(),
+            medium if medium < YIELD => thread::yield_now(),
+            _ => thread::sleep(NAP),
+        }
+    }
+}
+
+/// Ends all ranks; this one in any case, even if MPI cannot reach the launcher any more.
+fn end(exit_code: i32) -> ! {
+    let at_last = move || {
+        thread::sleep(LAST);
+        std::process::exit(exit_code);
+    };
+    let _ = thread::Builder::new().spawn(at_last);
+    SimpleCommunicator::world().abort(exit_code)
+}

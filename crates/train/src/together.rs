@@ -1,0 +1,102 @@
+//! What the ranks of a run tell each other beside gradients: failures, what must be alike, and where rank 0 stands.
+
+use std::path::PathBuf;
+
+use mnasnet_data::BadImage;
+use mnasnet_engine::Optimizer;
+use mnasnet_group::Group;
+use mnasnet_model::Weights;
+
+use crate::progress::Progress;
+use crate::train::TrainError;
+
+/// `result`, if no rank failed; all ranks must ask. A rank that failed has its own error, the others name the first of those.
+pub fn agree<T>(group: &mut Group, result: Result<T, TrainError>) -> Result<T, TrainError> {
+    if group.size() == 1 {
+        return result;
+    }
+    let failed = group.failed(result.is_err());
+    match failed.first() {
+        Some(&rank) if result.is_ok() => Err(TrainError::Elsewhere {
+            rank,
+            host: group.host(rank).to_owned(),
+        }),
+        _ => result,
+    }
+}
+
+/// Checks that `here` is the same on all ranks. `advice` says what to do where it is not.
+pub(crate) fn alike(group: &mut Group, what: &str, here: &str, advice: &str) -> Result<(), TrainError> {
+    let all = group.gather(here.as_bytes());
+    let Some(other) = all.iter().position(|other| *other != all[0]) else {
+        return Ok(());
+    };
+    // Every rank knows, so every rank ends; the first one tells.
+    group.failed(true);
+    let text = |rank: usize| String::from_utf8_lossy(&all[rank]);
+    Err(TrainError::Unlike(format!(
+        "{what} differ: rank 0 on {} has {}, rank {other} on {} has {}; {advice}",
+        group.host(0),
+        text(0),
+        group.host(other),
+        text(other)
+    )))
+}
+
+/// Gives every rank what rank 0 has learnt.
+pub(crate) fn spread(
+    group: &mut Group,
+    weights: &mut Weights,
+    average: &mut Option<Weights>,
+    optimizer: &mut Optimizer,
+    progress: &mut Progress,
+) -> Result<(), TrainError> {
+    if group.size() == 1 {
+        return Ok(());
+    }
+    let text = serde_json::to_vec(progress).unwrap_or_default();
+    let text = group.broadcast(text);
+    *progress = serde_json::from_slice(&text)
+        .map_err(|error| TrainError::Unlike(format!("rank 0 sent a position that cannot be read: {error}")))?;
+    for weights in [Some(weights), average.as_mut()].into_iter().flatten() {
+        group.broadcast_values(&mut weights.parameters);
+        group.broadcast_values(&mut weights.buffers);
+    }
+    for (_, values) in optimizer.slots_mut() {
+        group.broadcast_values(values);
+    }
+    Ok(())
+}
+
+/// The bad images of all ranks, on every rank.
+pub(crate) fn all_bad(group: &mut Group, here: &[BadImage]) -> Vec<BadImage> {
+    if group.size() == 1 {
+        return here.to_vec();
+    }
+    let line = |bad: &BadImage| serde_json::json!([bad.index, bad.name.to_string_lossy(), bad.cause]);
+    let lines: Vec<_> = here.iter().map(line).collect();
+    let text = serde_json::to_vec(&lines).unwrap_or_default();
+    let read = |text: Vec<u8>| serde_json::from_slice::<Vec<(u32, PathBuf, String)>>(&text).unwrap_or_default();
+    let all = group.gather(&text).into_iter().flat_map(read);
+    all.map(|(index, name, cause)| BadImage { index, name, cause })
+        .collect()
+}
+
+/// A text of all ranks, joined.
+pub(crate) fn all_texts(group: &mut Group, here: &str) -> String {
+    let all = group.gather(here.as_bytes());
+    let texts: Vec<_> = all.iter().map(|text| String::from_utf8_lossy(text)).collect();
+    texts.join(", ")
+}
+
+/// A checksum of parameters, to tell whether ranks still have the same.
+pub(crate) fn checksum(values: &[f32]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut bytes = Vec::with_capacity(4096);
+    for values in values.chunks(1024) {
+        bytes.clear();
+        bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        hasher.update(&bytes);
+    }
+    hasher.finalize()
+}

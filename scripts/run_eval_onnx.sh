@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# As MindSpore's script. More arguments go to `mnasnet eval-onnx`.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+(($# >= 2)) || usage "DATA_DIR ONNX_MODEL [FLAGS of mnasnet eval-onnx]"
+need_folder "$1" DATA_DIR
+need_file "$2" ONNX_MODEL 4
+logged eval.log "$program" eval-onnx --data "$1" --model "$2" "${@:3}"

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# As MindSpore's script: DEVICE_ID is the processor that it runs on, and is ignored on CPUs. More arguments go to `mnasnet train`.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+(($# >= 2)) || usage "DEVICE_ID DATA_DIR [SETTINGS of mnasnet train]"
+need_number "$1" DEVICE_ID
+need_folder "$2" DATA_DIR
+logged log.txt "$program" train --config mindspore --data "$2" "${@:3}"
