@@ -407,7 +407,7 @@ mod tests {
         log.line("lost too");
         assert!(log.trouble().is_none());
         // The other file is refused later: the same trouble.
-        let metrics = std::mem::replace(&mut log.metrics.file, File::open(&path).unwrap());
+        let metrics = log.metrics.file.replace(File::open(&path).unwrap());
         log.metric("step", &serde_json::json!({ "loss": 1.0 }));
         assert!(log.trouble().is_none());
         log.metrics.file = metrics;
