@@ -163,7 +163,7 @@ fn mixing_is_the_same_after_a_resume() {
     };
     let load = |transform: &TrainTransform, batches| {
         let epoch = Epoch {
-            done: 8 * batches,
+            done: 8 * batches as usize,
             ..EPOCH
         };
         let loader = Loader::train(few(5), transform.clone(), epoch, 8, 3).unwrap();
