@@ -2,8 +2,8 @@
 //! `DequantizeLinear` around every operation, which runtimes fuse to integer arithmetic.
 //!
 //! Weights are int8, symmetric, one scale an output channel; values between operations uint8, one scale and zero point each; biases
-//! int32. [`Calibration`] goes twice over the same photos: first the range of every channel, by which [`equalise`] moves scales
-//! between layers without changing the network; then the distribution of every value, from which [`range`] takes its range.
+//! int32. [`Calibration`] goes twice over the same photos: first the range of every channel, by which `equalise` moves scales
+//! between layers without changing the network; then the distribution of every value, from which `range` takes its range.
 
 mod emit;
 mod equalise;
