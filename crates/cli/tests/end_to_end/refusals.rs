@@ -201,9 +201,9 @@ fn weights() {
     );
     check(
         &place,
-        "train --resume run --batch_size 8 --epoch_size 2",
+        "train --resume run --seed 4 --epoch_size 2",
         3,
-        "the run was begun with batch_size 4, not 8; to begin another run with its weights alone, say `--init run/",
+        "the run was begun with seed 3, not 4; to begin another run with its weights alone, say `--init run/",
     );
 }
 

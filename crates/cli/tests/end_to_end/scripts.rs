@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 
 use crate::{Place, names};
 
-const SMALL: &str =
-    "--model mnasnet-small --width 0.35 --resolution 32 --batch_size 4 --epoch_size 1 --warmup_epochs 0 --out run";
+const SMALL: &str = "--model mnasnet-small --width 0.35 --resolution 32 --batch_size 4 --epoch_size 1 --warmup_epochs 0 --class_num 0 \
+    --out run";
 
 fn script(place: &Place, name: &str, arguments: &str) -> (i32, String, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts").join(name);
