@@ -3,6 +3,7 @@
 mod bench;
 mod data;
 mod models;
+mod runtime;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub use models::{
     CompareArgs, ConvertArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision, PredictArgs,
     PredictFormat, Target,
 };
+pub use runtime::{RuntimeArgs, RuntimeName};
 
 const AFTER_HELP: &str = "\
 Exit codes:

@@ -10,7 +10,7 @@ use crate::args::{CompareArgs, EvaluationArgs};
 use crate::console::{print, print_json, visible_name};
 use crate::eval;
 use crate::failure::{Exit, Failure};
-use crate::model_file::{Kind, ModelFile};
+use crate::model_file::{Kind, ModelFile, on_runtime};
 use crate::report::Counter;
 
 /// Images that are listed on a screen; `--json` lists all.
@@ -52,6 +52,7 @@ struct Image {
 /// Compares two model files.
 pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
     let models = [ModelFile::open(&args.a, false)?, ModelFile::open(&args.b, false)?];
+    let models = on_runtime(models, &args.runtime)?;
     let report = compared(&models, &args.over, &args.precision)?;
     if args.over.json {
         print_json(&report)?;
@@ -95,11 +96,11 @@ pub fn compared(models: &[ModelFile; 2], args: &EvaluationArgs, precision: &str)
         let sides = [
             Side {
                 classifier: &mut *one,
-                preprocessing: &a.record.preprocessing,
+                preprocessing: a.preprocessing(),
             },
             Side {
                 classifier: &mut *other,
-                preprocessing: &b.record.preprocessing,
+                preprocessing: b.preprocessing(),
             },
         ];
         let workers = args.workers as usize;

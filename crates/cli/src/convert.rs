@@ -4,6 +4,7 @@ use std::path::Path;
 
 use mnasnet_data::{ClassList, Interpolation, Split};
 use mnasnet_model::{Dialect, Network, Variant, Weights};
+use mnasnet_train::onnx_file::at_resolution;
 use mnasnet_train::photos;
 use mnasnet_train::recalibrate::recalibrate;
 use mnasnet_train::train::thread_pool;
@@ -184,7 +185,10 @@ fn record(args: &ConvertArgs, file: &WeightsFile) -> Result<Record, Failure> {
         }
         record.bn_epsilon = epsilon;
     }
-    Ok(record)
+    Ok(match args.resolution {
+        Some(resolution) => at_resolution(record, resolution),
+        None => record,
+    })
 }
 
 /// Reads back what was written: it must be the same bit for bit.

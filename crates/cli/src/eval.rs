@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::args::{EvalArgs, EvalOnnxArgs, EvaluationArgs};
 use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
-use crate::model_file::{Kind, ModelFile};
+use crate::model_file::{Kind, ModelFile, on_runtime};
 use crate::ranks::agree;
 use crate::report::Counter;
 
@@ -135,6 +135,7 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
             )));
         }
         let dataset = dataset(&model, over)?;
+        let [model] = on_runtime([model], &args.runtime)?;
         Ok((model, dataset))
     };
     let (model, dataset) = agree(group, opened())?;
@@ -164,10 +165,9 @@ fn evaluate(
     if group.is_first() {
         tell_notes(&dataset);
     }
-    let record = &model.record;
     let (loss, batch) = (wiring::eval_loss(&model.config), args.batch_size as usize);
     let precision = model.precision(precision)?;
-    let preprocessing = record.preprocessing.clone();
+    let preprocessing = model.preprocessing().cloned();
     let workers = group.threads(args.workers as usize);
     let evaluator = Evaluator::new(Arc::new(dataset), preprocessing, loss, batch, workers);
     let pool = thread_pool(group.threads(args.threads as usize));

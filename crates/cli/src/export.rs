@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use indicatif::HumanBytes;
 use mnasnet_data::Split;
 use mnasnet_onnx::quantise::PASSES;
-use mnasnet_onnx::{Method, Options, export, preprocess};
+use mnasnet_onnx::{Method, Options, Runtime, export, preprocess};
 use mnasnet_train::onnx_file::{self, at_resolution, metadata};
 use mnasnet_train::photos;
 use mnasnet_train::quantise::calibrate;
@@ -17,12 +17,15 @@ use mnasnet_weights::fit::described;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::args::{EvaluationArgs, ExportArgs, ExportPrecision};
+use crate::args::{EvaluationArgs, ExportArgs, ExportPrecision, RuntimeName};
 use crate::compare::compared;
 use crate::console::{print, print_json};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile};
 use crate::report::Counter;
+
+/// Difference of two logits that `--check` allows where the model resizes photos itself: another library's numbers.
+const PHOTOS_TOLERANCE: f64 = 0.01;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -44,6 +47,7 @@ struct Report<'a> {
 /// Writes weights as an ONNX model.
 pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let output = output(args);
+    let runtime = checked_on(args)?;
     let model = ModelFile::open(&args.weights, args.ema)?;
     let Kind::Weights { network, weights } = &model.kind else {
         return Err(Failure::Usage(format!(
@@ -109,17 +113,25 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
             HumanBytes(bytes.len() as u64),
         ))?;
     }
-    let Some(data) = &args.check else {
+    let (Some(data), Some(runtime)) = (&args.check, runtime) else {
         return Ok(Exit::Success);
     };
     // The weights see photos as the model does, at another resolution too.
     let weights = ModelFile { record, ..model };
-    let models = [weights, ModelFile::open(&output, false)?];
+    let exported = ModelFile {
+        runtime,
+        ..ModelFile::open(&output, false)?
+    };
+    let models = [weights, exported];
     let report = compared(&models, &EvaluationArgs::on(data), "f32")?;
     if !args.json {
         report.print()?;
     }
-    report.within(args.tolerance.unwrap_or(args.precision.tolerance()))
+    let usual = match args.with_preprocessing {
+        true => args.precision.tolerance().max(PHOTOS_TOLERANCE),
+        false => args.precision.tolerance(),
+    };
+    report.within(args.tolerance.unwrap_or(usual))
 }
 
 /// The bytes of an INT8 model; how it was calibrated is among its metadata.
@@ -151,6 +163,21 @@ fn quantised(
     let method = Method::from(args.calibration_method);
     metadata.push(("calibration", format!("{} on {images} images", method.name())));
     Ok(calibration.finish(method, &metadata)?)
+}
+
+/// What computes the model for `--check`, if that is asked for: known before there is a file.
+fn checked_on(args: &ExportArgs) -> Result<Option<Runtime>, Failure> {
+    let rten = args.runtime.runtime == RuntimeName::Rten;
+    match &args.check {
+        None if rten => Ok(None),
+        None => Err(Failure::Usage(
+            "--runtime computes the model for --check DIR, which is not there".into(),
+        )),
+        Some(_) if rten && args.with_preprocessing => Err(Failure::Usage(
+            "--check of a model with preprocessing needs --runtime onnxruntime: rten cannot resize photos".into(),
+        )),
+        Some(_) => Ok(Some(args.runtime.open()?)),
+    }
 }
 
 /// The file to write; MindSpore's `--file_name` comes without extension.

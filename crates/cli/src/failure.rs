@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use mnasnet_data::{DataError, PackError};
 use mnasnet_engine::EngineError;
 use mnasnet_model::ModelError;
-use mnasnet_onnx::{ExportError, ReadError};
+use mnasnet_onnx::{ExportError, LoadError, ReadError};
 use mnasnet_train::resolve::ConfigError;
 use mnasnet_train::train::TrainError;
 use mnasnet_train::weights_file::WeightsError;
@@ -71,6 +71,9 @@ pub enum Failure {
     /// An ONNX model.
     #[error(transparent)]
     Onnx(#[from] ReadError),
+    /// ONNX Runtime, which was asked for.
+    #[error(transparent)]
+    OnnxRuntime(#[from] LoadError),
     /// A network that ONNX cannot hold.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -98,7 +101,11 @@ impl Failure {
     /// The exit code of this failure.
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Usage(_) | Failure::Config(_) | Failure::Model(_) | Failure::Export(_) => Exit::Usage,
+            Failure::Usage(_)
+            | Failure::Config(_)
+            | Failure::Model(_)
+            | Failure::Export(_)
+            | Failure::OnnxRuntime(_) => Exit::Usage,
             Failure::Data(DataError::Write { .. } | DataError::Cache { .. }) => Exit::Other,
             Failure::Data(_) | Failure::Photos(_) => Exit::Data,
             Failure::Pack(error) => of_packing(error),

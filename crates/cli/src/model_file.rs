@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use mnasnet_data::Preprocessing;
 use mnasnet_engine::{Precision, isa};
 use mnasnet_model::{Network, Weights};
-use mnasnet_onnx::is_onnx;
+use mnasnet_onnx::{Runtime, is_onnx};
 use mnasnet_train::classifier::{Classifier, OnEngine, OnRuntime};
 use mnasnet_train::config::Config;
 use mnasnet_train::onnx_file;
 use mnasnet_train::weights_file::{Record, WeightsFile};
 use mnasnet_train::wiring;
 
+use crate::args::{RuntimeArgs, RuntimeName};
 use crate::console::tell;
 use crate::failure::Failure;
 use crate::settings;
@@ -23,8 +25,10 @@ pub struct ModelFile {
     pub record: Record,
     /// Settings of the run that it comes from.
     pub config: Config,
-    /// What computes.
+    /// What there is to compute.
     pub kind: Kind,
+    /// What computes it if it is an ONNX model.
+    pub runtime: Runtime,
 }
 
 /// Kinds of models.
@@ -72,6 +76,7 @@ impl ModelFile {
             record,
             config,
             kind: Kind::Weights { network, weights },
+            runtime: Runtime::Rten,
         })
     }
 
@@ -95,6 +100,7 @@ impl ModelFile {
             config: settings::recorded(&record, path)?,
             record,
             kind: Kind::Onnx(model),
+            runtime: Runtime::Rten,
         })
     }
 
@@ -102,9 +108,15 @@ impl ModelFile {
     pub fn runs_on(&self, precision: Precision) -> Result<(&'static str, &'static str), Failure> {
         Ok(match &self.kind {
             Kind::Weights { .. } => (precision.name(), isa()?.name()),
-            Kind::Onnx(model) if model.quantised => ("int8", "rten"),
-            Kind::Onnx(_) => (Precision::F32.name(), "rten"),
+            Kind::Onnx(model) if model.quantised => ("int8", self.runtime.name()),
+            Kind::Onnx(_) => (Precision::F32.name(), self.runtime.name()),
         })
+    }
+
+    /// What becomes of photos before it sees them; `None` where it takes them as they are.
+    pub fn preprocessing(&self) -> Option<&Preprocessing> {
+        let itself = matches!(&self.kind, Kind::Onnx(model) if model.photos.is_some());
+        (!itself).then_some(&self.record.preprocessing)
     }
 
     /// What `--precision` comes to for this model.
@@ -119,7 +131,22 @@ impl ModelFile {
             Kind::Weights { network, weights } => {
                 Box::new(OnEngine::new(network, weights, batch, preprocessing, precision)?)
             }
-            Kind::Onnx(model) => Box::new(OnRuntime::new(&self.path, model, preprocessing)?),
+            Kind::Onnx(model) => Box::new(OnRuntime::new(&self.path, model, &self.runtime, preprocessing)?),
         })
     }
+}
+
+/// The models, those in ONNX on the runtime that was asked for.
+pub fn on_runtime<const N: usize>(models: [ModelFile; N], args: &RuntimeArgs) -> Result<[ModelFile; N], Failure> {
+    if args.runtime != RuntimeName::Rten && !models.iter().any(|model| matches!(model.kind, Kind::Onnx(_))) {
+        return Err(Failure::Usage(format!(
+            "{} is a file of weights, which this program computes itself; leave out --runtime, or export it first",
+            models[0].path.display()
+        )));
+    }
+    let runtime = args.open()?;
+    Ok(models.map(|model| ModelFile {
+        runtime: runtime.clone(),
+        ..model
+    }))
 }

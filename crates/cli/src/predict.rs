@@ -3,7 +3,9 @@
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use mnasnet_data::{DataError, EvalTransform, images_below, read_image, read_image_from, wordnet_name};
+use mnasnet_data::{
+    DataError, EvalTransform, Preprocessing, RgbImage, images_below, read_image, read_image_from, wordnet_name,
+};
 use mnasnet_train::score::softmax;
 use mnasnet_train::train::thread_pool;
 use rayon::prelude::*;
@@ -12,7 +14,7 @@ use serde::Serialize;
 use crate::args::{PredictArgs, PredictFormat};
 use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
-use crate::model_file::ModelFile;
+use crate::model_file::{ModelFile, on_runtime};
 use crate::report::Counter;
 
 /// The name that stands for standard input.
@@ -36,7 +38,7 @@ struct Guess {
 
 /// Predicts the classes of photos. A photo that cannot be read is reported, and the others are still done.
 pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
-    let model = ModelFile::open(&args.weights, false)?;
+    let [model] = on_runtime([ModelFile::open(&args.weights, false)?], &args.runtime)?;
     let record = &model.record;
     let format = if args.json { PredictFormat::Json } else { args.format };
     let precision = model.precision(&args.precision)?;
@@ -44,10 +46,8 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let batch = (args.batch_size as usize).min(photos.len()).max(1);
     let pool = thread_pool(args.threads as usize)?;
     let mut classifier = pool.install(|| model.classifier(batch, precision))?;
-    let (transform, upright) = (
-        record.preprocessing.eval_transform(),
-        record.preprocessing.exif_orientation,
-    );
+    let transform = model.preprocessing().map(Preprocessing::eval_transform);
+    let upright = record.preprocessing.exif_orientation;
     let top = (args.top as usize).min(record.classes.len());
     if format == PredictFormat::Csv {
         print(&csv_header(top)?)?;
@@ -57,15 +57,16 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let (mut unreadable, mut done) = (0, 0);
     let mut pixels = Vec::new();
     for paths in photos.chunks(batch) {
-        let read: Vec<_> = pool.install(|| paths.par_iter().map(|path| read(path, &transform, upright)).collect());
-        pixels.clear();
-        let mut names = Vec::new();
+        let read: Vec<_> = pool.install(|| {
+            paths
+                .par_iter()
+                .map(|path| read(path, transform.as_ref(), upright))
+                .collect()
+        });
+        let mut seen = Vec::new();
         for (path, photo) in paths.iter().zip(read) {
             match photo {
-                Ok(photo) => {
-                    pixels.extend_from_slice(&photo);
-                    names.push(path);
-                }
+                Ok(photo) => seen.push((path, photo)),
                 Err(error) => {
                     tell(&format!("error: {error}"));
                     unreadable += 1;
@@ -73,19 +74,24 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
             }
         }
         done += paths.len();
-        if names.is_empty() {
-            continue;
-        }
-        let logits = pool.install(|| classifier.logits(&pixels, names.len()))?;
-        for (path, logits) in names.into_iter().zip(logits.chunks_exact(record.classes.len())) {
-            let prediction = Prediction {
-                image: path.to_string_lossy().into_owned(),
-                top: likeliest(logits, &record.classes, top),
-            };
-            match format {
-                PredictFormat::Table => print(&table(&prediction))?,
-                PredictFormat::Json => print_json(&prediction)?,
-                PredictFormat::Csv => print(&csv_row(&prediction)?)?,
+        // Photos that are taken as they are go together as far as they have one size.
+        for group in seen.chunk_by(|(_, a), (_, b)| (a.width, a.height) == (b.width, b.height)) {
+            pixels.clear();
+            group
+                .iter()
+                .for_each(|(_, photo)| pixels.extend_from_slice(&photo.pixels));
+            let shape = [group.len(), group[0].1.height, group[0].1.width];
+            let logits = pool.install(|| classifier.logits(&pixels, shape))?;
+            for ((path, _), logits) in group.iter().zip(logits.chunks_exact(record.classes.len())) {
+                let prediction = Prediction {
+                    image: path.to_string_lossy().into_owned(),
+                    top: likeliest(logits, &record.classes, top),
+                };
+                match format {
+                    PredictFormat::Table => print(&table(&prediction))?,
+                    PredictFormat::Json => print_json(&prediction)?,
+                    PredictFormat::Csv => print(&csv_row(&prediction)?)?,
+                }
             }
         }
         if let Some(counter) = &counter {
@@ -95,14 +101,17 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     Ok(if unreadable > 0 { Exit::Data } else { Exit::Success })
 }
 
-/// A photo as the network sees it.
-fn read(path: &Path, transform: &EvalTransform, upright: bool) -> Result<Vec<u8>, DataError> {
+/// A photo as the model sees it.
+fn read(path: &Path, transform: Option<&EvalTransform>, upright: bool) -> Result<RgbImage, DataError> {
     let photo = if path == Path::new(STDIN) {
         read_image_from(io::stdin().lock(), Path::new("standard input"), upright)?
     } else {
         read_image(path, upright)?
     };
-    Ok(transform.apply(&photo).pixels)
+    Ok(match transform {
+        Some(transform) => transform.apply(&photo),
+        None => photo,
+    })
 }
 
 fn likeliest(logits: &[f32], classes: &[String], count: usize) -> Vec<Guess> {

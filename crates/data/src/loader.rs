@@ -22,8 +22,10 @@ use crate::{BadImage, DataError, Dataset, EvalTransform, RgbImage, TrainTransfor
 /// Photos side by side, ready for the network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// `[n, resolution, resolution, 3]`, red, green, blue.
+    /// `[n, height, width, 3]`, red, green, blue; height and width are the transform's resolution.
     pub pixels: Vec<u8>,
+    /// Width and height of each image, pixels.
+    pub size: (usize, usize),
     /// `[n]`, indices into the data set's classes.
     pub labels: Vec<u32>,
     /// `[n]`: each image's second label and its weight, where images are mixed (the first label has the rest); else empty.
@@ -41,8 +43,14 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Number, height and width of the images.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.labels.len(), self.size.1, self.size.0]
+    }
+
     fn clear(&mut self) {
         self.pixels.clear();
+        self.size = (0, 0);
         self.labels.clear();
         self.others.clear();
         self.indices.clear();
@@ -164,6 +172,25 @@ impl Loader {
         workers: usize,
     ) -> Result<Self, DataError> {
         check(batch, workers, transform.resolution.min(transform.resize))?;
+        Self::in_order(dataset, Transform::Eval(transform), part, batch, workers)
+    }
+
+    /// The photos `part` as they are, each a batch of its own, as each has its own size.
+    ///
+    /// # Errors
+    /// As [`Loader::eval`].
+    pub fn whole_photos(dataset: Arc<Dataset>, part: Range<usize>, workers: usize) -> Result<Self, DataError> {
+        check(1, workers, 1)?;
+        Self::in_order(dataset, Transform::Whole, part, 1, workers)
+    }
+
+    fn in_order(
+        dataset: Arc<Dataset>,
+        transform: Transform,
+        part: Range<usize>,
+        batch: usize,
+        workers: usize,
+    ) -> Result<Self, DataError> {
         let order: Vec<Place> = part
             .map(|index| Place {
                 index: index as u32,
@@ -174,7 +201,7 @@ impl Loader {
         Self::start(
             Pass {
                 dataset,
-                transform: Transform::Eval(transform),
+                transform,
                 order,
                 by_class: OnceLock::new(),
             },
@@ -279,6 +306,7 @@ impl Loader {
                 batch.indices.push(index);
                 batch.labels.push(label);
                 batch.pixels.extend_from_slice(&prepared.image.pixels);
+                batch.size = (prepared.image.width, prepared.image.height);
             }
             batch.bad_places += usize::from(!prepared.bad.is_empty());
             batch.bad.append(&mut prepared.bad);

@@ -237,6 +237,27 @@ fn evaluation_sees_every_photo_in_order() {
 }
 
 #[test]
+fn whole_photos_come_one_at_a_time() {
+    let dataset = few(3);
+    let part = 4..21;
+    let batches: Vec<Batch> = Loader::whole_photos(dataset.clone(), part.clone(), 3)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(batches.len(), part.len());
+    for (batch, index) in batches.iter().zip(part) {
+        let photo = read_image(&dataset, index as u32);
+        assert_eq!(
+            (batch.shape(), &*batch.indices),
+            ([1, photo.height, photo.width], &[index as u32][..])
+        );
+        assert_eq!(batch.pixels, photo.pixels);
+    }
+    let sizes: BTreeSet<_> = batches.iter().map(|batch| batch.size).collect();
+    assert!(sizes.len() > 1, "photos of one size show nothing: {sizes:?}");
+}
+
+#[test]
 fn memory_is_used_again() {
     let mut loader = Loader::train(few(4), transform(), EPOCH, 8, 2).unwrap();
     let mut batch = Batch::default();

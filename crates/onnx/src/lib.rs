@@ -5,7 +5,7 @@
 //! - [`quantise`]: INT8, by ranges seen on photos.
 //! - [`read()`]: a model from a file, its lengths checked before they are believed; `shapes` walks its nodes, so that what it
 //!   takes to run is known before.
-//! - [`Session`]: a model on rten, batch by batch.
+//! - [`Session`]: a model on a [`Runtime`], batch by batch: rten, linked in, or the user's ONNX Runtime.
 //! - [`proto`]: the messages of ONNX's protobuf that are needed.
 #![forbid(unsafe_code)]
 
@@ -21,7 +21,7 @@ mod session;
 mod shapes;
 
 pub use read::{MAX_FILE, Model, ReadError, is_onnx, parse, read};
-pub use session::Session;
+pub use session::{LoadError, OnnxRuntime, Provider, Runtime, Session};
 
 pub use export::{ExportError, Options, export};
 pub use preprocess::{Preprocess, Resampling};

@@ -4,6 +4,8 @@
 //! `Resize` with `antialias` is Pillow's resampling, on bytes in its fixed-point numbers; the sizes and the crop's place are
 //! computed from the photo's shape, in integers where Pillow's callers do.
 
+use mnasnet_model::shape::MAX_RESOLUTION;
+
 use crate::export::{ExportError, Options};
 use crate::graph::INPUT;
 use crate::proto::{Attribute, FLOAT, Graph, INT64, Node, tensor};
@@ -23,6 +25,11 @@ pub enum Resampling {
     Bicubic,
     /// MindSpore's linear: two by two pixels, whatever the scale.
     MindSpore,
+}
+
+impl Resampling {
+    /// All of them.
+    const ALL: [Self; 3] = [Resampling::Bilinear, Resampling::Bicubic, Resampling::MindSpore];
 }
 
 /// Resizing of the shorter side, centre crop to the network's resolution, normalisation.
@@ -57,6 +64,55 @@ impl Preprocess {
         steps.0.node.extend(node);
         steps.0.initializer.extend(initializer);
         steps.0
+    }
+
+    /// Takes the nodes of [`Self::prepend`] off a model's graph again, and tells what they do, and the network's resolution. `None`
+    /// where the graph does not begin exactly so: what other nodes make of a photo's size is not known.
+    pub(crate) fn take_off(graph: &mut Graph) -> Option<(Self, usize)> {
+        let constant = |name: &str| {
+            let name = format!("{PHOTOS}.{name}");
+            let found = graph
+                .initializer
+                .iter()
+                .find(|tensor| tensor.name.as_ref() == Some(&name));
+            found?.raw_data.as_deref()
+        };
+        let side = |name: &str| {
+            let (first, _) = constant(name)?.split_first_chunk()?;
+            usize::try_from(i64::from_le_bytes(*first))
+                .ok()
+                .filter(|side| (1..=MAX_RESOLUTION).contains(side))
+        };
+        let channels = |name: &str| {
+            let (floats, _) = constant(name)?.as_chunks();
+            let floats: Vec<f32> = floats.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+            floats.try_into().ok()
+        };
+        let (resize, resolution) = (side("resize")?, side("side")?);
+        let (scale, shift) = (channels("scale")?, channels("shift")?);
+        Resampling::ALL.into_iter().find_map(|resampling| {
+            let preprocess = Self {
+                resize,
+                resampling,
+                scale,
+                shift,
+            };
+            let mut steps = Steps::default();
+            preprocess.write(&mut steps, resolution);
+            let Graph { node, initializer, .. } = steps.0;
+            if resize < resolution || !graph.node.starts_with(&node) || !graph.initializer.starts_with(&initializer) {
+                return None;
+            }
+            graph.node.drain(..node.len());
+            graph.initializer.drain(..initializer.len());
+            Some((preprocess, resolution))
+        })
+    }
+
+    /// Pixels of a photo with its shorter side resized.
+    pub(crate) fn resized(&self, height: usize, width: usize) -> usize {
+        let (short, long) = (height.min(width).max(1), height.max(width));
+        (self.resize * long).div_ceil(short).saturating_mul(self.resize)
     }
 
     fn write(&self, steps: &mut Steps, resolution: usize) {

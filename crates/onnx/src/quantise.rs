@@ -127,7 +127,7 @@ impl<'a> Calibration<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Session, parse};
+    use crate::{Runtime, Session, parse};
     use mnasnet_model::{Scheme, Variant, initialise};
 
     fn options() -> Options {
@@ -181,7 +181,10 @@ mod tests {
             let run = |bytes: Vec<u8>| {
                 let mut logits = Vec::new();
                 let model = parse(bytes.into()).unwrap();
-                Session::new(&model, 1).unwrap().run(&images, &mut logits).unwrap();
+                Session::new(&model, &Runtime::Rten, 1)
+                    .unwrap()
+                    .run(&images, &mut logits)
+                    .unwrap();
                 (model.quantised, logits)
             };
             let (quantised, expected) = run(crate::export(&network, &weights, &options, &[]).unwrap());

@@ -10,6 +10,8 @@ use half::f16;
 use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
+use crate::graph::INPUT;
+use crate::preprocess::{PHOTOS, Preprocess};
 use crate::proto::{self, FLOAT, FLOAT16, Side, UINT8, ValueInfo};
 use crate::shapes;
 
@@ -22,7 +24,7 @@ const MAX_STRUCTURE: usize = 4 << 20;
 /// Largest side and batch that are written into a model.
 const MAX_SIDE: i64 = 16_384;
 
-/// An image classifier in ONNX: float32 images `[batch, 3, R, R]` in, float32 logits `[batch, classes]` out.
+/// An image classifier in ONNX: float32 images `[batch, 3, R, R]` in, or photos as bytes; float32 logits `[batch, classes]` out.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The file's bytes.
@@ -37,6 +39,9 @@ pub struct Model {
     pub(crate) most: usize,
     /// Side of the images, pixels.
     pub resolution: usize,
+    /// What it does with photos before it computes: its input is bytes `[batch, height, width, 3]` of any size. `None` where its
+    /// input is images.
+    pub photos: Option<Preprocess>,
     /// Number of classes.
     pub classes: usize,
     /// Whether the output is probabilities: softmax of logits.
@@ -121,7 +126,7 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
     }
     let model = proto::Model::decode(bytes.clone()).map_err(|error| broken(error.to_string()))?;
     let unfit = |reason: String| format!("is no image classifier that can be run: {reason}");
-    let graph = model.graph.ok_or_else(|| broken("it has no graph".into()))?;
+    let mut graph = model.graph.ok_or_else(|| broken("it has no graph".into()))?;
     for tensor in &graph.initializer {
         whole(tensor).map_err(|reason| broken(format!("its tensor {:?} {reason}", text(&tensor.name))))?;
     }
@@ -139,23 +144,29 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
             graph.output.len()
         )));
     };
-    let wanted = "its input must be float32 [batch, 3, R, R] with the sides given";
-    let (batch, resolution) = match sides(input).as_deref() {
-        Some(&[batch, Some(3), Some(height), Some(width)]) if height == width => (batch, height),
-        _ if element(input) == Some(UINT8) => {
-            let bytes = "its input is photos as bytes, not float32 [batch, 3, R, R]; run it in ONNX Runtime, or export it without \
-                         --with-preprocessing for use here";
-            return Err(unfit(bytes.into()));
+    let (input, output) = (ValueInfo::clone(input), output.clone());
+    let (batch, resolution, photos) = match (sides(&input, FLOAT).as_deref(), sides(&input, UINT8).as_deref()) {
+        (Some(&[batch, Some(3), Some(height), Some(width)]), _) if height == width => (batch, height, None),
+        (_, Some(&[batch, None, None, Some(3)])) if text(&input.name) == PHOTOS => {
+            let found = Preprocess::take_off(&mut graph);
+            let (preprocess, resolution) = found.ok_or_else(|| {
+                unfit("its input is photos, and it does not begin with the nodes that `export --with-preprocessing` writes".into())
+            })?;
+            (batch, resolution, Some(preprocess))
         }
-        _ => return Err(unfit(wanted.into())),
+        _ => {
+            let wanted = "its input must be float32 [batch, 3, R, R] with the sides given, or be made by `export --with-preprocessing`";
+            return Err(unfit(wanted.into()));
+        }
     };
-    let classes = match sides(output).as_deref() {
+    let classes = match sides(&output, FLOAT).as_deref() {
         Some(&[_, Some(classes)]) => classes,
         _ => return Err(unfit("its output must be float32 [batch, classes]".into())),
     };
     let (input, output) = (text(&input.name).to_owned(), text(&output.name).to_owned());
     let image = vec![batch.unwrap_or(1), 3, resolution, resolution];
-    let largest = shapes::walk(&graph, (&input, image)).map_err(unfit)?;
+    let first = if photos.is_some() { INPUT } else { &input };
+    let largest = shapes::walk(&graph, (first, image)).map_err(unfit)?;
     let last = graph.node.iter().find(|node| node.output.first() == Some(&output));
     Ok(Model {
         most: (shapes::MAX_VALUES / largest.max(1)).max(1),
@@ -168,6 +179,7 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
         output,
         batch,
         resolution,
+        photos,
         classes,
         producer: model.producer_name.unwrap_or_default(),
         metadata: model
@@ -183,15 +195,10 @@ fn text(name: &Option<String>) -> &str {
     name.as_deref().unwrap_or_default()
 }
 
-/// The type of a tensor's numbers.
-fn element(info: &ValueInfo) -> Option<i32> {
-    info.kind.as_ref()?.tensor.as_ref()?.elem_type
-}
-
-/// The sides of a float32 tensor, those that are known.
-fn sides(info: &ValueInfo) -> Option<Vec<Option<usize>>> {
+/// The sides of a tensor of the type `element`, those that are known.
+fn sides(info: &ValueInfo, element: i32) -> Option<Vec<Option<usize>>> {
     let tensor = info.kind.as_ref()?.tensor.as_ref()?;
-    let shape = tensor.shape.as_ref().filter(|_| tensor.elem_type == Some(FLOAT))?;
+    let shape = tensor.shape.as_ref().filter(|_| tensor.elem_type == Some(element))?;
     let side = |dim: &proto::Dim| match dim.side {
         Some(Side::Known(side @ 1..=MAX_SIDE)) => Some(Some(side as usize)),
         Some(Side::Known(_)) => None,

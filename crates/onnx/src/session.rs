@@ -1,26 +1,49 @@
-//! A model on rten, a runtime in Rust.
+//! A model on a runtime, batch by batch.
 
-use std::sync::Arc;
+mod onnx_runtime;
+mod rten;
 
-use rten::{ModelOptions, NodeId, OpRegistry, RunOptions, ThreadPool, op_types};
-use rten_tensor::prelude::*;
-use rten_tensor::{NdTensor, NdTensorView};
+use crate::shapes::MAX_VALUES;
+use crate::{Model, Preprocess};
 
-use crate::Model;
+pub use self::onnx_runtime::{LoadError, OnnxRuntime, Provider};
+pub(crate) use self::rten::load;
+
+/// What computes a model.
+#[derive(Clone)]
+pub enum Runtime {
+    /// rten, in Rust and linked in.
+    Rten,
+    /// ONNX Runtime, a library of the user's.
+    OnnxRuntime(OnnxRuntime),
+}
+
+impl Runtime {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Runtime::Rten => "rten",
+            Runtime::OnnxRuntime(library) => library.provider().runtime_name(),
+        }
+    }
+}
 
 /// A model, ready to run.
 pub struct Session {
-    model: rten::Model,
-    input: NodeId,
-    output: NodeId,
+    loaded: Loaded,
     batch: Option<usize>,
     /// Images a call, at most.
     most: usize,
     resolution: usize,
+    photos: Option<Preprocess>,
     classes: usize,
-    pool: Arc<ThreadPool>,
-    /// A last batch, filled up.
-    padded: Vec<f32>,
+}
+
+/// A model as its runtime holds it. Each has `call`: values and their sides in, what the output holds appended to `logits`, its
+/// sides out.
+enum Loaded {
+    Rten(Box<rten::Loaded>),
+    OnnxRuntime(onnx_runtime::Loaded),
 }
 
 impl Session {
@@ -28,19 +51,22 @@ impl Session {
     ///
     /// # Errors
     /// What the runtime has to say.
-    pub fn new(model: &Model, threads: usize) -> Result<Self, String> {
-        let loaded = load(model.bytes.to_vec(), true)?;
-        let node = |name: &str| loaded.node_id(name).map_err(|error| error.to_string());
+    pub fn new(model: &Model, runtime: &Runtime, threads: usize) -> Result<Self, String> {
+        if let (Some(_), Runtime::Rten) = (&model.photos, runtime) {
+            return Err("it takes photos as they are, which rten cannot resize; run it by --runtime onnxruntime, or export it without \
+                 --with-preprocessing"
+                .into());
+        }
         Ok(Self {
-            input: node(&model.input)?,
-            output: node(&model.output)?,
-            model: loaded,
+            loaded: match runtime {
+                Runtime::Rten => Loaded::Rten(Box::new(rten::Loaded::new(model, threads)?)),
+                Runtime::OnnxRuntime(library) => Loaded::OnnxRuntime(library.load(model, threads)?),
+            },
             batch: model.batch,
             most: model.most,
             resolution: model.resolution,
+            photos: model.photos.clone(),
             classes: model.classes,
-            pool: Arc::new(ThreadPool::with_num_threads(threads)),
-            padded: Vec::new(),
         })
     }
 
@@ -48,86 +74,89 @@ impl Session {
     /// fixed batch is called as often as it takes, its last call filled up with black.
     ///
     /// # Errors
-    /// Images of another size, and what the runtime has to say.
+    /// Images of another size, a model that takes photos, and what the runtime has to say.
     pub fn run(&mut self, images: &[f32], logits: &mut Vec<f32>) -> Result<(), String> {
-        let pixels = 3 * self.resolution * self.resolution;
-        logits.clear();
-        if !images.len().is_multiple_of(pixels) {
-            return Err(format!("{} values are no images of {pixels}", images.len()));
+        if self.photos.is_some() {
+            return Err("it takes photos, not images".into());
         }
-        let batch = self.batch.unwrap_or((images.len() / pixels).clamp(1, self.most));
-        for chunk in images.chunks(batch * pixels) {
-            let there = chunk.len() / pixels;
-            if self.batch.is_none() || there == batch {
-                self.call(chunk, there, there, logits)?;
-                continue;
-            }
-            let mut padded = std::mem::take(&mut self.padded);
-            padded.clear();
-            padded.extend_from_slice(chunk);
-            padded.resize(batch * pixels, 0.0);
-            let done = self.call(&padded, batch, there, logits);
-            self.padded = padded;
-            done?;
-        }
-        Ok(())
+        let sides = [3, self.resolution, self.resolution];
+        self.calls(
+            self.most,
+            images,
+            sides,
+            logits,
+            |loaded, images, sides, logits| match loaded {
+                Loaded::Rten(model) => model.call(images, sides, logits),
+                Loaded::OnnxRuntime(model) => model.call(images, sides, logits),
+            },
+        )
     }
 
-    fn call(&self, images: &[f32], batch: usize, wanted: usize, logits: &mut Vec<f32>) -> Result<(), String> {
-        let side = self.resolution;
-        let input = NdTensorView::from_data([batch, 3, side, side], images);
-        let options = RunOptions::default().with_thread_pool(Some(self.pool.clone()));
-        let [output] = self
-            .model
-            .run_n(vec![(self.input, input.into())], [self.output], Some(options))
-            .map_err(|error| error.to_string())?;
-        let output: NdTensor<f32, 2> = output
-            .try_into()
-            .map_err(|_| "its output is not float32 [batch, classes]")?;
-        if output.shape() != [batch, self.classes] {
+    /// The same for a model that takes photos: bytes `[images, height, width, 3]`.
+    ///
+    /// # Errors
+    /// A model that takes images, photos so long that they would not fit resized, and what the runtime has to say.
+    pub fn run_photos(
+        &mut self,
+        pixels: &[u8],
+        [height, width]: [usize; 2],
+        logits: &mut Vec<f32>,
+    ) -> Result<(), String> {
+        let (Some(preprocess), Loaded::OnnxRuntime(_)) = (&self.photos, &self.loaded) else {
+            return Err("it takes images, not photos".into());
+        };
+        // Values of one photo, as it is and resized: each has its bound.
+        let values = preprocess.resized(height, width).max(height * width).saturating_mul(3);
+        let most = self.most.min(MAX_VALUES / values.max(1));
+        if most < self.batch.unwrap_or(1) {
             return Err(format!(
-                "its output is {:?}, not [{batch}, {}]",
-                output.shape(),
-                self.classes
+                "a photo of {width} x {height} would have {values} values when it is resized, more than {MAX_VALUES}"
             ));
         }
-        logits.extend(output.to_vec().into_iter().take(wanted * self.classes));
+        self.calls(
+            most,
+            pixels,
+            [height, width, 3],
+            logits,
+            |loaded, pixels, sides, logits| match loaded {
+                Loaded::Rten(_) => Err("rten resizes no photos".into()),
+                Loaded::OnnxRuntime(model) => model.call(pixels, sides, logits),
+            },
+        )
+    }
+
+    /// Calls the model as often as `values` of images of these `sides` need, with no more than `most` at a time.
+    fn calls<T: Copy + Default>(
+        &mut self,
+        most: usize,
+        values: &[T],
+        sides: [usize; 3],
+        logits: &mut Vec<f32>,
+        mut call: impl FnMut(&mut Loaded, &[T], [usize; 4], &mut Vec<f32>) -> Result<Vec<usize>, String>,
+    ) -> Result<(), String> {
+        let [a, b, c] = sides;
+        let image = a * b * c;
+        logits.clear();
+        if image == 0 || !values.len().is_multiple_of(image) {
+            return Err(format!("{} values are no images of {image}", values.len()));
+        }
+        let batch = self.batch.unwrap_or((values.len() / image).clamp(1, most));
+        for chunk in values.chunks(batch * image) {
+            let there = chunk.len() / image;
+            let size = self.batch.unwrap_or(there);
+            let before = logits.len();
+            let output = if there == size {
+                call(&mut self.loaded, chunk, [size, a, b, c], logits)?
+            } else {
+                let mut filled = chunk.to_vec();
+                filled.resize(size * image, T::default());
+                call(&mut self.loaded, &filled, [size, a, b, c], logits)?
+            };
+            if output != [size, self.classes] {
+                return Err(format!("its output is {output:?}, not [{size}, {}]", self.classes));
+            }
+            logits.truncate(before + there * self.classes);
+        }
         Ok(())
     }
-}
-
-/// The operations that are linked: those of `shapes.rs`.
-fn registry() -> OpRegistry {
-    OpRegistry::with_ops(&[
-        &op_types::Add,
-        &op_types::AveragePool,
-        &op_types::BatchNormalization,
-        &op_types::Cast,
-        &op_types::Clip,
-        &op_types::Conv,
-        &op_types::DequantizeLinear,
-        &op_types::Flatten,
-        &op_types::Gemm,
-        &op_types::GlobalAveragePool,
-        &op_types::HardSigmoid,
-        &op_types::HardSwish,
-        &op_types::Identity,
-        &op_types::MatMul,
-        &op_types::MaxPool,
-        &op_types::Mul,
-        &op_types::QuantizeLinear,
-        &op_types::ReduceMean,
-        &op_types::Relu,
-        &op_types::Reshape,
-        &op_types::Sigmoid,
-        &op_types::Softmax,
-        &op_types::Squeeze,
-    ])
-}
-
-/// Loads a model; `optimise` lets the runtime fuse operations, so that not every value is computed.
-pub(crate) fn load(bytes: Vec<u8>, optimise: bool) -> Result<rten::Model, String> {
-    let mut options = ModelOptions::with_ops(registry());
-    options.enable_optimization(optimise).prepack_weights(optimise);
-    options.load(bytes).map_err(|error| error.to_string())
 }

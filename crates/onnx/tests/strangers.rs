@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use mnasnet_model::{Network, Scheme, Variant, initialise};
-use mnasnet_onnx::{Calibration, Method, Options, Session, export, parse};
+use mnasnet_onnx::{Calibration, Method, Options, Preprocess, Resampling, Runtime, Session, export, parse};
 use proptest::prelude::*;
 
 fn options() -> Options {
@@ -91,6 +91,50 @@ fn what_is_no_image_classifier_is_told() {
     assert!(reason.contains("holds values that are not finite"), "{reason}");
 }
 
+/// A model that takes photos is known by its first nodes, whole: with others a photo could become anything.
+#[test]
+fn preprocessing_is_ours_or_refused() {
+    let network = Network::build(Variant::by_name("mnasnet-a1").unwrap(), 0.35, 3, Some(0.0)).unwrap();
+    let weights = initialise(&network, Scheme::Tensorflow, 1);
+    for resampling in [Resampling::Bilinear, Resampling::Bicubic, Resampling::MindSpore] {
+        let preprocess = Preprocess {
+            resize: 36,
+            resampling,
+            scale: [0.017, 0.018, 0.019],
+            shift: [-2.1, -2.0, -1.8],
+        };
+        let options = Options {
+            opset: 18,
+            preprocess: Some(preprocess.clone()),
+            ..options()
+        };
+        let bytes = export(&network, &weights, &options, &[]).unwrap();
+        let model = parse(Bytes::from(bytes.clone())).unwrap();
+        assert_eq!((model.photos.as_ref(), model.resolution), (Some(&preprocess), 32));
+        let error = Session::new(&model, &Runtime::Rten, 1).err().unwrap();
+        assert!(error.contains("which rten cannot resize"), "{error}");
+        let swap = |from: &[u8], to: &[u8]| {
+            let mut bytes = bytes.clone();
+            let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
+            bytes[at..at + to.len()].copy_from_slice(to);
+            refusal(bytes)
+        };
+        let sides = |resize: i64| [&b"photos.resize"[..], &[0x4a, 8], &resize.to_le_bytes()].concat();
+        for (from, to) in [
+            (b"\x22\x05Slice".to_vec(), b"\x22\x05Split".to_vec()),
+            (b"half_pixel".to_vec(), b"asymmetric".to_vec()),
+            (sides(36), sides(16_385)),
+            (sides(36), sides(31)),
+        ] {
+            let reason = swap(&from, &to);
+            assert!(
+                reason.contains("does not begin with the nodes that `export --with-preprocessing` writes"),
+                "{reason}"
+            );
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
@@ -110,7 +154,7 @@ proptest! {
         if let Ok(model) = parse(Bytes::from(bytes))
             && model.resolution <= 64
             && model.batch.is_none_or(|batch| batch <= 4)
-            && let Ok(mut session) = Session::new(&model, 1)
+            && let Ok(mut session) = Session::new(&model, &Runtime::Rten, 1)
         {
             let images = vec![0.5; 3 * model.resolution * model.resolution];
             let mut logits = Vec::new();

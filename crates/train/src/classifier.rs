@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 use mnasnet_data::Preprocessing;
 use mnasnet_engine::{Normalise, Pixels, Precision, Predictor};
 use mnasnet_model::{Network, Weights};
-use mnasnet_onnx::{Model, Session};
+use mnasnet_onnx::{Model, Runtime, Session};
 
 use crate::train::TrainError;
 use crate::wiring;
 
 /// A model that is ready for batches of photos.
 pub trait Classifier: Send {
-    /// Logits `[images, classes]` of `images` photos, bytes `[images, resolution, resolution, 3]`, no more than planned.
+    /// Logits `[images, classes]` of photos: bytes `[images, height, width, 3]`, whose first three sides are `shape`; no more images
+    /// than planned, and of the model's resolution unless it takes photos as they are.
     ///
     /// # Errors
     /// Another number of bytes, more images than planned.
-    fn logits(&mut self, pixels: &[u8], images: usize) -> Result<&[f32], TrainError>;
+    fn logits(&mut self, pixels: &[u8], shape: [usize; 3]) -> Result<&[f32], TrainError>;
 }
 
 /// Weights on our engine.
@@ -53,17 +54,19 @@ impl OnEngine {
 }
 
 impl Classifier for OnEngine {
-    fn logits(&mut self, pixels: &[u8], images: usize) -> Result<&[f32], TrainError> {
+    fn logits(&mut self, pixels: &[u8], [images, ..]: [usize; 3]) -> Result<&[f32], TrainError> {
         Ok(self.predictor.logits(Pixels::U8(pixels, self.normalise), images)?)
     }
 }
 
-/// An ONNX model on its runtime.
+/// An ONNX model on a runtime.
 pub struct OnRuntime {
     path: PathBuf,
     session: Session,
     normalise: Normalise,
     softmax: bool,
+    /// Whether it takes photos as they are.
+    photos: bool,
     images: Vec<f32>,
     logits: Vec<f32>,
 }
@@ -73,16 +76,22 @@ impl OnRuntime {
     ///
     /// # Errors
     /// A model that the runtime refuses.
-    pub fn new(path: &Path, model: &Model, preprocessing: &Preprocessing) -> Result<Self, TrainError> {
+    pub fn new(
+        path: &Path,
+        model: &Model,
+        runtime: &Runtime,
+        preprocessing: &Preprocessing,
+    ) -> Result<Self, TrainError> {
         let refused = |reason| TrainError::Runtime {
             path: path.to_owned(),
             reason,
         };
         Ok(Self {
-            session: Session::new(model, rayon::current_num_threads()).map_err(refused)?,
+            session: Session::new(model, runtime, rayon::current_num_threads()).map_err(refused)?,
             path: path.to_owned(),
             normalise: wiring::normalise(preprocessing),
             softmax: model.softmax,
+            photos: model.photos.is_some(),
             images: Vec::new(),
             logits: Vec::new(),
         })
@@ -90,9 +99,13 @@ impl OnRuntime {
 }
 
 impl Classifier for OnRuntime {
-    fn logits(&mut self, pixels: &[u8], images: usize) -> Result<&[f32], TrainError> {
-        self::images(pixels, images, self.normalise, &mut self.images);
-        let run = self.session.run(&self.images, &mut self.logits);
+    fn logits(&mut self, pixels: &[u8], [images, height, width]: [usize; 3]) -> Result<&[f32], TrainError> {
+        let run = if self.photos {
+            self.session.run_photos(pixels, [height, width], &mut self.logits)
+        } else {
+            self::images(pixels, images, self.normalise, &mut self.images);
+            self.session.run(&self.images, &mut self.logits)
+        };
         run.map_err(|reason| TrainError::Runtime {
             path: self.path.clone(),
             reason,

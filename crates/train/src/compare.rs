@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use mnasnet_data::{Batch, Dataset, Loader, Preprocessing};
+use mnasnet_data::{Batch, Dataset, Preprocessing};
 use mnasnet_engine::{Loss, Smoothing};
 
 use crate::classifier::Classifier;
+use crate::photos;
 use crate::score::Score;
 use crate::train::TrainError;
 use crate::wiring;
@@ -14,8 +15,8 @@ use crate::wiring;
 pub struct Side<'a> {
     /// The model.
     pub classifier: &'a mut dyn Classifier,
-    /// Its preprocessing.
-    pub preprocessing: &'a Preprocessing,
+    /// Its preprocessing; `None` where it does that itself.
+    pub preprocessing: Option<&'a Preprocessing>,
 }
 
 /// An image whose most likely class is not the same.
@@ -57,18 +58,18 @@ pub fn compare(
     workers: usize,
     mut progress: impl FnMut(u64),
 ) -> Result<Comparison, TrainError> {
-    let loader = |preprocessing: &Preprocessing| {
-        Loader::eval(
-            dataset.clone(),
-            preprocessing.eval_transform(),
-            batch_size,
-            wiring::thread_count(workers),
-        )
-    };
     let [a, b] = sides;
+    // Photos as they are come one at a time, and both models see the same ones at a time.
+    let whole = a.preprocessing.is_none() || b.preprocessing.is_none();
+    let (batch_size, all) = (if whole { 1 } else { batch_size }, 0..dataset.samples.len());
+    let loader = |preprocessing| {
+        let workers = wiring::thread_count(workers);
+        photos::in_order(dataset.clone(), preprocessing, all.clone(), batch_size, workers)
+    };
     let mut first = loader(a.preprocessing)?;
     // Photos that both see alike are read once.
-    let alike = a.preprocessing.eval_transform() == b.preprocessing.eval_transform();
+    let [ours, theirs] = [&a, &b].map(|side| side.preprocessing.map(Preprocessing::eval_transform));
+    let alike = ours == theirs;
     let mut second = if alike { None } else { Some(loader(b.preprocessing)?) };
     let (mut batch, mut other) = (Batch::default(), Batch::default());
     let mut found = Comparison {
@@ -84,12 +85,12 @@ pub fn compare(
     };
     while first.read_into(&mut batch)? {
         let images = batch.labels.len();
-        let mut logits = [a.classifier.logits(&batch.pixels, images)?.to_vec(), Vec::new()];
+        let mut logits = [a.classifier.logits(&batch.pixels, batch.shape())?.to_vec(), Vec::new()];
         if let Some(second) = &mut second {
             second.read_into(&mut other)?;
         }
-        let pixels = if alike { &batch.pixels } else { &other.pixels };
-        logits[1] = b.classifier.logits(pixels, images)?.to_vec();
+        let same = if alike { &batch } else { &other };
+        logits[1] = b.classifier.logits(&same.pixels, same.shape())?.to_vec();
         for (score, logits) in found.scores.iter_mut().zip(&logits) {
             score.add(logits, &batch.labels, plain);
         }

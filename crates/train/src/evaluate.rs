@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use mnasnet_data::{BadImage, Batch, Dataset, Loader, Preprocessing};
+use mnasnet_data::{BadImage, Batch, Dataset, Preprocessing};
 use mnasnet_engine::Loss;
 use mnasnet_group::Group;
 
 use crate::classifier::Classifier;
+use crate::photos;
 use crate::score::Score;
 use crate::together::{agree, all_bad};
 use crate::train::TrainError;
@@ -17,7 +18,7 @@ use crate::train::TrainError;
 /// A set of photos, and how it is read; reused from epoch to epoch.
 pub struct Evaluator {
     dataset: Arc<Dataset>,
-    preprocessing: Preprocessing,
+    preprocessing: Option<Preprocessing>,
     loss: Loss,
     batch_size: usize,
     workers: usize,
@@ -37,10 +38,11 @@ pub struct Evaluation {
 }
 
 impl Evaluator {
-    /// Reads `dataset`, whose labels are the classifiers' classes, in batches of up to `batch_size`, with `workers` threads.
+    /// Reads `dataset`, whose labels are the classifiers' classes, in batches of up to `batch_size`, with `workers` threads. Without
+    /// `preprocessing` classifiers are given photos as they are.
     pub fn new(
         dataset: Arc<Dataset>,
-        preprocessing: Preprocessing,
+        preprocessing: Option<Preprocessing>,
         loss: Loss,
         batch_size: usize,
         workers: usize,
@@ -117,8 +119,8 @@ impl Evaluator {
         let mut score = Score::default();
         let mut bad = Vec::new();
         let mut batch = Batch::default();
-        let transform = self.preprocessing.eval_transform();
-        let mut loader = Loader::eval_part(self.dataset.clone(), transform, part, self.batch_size, self.workers)?;
+        let (dataset, preprocessing) = (self.dataset.clone(), self.preprocessing.as_ref());
+        let mut loader = photos::in_order(dataset, preprocessing, part, self.batch_size, self.workers)?;
         loop {
             let asked = Instant::now();
             if !loader.wait(stop) {
@@ -130,7 +132,7 @@ impl Evaluator {
             if !more {
                 break;
             }
-            let logits = classifier.logits(&batch.pixels, batch.labels.len())?;
+            let logits = classifier.logits(&batch.pixels, batch.shape())?;
             score.add(logits, &batch.labels, self.loss);
             progress(&score);
         }

@@ -1,9 +1,12 @@
 //! The photos of a run, found and labelled as the settings say.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use mnasnet_data::{BadImages, Cache, CacheIn, ClassList, Dataset, Location, Split, locate};
+use mnasnet_data::{
+    BadImages, Cache, CacheIn, ClassList, DataError, Dataset, Loader, Location, Preprocessing, Split, locate,
+};
 
 use crate::config::{BadImagePolicy, CachePlace, Config, DataFormat};
 use crate::train::TrainError;
@@ -141,4 +144,22 @@ fn list(config: &Config, location: &Location) -> Result<Dataset, TrainError> {
         limit as u64,
     )?));
     Ok(dataset)
+}
+
+/// Photos of a set in order, as a model wants them: preprocessed and `batch` at a time, or without preprocessing as they are and
+/// one at a time.
+///
+/// # Errors
+/// As [`Loader::eval`].
+pub(crate) fn in_order(
+    dataset: Arc<Dataset>,
+    preprocessing: Option<&Preprocessing>,
+    part: Range<usize>,
+    batch: usize,
+    workers: usize,
+) -> Result<Loader, DataError> {
+    match preprocessing {
+        Some(preprocessing) => Loader::eval_part(dataset, preprocessing.eval_transform(), part, batch, workers),
+        None => Loader::whole_photos(dataset, part, workers),
+    }
 }

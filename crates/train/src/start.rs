@@ -81,7 +81,7 @@ impl Planned {
         let (val_loss, batch) = (wiring::eval_loss(config), config.batch_size);
         let evaluator = Evaluator::new(
             val,
-            preprocessing.clone(),
+            Some(preprocessing.clone()),
             val_loss,
             batch,
             group.threads(config.workers),

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use mnasnet_model::Dialect;
 use mnasnet_onnx::Method;
 
+use super::runtime::RuntimeArgs;
 use super::{SetArgs, positive, side, threads};
 
 /// What a model is evaluated on, and how.
@@ -65,6 +66,9 @@ pub struct EvalOnnxArgs {
     /// ONNX model: ours, or another image classifier with its weights inside
     #[arg(long, alias = "onnx_url", value_name = "FILE")]
     pub model: PathBuf,
+    /// What computes it.
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
     /// What it is evaluated on.
     #[command(flatten)]
     pub over: EvaluationArgs,
@@ -97,6 +101,9 @@ pub struct PredictArgs {
     /// The same as --format json
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
+    /// What computes an ONNX model.
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
 }
 
 /// How predictions are printed.
@@ -168,6 +175,10 @@ pub struct ConvertArgs {
     /// Batch norm's epsilon, where the weights were not trained with 1e-5
     #[arg(long = "bn_epsilon", alias = "bn-epsilon", value_name = "X")]
     pub bn_epsilon: Option<f32>,
+    /// Side of the photos that the network sees, pixels, where it was trained with others than its file says or is known for;
+    /// the photo is resized in proportion
+    #[arg(long, value_name = "R", value_parser = side())]
+    pub resolution: Option<usize>,
     /// Take the moving average that a checkpoint of ours holds for the weights
     #[arg(long)]
     pub ema: bool,
@@ -318,7 +329,7 @@ pub struct ExportArgs {
     pub calibration_method: CalibrationMethod,
     /// Take photos as they are: the input `photos` is uint8 [batch, height, width, 3] of any size, and the model resizes, crops
     /// and normalises as `predict` does
-    #[arg(long = "with-preprocessing", alias = "with_preprocessing", conflicts_with = "check")]
+    #[arg(long = "with-preprocessing", alias = "with_preprocessing")]
     pub with_preprocessing: bool,
     /// End in softmax: the output is `probabilities`
     #[arg(long)]
@@ -326,7 +337,11 @@ pub struct ExportArgs {
     /// Compare the model with the weights on the photos of this set, as `compare` does
     #[arg(long, value_name = "PATH")]
     pub check: Option<PathBuf>,
-    /// Largest difference of two logits that --check allows, times the largest logit where that is above 1 [default: 0.001, with f16 0.1, with int8 0.3]
+    /// What computes the model for --check.
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
+    /// Largest difference of two logits that --check allows, times the largest logit where that is above 1 [default: 0.001, with
+    /// preprocessing 0.01, with f16 0.1, with int8 0.3]
     #[arg(long, value_name = "X", requires = "check")]
     pub tolerance: Option<f64>,
     /// Print JSON
@@ -367,6 +382,9 @@ pub struct CompareArgs {
     /// Fail, with exit code 4, if two logits differ by more, times the largest logit where that is above 1
     #[arg(long, value_name = "X")]
     pub tolerance: Option<f64>,
+    /// What computes an ONNX model.
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
     /// What they are compared on.
     #[command(flatten)]
     pub over: EvaluationArgs,

@@ -87,6 +87,31 @@ fn what_is_no_model_is_refused_in_a_sentence() {
             2,
             "evaluate it by `mnasnet eval --weights",
         ),
+        (
+            "eval-onnx --data photos --model model.onnx --runtime onnxruntime --runtime-library none.so",
+            2,
+            "none.so: cannot open shared object file: No such file or directory; say where it is by --runtime-library FILE or",
+        ),
+        (
+            "predict --weights model.onnx photos/val --runtime onnxruntime --runtime-library cut.onnx",
+            2,
+            "cannot load ONNX Runtime from",
+        ),
+        (
+            "eval-onnx --data photos --model model.onnx --device_target GPU",
+            2,
+            "--provider cuda needs --runtime onnxruntime",
+        ),
+        (
+            "eval-onnx --data photos --model model.onnx --runtime-library none.so",
+            2,
+            "--runtime-library is for --runtime onnxruntime",
+        ),
+        (
+            "predict --weights run/checkpoints/best.safetensors photos/val --runtime onnxruntime",
+            2,
+            "best.safetensors is a file of weights, which this program computes itself",
+        ),
         ("export --weights model.onnx -o b.onnx", 2, "is an ONNX model already"),
         (
             "export --weights run/checkpoints/best.safetensors -o b.onnx --opset 9",
@@ -162,19 +187,28 @@ fn a_model_may_take_photos_as_they_are() {
         (
             "eval-onnx --data photos --model photos.onnx",
             4,
-            "its input is photos as bytes",
+            "photos.onnx cannot be run: it takes photos as they are, which rten cannot resize; run it by --runtime onnxruntime",
         ),
         (
             "predict --weights photos.onnx photos/val",
             4,
-            "its input is photos as bytes",
+            "it takes photos as they are, which rten cannot resize",
         ),
         (
             &*format!("{export} --opset 17"),
             2,
             "preprocessing needs opset 18 or newer, not 17",
         ),
-        (&*format!("{export} --check photos"), 2, "--check"),
+        (
+            &*format!("{export} --check photos"),
+            2,
+            "--check of a model with preprocessing needs --runtime onnxruntime",
+        ),
+        (
+            &*format!("{export} --runtime onnxruntime"),
+            2,
+            "--runtime computes the model for --check DIR",
+        ),
     ] {
         let (is, _, stderr) = place.run(arguments);
         assert!(is == code && stderr.contains(expected), "{arguments}: {is}\n{stderr}");
@@ -233,4 +267,68 @@ fn models_are_compared_image_by_image() {
         "compare run/checkpoints/best.safetensors other/checkpoints/best.safetensors --data photos --tolerance 0.0001",
     );
     assert_eq!(code, 4);
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime's library: name it by ORT_DYLIB_PATH"]
+fn onnx_runtime_says_what_the_weights_say() {
+    let place = Place::three_classes();
+    place.done(&format!(
+        "train {TINY} --epoch_size 1 --lr_init 0 --lr_max 0.0001 --lr_end 0 --out run"
+    ));
+    let eval = place.json(&format!("eval --data photos --weights {BEST} --precision f32 --json"));
+    for (flags, loss_bound) in [
+        ("", 1e-5),
+        ("--batch 2 --softmax", 1e-5),
+        ("--precision f16", 1e-2),
+        ("--precision int8 --calibrate photos", 0.1),
+    ] {
+        place.done(&format!("export --weights {BEST} -o model.onnx {flags}"));
+        let report =
+            place.json("eval-onnx --data photos --model model.onnx --runtime onnxruntime --batch_size 4 --json");
+        assert_eq!(
+            (report["isa"].as_str(), report["images"].as_u64()),
+            (Some("onnxruntime"), Some(9))
+        );
+        let loss = |report: &serde_json::Value| report["loss"].as_f64().unwrap();
+        let off = (loss(&report) / loss(&eval) - 1.0).abs();
+        assert!(off < loss_bound, "{flags}: {off:e}");
+        if !flags.contains("int8") {
+            assert_eq!(report["correct1"], eval["correct1"], "{flags}");
+        }
+    }
+    place.done(&format!("export --weights {BEST} -o model.onnx"));
+    let printed = place.done(&format!(
+        "compare {BEST} model.onnx --data photos --runtime onnxruntime --tolerance 0.001"
+    ));
+    assert!(printed.contains("f32 on onnxruntime"), "{printed}");
+    // A model that resizes photos itself: in whole photos of any size, checked as it is exported, evaluated, asked.
+    let export = format!("export --weights {BEST} -o photos.onnx --with-preprocessing");
+    for flags in ["", "--batch 2", "--precision int8 --calibrate photos"] {
+        let printed = place.done(&format!("{export} {flags} --check photos --runtime onnxruntime"));
+        assert!(
+            printed.contains("9 images: largest difference of the logits"),
+            "{printed}"
+        );
+    }
+    place.done(&export);
+    let report = place.json("eval-onnx --data photos --model photos.onnx --runtime onnxruntime --json");
+    for key in ["correct1", "correct5", "images"] {
+        assert_eq!(report[key], eval[key], "{key}");
+    }
+    let ask = |model: &str| {
+        place.json_lines(&format!(
+            "predict --weights {model} photos/val --json --runtime onnxruntime"
+        ))
+    };
+    for (ours, theirs) in ask("model.onnx").iter().zip(&ask("photos.onnx")) {
+        assert_eq!(ours["image"], theirs["image"]);
+        assert_eq!(ours["top"][0]["class"], theirs["top"][0]["class"]);
+    }
+    let (code, _, stderr) =
+        place.run("eval-onnx --data photos --model model.onnx --runtime onnxruntime --provider cuda");
+    assert!(
+        code == 2 && stderr.contains("is an ONNX Runtime without CUDA; take its GPU build, or --provider cpu"),
+        "{code}: {stderr}"
+    );
 }

@@ -8,7 +8,7 @@ use crate::bad_images::{BadImage, BadImages, GREY, MAX_TRIES};
 use crate::decode::Photo;
 use crate::draws::Draws;
 use crate::resize::Resizer;
-use crate::{DataError, Dataset, EvalTransform, RgbImage, TrainTransform};
+use crate::{DataError, Dataset, EvalTransform, Rect, RgbImage, TrainTransform};
 
 /// A place of a pass: a sample, and how often the pass has shown it before.
 #[derive(Clone, Copy)]
@@ -34,6 +34,8 @@ pub(super) enum Transform {
         epoch: u64,
     },
     Eval(EvalTransform),
+    /// The photo as it is.
+    Whole,
 }
 
 /// One place of the pass, prepared.
@@ -99,6 +101,8 @@ impl Worker {
         let resolution = match &pass.transform {
             Transform::Train { transform, .. } => transform.resolution,
             Transform::Eval(transform) => transform.resolution,
+            // It takes the photo's size; what is grey is so at any.
+            Transform::Whole => 1,
         };
         let mut image = image.unwrap_or_else(|| RgbImage::new(resolution, resolution));
         let shown = match (found, &pass.transform) {
@@ -115,6 +119,10 @@ impl Worker {
             }
             (Found::Sample(shown), Transform::Eval(transform)) => {
                 transform.apply_into(&self.photo, &mut self.resizer, &mut image);
+                Some(shown)
+            }
+            (Found::Sample(shown), Transform::Whole) => {
+                std::mem::swap(&mut image, &mut self.photo.image);
                 Some(shown)
             }
         };
@@ -137,8 +145,8 @@ impl Worker {
         };
         let (mut draws, all) = match (&pass.transform, policy) {
             (_, BadImages::Fail) => return Err(DataError::BadImage(Box::new(last))),
-            (Transform::Eval(_), BadImages::Skip) => return Ok(Found::Nothing),
-            (Transform::Eval(_), BadImages::Replace) => return Ok(Found::Grey),
+            (Transform::Eval(_) | Transform::Whole, BadImages::Skip) => return Ok(Found::Nothing),
+            (Transform::Eval(_) | Transform::Whole, BadImages::Replace) => return Ok(Found::Grey),
             (Transform::Train { seed, epoch, .. }, BadImages::Skip) => {
                 (Draws::for_substitute(*seed, *epoch, index), None)
             }
@@ -185,6 +193,7 @@ impl Worker {
                 transform.part(size, &mut Draws::for_sample(*seed, *epoch, place.index, place.repeat))
             }
             Transform::Eval(transform) => transform.part(size),
+            Transform::Whole => Rect::all(size),
         };
         match pass.dataset.read_photo(index, &mut self.bytes, &mut self.photo, &part) {
             Ok(()) => Ok(None),

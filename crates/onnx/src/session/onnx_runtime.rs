@@ -1,0 +1,168 @@
+//! ONNX Runtime, loaded as a library when it is asked for.
+
+use std::env;
+use std::error::Error;
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+
+use ort::LoadDynamicError;
+use ort::environment::Environment;
+use ort::ep::{CUDA, ExecutionProvider};
+use ort::logging::LogLevel;
+use ort::value::{PrimitiveTensorElementType, TensorRef};
+
+use crate::Model;
+
+/// The environment variable that names the library, as other programs that load ONNX Runtime read it.
+const VARIABLE: &str = "ORT_DYLIB_PATH";
+
+/// What ONNX Runtime computes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU.
+    Cuda,
+}
+
+impl Provider {
+    /// The runtime's name with it.
+    pub fn runtime_name(self) -> &'static str {
+        match self {
+            Provider::Cpu => "onnxruntime",
+            Provider::Cuda => "onnxruntime (cuda)",
+        }
+    }
+}
+
+/// The library, loaded. A process loads it once.
+#[derive(Clone)]
+pub struct OnnxRuntime {
+    environment: Environment,
+    provider: Provider,
+}
+
+/// Why ONNX Runtime cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// No library, or none that is ONNX Runtime.
+    #[error(
+        "cannot load ONNX Runtime from {library}: {reason}; say where it is by --runtime-library FILE or the environment \
+         variable {VARIABLE}: libonnxruntime.so of a release, or of Python's package (onnxruntime/capi/libonnxruntime.so.1.*)",
+        library = library.display()
+    )]
+    Library {
+        /// Where it was looked for.
+        library: PathBuf,
+        /// Cause.
+        reason: String,
+    },
+    /// The library does not compute on what was asked for.
+    #[error("{} is an ONNX Runtime without CUDA; take its GPU build, or --provider cpu", .0.display())]
+    Provider(PathBuf),
+}
+
+impl OnnxRuntime {
+    /// Loads `library`, or the one that [`VARIABLE`] names, or the system's. What the library does from then on is its own:
+    /// it is code.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn open(library: Option<&Path>, provider: Provider) -> Result<Self, LoadError> {
+        let named = library.map(Path::to_owned).or_else(|| {
+            let variable = env::var_os(VARIABLE).filter(|value| !value.is_empty());
+            variable.map(PathBuf::from)
+        });
+        // A path is one as the user sees it; a name alone is the system's to find.
+        let library = match named {
+            Some(path) => std::path::absolute(&path).unwrap_or(path),
+            None => format!("{}onnxruntime{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX).into(),
+        };
+        let refused = |reason: String| LoadError::Library {
+            library: library.clone(),
+            reason,
+        };
+        let builder = ort::init_from(&library).map_err(|error| {
+            refused(match error {
+                // What the system says lies below "dlopen failed", and begins with the name.
+                LoadDynamicError::Dlopen { error, .. } => {
+                    let told = error.source().map_or(error.to_string(), ToString::to_string);
+                    told.trim_start_matches(&format!("{}: ", library.display())).to_owned()
+                }
+                LoadDynamicError::MissingApi { .. } => "it is another library".into(),
+                LoadDynamicError::InvalidVersionString => "its version is no text".into(),
+                LoadDynamicError::BadVersion { version_str, .. } => {
+                    format!(
+                        "it is version {version_str}, and 1.{} or newer is needed",
+                        ort::MINOR_VERSION
+                    )
+                }
+            })
+        })?;
+        let environment = builder
+            .with_telemetry(false)
+            .build()
+            .map_err(|error| refused(error.to_string()))?;
+        environment.set_log_level(LogLevel::Error);
+        let has_cuda = || CUDA::is_available().map_err(|error| refused(error.to_string()));
+        match provider == Provider::Cuda && !has_cuda()? {
+            true => Err(LoadError::Provider(library)),
+            false => Ok(Self { environment, provider }),
+        }
+    }
+
+    /// What it computes on.
+    pub fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    /// Loads a model, to run on `threads` threads of the processor.
+    pub(super) fn load(&self, model: &Model, threads: usize) -> Result<Loaded, String> {
+        let told = |error: ort::Error| error.to_string();
+        let builder = ort::session::Session::builder(&self.environment).map_err(told)?;
+        let builder = builder.with_intra_threads(threads).map_err(|error| error.to_string())?;
+        let mut builder = match self.provider {
+            Provider::Cpu => builder,
+            // Without this, what the GPU cannot do is done on the processor, and nothing said.
+            Provider::Cuda => builder
+                .with_execution_providers([CUDA::default().build().error_on_failure()])
+                .map_err(|error| error.to_string())?,
+        };
+        Ok(Loaded {
+            session: builder.commit_from_memory(&model.bytes).map_err(told)?,
+            input: model.input.clone(),
+            output: model.output.clone(),
+        })
+    }
+}
+
+/// A model, ready to run.
+pub struct Loaded {
+    session: ort::session::Session,
+    input: String,
+    output: String,
+}
+
+impl Loaded {
+    /// Appends the output's values to `logits`; the output's sides.
+    pub fn call<T: PrimitiveTensorElementType + Clone + Debug + 'static>(
+        &mut self,
+        values: &[T],
+        sides: [usize; 4],
+        logits: &mut Vec<f32>,
+    ) -> Result<Vec<usize>, String> {
+        let told = |error: ort::Error| error.to_string();
+        let input = TensorRef::from_array_view((sides, values)).map_err(told)?;
+        let outputs = self
+            .session
+            .run(ort::inputs![self.input.as_str() => input])
+            .map_err(told)?;
+        let output = outputs.get(&self.output).ok_or("it has no such output")?;
+        let (sides, values) = output.try_extract_tensor::<f32>().map_err(told)?;
+        logits.extend_from_slice(values);
+        sides
+            .iter()
+            .map(|&side| usize::try_from(side).map_err(|_| format!("its output has the side {side}")))
+            .collect()
+    }
+}
