@@ -2,6 +2,7 @@
 
 mod bench;
 mod data;
+mod devices;
 mod models;
 mod runtime;
 
@@ -16,6 +17,7 @@ use crate::settings::SettingFlags;
 
 pub use bench::{BenchArgs, Subject};
 pub use data::{CheckArgs, DataAction, DataArgs, PackArgs, SetArgs, ShowArgs};
+pub use devices::DeviceArgs;
 pub use models::{
     CompareArgs, ConvertArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision, PredictArgs,
     PredictFormat, Target,
@@ -124,6 +126,9 @@ pub struct TrainArgs {
     /// Print the result as JSON; everything else goes to standard error
     #[arg(long)]
     pub json: bool,
+    /// MindSpore's flags of devices.
+    #[command(flatten)]
+    pub devices: DeviceArgs,
     /// The settings.
     #[command(flatten)]
     pub settings: SettingFlags,

@@ -95,6 +95,8 @@ pub fn tell_notes(dataset: &Dataset) {
 /// Evaluates weights on a set.
 pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
     let over = &args.over;
+    let devices = args.devices.check(group);
+    agree(group, devices)?;
     let opened = || {
         let model = ModelFile::open(&args.weights, args.ema)?;
         let mut dataset = dataset(&model, over)?;

@@ -39,6 +39,8 @@ struct Report<'a> {
 
 /// Trains.
 pub fn run(args: &TrainArgs, group: &mut Group) -> Result<Exit, Failure> {
+    let devices = args.devices.check(group);
+    agree(group, devices)?;
     let Job {
         config,
         out,

@@ -7,7 +7,7 @@ use mnasnet_model::Dialect;
 use mnasnet_onnx::Method;
 
 use super::runtime::RuntimeArgs;
-use super::{SetArgs, positive, side, threads};
+use super::{DeviceArgs, SetArgs, positive, side, threads};
 
 /// What a model is evaluated on, and how.
 #[derive(Debug, clap::Args)]
@@ -44,7 +44,7 @@ pub struct EvaluationArgs {
 #[derive(Debug, clap::Args)]
 pub struct EvalArgs {
     /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's; or an ONNX model
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "checkpoint_path", value_name = "FILE")]
     pub weights: PathBuf,
     /// Evaluate the moving average that a checkpoint holds, instead of the weights
     #[arg(long)]
@@ -55,6 +55,9 @@ pub struct EvalArgs {
     /// What activations are stored as: auto (as in training), f32 or bf16
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub precision: String,
+    /// MindSpore's flags of devices.
+    #[command(flatten)]
+    pub devices: DeviceArgs,
     /// What it is evaluated on.
     #[command(flatten)]
     pub over: EvaluationArgs,

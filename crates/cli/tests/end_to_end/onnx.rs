@@ -44,7 +44,13 @@ fn an_exported_model_says_what_the_weights_say() {
     // The evaluation is the same too, and as MindSpore's script prints it.
     place.done(&format!("export --ckpt_file {BEST} --file_format ONNX --file_name ms"));
     let eval = place.json(&format!("eval --data photos --weights {BEST} --precision f32 --json"));
-    let onnx = place.json("eval-onnx --data photos --model ms.onnx --json --batch_size 2");
+    let theirs = format!("eval --dataset_path photos --checkpoint_path {BEST} --device_target CPU --device_id 0");
+    assert_eq!(
+        place.json(&format!("{theirs} --precision f32 --json"))["correct1"],
+        eval["correct1"]
+    );
+    let onnx =
+        place.json("eval-onnx --dataset_path photos --onnx_url ms.onnx --device_target CPU --json --batch_size 2");
     assert_eq!(
         onnx.as_object().unwrap().keys().collect::<Vec<_>>(),
         eval.as_object().unwrap().keys().collect::<Vec<_>>()

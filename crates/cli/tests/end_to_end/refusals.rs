@@ -27,6 +27,18 @@ fn command_line_and_settings() {
             "`lr_decay_mode` cannot be `cosin` (did you mean `cosine`?); it is one of linear, ",
         ),
         ("train --lr_decay_mode other", "(did you mean `mindspore-other`?)"),
+        (
+            "train --device_target Ascend",
+            "--device_target Ascend: training and evaluation compute on the processor; leave it out, or say CPU",
+        ),
+        (
+            "train --run_distribute True",
+            "start several by `mpirun -n 8 mnasnet …`, and leave it out",
+        ),
+        (
+            "train --run_distribute yes",
+            "--run_distribute is yes; say True or False",
+        ),
         ("train --opt adam", "`opt` cannot be `adam`; it is one of rmsprop, sgd"),
         ("train --model mnasnet-b2", "did you mean \"mnasnet-b1\"?"),
         (
