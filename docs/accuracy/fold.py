@@ -19,10 +19,13 @@ with safe_open(source, "np") as file:
 for name in [name for name in tensors if name.endswith(".running_mean")]:
     norm = name.removesuffix(".running_mean")
     parent, _, last = norm.rpartition(".")
-    # timm: bn1 follows conv_stem; in a block, bn1 follows conv_pw or conv_dw, bn2 the next, bn3 conv_pwl.
-    order = [kind for kind in ("conv_stem", "conv_pw", "conv_dw", "conv_pwl") if f"{parent}.{kind}.weight".lstrip(".") in tensors]
+    # In timm's names: which convolutions bn1, bn2 and bn3 follow.
     if parent == "":
         order = ["conv_stem", "conv_head"]
+    elif f"{parent}.conv_pwl.weight" in tensors:
+        order = ["conv_pw", "conv_dw", "conv_pwl"]
+    else:
+        order = ["conv_dw", "conv_pw"]
     convolution = f"{parent}.{order[int(last[2:]) - 1]}.weight".lstrip(".")
     scale = tensors[f"{norm}.weight"] / np.sqrt(tensors[f"{norm}.running_var"] + epsilon)
     tensors[convolution] = tensors[convolution] * scale[:, None, None, None]

@@ -132,6 +132,9 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
     }
     // Older files list their initialisers among the inputs.
     let constants: BTreeSet<&str> = graph.initializer.iter().map(|tensor| text(&tensor.name)).collect();
+    if constants.len() < graph.initializer.len() {
+        return Err(unfit("two of its tensors have one name".into()));
+    }
     let inputs: Vec<&ValueInfo> = graph
         .input
         .iter()

@@ -117,7 +117,9 @@ pub fn walk(graph: &Graph, input: (&str, Vec<usize>)) -> Result<usize, String> {
             return Err(told("makes nothing".into()));
         };
         largest = largest.max(value.count);
-        values.insert(name, value);
+        if values.insert(name, value).is_some() {
+            return Err(told(format!("makes {name:?}, which is there already")));
+        }
     }
     Ok(largest)
 }

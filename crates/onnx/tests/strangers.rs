@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use mnasnet_model::{Network, Scheme, Variant, initialise};
-use mnasnet_onnx::{Calibration, Method, Options, Preprocess, Resampling, Runtime, Session, export, parse};
+use mnasnet_onnx::{Calibration, Method, Options, Preprocess, Resampling, Runtime, Session, export, parse, proto};
 use proptest::prelude::*;
+use prost::Message;
 
 fn options() -> Options {
     Options {
@@ -89,6 +90,19 @@ fn what_is_no_image_classifier_is_told() {
         &[1.0, f32::NAN].map(f32::to_le_bytes).concat(),
     );
     assert!(reason.contains("holds values that are not finite"), "{reason}");
+}
+
+#[test]
+fn names_are_given_once() {
+    let changed = |change: fn(&mut proto::Graph)| {
+        let mut whole = proto::Model::decode(&*model()).unwrap();
+        change(whole.graph.as_mut().unwrap());
+        refusal(whole.encode_to_vec())
+    };
+    let reason = changed(|graph| graph.initializer.push(graph.initializer[3].clone()));
+    assert!(reason.contains("two of its tensors have one name"), "{reason}");
+    let reason = changed(|graph| graph.node.push(graph.node[0].clone()));
+    assert!(reason.contains("which is there already"), "{reason}");
 }
 
 /// A model that takes photos is known by its first nodes, whole: with others a photo could become anything.
