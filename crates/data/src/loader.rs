@@ -77,6 +77,8 @@ pub struct Loader {
     number: u64,
     /// Pixel buffers on their way back to the workers.
     spent: Vec<RgbImage>,
+    /// Whether a pass may come to no image at all: others have other parts of it.
+    is_part: bool,
 }
 
 impl Loader {
@@ -149,10 +151,12 @@ impl Loader {
         workers: usize,
     ) -> Result<Self, DataError> {
         let all = 0..dataset.samples.len();
-        Self::eval_part(dataset, transform, all, batch, workers)
+        let mut loader = Self::eval_part(dataset, transform, all, batch, workers)?;
+        loader.is_part = false;
+        Ok(loader)
     }
 
-    /// The photos `part` of [`Loader::eval`]; none if it is empty.
+    /// The photos `part` of [`Loader::eval`]; none if it is empty. That all of them are bad is no error: others may have good ones.
     ///
     /// # Errors
     /// As [`Loader::eval`].
@@ -171,7 +175,7 @@ impl Loader {
             })
             .collect();
         let lengths = order.chunks(batch).map(<[_]>::len).collect();
-        Self::start(
+        let mut loader = Self::start(
             Pass {
                 dataset,
                 transform: Transform::Eval(transform),
@@ -181,7 +185,9 @@ impl Loader {
             0,
             lengths,
             workers,
-        )
+        )?;
+        loader.is_part = true;
+        Ok(loader)
     }
 
     fn start(pass: Pass, number: u64, lengths: VecDeque<usize>, workers: usize) -> Result<Self, DataError> {
@@ -197,6 +203,7 @@ impl Loader {
             delivered: 0,
             number,
             spent: Vec::new(),
+            is_part: false,
         };
         for i in 0..workers {
             let shared = Arc::clone(&loader.shared);
@@ -238,7 +245,7 @@ impl Loader {
             let Some(n) = self.lengths.pop_front() else {
                 let last = batch.bad.pop();
                 return match last {
-                    Some(last) if self.delivered == 0 => Err(DataError::TooManyBad {
+                    Some(last) if self.delivered == 0 && !self.is_part => Err(DataError::TooManyBad {
                         tries: self.position,
                         last: last.cause,
                     }),
