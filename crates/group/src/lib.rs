@@ -99,10 +99,13 @@ impl Group {
         {
             let mut link = mpi::Link::open(watch)?;
             let (rank, size) = (link.rank(), link.size());
-            if let (1, Some(ranks @ 2..)) = (size, launched.ranks) {
+            if size == 1 {
                 link.close();
                 let launcher = launched.launcher;
-                return Err(GroupError::OtherMpi { launcher, ranks });
+                return match launched.ranks {
+                    Some(ranks @ 2..) => Err(GroupError::OtherMpi { launcher, ranks }),
+                    _ => Ok(Self::alone()),
+                };
             }
             let mut group = Self {
                 rank,

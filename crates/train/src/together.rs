@@ -103,10 +103,11 @@ pub(crate) fn all_bad(group: &mut Group, here: &[BadImage]) -> Vec<BadImage> {
         .collect()
 }
 
-/// A text of all ranks, joined.
+/// The texts of all ranks that have one, joined.
 pub(crate) fn all_texts(group: &mut Group, here: &str) -> String {
     let all = group.gather(here.as_bytes());
-    let texts: Vec<_> = all.iter().map(|text| String::from_utf8_lossy(text)).collect();
+    let texts = all.iter().map(|text| String::from_utf8_lossy(text));
+    let texts: Vec<_> = texts.filter(|text| !text.is_empty()).collect();
     texts.join(", ")
 }
 

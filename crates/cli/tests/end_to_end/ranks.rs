@@ -176,10 +176,14 @@ fn two_ranks_train_to_the_same_bits_each_time_and_rank_0_alone_writes() {
     );
     let rates = [place.metrics("run", "step"), place.metrics("third", "step")].map(|steps| steps[10]["lr"].as_f64());
     assert!((rates[1].unwrap() / rates[0].unwrap() - 2.0).abs() < 1e-6);
+    // One rank is one process.
+    done(&place, 1, &format!("train {TINY} --out one"));
+    place.done(&format!("train {TINY} --out alone"));
+    assert_eq!(tensors(&last(&place, "one")), tensors(&last(&place, "alone")));
     // Evaluation counts the same images, whoever has them.
     let eval = "eval --data photos --json --weights run/checkpoints/best.safetensors";
     let alone = place.json(eval);
-    for ranks in [2, 4] {
+    for ranks in [1, 2, 4] {
         let together: serde_json::Value = serde_json::from_str(&done(&place, ranks, eval)).unwrap();
         for key in ["images", "correct1", "correct5", "top1"] {
             assert_eq!(together[key], alone[key], "{ranks} ranks: {key}");
