@@ -2,13 +2,20 @@
 # wipe nothing, and end with the program's exit code.
 set -euo pipefail
 
+is_program() {
+    [[ -f $1 && -x $1 ]]
+}
+
 # The program: MNASNET, or one that was built here, or one on the path.
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 program=${MNASNET:-$project/target/release/mnasnet}
-[[ -x $program ]] || program=$(command -v mnasnet) || {
-    echo "error: no mnasnet: build it with 'cargo build --release', or say where it is by MNASNET=PATH" >&2
-    exit 2
-}
+if ! is_program "$program"; then
+    [[ ${MNASNET:-} ]] && { echo "error: MNASNET is '$MNASNET', not a program" >&2; exit 2; }
+    program=$(command -v mnasnet) || {
+        echo "error: no mnasnet: build it with 'cargo build --release', or say where it is by MNASNET=PATH" >&2
+        exit 2
+    }
+fi
 
 usage() {
     echo "usage: bash $0 $1" >&2
@@ -27,16 +34,32 @@ need_number() {
     [[ $1 =~ ^[0-9]+$ ]] || { echo "error: $2 is '$1', not a number" >&2; exit 2; }
 }
 
-# Runs a command with its output on the terminal and in a log that is begun anew; the log before is kept as LOG.old.
+# The recipe that `mnasnet train` is given beside the arguments; a run that they take up has settings of its own.
+recipe_beside() {
+    local all=" $* "
+    if [[ $all =~ ' --resume'[=\ ] && ! $all =~ ' --resume'[=\ ](auto|never)' ' ]]; then recipe=(); else recipe=(--config mindspore); fi
+}
+
+# Makes room for a log that is begun anew: the ones before stay as LOG.1, LOG.2, ...
+keep() {
+    local number=1
+    [[ -e $1 ]] || return 0
+    while [[ -e $1.$number ]]; do number=$((number + 1)); done
+    mv -- "$1" "$1.$number"
+}
+
+# Runs a command with its output on the terminal and in a log. Ctrl-C is the command's to answer, and still logged.
 logged() {
     local log=$1
     shift
-    if [[ -e $log ]]; then mv -- "$log" "$log.old"; fi
-    "$@" 2>&1 | tee -- "$log"
+    keep "$log"
+    "$@" 2>&1 | tee -i -- "$log"
 }
 
-# CUDA is not there yet: the scripts say so instead of training on something else.
+# CUDA is not there yet: the scripts say so, with the script for CPUs and its arguments, instead of training on something else.
 no_gpu() {
-    echo "error: $0 needs a GPU engine, which this program does not have yet; on CPUs: $1" >&2
+    local command
+    command=$(printf ' %q' bash "$(dirname "$0")/$1" "${@:2}")
+    echo "error: $0 needs a GPU engine, which this program does not have yet; on CPUs:$command" >&2
     exit 2
 }

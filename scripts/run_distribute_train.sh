@@ -12,5 +12,7 @@ else
     ranks=(--hostfile "$1")
 fi
 mkdir -p train_parallel0
+keep train_parallel0/env.log
 env | sort >train_parallel0/env.log
-logged train_parallel0/log.txt mpirun "${ranks[@]}" "$program" train --config mindspore --data "$2" "${@:3}"
+recipe_beside "${@:3}"
+logged train_parallel0/log.txt mpirun "${ranks[@]}" "$program" train "${recipe[@]}" --data "$2" "${@:3}"

@@ -4,4 +4,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 (($# >= 2)) || usage "DEVICE_ID DATA_DIR [SETTINGS of mnasnet train]"
 need_number "$1" DEVICE_ID
 need_folder "$2" DATA_DIR
-logged log.txt "$program" train --config mindspore --data "$2" "${@:3}"
+recipe_beside "${@:3}"
+logged log.txt "$program" train "${recipe[@]}" --data "$2" "${@:3}"

@@ -36,7 +36,7 @@ struct Report<'a> {
     precision: &'static str,
     isa: &'static str,
     steps: usize,
-    /// At the median step.
+    /// Of all ranks, at the median step.
     images_per_s: f64,
     /// Median.
     ms_per_step: f64,
@@ -148,8 +148,12 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
         if let Some(best) = &report.best {
             print(best)?;
         }
+        let ranks = match group.size() {
+            1 => String::new(),
+            ranks => format!(" on each of {ranks} ranks"),
+        };
         print(&format!(
-            "{bench} {} x {}, batch {batch}, {resolution}x{resolution}, {threads} threads, {precision} on {isa}: {images_per_s:.1} images/s \
+            "{bench} {} x {}, batch {batch}{ranks}, {resolution}x{resolution}, {threads} threads, {precision} on {isa}: {images_per_s:.1} images/s \
              ({ms_per_step:.1} ms a step in the median of {steps}, {ms_per_step_min:.1} at best), peak memory {memory}",
             args.model, args.width
         ))?;

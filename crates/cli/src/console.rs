@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::ranks::another_tells;
 
 /// Prints a text and a line end on standard output.
 pub fn print(text: &str) -> Result<(), Failure> {
@@ -34,6 +35,13 @@ pub fn print_error(message: &str) {
 /// Tells the user something on standard error. There is nobody left to tell if that cannot be written.
 pub fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{}", visible(text));
+}
+
+/// Tells the user what is worth knowing; of several ranks, all of which know it, the first one does.
+pub fn note(text: &str) {
+    if !another_tells() {
+        tell(&format!("note: {text}"));
+    }
 }
 
 /// A text of lines with its other control characters escaped.

@@ -8,12 +8,13 @@ use mnasnet_group::Group;
 use mnasnet_train::evaluate::{Evaluation, Evaluator};
 use mnasnet_train::photos;
 use mnasnet_train::resolve::Resolver;
+use mnasnet_train::together::alike_file;
 use mnasnet_train::train::thread_pool;
 use mnasnet_train::wiring;
 use serde::Serialize;
 
 use crate::args::{EvalArgs, EvalOnnxArgs, EvaluationArgs};
-use crate::console::{print, print_json, tell, visible_name};
+use crate::console::{note, print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile, on_runtime};
 use crate::ranks::agree;
@@ -46,8 +47,8 @@ fn drop_remainder(dataset: &mut Dataset, batch: usize) -> Result<(), Failure> {
     }
     dataset.samples.truncate(kept);
     let dropped = images - kept;
-    tell(&format!(
-        "note: {kept} of {images} images; the last {dropped} do not fill a batch of {batch}"
+    note(&format!(
+        "{kept} of {images} images; the last {dropped} do not fill a batch of {batch}"
     ));
     Ok(())
 }
@@ -172,6 +173,8 @@ fn evaluate(
     let preprocessing = model.preprocessing().cloned();
     let workers = group.threads(args.workers as usize);
     let evaluator = Evaluator::new(Arc::new(dataset), preprocessing, loss, batch, workers);
+    alike_file(group, "the weights", &model.path)?;
+    evaluator.check_alike(group)?;
     let pool = thread_pool(group.threads(args.threads as usize));
     let pool = agree(group, pool.map_err(Failure::from))?;
     let evaluation = pool.install(|| -> Result<_, Failure> {

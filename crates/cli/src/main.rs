@@ -26,11 +26,15 @@ use clap::Parser;
 
 use crate::args::{Arguments, Command};
 use crate::failure::{Exit, Failure};
-use crate::ranks::{alone, together};
+use crate::ranks::{alone, another_tells, linger, together};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
+        Err(error) if another_tells() => {
+            linger();
+            return ExitCode::from(error.exit_code() as u8);
+        }
         Err(error) => {
             // What it has to say is on its way; nobody is left to tell if that fails.
             let _ = error.print();

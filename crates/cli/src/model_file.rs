@@ -13,7 +13,7 @@ use mnasnet_train::weights_file::{Record, WeightsFile};
 use mnasnet_train::wiring;
 
 use crate::args::{RuntimeArgs, RuntimeName};
-use crate::console::tell;
+use crate::console::note;
 use crate::failure::Failure;
 use crate::settings;
 
@@ -85,8 +85,8 @@ impl ModelFile {
         let (record, assumed) = onnx_file::record(path, &model)?;
         if assumed {
             let preprocessing = &record.preprocessing;
-            tell(&format!(
-                "note: {} does not say what becomes of photos; taken as usual: shorter side {}, the middle {r} x {r}, \
+            note(&format!(
+                "{} does not say what becomes of photos; taken as usual: shorter side {}, the middle {r} x {r}, \
                  mean {:?}, std {:?}",
                 path.display(),
                 preprocessing.resize,

@@ -12,6 +12,10 @@ use crate::failure::{Exit, Failure};
 /// How long ranks wait for each other until the settings say it.
 const TIMEOUT: Duration = Duration::from_secs(600);
 
+/// How long ranks that have nothing to tell outlive what has ended them all: a launcher ends the others when the first one fails, and
+/// rank 0 tells why.
+const TELLING: Duration = Duration::from_millis(500);
+
 /// Calls `command` with all ranks that a launcher of MPI started, or alone.
 pub fn together(json: bool, command: impl FnOnce(&mut Group) -> Result<Exit, Failure>) -> Result<ExitCode, Failure> {
     let watch = Watch {
@@ -75,12 +79,25 @@ pub fn alone(command: impl FnOnce() -> Result<Exit, Failure>) -> Result<ExitCode
     }
 }
 
+/// Whether rank 0 tells what all ranks find alike.
+pub fn another_tells() -> bool {
+    Launched::detect().is_some_and(|launched| launched.rank > 0)
+}
+
 /// A failure of all ranks, told by the first.
 fn only_once(failure: Failure) -> Result<ExitCode, Failure> {
-    match Launched::detect() {
-        Some(launched) if launched.rank > 0 => Ok(failure.exit().into()),
-        _ => Err(failure),
+    match another_tells() {
+        true => {
+            linger();
+            Ok(failure.exit().into())
+        }
+        false => Err(failure),
     }
+}
+
+/// Gives rank 0 the time to tell.
+pub fn linger() {
+    std::thread::sleep(TELLING);
 }
 
 /// `result`, if no rank failed; all ranks must ask.

@@ -85,6 +85,8 @@ pub struct Loader {
     number: u64,
     /// Pixel buffers on their way back to the workers.
     spent: Vec<RgbImage>,
+    /// Whether a pass may come to no image at all: others have other parts of it.
+    is_part: bool,
 }
 
 impl Loader {
@@ -160,7 +162,7 @@ impl Loader {
         Self::eval_part(dataset, transform, all, batch, workers)
     }
 
-    /// The photos `part` of [`Loader::eval`]; none if it is empty.
+    /// The photos `part` of [`Loader::eval`]; none if it is empty. That all of a part are bad is no error: others may have good ones.
     ///
     /// # Errors
     /// As [`Loader::eval`].
@@ -191,6 +193,7 @@ impl Loader {
         batch: usize,
         workers: usize,
     ) -> Result<Self, DataError> {
+        let is_part = part.len() < dataset.samples.len();
         let order: Vec<Place> = part
             .map(|index| Place {
                 index: index as u32,
@@ -198,7 +201,7 @@ impl Loader {
             })
             .collect();
         let lengths = order.chunks(batch).map(<[_]>::len).collect();
-        Self::start(
+        let mut loader = Self::start(
             Pass {
                 dataset,
                 transform,
@@ -208,7 +211,9 @@ impl Loader {
             0,
             lengths,
             workers,
-        )
+        )?;
+        loader.is_part = is_part;
+        Ok(loader)
     }
 
     fn start(pass: Pass, number: u64, lengths: VecDeque<usize>, workers: usize) -> Result<Self, DataError> {
@@ -224,6 +229,7 @@ impl Loader {
             delivered: 0,
             number,
             spent: Vec::new(),
+            is_part: false,
         };
         for i in 0..workers {
             let shared = Arc::clone(&loader.shared);
@@ -265,7 +271,7 @@ impl Loader {
             let Some(n) = self.lengths.pop_front() else {
                 let last = batch.bad.pop();
                 return match last {
-                    Some(last) if self.delivered == 0 => Err(DataError::TooManyBad {
+                    Some(last) if self.delivered == 0 && !self.is_part => Err(DataError::TooManyBad {
                         tries: self.position,
                         last: last.cause,
                     }),

@@ -44,6 +44,17 @@ pub enum GroupError {
         /// Who.
         launcher: &'static str,
     },
+    /// MPI knows of no others, the launcher does.
+    #[error(
+        "{launcher} started this as one of {ranks} ranks, but MPI says that it is alone, and each would train alone: this was built \
+         with another MPI than the launcher's"
+    )]
+    OtherMpi {
+        /// Who.
+        launcher: &'static str,
+        /// How many, by its word.
+        ranks: usize,
+    },
     /// MPI does not start.
     #[error("MPI cannot be started: {0}")]
     Init(String),
@@ -86,9 +97,16 @@ impl Group {
         };
         #[cfg(feature = "mpi")]
         {
-            let _ = launched;
             let mut link = mpi::Link::open(watch)?;
             let (rank, size) = (link.rank(), link.size());
+            if size == 1 {
+                link.close();
+                let launcher = launched.launcher;
+                return match launched.ranks {
+                    Some(ranks @ 2..) => Err(GroupError::OtherMpi { launcher, ranks }),
+                    _ => Ok(Self::alone()),
+                };
+            }
             let mut group = Self {
                 rank,
                 size,

@@ -275,8 +275,11 @@ impl Link {
         end(exit_code)
     }
 
-    /// Leaves the world, together with all others.
+    /// Leaves the world, together with all others. Whoever has others is to end after that.
     pub(crate) fn close(mut self) {
+        if self.size == 1 {
+            return drop(self.universe.take());
+        }
         let (patience, exit_code) = (self.watch.timeout, self.watch.exit_code);
         let give_up = move || {
             thread::sleep(patience);

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use mnasnet_data::{BadImage, Batch, Dataset, Preprocessing};
+use mnasnet_data::{BadImage, Batch, DataError, Dataset, Preprocessing};
 use mnasnet_engine::Loss;
 use mnasnet_group::Group;
 
 use crate::classifier::Classifier;
 use crate::photos;
 use crate::score::Score;
-use crate::together::{agree, all_bad};
+use crate::together::{SAME_SET, agree, alike, all_bad};
 use crate::train::TrainError;
+use crate::weights_file::PhotoList;
 
 /// A set of photos, and how it is read; reused from epoch to epoch.
 pub struct Evaluator {
@@ -71,6 +72,19 @@ impl Evaluator {
         self.dataset.samples.len()
     }
 
+    /// Checks that all ranks of `group` have these photos, so that their parts are parts of one set.
+    pub fn check_alike(&self, group: &mut Group) -> Result<(), TrainError> {
+        match group.size() {
+            1 => Ok(()),
+            _ => alike(
+                group,
+                "the validation photos",
+                &PhotoList::of(&self.dataset).to_string(),
+                SAME_SET,
+            ),
+        }
+    }
+
     /// Runs a classifier over every image, each rank of `group` over its part of them; every rank has the result. `progress` is called
     /// with the score so far, here, after each batch. `None` if `stop` was set on some rank.
     pub fn run(
@@ -82,9 +96,6 @@ impl Evaluator {
     ) -> Result<Option<Evaluation>, TrainError> {
         let start = Instant::now();
         let own = self.run_part(group.part(self.images()), classifier, stop, progress);
-        if group.size() == 1 {
-            return own;
-        }
         let own = agree(group, own)?;
         let score = own.as_ref().map(|own| own.score).unwrap_or_default();
         // Counts are exact in float64 up to 2^53.
@@ -94,6 +105,13 @@ impl Evaluator {
         group.sum(&mut rest);
         let bad = all_bad(group, own.as_ref().map_or(&[], |own| &own.bad));
         let [images, correct1, correct5] = tally.map(|count| count as u64);
+        if let (0, 0.0, Some(last)) = (images, rest[1], bad.last()) {
+            let none = DataError::TooManyBad {
+                tries: bad.len(),
+                last: last.cause.clone(),
+            };
+            return agree(group, Err(none.into()));
+        }
         Ok(own.filter(|_| rest[1] == 0.0).map(|own| Evaluation {
             score: Score {
                 images,

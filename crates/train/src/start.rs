@@ -22,7 +22,7 @@ use crate::run_file::{self, Begun};
 use crate::run_folder::{Claim, remove_leftovers, replace};
 use crate::saving::Saving;
 use crate::schedule::Schedule;
-use crate::together::{agree, alike, spread};
+use crate::together::{SAME_SET, agree, alike, spread};
 use crate::train::{Event, Observer, Start, TrainError, vacant};
 use crate::weights_file::{PhotoList, Record, WeightsFile};
 use crate::wiring;
@@ -92,7 +92,10 @@ impl Planned {
         observer.event(Event::Stage(STAGES[3]));
         let schedule = wiring::schedule(config, steps, group.size());
 
-        let mut progress = Progress::default();
+        let mut progress = Progress {
+            batch: batches.images,
+            ..Progress::default()
+        };
         let mut average = None;
         let mut best_is_here = false;
         if let Some(file) = resumed {
@@ -235,8 +238,9 @@ impl<'a> Run<'a> {
         let steps = schedule.steps_per_epoch;
         let photo_list = PhotoList::of(&train);
         if group.size() > 1 {
-            let list = format!("{} images of fingerprint {}", photo_list.images, photo_list.fingerprint);
-            alike(group, "the training photos", &list, "give every machine the same set")?;
+            let list = photo_list.to_string();
+            alike(group, "the training photos", &list, SAME_SET)?;
+            evaluator.check_alike(group)?;
             let advice = format!("set {} to one that all have", Isa::VARIABLE);
             alike(group, "the instruction sets", isa.name(), &advice)?;
             observer.event(Event::Note(&ranks(config, group)));

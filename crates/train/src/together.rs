@@ -1,14 +1,19 @@
 //! What the ranks of a run tell each other beside gradients: failures, what must be alike, and where rank 0 stands.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mnasnet_data::BadImage;
 use mnasnet_engine::Optimizer;
 use mnasnet_group::Group;
 use mnasnet_model::Weights;
+use mnasnet_weights::FileError;
 
 use crate::progress::Progress;
 use crate::train::TrainError;
+use crate::weights_file::WeightsError;
+
+/// What to do where ranks have other photos.
+pub(crate) const SAME_SET: &str = "give every machine the same set";
 
 /// `result`, if no rank failed; all ranks must ask. A rank that failed has its own error, the others name the first of those.
 pub fn agree<T>(group: &mut Group, result: Result<T, TrainError>) -> Result<T, TrainError> {
@@ -41,6 +46,22 @@ pub(crate) fn alike(group: &mut Group, what: &str, here: &str, advice: &str) -> 
         group.host(other),
         text(other)
     )))
+}
+
+/// Checks that the file at `path` holds the same bytes on all ranks.
+pub fn alike_file(group: &mut Group, what: &str, path: &Path) -> Result<(), TrainError> {
+    if group.size() == 1 {
+        return Ok(());
+    }
+    let read = std::fs::read(path).map_err(|source| FileError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    });
+    let bytes = agree(group, read.map_err(|error| WeightsError::from(error).into()))?;
+    let (length, checksum) = (bytes.len(), crc32fast::hash(&bytes));
+    let text = format!("{length} bytes of checksum {checksum:08x}");
+    alike(group, what, &text, "give every machine the same file")
 }
 
 /// Gives every rank what rank 0 has learnt.
@@ -82,10 +103,11 @@ pub(crate) fn all_bad(group: &mut Group, here: &[BadImage]) -> Vec<BadImage> {
         .collect()
 }
 
-/// A text of all ranks, joined.
+/// The texts of all ranks that have one, joined.
 pub(crate) fn all_texts(group: &mut Group, here: &str) -> String {
     let all = group.gather(here.as_bytes());
-    let texts: Vec<_> = all.iter().map(|text| String::from_utf8_lossy(text)).collect();
+    let texts = all.iter().map(|text| String::from_utf8_lossy(text));
+    let texts: Vec<_> = texts.filter(|text| !text.is_empty()).collect();
     texts.join(", ")
 }
 

@@ -2,24 +2,34 @@
 #![cfg(unix)]
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
+use crate::runs::wait_for;
 use crate::{Place, names};
 
-const SMALL: &str = "--model mnasnet-small --width 0.35 --resolution 32 --batch_size 4 --epoch_size 1 --warmup_epochs 0 --class_num 0 \
-    --out run";
+const SMALL: &str =
+    "--model mnasnet-small --width 0.35 --resolution 32 --batch_size 4 --epoch_size 1 --warmup_epochs 0 --class_num 0";
 
-fn script(place: &Place, name: &str, arguments: &str) -> (i32, String, String) {
+fn command<'a>(place: &Place, name: &str, arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts").join(name);
-    let Output { status, stdout, stderr } = Command::new("bash")
+    let mut command = Command::new("bash");
+    command
         .arg(path)
-        .args(arguments.split_whitespace())
+        .args(arguments)
         .env("MNASNET", assert_cmd::cargo::cargo_bin("mnasnet"))
         .envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")])
-        .current_dir(place.folder.path())
-        .output()
-        .unwrap();
+        .current_dir(place.folder.path());
+    command
+}
+
+fn script(place: &Place, name: &str, arguments: &str) -> (i32, String, String) {
+    ended(command(place, name, arguments.split_whitespace()))
+}
+
+fn ended(mut command: Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }
@@ -84,14 +94,30 @@ fn wrong_arguments_are_refused_before_anything_is_written() {
 #[test]
 fn they_run_in_the_foreground_keep_logs_and_pass_exit_codes_on() {
     let place = Place::three_classes();
-    let train = |more: &str| script(&place, "run_standalone_train.sh", &format!("0 photos {SMALL} {more}"));
+    let train = |more: &str| {
+        script(
+            &place,
+            "run_standalone_train.sh",
+            &format!("0 photos {SMALL} --out run {more}"),
+        )
+    };
     let (code, stdout, stderr) = train("");
     assert_eq!(code, 0, "{stdout}\n{stderr}");
     let log = fs::read_to_string(place.path("log.txt")).unwrap();
     assert!(log.contains("training start.") && log == stdout, "{log}");
     let (code, ..) = train("--width 99");
     assert_eq!(code, 2);
-    assert_eq!(fs::read_to_string(place.path("log.txt.old")).unwrap(), log);
+    assert_eq!(fs::read_to_string(place.path("log.txt.1")).unwrap(), log);
+    // A run that is taken up has its own settings beside those given here, not the recipe's; every log stays.
+    let (code, stdout, stderr) = script(
+        &place,
+        "run_standalone_train.sh",
+        "0 photos --resume run --epoch_size 2",
+    );
+    assert_eq!(code, 0, "{stdout}\n{stderr}");
+    assert!(stdout.contains("epoch_size 1 -> 2"), "{stdout}");
+    assert_eq!(fs::read_to_string(place.path("log.txt.1")).unwrap(), log);
+    assert!(place.path("log.txt.2").exists());
     let best = "run/checkpoints/best.safetensors";
     let (code, stdout, stderr) = script(&place, "run_eval.sh", &format!("0 photos {best}"));
     assert_eq!(code, 0, "{stderr}");
@@ -107,4 +133,56 @@ fn they_run_in_the_foreground_keep_logs_and_pass_exit_codes_on() {
         assert_eq!(names(&place.path("train_parallel0")), ["env.log", "log.txt"]);
         assert!(stdout.contains("2 ranks on "), "{stdout}");
     }
+}
+
+#[test]
+fn paths_may_have_spaces_and_a_program_that_is_named_is_taken_or_refused() {
+    let place = Place::three_classes();
+    fs::rename(place.path("photos"), place.path("my photos")).unwrap();
+    let more = SMALL.split_whitespace().chain(["--out", "my run"]);
+    let (code, stdout, stderr) = ended(command(
+        &place,
+        "run_standalone_train.sh",
+        ["0", "my photos"].into_iter().chain(more),
+    ));
+    assert_eq!(code, 0, "{stdout}\n{stderr}");
+    let best = "my run/checkpoints/best.safetensors";
+    let (code, _, stderr) = ended(command(&place, "run_eval.sh", ["0", "my photos", best]));
+    assert_eq!(code, 0, "{stderr}");
+    let (code, _, stderr) = ended(command(&place, "run_eval_gpu.sh", ["my photos", best]));
+    assert_eq!(code, 2);
+    assert!(stderr.contains("/run_eval.sh 0 my\\ photos my\\ run/"), "{stderr}");
+    let mut other = command(&place, "run_eval.sh", ["0", "my photos", best]);
+    other.env("MNASNET", place.path("nowhere"));
+    let (code, _, stderr) = ended(other);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("nowhere', not a program"), "{stderr}");
+}
+
+/// Ctrl-C goes to everyone in the foreground, the log's writer included.
+#[test]
+fn interrupted_they_pass_the_programs_end_on_and_log_it() {
+    let place = Place::three_classes();
+    let arguments = format!("0 photos {SMALL} --out run --epoch_size 3000 --log_every 0");
+    let mut child = command(&place, "run_standalone_train.sh", arguments.split_whitespace())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    wait_for(&mut child, || {
+        place.path("run/checkpoints/Mnasnet-rank0-2_6.safetensors").exists()
+    });
+    let group = format!("-{}", child.id());
+    assert!(
+        Command::new("kill")
+            .args(["-INT", "--", &group])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(130), "{status}");
+    let log = fs::read_to_string(place.path("log.txt")).unwrap();
+    assert!(log.contains("interrupted; saved run/checkpoints/"), "{log}");
 }

@@ -1,6 +1,7 @@
 //! What a file of weights says of itself.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 
 use mnasnet_data::{Dataset, Preprocessing};
@@ -58,6 +59,12 @@ impl PhotoList {
             images: dataset.samples.len(),
             fingerprint: dataset.fingerprint(),
         }
+    }
+}
+
+impl fmt::Display for PhotoList {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} images of fingerprint {}", self.images, self.fingerprint)
     }
 }
 
