@@ -77,7 +77,7 @@ pub fn run(args: &TrainArgs, group: &mut Group) -> Result<Exit, Failure> {
                     finished: true,
                     out: &out,
                     weights: best,
-                    best_top1: *best_top1,
+                    best_top1: Some(*best_top1),
                     images_per_s,
                 })?;
             } else {
@@ -387,19 +387,19 @@ fn stop_on_request(telling: bool) -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-fn farewell(config: &Config, best: &Path, best_top1: Option<f64>) -> String {
+fn farewell(config: &Config, best: &Path, best_top1: f64) -> String {
     let judged_on = match config.val_data.as_str() {
         "" => &config.data,
         val_data => val_data,
     };
     let (data, best_word) = (shell_word(judged_on), path_word(best));
-    let top1 = best_top1.map_or("unknown".to_owned(), |top1| format!("{:.1} %", top1 * 100.0));
     format!(
-        "best top-1 {top1}: {}\n\n\
+        "best top-1 {:.1} %: {}\n\n\
          Try next:\n  \
          mnasnet eval --data {data} --weights {best_word}\n  \
          mnasnet predict --weights {best_word} YOUR_PHOTO.jpg\n  \
          mnasnet train --data YOUR_PHOTOS --init {best_word} --lr_init {} --lr_max {}",
+        best_top1 * 100.0,
         best.display(),
         tenth(config.lr_init),
         tenth(config.lr_max)

@@ -92,10 +92,14 @@ impl Run<'_> {
                 return Ok(Outcome::Interrupted { checkpoint });
             }
         }
-        Ok(Outcome::Finished {
-            best_top1: self.progress.best.map(|best| best.top1),
-            best: self.checkpoints().join(checkpoint::BEST),
-        })
+        match self.progress.best {
+            Some(best) => Ok(Outcome::Finished {
+                best_top1: best.top1,
+                best: self.checkpoints().join(checkpoint::BEST),
+            }),
+            // Whoever goes on to use the best weights would find none.
+            None => Err(self.diverged("no epoch came to a validation loss that is a number".into())),
+        }
     }
 
     /// Saves what can be gone on from when `cause` is mended.

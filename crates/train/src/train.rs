@@ -230,7 +230,7 @@ pub enum Outcome {
     /// All epochs are done.
     Finished {
         /// Best top-1 on the validation photos, 0 to 1.
-        best_top1: Option<f64>,
+        best_top1: f64,
         /// The weights that reached it.
         best: PathBuf,
     },

@@ -152,6 +152,20 @@ fn it_gives_up_with_the_good_checkpoints_in_place() {
     );
 }
 
+/// The losses of training are numbers, but what it leaves behind is not: the last update's rate was too high.
+#[test]
+fn a_run_without_a_best_epoch_has_diverged() {
+    let place = Place::three_classes();
+    let wild = "--batch_size 24 --epoch_size 1 --warmup_epochs 0 --lr_init 1000 --lr_max 1000 --lr_end 1000";
+    let (code, stdout, stderr) = place.run(&format!("train {TINY} {wild} --out run --json"));
+    assert_eq!(code, 5, "{stdout}\n{stderr}");
+    assert!(
+        stderr.contains("training diverged: no epoch came to a validation loss that is a number; "),
+        "{stderr}"
+    );
+    assert!(!place.path("run/checkpoints/best.safetensors").exists());
+}
+
 #[test]
 fn spikes_are_logged_with_their_photos() {
     let place = Place::three_classes();
