@@ -118,6 +118,31 @@ fn what_is_no_model_is_refused_in_a_sentence() {
             2,
             "opset 9 cannot be written; choose one from 11 to 22",
         ),
+        (
+            "export --weights run/checkpoints/best.safetensors -o run/checkpoints/../checkpoints/best.safetensors",
+            2,
+            "is the file of weights itself; give the model another name",
+        ),
+        (
+            "export --weights run/checkpoints/best.safetensors -o b.onnx --calibrate photos",
+            2,
+            "--calibrate is for --precision int8, not f32",
+        ),
+        (
+            "export --weights run/checkpoints/best.safetensors -o b.onnx --calibration-method entropy",
+            2,
+            "--calibrate <PATH>",
+        ),
+        (
+            "export --weights run/checkpoints/best.safetensors -o b.onnx --check photos --tolerance nan",
+            2,
+            "NaN is no difference",
+        ),
+        (
+            "compare model.onnx model.onnx --data photos --tolerance=-1",
+            2,
+            "-1 is no difference; give a number from 0 on",
+        ),
     ] {
         let (is, _, stderr) = place.run(arguments);
         assert!(is == code && stderr.contains(expected), "{arguments}: {is}\n{stderr}");
@@ -234,6 +259,8 @@ fn models_are_compared_image_by_image() {
     place.done(&format!(
         "export --weights {BEST} -o half.onnx --precision f16 --check photos"
     ));
+    let report = place.json("eval-onnx --data photos --model half.onnx --json");
+    assert_eq!(report["precision"], "f16");
     let (code, _, stderr) = place.run(&format!(
         "export --weights {BEST} -o half.onnx --precision f16 --check photos --tolerance 1e-9"
     ));
