@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use mnasnet_data::BadImage;
 use mnasnet_train::compare::{Comparison, Side, compare};
 use mnasnet_train::train::thread_pool;
 use serde::Serialize;
 
 use crate::args::{CompareArgs, EvaluationArgs};
-use crate::console::{print, print_json, visible_name};
+use crate::console::{print, print_json, tell, visible_name};
 use crate::eval;
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile, on_runtime};
@@ -25,6 +26,8 @@ pub struct Report {
     a: Model,
     b: Model,
     images: u64,
+    /// Images that could not be read: left out, or taken as grey.
+    bad_images: usize,
     /// Largest difference of two logits; of logarithms of probabilities where a model ends in softmax.
     max_difference: f64,
     max_difference_image: String,
@@ -114,6 +117,9 @@ pub fn compared(models: &[ModelFile; 2], args: &EvaluationArgs, precision: &str)
             counter.set(done)
         })?)
     })?;
+    for BadImage { cause, .. } in &found.bad {
+        tell(&format!("bad image: {}", visible_name(cause)));
+    }
     let images = found.scores[0].images;
     let model = |at: usize| -> Result<Model, Failure> {
         let (precision, runs_on) = models[at].runs_on(precisions[at])?;
@@ -131,6 +137,7 @@ pub fn compared(models: &[ModelFile; 2], args: &EvaluationArgs, precision: &str)
         a: model(0)?,
         b: model(1)?,
         images,
+        bad_images: found.bad.len(),
         max_difference: found.difference,
         max_logit: found.largest,
         max_difference_image: name(found.worst),
@@ -224,6 +231,7 @@ mod tests {
             a: model(),
             b: model(),
             images: relative.len() as u64,
+            bad_images: 0,
             max_difference: 60.0,
             max_difference_image: "worst".into(),
             max_logit: 61.0,

@@ -37,7 +37,7 @@ struct Report<'a> {
 pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
     let to = target(args)?;
     let file = WeightsFile::open_as(&args.input, wanted(args)?)?;
-    let record = record(args, &file)?;
+    let mut record = record(args, &file)?;
     let network = wiring::recorded_network(&record)?;
     if args.ema && !file.has_ema() {
         return Err(Failure::Usage(format!(
@@ -48,6 +48,7 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
     let mut weights = file.weights(&network, if args.ema { "ema." } else { "" })?;
     if let Some(photos) = &args.recalibrate_bn {
         weights = recalibrated(args, photos, &record, &network, &weights)?;
+        record.origin.iter_mut().for_each(|origin| origin.folded = false);
     }
     // An average or measured statistics are weights of their own: what belongs to the others stays behind.
     let whole = !args.ema && args.recalibrate_bn.is_none();

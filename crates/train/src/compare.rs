@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mnasnet_data::{Batch, Dataset, Preprocessing};
+use mnasnet_data::{BadImage, Batch, Dataset, Preprocessing};
 use mnasnet_engine::{Loss, Smoothing};
 
 use crate::classifier::Classifier;
@@ -45,6 +45,8 @@ pub struct Comparison {
     pub relative: Vec<f64>,
     /// The images on whose first class they disagree, in order.
     pub disagreements: Vec<Disagreement>,
+    /// Images that could not be read, and were left out or taken as grey.
+    pub bad: Vec<BadImage>,
 }
 
 /// Runs two models over every image of `dataset`, `batch_size` at a time. Where `probabilities` says so, logarithms of probabilities
@@ -81,12 +83,18 @@ pub fn compare(
         worst: 0,
         relative: Vec::new(),
         disagreements: Vec::new(),
+        bad: Vec::new(),
     };
     let plain = Loss {
         smoothing: 0.0,
         convention: Smoothing::Uniform,
     };
-    while first.read_into(&mut batch)? {
+    loop {
+        let more = first.read_into(&mut batch)?;
+        found.bad.append(&mut batch.bad);
+        if !more {
+            break;
+        }
         let images = batch.labels.len();
         let mut logits = [a.classifier.logits(&batch.pixels, batch.shape())?.to_vec(), Vec::new()];
         if let Some(second) = &mut second {
@@ -172,6 +180,7 @@ mod tests {
             worst: 0,
             relative: Vec::new(),
             disagreements: Vec::new(),
+            bad: Vec::new(),
         };
         found.add([&[1.0, 2.0, 2.0], &[1.5, 2.0, 1.0]], 7, 2, false);
         assert_eq!((found.difference, found.worst, found.disagreements.len()), (1.0, 7, 0));

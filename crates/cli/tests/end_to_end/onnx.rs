@@ -294,6 +294,23 @@ fn models_are_compared_image_by_image() {
         "compare run/checkpoints/best.safetensors other/checkpoints/best.safetensors --data photos --tolerance 0.0001",
     );
     assert_eq!(code, 4);
+
+    // What was left out is told.
+    fs::write(place.path("photos/val/watch/broken.jpg"), "no photo").unwrap();
+    for (policy, images) in [("skip", 9), ("replace", 10)] {
+        let (code, stdout, stderr) = place.run(&format!(
+            "compare {BEST} model.onnx --data photos --bad_images {policy} --json"
+        ));
+        let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(
+            (code, report["images"].as_u64(), report["bad_images"].as_u64()),
+            (0, Some(images), Some(1))
+        );
+        assert!(
+            stderr.contains("bad image: photos/val/watch/broken.jpg: not an image"),
+            "{stderr}"
+        );
+    }
 }
 
 #[test]
