@@ -199,7 +199,7 @@ impl Report {
         )))
     }
 
-    /// Fails if more than one image in [`CUT`] differs by more than `tolerance`, times its own largest logit where that is above 1.
+    /// Fails if more than one image in `CUT` differs by more than `tolerance`, times its own largest logit where that is above 1.
     pub fn mostly_within(&self, tolerance: f64) -> Result<Exit, Failure> {
         let beyond = self.relative.iter().filter(|relative| **relative > tolerance).count();
         if beyond * CUT <= self.relative.len() {

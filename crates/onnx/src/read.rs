@@ -46,7 +46,7 @@ pub struct Model {
     pub classes: usize,
     /// Whether the output is probabilities: softmax of logits.
     pub softmax: bool,
-    /// Numbers that it computes in.
+    /// Numbers that it is written in.
     pub numbers: Numbers,
     /// The program that wrote it.
     pub producer: String,
@@ -54,7 +54,7 @@ pub struct Model {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Numbers that a model computes in.
+/// Numbers that a model is written in; a runtime may compute in wider ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Numbers {
     /// float32.
