@@ -197,6 +197,15 @@ fn side() -> clap::builder::RangedU64ValueParser<usize> {
     clap::builder::RangedU64ValueParser::new().range(1..=MAX_RESOLUTION as u64)
 }
 
+/// A difference that is allowed: a number from 0 on.
+fn tolerance(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    match value >= 0.0 {
+        true => Ok(value),
+        false => Err(format!("{value} is no difference; give a number from 0 on")),
+    }
+}
+
 fn threads() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(0..=1024)
 }

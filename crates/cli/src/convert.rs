@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use mnasnet_data::{ClassList, Interpolation, Split};
-use mnasnet_model::{Dialect, Network, Variant, Weights};
+use mnasnet_model::builder::MAX_WIDTH;
+use mnasnet_model::{Dialect, ModelError, Network, Variant, Weights};
 use mnasnet_train::onnx_file::at_resolution;
 use mnasnet_train::photos;
 use mnasnet_train::recalibrate::recalibrate;
@@ -36,7 +37,7 @@ struct Report<'a> {
 pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
     let to = target(args)?;
     let file = WeightsFile::open_as(&args.input, wanted(args)?)?;
-    let record = record(args, &file)?;
+    let mut record = record(args, &file)?;
     let network = wiring::recorded_network(&record)?;
     if args.ema && !file.has_ema() {
         return Err(Failure::Usage(format!(
@@ -47,6 +48,7 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
     let mut weights = file.weights(&network, if args.ema { "ema." } else { "" })?;
     if let Some(photos) = &args.recalibrate_bn {
         weights = recalibrated(args, photos, &record, &network, &weights)?;
+        record.origin.iter_mut().for_each(|origin| origin.folded = false);
     }
     // An average or measured statistics are weights of their own: what belongs to the others stays behind.
     let whole = !args.ema && args.recalibrate_bn.is_none();
@@ -71,9 +73,9 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
         Some(dialect) => contents.to_dialect(&args.output, &network, dialect)?,
     };
     write_bytes(&args.output, &bytes)?;
-    proven(&args.output, &record, &network, &weights)?;
+    let again = proven(&args.output, &record, &network, &weights)?;
     report(args, to, &record, &network, &weights)?;
-    tell_left_out(to, &contents);
+    tell_left_out(to, &contents, &again);
     Ok(Exit::Success)
 }
 
@@ -130,6 +132,9 @@ fn target(args: &ConvertArgs) -> Result<Target, Failure> {
 }
 
 fn wanted(args: &ConvertArgs) -> Result<Wanted, Failure> {
+    if let Some(width) = args.width.filter(|width| !(*width > 0.0 && *width <= MAX_WIDTH)) {
+        return Err(ModelError::Width { width, max: MAX_WIDTH }.into());
+    }
     let Some(name) = &args.model else {
         return Ok(Wanted {
             variant: None,
@@ -191,15 +196,15 @@ fn record(args: &ConvertArgs, file: &WeightsFile) -> Result<Record, Failure> {
     })
 }
 
-/// Reads back what was written: it must be the same bit for bit.
-fn proven(path: &Path, record: &Record, network: &Network, weights: &Weights) -> Result<(), Failure> {
+/// Reads back what was written: weights must be the same bit for bit. Returns what the file says of itself.
+fn proven(path: &Path, record: &Record, network: &Network, weights: &Weights) -> Result<Record, Failure> {
     let wanted = Wanted {
         variant: Some(network.variant),
         width: Some(network.width),
     };
     let again = WeightsFile::open_as(path, wanted)?;
     if again.record().model == record.model && again.weights(network, "")? == *weights {
-        return Ok(());
+        return Ok(again.record().clone());
     }
     let other = std::io::Error::other("it does not read back as it was written");
     Err(Failure::Io("trust the file that was written", other))
@@ -262,8 +267,9 @@ fn report(
     Ok(())
 }
 
-/// Says what another program's file has no place for.
-fn tell_left_out(to: Target, contents: &Contents) {
+/// Says what another program's file has no place for: what it does not hold, and what it says of itself otherwise, `again`.
+fn tell_left_out(to: Target, contents: &Contents, again: &Record) {
+    let record = contents.record;
     let left = [
         (
             contents.ema.is_some() && to != Target::Mnasnet,
@@ -272,6 +278,18 @@ fn tell_left_out(to: Target, contents: &Contents) {
         (
             !contents.slots.is_empty() && to.dialect().is_some_and(|dialect| dialect != Dialect::MindSpore),
             "the optimizer's state",
+        ),
+        (
+            again.classes != record.classes,
+            "the names of the classes (--class_list gives them back)",
+        ),
+        (
+            again.preprocessing != record.preprocessing,
+            "what becomes of photos (whoever reads the file takes MindSpore's usual)",
+        ),
+        (
+            again.bn_epsilon != record.bn_epsilon,
+            "batch norm's epsilon (--bn_epsilon gives it back)",
         ),
     ];
     for (_, what) in left.iter().filter(|(left, _)| *left) {

@@ -61,9 +61,14 @@ fn label(dataset: &mut Dataset, model: &ModelFile) -> Result<(), Failure> {
     }
     let (weights, set) = (model.path.display(), dataset.root.display());
     if known.len() != here {
+        let remedy = match model.kind {
+            Kind::Weights { .. } => {
+                format!("name them by `mnasnet convert {weights} NAMED.safetensors --class_list FILE`")
+            }
+            Kind::Onnx(_) => "export it again from weights that `mnasnet convert --class_list FILE` has named".into(),
+        };
         return Err(Failure::Photos(format!(
-            "{weights} has {} classes without names, {set} has {here}; name them by `mnasnet convert {weights} \
-             NAMED.safetensors --class_list FILE`",
+            "{weights} has {} classes without names, {set} has {here}; {remedy}",
             known.len()
         )));
     }

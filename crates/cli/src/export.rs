@@ -47,6 +47,7 @@ struct Report<'a> {
 /// Writes weights as an ONNX model.
 pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let output = output(args);
+    possible(args, &output)?;
     let runtime = checked_on(args)?;
     let model = ModelFile::open(&args.weights, args.ema)?;
     let Kind::Weights { network, weights } = &model.kind else {
@@ -131,7 +132,11 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         true => args.precision.tolerance().max(PHOTOS_TOLERANCE),
         false => args.precision.tolerance(),
     };
-    report.within(args.tolerance.unwrap_or(usual))
+    match args.tolerance {
+        Some(tolerance) => report.within(tolerance),
+        None if args.precision == ExportPrecision::Int8 => report.mostly_within(usual),
+        None => report.within(usual),
+    }
 }
 
 /// The bytes of an INT8 model; how it was calibrated is among its metadata.
@@ -163,6 +168,24 @@ fn quantised(
     let method = Method::from(args.calibration_method);
     metadata.push(("calibration", format!("{} on {images} images", method.name())));
     Ok(calibration.finish(method, &metadata)?)
+}
+
+/// Refuses what would destroy the weights, or be passed over.
+fn possible(args: &ExportArgs, output: &Path) -> Result<(), Failure> {
+    let real = |path: &Path| path.canonicalize().ok();
+    if real(output).is_some_and(|output| Some(output) == real(&args.weights)) {
+        return Err(Failure::Usage(format!(
+            "{} is the file of weights itself; give the model another name",
+            output.display()
+        )));
+    }
+    match args.calibrate {
+        Some(_) if args.precision != ExportPrecision::Int8 => Err(Failure::Usage(format!(
+            "--calibrate is for --precision int8, not {}",
+            args.precision.name()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// What computes the model for `--check`, if that is asked for: known before there is a file.

@@ -108,8 +108,7 @@ impl ModelFile {
     pub fn runs_on(&self, precision: Precision) -> Result<(&'static str, &'static str), Failure> {
         Ok(match &self.kind {
             Kind::Weights { .. } => (precision.name(), isa()?.name()),
-            Kind::Onnx(model) if model.quantised => ("int8", self.runtime.name()),
-            Kind::Onnx(_) => (Precision::F32.name(), self.runtime.name()),
+            Kind::Onnx(model) => (model.numbers.name(), self.runtime.name()),
         })
     }
 

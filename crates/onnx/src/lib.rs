@@ -20,7 +20,7 @@ mod read;
 mod session;
 mod shapes;
 
-pub use read::{MAX_FILE, Model, ReadError, is_onnx, parse, read};
+pub use read::{MAX_FILE, Model, Numbers, ReadError, is_onnx, parse, read};
 pub use session::{LoadError, OnnxRuntime, Provider, Runtime, Session};
 
 pub use export::{ExportError, Options, export};

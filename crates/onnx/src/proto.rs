@@ -15,6 +15,8 @@ pub const INT32: i32 = 6;
 pub const INT64: i32 = 7;
 /// `TensorProto.DataType`.
 pub const FLOAT16: i32 = 10;
+/// `TensorProto.DataType`.
+pub const DOUBLE: i32 = 11;
 
 /// `ModelProto`.
 #[derive(Clone, PartialEq, Message)]
@@ -83,7 +85,7 @@ pub struct Node {
     pub domain: Option<String>,
 }
 
-/// `AttributeProto`, without graphs.
+/// `AttributeProto`, without graphs and tensors.
 #[derive(Clone, PartialEq, Message)]
 pub struct Attribute {
     #[prost(string, optional, tag = "1")]
@@ -94,8 +96,6 @@ pub struct Attribute {
     pub i: Option<i64>,
     #[prost(bytes = "bytes", optional, tag = "4")]
     pub s: Option<Bytes>,
-    #[prost(message, optional, tag = "5")]
-    pub t: Option<Tensor>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
     #[prost(int32, optional, tag = "20")]
@@ -153,6 +153,8 @@ pub struct Tensor {
     pub data_type: Option<i32>,
     #[prost(float, repeated, tag = "4")]
     pub float_data: Vec<f32>,
+    #[prost(int32, repeated, tag = "5")]
+    pub int32_data: Vec<i32>,
     #[prost(int64, repeated, tag = "7")]
     pub int64_data: Vec<i64>,
     #[prost(string, optional, tag = "8")]

@@ -127,7 +127,7 @@ impl<'a> Calibration<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Runtime, Session, parse};
+    use crate::{Numbers, Runtime, Session, parse};
     use mnasnet_model::{Scheme, Variant, initialise};
 
     fn options() -> Options {
@@ -185,23 +185,24 @@ mod tests {
                     .unwrap()
                     .run(&images, &mut logits)
                     .unwrap();
-                (model.quantised, logits)
+                (model.numbers, logits)
             };
-            let (quantised, expected) = run(crate::export(&network, &weights, &options, &[]).unwrap());
-            assert!(!quantised);
+            let (numbers, expected) = run(crate::export(&network, &weights, &options, &[]).unwrap());
+            assert_eq!(numbers, Numbers::F32);
             let size = expected.iter().fold(0f32, |size, logit| logit.abs().max(size));
             for method in Method::ALL {
                 let mut calibration = Calibration::new(&network, &weights, &options, 1).unwrap();
                 calibration.observe(&images).unwrap();
                 calibration.equalise(1).unwrap();
                 calibration.observe(&images).unwrap();
-                let (quantised, logits) = run(calibration.finish(method, &[]).unwrap());
+                let (numbers, logits) = run(calibration.finish(method, &[]).unwrap());
                 let worst = logits
                     .iter()
                     .zip(&expected)
                     .map(|(a, b)| (a - b).abs())
                     .fold(0.0, f32::max);
-                assert!(quantised && worst < 0.25 * size, "{name} {method:?}: {worst} of {size}");
+                assert_eq!(numbers, Numbers::Int8);
+                assert!(worst < 0.25 * size, "{name} {method:?}: {worst} of {size}");
             }
         }
     }

@@ -12,7 +12,7 @@ use prost::encoding::{WireType, decode_key, decode_varint};
 
 use crate::graph::INPUT;
 use crate::preprocess::{PHOTOS, Preprocess};
-use crate::proto::{self, FLOAT, FLOAT16, Side, UINT8, ValueInfo};
+use crate::proto::{self, DOUBLE, FLOAT, FLOAT16, Graph, INT64, Side, UINT8, ValueInfo};
 use crate::shapes;
 
 /// Largest file: protobuf's own limit.
@@ -27,7 +27,7 @@ const MAX_SIDE: i64 = 16_384;
 /// An image classifier in ONNX: float32 images `[batch, 3, R, R]` in, or photos as bytes; float32 logits `[batch, classes]` out.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// The file's bytes.
+    /// What was read and checked, as a file again: nothing else of the file reaches a runtime.
     pub(crate) bytes: Bytes,
     /// Name of its input.
     pub input: String,
@@ -46,12 +46,44 @@ pub struct Model {
     pub classes: usize,
     /// Whether the output is probabilities: softmax of logits.
     pub softmax: bool,
-    /// Whether its values are bytes between operations.
-    pub quantised: bool,
+    /// Numbers that it is written in.
+    pub numbers: Numbers,
     /// The program that wrote it.
     pub producer: String,
     /// Its metadata entries.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// Numbers that a model is written in; a runtime may compute in wider ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// float32.
+    F32,
+    /// float16 weights.
+    F16,
+    /// Bytes between operations.
+    Int8,
+}
+
+impl Numbers {
+    fn of(graph: &Graph) -> Self {
+        let quantises = |node: &proto::Node| node.op_type.as_deref() == Some("QuantizeLinear");
+        let half = |tensor: &proto::Tensor| tensor.data_type == Some(FLOAT16);
+        match () {
+            () if graph.node.iter().any(quantises) => Numbers::Int8,
+            () if graph.initializer.iter().any(half) => Numbers::F16,
+            () => Numbers::F32,
+        }
+    }
+
+    /// Their name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Numbers::F32 => "f32",
+            Numbers::F16 => "f16",
+            Numbers::Int8 => "int8",
+        }
+    }
 }
 
 /// Why a file is no model that can be run.
@@ -124,7 +156,8 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
             "is no image classifier: it has {structure} bytes beside its tensors, more than the limit of {MAX_STRUCTURE}"
         ));
     }
-    let model = proto::Model::decode(bytes.clone()).map_err(|error| broken(error.to_string()))?;
+    let model = proto::Model::decode(bytes).map_err(|error| broken(error.to_string()))?;
+    let checked = Bytes::from(model.encode_to_vec());
     let unfit = |reason: String| format!("is no image classifier that can be run: {reason}");
     let mut graph = model.graph.ok_or_else(|| broken("it has no graph".into()))?;
     for tensor in &graph.initializer {
@@ -169,15 +202,14 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
     let (input, output) = (text(&input.name).to_owned(), text(&output.name).to_owned());
     let image = vec![batch.unwrap_or(1), 3, resolution, resolution];
     let first = if photos.is_some() { INPUT } else { &input };
-    let largest = shapes::walk(&graph, (first, image)).map_err(unfit)?;
+    let made = shapes::walk(&graph, (first, image)).map_err(unfit)?;
     let last = graph.node.iter().find(|node| node.output.first() == Some(&output));
     Ok(Model {
-        most: (shapes::MAX_VALUES / largest.max(1)).max(1),
+        most: (shapes::MAX_VALUES / made.largest.max(1))
+            .min(shapes::MAX_TOGETHER / made.together.max(1))
+            .max(1),
         softmax: last.is_some_and(|node| node.op_type.as_deref() == Some("Softmax")),
-        quantised: graph
-            .node
-            .iter()
-            .any(|node| node.op_type.as_deref() == Some("QuantizeLinear")),
+        numbers: Numbers::of(&graph),
         input,
         output,
         batch,
@@ -190,7 +222,7 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
             .into_iter()
             .map(|entry| (entry.key.unwrap_or_default(), entry.value.unwrap_or_default()))
             .collect(),
-        bytes,
+        bytes: checked,
     })
 }
 
@@ -218,7 +250,7 @@ fn whole(tensor: &proto::Tensor) -> Result<(), String> {
     let size = match tensor.data_type {
         Some(1 | 6) => 4,
         Some(2 | 3 | 9) => 1,
-        Some(7 | 11) => 8,
+        Some(7 | DOUBLE) => 8,
         Some(10) => 2,
         other => return Err(format!("is of the type {}, which is not run here", other.unwrap_or(0))),
     };
@@ -226,9 +258,11 @@ fn whole(tensor: &proto::Tensor) -> Result<(), String> {
         .dims
         .iter()
         .try_fold(1usize, |count, &side| count.checked_mul(usize::try_from(side).ok()?));
-    let (there, unit) = match &tensor.raw_data {
-        Some(raw) => (raw.len(), size),
-        None => (tensor.float_data.len().max(tensor.int64_data.len()), 1),
+    let (there, unit) = match (&tensor.raw_data, tensor.data_type) {
+        (Some(raw), _) => (raw.len(), size),
+        (None, Some(FLOAT)) => (tensor.float_data.len(), 1),
+        (None, Some(INT64)) => (tensor.int64_data.len(), 1),
+        (None, _) => (tensor.int32_data.len(), 1),
     };
     if count.and_then(|count| count.checked_mul(unit)) != Some(there) {
         return Err(format!("has the shape {:?}, which its data do not fill", tensor.dims));
@@ -245,9 +279,16 @@ fn whole(tensor: &proto::Tensor) -> Result<(), String> {
             .0
             .iter()
             .all(|&bytes| f16::from_le_bytes(bytes).is_finite()),
+        Some(DOUBLE) => raw
+            .as_chunks()
+            .0
+            .iter()
+            .all(|&bytes| f64::from_le_bytes(bytes).is_finite()),
         _ => true,
     };
-    match finite && tensor.float_data.iter().all(|value| value.is_finite()) {
+    let half = tensor.data_type == Some(FLOAT16);
+    let bits = |&bits: &i32| !half || f16::from_bits(bits as u16).is_finite();
+    match finite && tensor.float_data.iter().all(|value| value.is_finite()) && tensor.int32_data.iter().all(bits) {
         true => Ok(()),
         false => Err("holds values that are not finite".into()),
     }
@@ -296,4 +337,97 @@ fn each(mut bytes: Bytes, mut visit: impl FnMut(u32, Bytes) -> Result<(), String
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Calibration, Method, Options, Runtime, Session};
+    use mnasnet_model::{Network, Scheme, Variant, initialise};
+
+    /// An INT8 model, as messages.
+    fn quantised() -> proto::Model {
+        let network = Network::build(Variant::by_name("mnasnet-small").unwrap(), 0.35, 3, Some(0.0)).unwrap();
+        let weights = initialise(&network, Scheme::Tensorflow, 1);
+        let options = Options {
+            batch: None,
+            resolution: 32,
+            opset: Options::OPSET,
+            fold_bn: true,
+            half: false,
+            softmax: false,
+            preprocess: None,
+        };
+        let mut calibration = Calibration::new(&network, &weights, &options, 1).unwrap();
+        calibration.observe(&[0.5; 3 * 32 * 32]).unwrap();
+        let bytes = calibration.finish(Method::MinMax, &[]).unwrap();
+        proto::Model::decode(&bytes[..]).unwrap()
+    }
+
+    fn logits(model: &Model) -> Vec<f32> {
+        let mut logits = Vec::new();
+        let mut session = Session::new(model, &Runtime::Rten, 1).unwrap();
+        session.run(&[0.25; 3 * 32 * 32], &mut logits).unwrap();
+        logits
+    }
+
+    /// Functions, sparse tensors, graphs in nodes: what was not looked at is not handed on.
+    #[test]
+    fn only_what_was_checked_reaches_a_runtime() {
+        let bytes = quantised().encode_to_vec();
+        let plain = parse(bytes.clone().into()).unwrap();
+        let functions = [&[0xca, 0x01, 4][..], b"\x0a\x02fn"].concat();
+        let more = parse([bytes, functions].concat().into()).unwrap();
+        assert_eq!(more.bytes, plain.bytes);
+        assert_eq!(logits(&more), logits(&plain));
+    }
+
+    /// ONNX Runtime's own tool writes zero points as numbers, not as bytes.
+    #[test]
+    fn integers_may_be_written_as_numbers() {
+        let plain = quantised();
+        let mut numbers = plain.clone();
+        let mut changed = 0;
+        for tensor in &mut numbers.graph.as_mut().unwrap().initializer {
+            let raw = match tensor.data_type {
+                Some(UINT8) => tensor.raw_data.take(),
+                _ => None,
+            };
+            tensor
+                .int32_data
+                .extend(raw.iter().flatten().map(|&byte| i32::from(byte)));
+            changed += usize::from(raw.is_some());
+        }
+        assert!(changed > 20);
+        let read = |model: &proto::Model| parse(model.encode_to_vec().into());
+        assert_eq!(logits(&read(&numbers).unwrap()), logits(&read(&plain).unwrap()));
+        for tensor in &mut numbers.graph.as_mut().unwrap().initializer {
+            tensor.int32_data.extend_from_within(..);
+        }
+        let reason = read(&numbers).unwrap_err();
+        assert!(reason.contains("which its data do not fill"), "{reason}");
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused_in_every_type() {
+        for (data_type, raw, int32_data) in [
+            (FLOAT, f32::NAN.to_le_bytes().to_vec(), vec![]),
+            (DOUBLE, f64::INFINITY.to_le_bytes().to_vec(), vec![]),
+            (FLOAT16, f16::NAN.to_le_bytes().to_vec(), vec![]),
+            (FLOAT16, vec![], vec![0x7c00]),
+        ] {
+            let tensor = proto::Tensor {
+                dims: vec![1],
+                data_type: Some(data_type),
+                raw_data: (!raw.is_empty()).then(|| raw.into()),
+                int32_data,
+                ..proto::Tensor::default()
+            };
+            assert_eq!(
+                whole(&tensor).unwrap_err(),
+                "holds values that are not finite",
+                "{data_type}"
+            );
+        }
+    }
 }

@@ -8,6 +8,19 @@ use crate::proto::{Graph, Node};
 /// Values of one result, at most: 1 GiB, five times the largest of MNASNet-B1 at 2000 pixels.
 pub const MAX_VALUES: usize = 1 << 28;
 
+/// Values of all results together: 16 GiB, were none let go of before the end. Runtimes choose the order of nodes themselves, so
+/// how much is there at a time cannot be told from the file. MNASNet-B1 makes 11 million of an image of 224 pixels, as INT8 21 million.
+pub const MAX_TOGETHER: usize = 1 << 32;
+
+/// What a model makes of its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Values of the largest result.
+    pub largest: usize,
+    /// Values of all results.
+    pub together: usize,
+}
+
 /// How an operation's output follows from its inputs.
 #[derive(Clone, Copy)]
 enum Rule {
@@ -76,11 +89,11 @@ impl Value {
 }
 
 /// Walks the nodes from an input of the given sides. Every node must have an operation that is known, and inputs that are
-/// there before it. Returns the number of values of the largest result.
+/// there before it.
 ///
 /// # Errors
 /// The first node that cannot be.
-pub fn walk(graph: &Graph, input: (&str, Vec<usize>)) -> Result<usize, String> {
+pub fn walk(graph: &Graph, input: (&str, Vec<usize>)) -> Result<Made, String> {
     let mut values: HashMap<&str, Value> = HashMap::new();
     for tensor in &graph.initializer {
         let sides = tensor
@@ -91,7 +104,7 @@ pub fn walk(graph: &Graph, input: (&str, Vec<usize>)) -> Result<usize, String> {
     }
     let (input, sides) = input;
     values.insert(input, Value::new(sides)?);
-    let mut largest = values[input].count;
+    let (mut largest, mut together) = (values[input].count, values[input].count);
     for node in &graph.node {
         let op = node.op_type.as_deref().unwrap_or_default();
         let told = |reason: String| {
@@ -117,11 +130,17 @@ pub fn walk(graph: &Graph, input: (&str, Vec<usize>)) -> Result<usize, String> {
             return Err(told("makes nothing".into()));
         };
         largest = largest.max(value.count);
+        together += value.count;
+        if together > MAX_TOGETHER {
+            return Err(told(format!(
+                "would bring all values together to {together}, more than the limit of {MAX_TOGETHER}"
+            )));
+        }
         if values.insert(name, value).is_some() {
             return Err(told(format!("makes {name:?}, which is there already")));
         }
     }
-    Ok(largest)
+    Ok(Made { largest, together })
 }
 
 fn output(rule: Rule, node: &Node, inputs: &[&Value]) -> Result<Value, String> {
@@ -239,4 +258,43 @@ fn ints(node: &Node, name: &str) -> Result<Option<Vec<usize>>, String> {
     found
         .map(|attribute| attribute.ints.iter().map(small).collect())
         .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(op: &str, input: &[&str], output: &str) -> Node {
+        Node {
+            input: input.iter().map(|&name| name.into()).collect(),
+            output: vec![output.into()],
+            op_type: Some(op.into()),
+            ..Node::default()
+        }
+    }
+
+    /// Each result is within its bound; kept until they are summed, a few hundred bytes would take any machine's memory.
+    #[test]
+    fn all_results_together_are_bounded() {
+        let walked = |layers: usize, side: usize| {
+            let names: Vec<String> = (0..=layers).map(|layer| layer.to_string()).collect();
+            let layer = |pair: &[String]| node("Relu", &[&pair[0]], &pair[1]);
+            let graph = Graph {
+                node: names.windows(2).map(layer).collect(),
+                ..Graph::default()
+            };
+            walk(&graph, ("0", vec![1, 3, side, side]))
+        };
+        let image = 3 * 9000 * 9000;
+        assert_eq!(
+            walked(4, 9000),
+            Ok(Made {
+                largest: image,
+                together: 5 * image
+            })
+        );
+        let reason = walked(40, 9000).unwrap_err();
+        assert!(reason.contains("more than the limit of 4294967296"), "{reason}");
+        assert!(walked(40, 900).is_ok());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mnasnet_data::{Batch, Dataset, Preprocessing};
+use mnasnet_data::{BadImage, Batch, Dataset, Preprocessing};
 use mnasnet_engine::{Loss, Smoothing};
 
 use crate::classifier::Classifier;
@@ -41,8 +41,12 @@ pub struct Comparison {
     pub worst: u32,
     /// Largest absolute value of a logit: what the difference is to be seen against.
     pub largest: f64,
+    /// Of each image, in order: the largest difference over its own largest logit, where that is above 1.
+    pub relative: Vec<f64>,
     /// The images on whose first class they disagree, in order.
     pub disagreements: Vec<Disagreement>,
+    /// Images that could not be read, and were left out or taken as grey.
+    pub bad: Vec<BadImage>,
 }
 
 /// Runs two models over every image of `dataset`, `batch_size` at a time. Where `probabilities` says so, logarithms of probabilities
@@ -77,13 +81,20 @@ pub fn compare(
         difference: 0.0,
         largest: 0.0,
         worst: 0,
+        relative: Vec::new(),
         disagreements: Vec::new(),
+        bad: Vec::new(),
     };
     let plain = Loss {
         smoothing: 0.0,
         convention: Smoothing::Uniform,
     };
-    while first.read_into(&mut batch)? {
+    loop {
+        let more = first.read_into(&mut batch)?;
+        found.bad.append(&mut batch.bad);
+        if !more {
+            break;
+        }
         let images = batch.labels.len();
         let mut logits = [a.classifier.logits(&batch.pixels, batch.shape())?.to_vec(), Vec::new()];
         if let Some(second) = &mut second {
@@ -112,15 +123,22 @@ impl Comparison {
                 wide(logits)
             }
         });
+        let (mut own, mut furthest) = (1.0f64, 0.0f64);
         for (a, b) in a.iter().zip(&b) {
+            own = own.max(a.abs()).max(b.abs());
             self.largest = self.largest.max(a.abs()).max(b.abs());
             let difference = (a - b).abs();
             // What is no number differs without bounds.
             let difference = if difference.is_nan() { f64::INFINITY } else { difference };
+            furthest = furthest.max(difference);
             if difference > self.difference {
                 (self.difference, self.worst) = (difference, index);
             }
         }
+        // Infinite over infinite is no number.
+        let relative = furthest / own;
+        self.relative
+            .push(if relative.is_nan() { f64::INFINITY } else { relative });
         let says = [a, b].map(|logits| first(&logits));
         if says[0] != says[1] {
             self.disagreements.push(Disagreement { index, label, says });
@@ -160,12 +178,15 @@ mod tests {
             difference: 0.0,
             largest: 0.0,
             worst: 0,
+            relative: Vec::new(),
             disagreements: Vec::new(),
+            bad: Vec::new(),
         };
         found.add([&[1.0, 2.0, 2.0], &[1.5, 2.0, 1.0]], 7, 2, false);
         assert_eq!((found.difference, found.worst, found.disagreements.len()), (1.0, 7, 0));
         found.add([&[0.0, 1.0], &[1.25, 1.0]], 8, 1, false);
         assert_eq!((found.difference, found.worst), (1.25, 8));
+        assert_eq!(found.relative, [0.5, 1.0]);
         let expected = Disagreement {
             index: 8,
             label: 1,
@@ -181,6 +202,8 @@ mod tests {
         same.add([&[0.0, 1.0], &[5.0, 6.0]], 9, 0, true);
         assert!(same.difference < 1e-12 && same.disagreements.is_empty());
         same.add([&[0.0, f32::NAN], &[0.0, 0.0]], 10, 0, false);
+        same.add([&[0.0, f32::INFINITY], &[0.0, 0.0]], 11, 0, false);
         assert_eq!((same.difference, same.worst), (f64::INFINITY, 10));
+        assert_eq!(same.relative[3..], [f64::INFINITY; 2]);
     }
 }

@@ -83,7 +83,8 @@ pub fn recognise(state: &State, wanted: Wanted) -> Result<Recognised, (String, S
         .any(|name| averages.iter().any(|end| name.ends_with(end)));
     let mut best: Option<(Recognised, Vec<Named>, usize)> = None;
     for (variant, width) in candidates(wanted) {
-        let Some(candidate) = candidate(state, dialect, &prefix, folded, variant, width) else {
+        let known = wanted.width.is_some();
+        let Some(candidate) = candidate(state, dialect, &prefix, folded, variant, width, known) else {
             continue;
         };
         let tensors = candidate.wanted();
@@ -158,7 +159,7 @@ fn candidates(wanted: Wanted) -> impl Iterator<Item = (&'static Variant, f64)> {
 }
 
 /// A network of the file's dialect and number of classes. One whose first convolution has another number of channels is
-/// tried at width 1 only: there it stands for its variant in a message.
+/// tried at width 1 only, where it stands for its variant in a message, or where the width is `known`.
 fn candidate(
     state: &State,
     dialect: Dialect,
@@ -166,6 +167,7 @@ fn candidate(
     folded: bool,
     variant: &'static Variant,
     width: f64,
+    known: bool,
 ) -> Option<Recognised> {
     let stem = state
         .tensors
@@ -173,7 +175,7 @@ fn candidate(
         .shape()
         .first()
         .copied();
-    if width != 1.0 && stem != Some(variant.stem_channels(width)) {
+    if !known && width != 1.0 && stem != Some(variant.stem_channels(width)) {
         return None;
     }
     let classifier = match dialect {

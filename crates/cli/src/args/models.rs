@@ -7,7 +7,7 @@ use mnasnet_model::Dialect;
 use mnasnet_onnx::Method;
 
 use super::runtime::RuntimeArgs;
-use super::{DeviceArgs, SetArgs, positive, side, threads};
+use super::{DeviceArgs, SetArgs, positive, side, threads, tolerance};
 
 /// What a model is evaluated on, and how.
 #[derive(Debug, clap::Args)]
@@ -190,7 +190,14 @@ pub struct ConvertArgs {
     #[arg(long = "recalibrate-bn", alias = "recalibrate_bn", value_name = "PHOTOS")]
     pub recalibrate_bn: Option<PathBuf>,
     /// Photos for it, at most, spread over the set
-    #[arg(long = "calibration-images", alias = "calibration_images", value_name = "N", default_value_t = 512, value_parser = positive())]
+    #[arg(
+        long = "calibration-images",
+        alias = "calibration_images",
+        value_name = "N",
+        default_value_t = 512,
+        value_parser = positive(),
+        requires = "recalibrate_bn"
+    )]
     pub calibration_images: u64,
     /// Print JSON
     #[arg(long)]
@@ -225,7 +232,8 @@ impl ExportPrecision {
         }
     }
 
-    /// Difference of two logits that `--check` allows, times the largest logit where that is above 1.
+    /// Difference of two logits that `--check` allows, times the largest logit where that is above 1; of an INT8 model each image's
+    /// own largest, and not on every image.
     pub fn tolerance(self) -> f64 {
         match self {
             ExportPrecision::F32 => 1e-3,
@@ -320,14 +328,22 @@ pub struct ExportArgs {
     #[arg(long, value_name = "PATH", required_if_eq("precision", "int8"))]
     pub calibrate: Option<PathBuf>,
     /// Photos for it, at most, spread over the set
-    #[arg(long = "calibration-images", alias = "calibration_images", value_name = "N", default_value_t = 512, value_parser = positive())]
+    #[arg(
+        long = "calibration-images",
+        alias = "calibration_images",
+        value_name = "N",
+        default_value_t = 512,
+        value_parser = positive(),
+        requires = "calibrate"
+    )]
     pub calibration_images: u64,
     /// How ranges follow from what was seen
     #[arg(
         long = "calibration-method",
         alias = "calibration_method",
         value_name = "NAME",
-        default_value = "error"
+        default_value = "error",
+        requires = "calibrate"
     )]
     pub calibration_method: CalibrationMethod,
     /// Take photos as they are: the input `photos` is uint8 [batch, height, width, 3] of any size, and the model resizes, crops
@@ -344,8 +360,8 @@ pub struct ExportArgs {
     #[command(flatten)]
     pub runtime: RuntimeArgs,
     /// Largest difference of two logits that --check allows, times the largest logit where that is above 1 [default: 0.001, with
-    /// preprocessing 0.01, with f16 0.1, with int8 0.3]
-    #[arg(long, value_name = "X", requires = "check")]
+    /// preprocessing 0.01, with f16 0.1; with int8 0.3 times an image's own largest logit, on all but one image in 50, as ranges are cut]
+    #[arg(long, value_name = "X", requires = "check", value_parser = tolerance)]
     pub tolerance: Option<f64>,
     /// Print JSON
     #[arg(long)]
@@ -383,7 +399,7 @@ pub struct CompareArgs {
     #[arg(long, value_name = "NAME", default_value = "f32")]
     pub precision: String,
     /// Fail, with exit code 4, if two logits differ by more, times the largest logit where that is above 1
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = tolerance)]
     pub tolerance: Option<f64>,
     /// What computes an ONNX model.
     #[command(flatten)]

@@ -97,11 +97,18 @@ fn training_starts_from_foreign_weights() {
         place.json("convert fused.pth measured.safetensors --class_list five.txt --recalibrate-bn photos --json");
     assert_eq!(report["batch_norm_folded"], false);
     let stdout = place.done(&format!("{start} --init measured.safetensors --out measured"));
-    assert!(!stdout.contains("batch norm was folded into"), "{stdout}");
+    assert!(
+        !stdout.contains("folded into") && !stdout.contains("batch norm folded"),
+        "{stdout}"
+    );
     let (code, _, stderr) = place.run("eval --data photos --weights fused.pth");
     let expected =
         "error: fused.pth has 5 classes without names, photos/val has 3; name them by `mnasnet convert fused.pth ";
     assert!(code == 3 && stderr.starts_with(expected), "{stderr}");
+    place.done("export --weights fused.pth -o five.onnx");
+    let (code, _, stderr) = place.run("eval-onnx --data photos --model five.onnx");
+    let expected = "photos/val has 3; export it again from weights that `mnasnet convert --class_list FILE` has named";
+    assert!(code == 3 && stderr.contains(expected), "{stderr}");
     // Evaluation sees the same network.
     let loss = |weights: &str| {
         let report = place.json(&format!(
@@ -222,6 +229,21 @@ fn what_cannot_be_converted_is_refused_in_a_sentence() {
             "holds no moving average",
         ),
         ("convert none a.safetensors", 4, "cannot read none"),
+        (
+            "convert semnasnet_075.pth a.safetensors --width 0.5",
+            4,
+            "does not fit mnasnet-a1 (width 0.5, 4 classes) in timm's names: ",
+        ),
+        (
+            "convert semnasnet_075.pth a.safetensors --width nan",
+            2,
+            "width multiplier NaN is out of range",
+        ),
+        (
+            "convert semnasnet_075.pth a.safetensors --calibration-images 9",
+            2,
+            "--recalibrate-bn <PHOTOS>",
+        ),
     ] {
         let (is, _, stderr) = place.run(arguments);
         assert!(is == code && stderr.contains(expected), "{arguments}: {is}\n{stderr}");
@@ -230,4 +252,60 @@ fn what_cannot_be_converted_is_refused_in_a_sentence() {
             "{arguments}"
         );
     }
+}
+
+/// A device or a pipe that is there would be replaced by a file.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_replaced() {
+    use std::os::unix::fs::FileTypeExt;
+
+    let place = Place::new(&[]);
+    unpack(&place, "mnasnet_small.safetensors");
+    let made = std::process::Command::new("mkfifo")
+        .args([place.path("pipe.safetensors"), place.path("pipe.ckpt")])
+        .status();
+    assert!(made.unwrap().success());
+    for command in [
+        "convert mnasnet_small.safetensors pipe.safetensors",
+        "export --weights mnasnet_small.safetensors -o pipe.ckpt",
+    ] {
+        let (code, _, stderr) = place.run(command);
+        assert!(
+            code == 4 && stderr.contains(": not a regular file"),
+            "{command}: {code}\n{stderr}"
+        );
+    }
+    for pipe in ["pipe.safetensors", "pipe.ckpt"] {
+        assert!(fs::metadata(place.path(pipe)).unwrap().file_type().is_fifo());
+    }
+}
+
+/// MindSpore's file holds tensors alone: what else was known is told when it goes.
+#[test]
+fn what_mindspores_file_cannot_hold_is_told() {
+    let place = Place::new(&[]);
+    unpack(&place, "mnasnet0_5.pth");
+    fs::write(place.path("five.txt"), "a\nb\nc\nd\ne\n").unwrap();
+    place.done("convert mnasnet0_5.pth known.safetensors --class_list five.txt --bn_epsilon 0.001");
+    let left_out = |arguments: &str| {
+        let (code, _, stderr) = place.run(arguments);
+        assert_eq!(code, 0, "{stderr}");
+        stderr
+            .lines()
+            .filter(|line| line.starts_with("note: left out, "))
+            .count()
+    };
+    let (code, _, stderr) = place.run("convert known.safetensors m.ckpt");
+    assert_eq!(code, 0, "{stderr}");
+    for expected in [
+        "left out, MindSpore has no place for it: the names of the classes",
+        "left out, MindSpore has no place for it: what becomes of photos",
+        "left out, MindSpore has no place for it: batch norm's epsilon",
+    ] {
+        assert!(stderr.contains(expected), "{stderr}");
+    }
+    assert_eq!(left_out("convert m.ckpt back.safetensors"), 0);
+    assert_eq!(left_out("convert back.safetensors again.ckpt"), 0);
+    assert_eq!(left_out("convert known.safetensors v.safetensors --to torchvision"), 0);
 }

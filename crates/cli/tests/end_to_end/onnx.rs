@@ -124,6 +124,31 @@ fn what_is_no_model_is_refused_in_a_sentence() {
             2,
             "opset 9 cannot be written; choose one from 11 to 22",
         ),
+        (
+            "export --weights run/checkpoints/best.safetensors -o run/checkpoints/../checkpoints/best.safetensors",
+            2,
+            "is the file of weights itself; give the model another name",
+        ),
+        (
+            "export --weights run/checkpoints/best.safetensors -o b.onnx --calibrate photos",
+            2,
+            "--calibrate is for --precision int8, not f32",
+        ),
+        (
+            "export --weights run/checkpoints/best.safetensors -o b.onnx --calibration-method entropy",
+            2,
+            "--calibrate <PATH>",
+        ),
+        (
+            "export --weights run/checkpoints/best.safetensors -o b.onnx --check photos --tolerance nan",
+            2,
+            "NaN is no difference",
+        ),
+        (
+            "compare model.onnx model.onnx --data photos --tolerance=-1",
+            2,
+            "-1 is no difference; give a number from 0 on",
+        ),
     ] {
         let (is, _, stderr) = place.run(arguments);
         assert!(is == code && stderr.contains(expected), "{arguments}: {is}\n{stderr}");
@@ -240,6 +265,8 @@ fn models_are_compared_image_by_image() {
     place.done(&format!(
         "export --weights {BEST} -o half.onnx --precision f16 --check photos"
     ));
+    let report = place.json("eval-onnx --data photos --model half.onnx --json");
+    assert_eq!(report["precision"], "f16");
     let (code, _, stderr) = place.run(&format!(
         "export --weights {BEST} -o half.onnx --precision f16 --check photos --tolerance 1e-9"
     ));
@@ -273,6 +300,23 @@ fn models_are_compared_image_by_image() {
         "compare run/checkpoints/best.safetensors other/checkpoints/best.safetensors --data photos --tolerance 0.0001",
     );
     assert_eq!(code, 4);
+
+    // What was left out is told.
+    fs::write(place.path("photos/val/watch/broken.jpg"), "no photo").unwrap();
+    for (policy, images) in [("skip", 9), ("replace", 10)] {
+        let (code, stdout, stderr) = place.run(&format!(
+            "compare {BEST} model.onnx --data photos --bad_images {policy} --json"
+        ));
+        let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(
+            (code, report["images"].as_u64(), report["bad_images"].as_u64()),
+            (0, Some(images), Some(1))
+        );
+        assert!(
+            stderr.contains("bad image: photos/val/watch/broken.jpg: not an image"),
+            "{stderr}"
+        );
+    }
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub enum LoadError {
 }
 
 impl OnnxRuntime {
-    /// Loads `library`, or the one that [`VARIABLE`] names, or the system's. What the library does from then on is its own:
+    /// Loads `library`, or the one that `ORT_DYLIB_PATH` names, or the system's. What the library does from then on is its own:
     /// it is code.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Files of weights, written.
 
+use std::fs;
+use std::io::Error;
 use std::path::Path;
 
 use mnasnet_model::{Dialect, Network, Place, Tensor, Weights};
@@ -122,12 +124,16 @@ pub fn write(path: &Path, network: &Network, contents: &Contents) -> Result<(), 
     write_bytes(path, &bytes)
 }
 
-/// Writes the bytes of a file, whole or not at all.
+/// Writes the bytes of a file, whole or not at all. What is there and no file, a device or a pipe, stays: it would be gone for all.
 ///
 /// # Errors
 /// The operating system's.
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), WeightsError> {
-    Ok(replace(path, bytes).map_err(|source| FileError::Io {
+    let written = match fs::metadata(path) {
+        Ok(there) if !there.is_file() => Err(Error::other("not a regular file")),
+        _ => replace(path, bytes),
+    };
+    Ok(written.map_err(|source| FileError::Io {
         action: "write",
         path: path.to_owned(),
         source,
