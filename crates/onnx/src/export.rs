@@ -50,6 +50,19 @@ impl Options {
     /// The operator set that every current runtime reads.
     pub const OPSET: u32 = 17;
 
+    /// float32 images of `resolution` in any number, batch norm folded, logits out.
+    pub fn new(resolution: usize) -> Self {
+        Self {
+            batch: None,
+            resolution,
+            opset: Self::OPSET,
+            fold_bn: true,
+            half: false,
+            softmax: false,
+            preprocess: None,
+        }
+    }
+
     /// Name of the model's output.
     pub fn output_name(&self) -> &'static str {
         if self.softmax { "probabilities" } else { "logits" }

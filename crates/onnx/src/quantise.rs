@@ -130,18 +130,6 @@ mod tests {
     use crate::{Numbers, Runtime, Session, parse};
     use mnasnet_model::{Scheme, Variant, initialise};
 
-    fn options() -> Options {
-        Options {
-            batch: None,
-            resolution: 32,
-            opset: Options::OPSET,
-            fold_bn: true,
-            half: false,
-            softmax: false,
-            preprocess: None,
-        }
-    }
-
     fn images(count: usize) -> Vec<f32> {
         let wave = |i: usize| ((i % 1024) as f32 * 0.013 * (1.0 + (i / 3072) as f32)).sin() + (i as f32 * 0.7).cos();
         (0..count * 3 * 32 * 32).map(wave).collect()
@@ -152,7 +140,7 @@ mod tests {
         for name in ["mnasnet-b1", "mnasnet-a1", "mnasnet-small"] {
             let network = Network::build(Variant::by_name(name).unwrap(), 0.5, 5, Some(0.0)).unwrap();
             let weights = initialise(&network, Scheme::Tensorflow, 3);
-            let options = options();
+            let options = Options::new(32);
             let mut calibration = Calibration::new(&network, &weights, &options, 1).unwrap();
             calibration.observe(&images(2)).unwrap();
             let before = calibration.seen["logits"].clone();
@@ -176,7 +164,7 @@ mod tests {
         for name in ["mnasnet-b1", "mnasnet-a1", "mnasnet-small"] {
             let network = Network::build(Variant::by_name(name).unwrap(), 0.5, 5, Some(0.0)).unwrap();
             let weights = initialise(&network, Scheme::Tensorflow, 3);
-            let options = options();
+            let options = Options::new(32);
             let images = images(8);
             let run = |bytes: Vec<u8>| {
                 let mut logits = Vec::new();

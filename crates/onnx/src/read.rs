@@ -349,15 +349,7 @@ mod tests {
     fn quantised() -> proto::Model {
         let network = Network::build(Variant::by_name("mnasnet-small").unwrap(), 0.35, 3, Some(0.0)).unwrap();
         let weights = initialise(&network, Scheme::Tensorflow, 1);
-        let options = Options {
-            batch: None,
-            resolution: 32,
-            opset: Options::OPSET,
-            fold_bn: true,
-            half: false,
-            softmax: false,
-            preprocess: None,
-        };
+        let options = Options::new(32);
         let mut calibration = Calibration::new(&network, &weights, &options, 1).unwrap();
         calibration.observe(&[0.5; 3 * 32 * 32]).unwrap();
         let bytes = calibration.finish(Method::MinMax, &[]).unwrap();

@@ -102,19 +102,19 @@ impl Session {
         [height, width]: [usize; 2],
         logits: &mut Vec<f32>,
     ) -> Result<(), String> {
-        let (Some(preprocess), Loaded::OnnxRuntime(_)) = (&self.photos, &self.loaded) else {
+        let Some(preprocess) = &self.photos else {
             return Err("it takes images, not photos".into());
         };
         // Values of one photo, as it is and resized: each has its bound.
         let values = preprocess.resized(height, width).max(height * width).saturating_mul(3);
-        let most = self.most.min(MAX_VALUES / values.max(1));
+        let most = MAX_VALUES / values.max(1);
         if most < self.batch.unwrap_or(1) {
             return Err(format!(
                 "a photo of {width} x {height} would have {values} values when it is resized, more than {MAX_VALUES}"
             ));
         }
         self.calls(
-            most,
+            most.min(self.most),
             pixels,
             [height, width, 3],
             logits,

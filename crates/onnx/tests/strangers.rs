@@ -8,13 +8,8 @@ use prost::Message;
 
 fn options() -> Options {
     Options {
-        batch: None,
-        resolution: 32,
-        opset: Options::OPSET,
         fold_bn: false,
-        half: false,
-        softmax: false,
-        preprocess: None,
+        ..Options::new(32)
     }
 }
 
@@ -27,10 +22,7 @@ fn model() -> Vec<u8> {
 fn quantised_model() -> Vec<u8> {
     let network = Network::build(Variant::by_name("mnasnet-a1").unwrap(), 0.35, 3, Some(0.0)).unwrap();
     let weights = initialise(&network, Scheme::Tensorflow, 1);
-    let options = Options {
-        fold_bn: true,
-        ..options()
-    };
+    let options = Options::new(32);
     let mut calibration = Calibration::new(&network, &weights, &options, 1).unwrap();
     for image in [0.5, -0.5] {
         calibration.observe(&[image; 3 * 32 * 32]).unwrap();

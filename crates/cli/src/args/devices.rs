@@ -3,7 +3,7 @@
 
 use mnasnet_group::Group;
 
-use crate::console::tell;
+use crate::console::note;
 use crate::failure::Failure;
 
 /// The flags.
@@ -26,28 +26,24 @@ impl DeviceArgs {
     /// Whether what they ask for is what these processes do.
     pub fn check(&self, group: &Group) -> Result<(), Failure> {
         let refused = |reason: String| Err(Failure::Usage(reason));
-        let lower = |text: &Option<String>| text.as_deref().map(str::to_ascii_lowercase);
-        match (lower(&self.target).as_deref(), &self.target) {
-            (None | Some("cpu"), _) | (_, None) => {}
-            (_, Some(name)) => {
-                return refused(format!(
-                    "--device_target {name}: training and evaluation compute on the processor; leave it out, or say CPU"
-                ));
-            }
+        if let Some(name) = self.target.as_deref().filter(|name| !name.eq_ignore_ascii_case("cpu")) {
+            return refused(format!(
+                "--device_target {name}: training and evaluation compute on the processor; leave it out, or say CPU"
+            ));
         }
-        match (lower(&self.distribute).as_deref(), &self.distribute) {
-            (None | Some("false" | "0"), _) | (_, None) => {}
-            (Some("true" | "1"), _) if group.size() > 1 => {}
-            (Some("true" | "1"), _) => {
+        match self.distribute.as_deref().map(str::to_ascii_lowercase).as_deref() {
+            None | Some("false" | "0") => {}
+            Some("true" | "1") if group.size() > 1 => {}
+            Some("true" | "1") => {
                 return refused(
                     "--run_distribute True with one process; start several by `mpirun -n 8 mnasnet …`, and leave it out".into(),
                 );
             }
-            (_, Some(other)) => return refused(format!("--run_distribute is {other}; say True or False")),
+            Some(other) => return refused(format!("--run_distribute is {other}; say True or False")),
         }
-        if let Some(id) = self.id.filter(|_| group.is_first()) {
-            tell(&format!(
-                "note: --device_id {id} changes nothing: all ranks compute on processors"
+        if let Some(id) = self.id {
+            note(&format!(
+                "--device_id {id} changes nothing: all ranks compute on processors"
             ));
         }
         Ok(())

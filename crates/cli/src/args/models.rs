@@ -6,8 +6,7 @@ use clap::ValueEnum;
 use mnasnet_model::Dialect;
 use mnasnet_onnx::Method;
 
-use super::runtime::RuntimeArgs;
-use super::{DeviceArgs, SetArgs, positive, side, threads, tolerance};
+use super::{DeviceArgs, RuntimeArgs, SetArgs, positive, side, threads, tolerance};
 
 /// What a model is evaluated on, and how.
 #[derive(Debug, clap::Args)]

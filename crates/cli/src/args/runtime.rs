@@ -15,7 +15,7 @@ pub struct RuntimeArgs {
     pub runtime: RuntimeName,
     /// ONNX Runtime's library, 1.17 or newer [default: the one that ORT_DYLIB_PATH names, else the system's]
     #[arg(long = "runtime-library", alias = "runtime_library", value_name = "FILE")]
-    pub library: Option<PathBuf>,
+    pub runtime_library: Option<PathBuf>,
     /// What ONNX Runtime computes on
     #[arg(
         long,
@@ -54,10 +54,10 @@ impl RuntimeArgs {
             ProviderName::Cuda => Provider::Cuda,
         };
         if self.runtime == RuntimeName::Onnxruntime {
-            let library = OnnxRuntime::open(self.library.as_deref(), provider)?;
+            let library = OnnxRuntime::open(self.runtime_library.as_deref(), provider)?;
             return Ok(Runtime::OnnxRuntime(library));
         }
-        match (&self.library, provider) {
+        match (&self.runtime_library, provider) {
             (None, Provider::Cpu) => Ok(Runtime::Rten),
             (Some(_), _) => Err(Failure::Usage(
                 "--runtime-library is for --runtime onnxruntime, which was not asked for".into(),

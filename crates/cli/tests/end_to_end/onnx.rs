@@ -354,7 +354,12 @@ fn onnx_runtime_says_what_the_weights_say() {
     assert!(printed.contains("f32 on onnxruntime"), "{printed}");
     // A model that resizes photos itself: in whole photos of any size, checked as it is exported, evaluated, asked.
     let export = format!("export --weights {BEST} -o photos.onnx --with-preprocessing");
-    for flags in ["", "--batch 2", "--precision int8 --calibrate photos"] {
+    for flags in [
+        "",
+        "--batch 2",
+        "--batch 64 --resolution 224",
+        "--precision int8 --calibrate photos",
+    ] {
         let printed = place.done(&format!("{export} {flags} --check photos --runtime onnxruntime"));
         assert!(
             printed.contains("9 images: largest difference of the logits"),

@@ -79,9 +79,9 @@ fn wrong_arguments_are_refused_before_anything_is_written() {
         ("run_eval_gpu.sh", "photos weights", 2, "run_eval.sh 0 photos weights"),
         (
             "run_eval_gpu_onnx.sh",
-            "photos weights",
-            2,
-            "run_eval_onnx.sh photos weights",
+            "photos none",
+            4,
+            "ONNX_MODEL none is not a file",
         ),
     ] {
         let (found, stdout, stderr) = script(&place, name, arguments);
@@ -126,6 +126,13 @@ fn they_run_in_the_foreground_keep_logs_and_pass_exit_codes_on() {
     let (code, stdout, stderr) = script(&place, "run_eval_onnx.sh", "photos/val model.onnx");
     assert_eq!(code, 0, "{stderr}");
     assert!(stdout.contains("Top1-Acc: "), "{stdout}");
+    let mut gpu = command(&place, "run_eval_gpu_onnx.sh", ["photos/val", "model.onnx"]);
+    gpu.env("ORT_DYLIB_PATH", "model.onnx");
+    let (code, stdout, _) = ended(gpu);
+    assert!(
+        code == 2 && stdout.contains("cannot load ONNX Runtime from "),
+        "{stdout}"
+    );
     if cfg!(feature = "mpi") {
         let more = "--batch_size 2 --out two --rank_timeout 30";
         let (code, stdout, stderr) = script(&place, "run_distribute_train.sh", &format!("2 photos {SMALL} {more}"));
