@@ -10,6 +10,7 @@ use mnasnet_data::{DataError, Dataset, Split};
 use mnasnet_train::config::Config;
 use mnasnet_train::photos;
 use mnasnet_train::train::TrainError;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::args::{DataAction, DataArgs};
 use crate::failure::{Exit, Failure};
@@ -21,6 +22,12 @@ pub fn run(args: &DataArgs) -> Result<Exit, Failure> {
         DataAction::Pack(args) => pack::run(args),
         DataAction::Show(args) => show::run(args),
     }
+}
+
+/// Threads that read photos, which is all that a set's own commands do. 0 means as many as the machine has.
+fn workers(count: usize) -> Result<ThreadPool, Failure> {
+    let workers = ThreadPoolBuilder::new().num_threads(count).build();
+    workers.map_err(|error| Failure::Usage(format!("--workers {count}: the threads did not start: {error}")))
 }
 
 /// The splits of a set, with their names; one alone where it is not divided.

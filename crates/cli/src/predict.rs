@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use mnasnet_data::{
     DataError, EvalTransform, Preprocessing, RgbImage, images_below, read_image, read_image_from, wordnet_name,
 };
+use mnasnet_engine::pool::{chunks, chunks_mut, for_each};
 use mnasnet_train::score::softmax;
 use mnasnet_train::train::thread_pool;
-use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::args::{PredictArgs, PredictFormat};
@@ -57,14 +57,14 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let (mut unreadable, mut done) = (0, 0);
     let mut pixels = Vec::new();
     for paths in photos.chunks(batch) {
-        let read: Vec<_> = pool.install(|| {
-            paths
-                .par_iter()
-                .map(|path| read(path, transform.as_ref(), upright))
-                .collect()
+        let mut photos: Vec<_> = paths.iter().map(|_| None).collect();
+        pool.install(|| {
+            for_each((chunks_mut(&mut photos, 1), chunks(paths, 1)), |_, (photo, path)| {
+                photo[0] = Some(read(&path[0], transform.as_ref(), upright));
+            });
         });
         let mut seen = Vec::new();
-        for (path, photo) in paths.iter().zip(read) {
+        for (path, photo) in paths.iter().zip(photos.into_iter().flatten()) {
             match photo {
                 Ok(photo) => seen.push((path, photo)),
                 Err(error) => {

@@ -1,6 +1,6 @@
 //! The global norm of a step's gradients, and clipping by it.
 
-use rayon::prelude::*;
+use mnasnet_kernels::pool::{chunks, chunks_mut, for_each};
 
 /// Values that one task reads.
 const CHUNK: usize = 1 << 16;
@@ -13,7 +13,11 @@ const LANES: usize = 16;
 /// optimizer's would. The same for any number of threads.
 pub fn norm(gradients: &[f32]) -> f64 {
     // Collected before they are added: the order of the sum is that of the chunks.
-    let sums: Vec<f64> = gradients.par_chunks(CHUNK).map(squares).collect();
+    let mut sums = vec![0.0; gradients.len().div_ceil(CHUNK)];
+    for_each(
+        (chunks_mut(&mut sums, 1), chunks(gradients, CHUNK)),
+        |_, (sum, values)| sum[0] = squares(values),
+    );
     sums.iter().sum::<f64>().sqrt()
 }
 
@@ -37,8 +41,9 @@ fn squares(values: &[f32]) -> f64 {
 pub fn clip(gradients: &mut [f32], norm: f64, max_norm: f64) {
     let scale = (max_norm / (norm + 1e-6)) as f32;
     if scale < 1.0 {
-        let chunks = gradients.par_chunks_mut(CHUNK);
-        chunks.for_each(|chunk| chunk.iter_mut().for_each(|value| *value *= scale));
+        for_each(chunks_mut(gradients, CHUNK), |_, chunk| {
+            chunk.iter_mut().for_each(|value| *value *= scale);
+        });
     }
 }
 
@@ -113,7 +118,7 @@ mod tests {
     fn the_norm_does_not_depend_on_threads() {
         let gradients = values(1_000_003, 0.013);
         let norms = [1, 2, 7].map(|threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = mnasnet_kernels::pool::Pool::new(threads).unwrap();
             pool.install(|| norm(&gradients)).to_bits()
         });
         assert!(norms.iter().all(|bits| *bits == norms[0]));

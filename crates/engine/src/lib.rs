@@ -25,7 +25,7 @@ mod trainer;
 
 pub use calibrator::Calibrator;
 pub use loss::{Loss, Score, Smoothing, Targets};
-pub use mnasnet_kernels::{Isa, peak};
+pub use mnasnet_kernels::{Isa, peak, pool};
 pub use optimizer::{Optimizer, Rule};
 pub use precision::{Precision, isa};
 pub use predictor::Predictor;

@@ -11,7 +11,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use fold::FoldedWeights;
 use mnasnet_kernels::dense::Input;
 use mnasnet_kernels::inference::{self, block};
-use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, crew, spatial};
+use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, pool, spatial};
 use mnasnet_model::{Network, Op, ValueId, Weights};
 use steps::{Action, Step, Steps};
 
@@ -56,7 +56,7 @@ impl Predictor {
             weights: FoldedWeights::new(network, &steps)?,
             parameters: Vec::new(),
             gates: network.nodes.iter().map(|node| gate(&node.op)).collect(),
-            workspace: Workspace::new(steps.needs, rayon::current_num_threads()).map_err(no_memory)?,
+            workspace: Workspace::new(steps.needs, pool::threads()).map_err(no_memory)?,
             arena: Memory::new(steps.arena).map_err(no_memory)?,
             ones: vec![1.0; widest],
             zeros: vec![0.0; widest],
@@ -84,11 +84,9 @@ impl Predictor {
     /// More images than planned, or pixels of another length.
     pub fn logits(&mut self, pixels: Pixels, count: usize) -> Result<&[f32], EngineError> {
         check_pixels(self.steps.batch, self.steps.resolution, pixels, count)?;
-        crew(|| {
-            for i in 0..self.steps.steps.len() {
-                with_element!(self.steps.precision, E => self.run::<E>(i, pixels, count));
-            }
-        });
+        for i in 0..self.steps.steps.len() {
+            with_element!(self.steps.precision, E => self.run::<E>(i, pixels, count));
+        }
         let logits: &[f32] = cast_slice(&self.arena[self.steps.places[self.network.nodes.len()].clone()]);
         Ok(&logits[..count * self.network.classes])
     }

@@ -2,8 +2,8 @@
 
 use crate::state::{tensor, tensor_mut};
 use mnasnet_kernels::padded;
+use mnasnet_kernels::pool::{chunks, chunks_mut, for_each};
 use mnasnet_model::{SqueezeExcite, Tensor};
-use rayon::prelude::*;
 
 /// The values of one squeeze-excite for a batch.
 #[derive(Default)]
@@ -39,20 +39,20 @@ impl Gate {
         let (channels, reduced) = (se.channels, se.reduced);
         let [w1, b1] = [se.reduce_weight, se.reduce_bias].map(|id| tensor(table, parameters, id));
         let [w2, b2] = [se.expand_weight, se.expand_bias].map(|id| tensor(table, parameters, id));
-        self.reduced
-            .par_chunks_mut(reduced)
-            .zip(self.gate.par_chunks_mut(padded(channels)))
-            .zip(self.squeezed.par_chunks(channels))
-            .take(images)
-            .for_each(|((hidden, gate), mean)| {
-                for (j, hidden) in hidden.iter_mut().enumerate() {
-                    let sum = dot(&w1[j * channels..][..channels], mean) + b1[j];
-                    *hidden = if sum < 0.0 { 0.0 } else { sum };
-                }
-                for (c, gate) in gate.iter_mut().enumerate().take(channels) {
-                    *gate = 1.0 / (1.0 + (-(dot(&w2[c * reduced..][..reduced], hidden) + b2[c])).exp());
-                }
-            });
+        let rows = (
+            chunks_mut(&mut self.reduced[..images * reduced], reduced),
+            chunks_mut(&mut self.gate, padded(channels)),
+            chunks(&self.squeezed, channels),
+        );
+        for_each(rows, |_, (hidden, gate, mean)| {
+            for (j, hidden) in hidden.iter_mut().enumerate() {
+                let sum = dot(&w1[j * channels..][..channels], mean) + b1[j];
+                *hidden = if sum < 0.0 { 0.0 } else { sum };
+            }
+            for (c, gate) in gate.iter_mut().enumerate().take(channels) {
+                *gate = 1.0 / (1.0 + (-(dot(&w2[c * reduced..][..reduced], hidden) + b2[c])).exp());
+            }
+        });
     }
 
     /// From the gradient of the factors (in `gate_gradient`) to those of the layers and of the means.
@@ -66,29 +66,29 @@ impl Gate {
     ) {
         let (channels, reduced) = (se.channels, se.reduced);
         let [w1, w2] = [se.reduce_weight, se.expand_weight].map(|id| tensor(table, parameters, id));
-        self.gate_gradient
-            .par_chunks_mut(channels)
-            .zip(self.reduced_gradient.par_chunks_mut(reduced))
-            .zip(self.squeezed_gradient.par_chunks_mut(channels))
-            .zip(self.gate.par_chunks(padded(channels)))
-            .zip(self.reduced.par_chunks(reduced))
-            .take(images)
-            .for_each(|((((excited, hidden), mean), gate), activated)| {
-                for (gradient, gate) in excited.iter_mut().zip(gate) {
-                    *gradient *= gate * (1.0 - gate);
-                }
-                hidden.fill(0.0);
-                for (c, &gradient) in excited.iter().enumerate() {
-                    add_scaled(hidden, gradient, &w2[c * reduced..][..reduced]);
-                }
-                for (gradient, &value) in hidden.iter_mut().zip(activated) {
-                    *gradient = if value > 0.0 { *gradient } else { 0.0 };
-                }
-                mean.fill(0.0);
-                for (j, &gradient) in hidden.iter().enumerate() {
-                    add_scaled(mean, gradient, &w1[j * channels..][..channels]);
-                }
-            });
+        let rows = (
+            chunks_mut(&mut self.gate_gradient[..images * channels], channels),
+            chunks_mut(&mut self.reduced_gradient, reduced),
+            chunks_mut(&mut self.squeezed_gradient, channels),
+            chunks(&self.gate, padded(channels)),
+            chunks(&self.reduced, reduced),
+        );
+        for_each(rows, |_, (excited, hidden, mean, gate, activated)| {
+            for (gradient, gate) in excited.iter_mut().zip(gate) {
+                *gradient *= gate * (1.0 - gate);
+            }
+            hidden.fill(0.0);
+            for (c, &gradient) in excited.iter().enumerate() {
+                add_scaled(hidden, gradient, &w2[c * reduced..][..reduced]);
+            }
+            for (gradient, &value) in hidden.iter_mut().zip(activated) {
+                *gradient = if value > 0.0 { *gradient } else { 0.0 };
+            }
+            mean.fill(0.0);
+            for (j, &gradient) in hidden.iter().enumerate() {
+                add_scaled(mean, gradient, &w1[j * channels..][..channels]);
+            }
+        });
         let layers = [
             (
                 se.expand_weight,
@@ -109,15 +109,12 @@ impl Gate {
         ];
         for (weight, bias, output_gradient, outputs, input, inputs) in layers {
             let column = |o: usize| output_gradient.iter().skip(o).step_by(outputs).take(images);
-            tensor_mut(table, gradients, weight)
-                .par_chunks_mut(inputs)
-                .enumerate()
-                .for_each(|(o, row)| {
-                    row.fill(0.0);
-                    for (&gradient, input) in column(o).zip(input.chunks_exact(inputs)) {
-                        add_scaled(row, gradient, input);
-                    }
-                });
+            for_each(chunks_mut(tensor_mut(table, gradients, weight), inputs), |o, row| {
+                row.fill(0.0);
+                for (&gradient, input) in column(o).zip(input.chunks_exact(inputs)) {
+                    add_scaled(row, gradient, input);
+                }
+            });
             for (o, gradient) in tensor_mut(table, gradients, bias).iter_mut().enumerate() {
                 *gradient = column(o).sum();
             }

@@ -5,7 +5,7 @@ use crate::plan::{Geometry, Plan, Value};
 use crate::squeeze_excite::Gate;
 use crate::{Precision, isa};
 use mnasnet_kernels::dense::{self, Input};
-use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, depthwise, padded};
+use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, depthwise, padded, pool};
 use mnasnet_model::{Network, Op, Tensor, TensorId, ValueId, Weights};
 use std::ops::Range;
 
@@ -85,7 +85,7 @@ impl State {
         let bytes = plan.arena + size_of::<f32>() * plan.needs.partials;
         let no_memory = |_| EngineError::no_memory(batch, resolution, bytes);
         let arena = Memory::new(plan.arena).map_err(no_memory)?;
-        let workspace = Workspace::new(plan.needs, rayon::current_num_threads()).map_err(no_memory)?;
+        let workspace = Workspace::new(plan.needs, pool::threads()).map_err(no_memory)?;
         let channels = |node: &Op| match node {
             Op::Conv(conv) => conv.c_out,
             _ => 0,

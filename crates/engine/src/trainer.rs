@@ -31,7 +31,7 @@ pub struct Trainer {
 
 impl Trainer {
     /// Plans training of `network` with `batch` images of `resolution` x `resolution`. Scratch memory is taken for the
-    /// workers of the current rayon pool, in which [`Trainer::step`] should be called too.
+    /// workers of the [`pool`](crate::pool) that it is called in, in which [`Trainer::step`] should be called too.
     ///
     /// # Errors
     /// A size that cannot be planned or has no room in memory; a forced instruction set that the machine lacks.

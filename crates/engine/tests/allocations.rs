@@ -1,5 +1,6 @@
 //! A training step and a prediction allocate nothing: all memory is taken when the plan is made.
 
+use mnasnet_engine::pool::Pool;
 use mnasnet_engine::{Loss, Normalise, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Trainer};
 use mnasnet_model::init::{Scheme, initialise};
 use mnasnet_model::{Network, Variant};
@@ -28,7 +29,7 @@ static COUNTING: Counting = Counting;
 
 #[test]
 fn steps_and_predictions_allocate_nothing() {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let pool = Pool::new(2).unwrap();
     for (variant, precision) in [("mnasnet-a1", Precision::F32), ("mnasnet-mindspore", Precision::Bf16)] {
         let network = Network::build(Variant::by_name(variant).unwrap(), 0.5, 10, Some(0.2)).unwrap();
         let counted = pool.install(|| {

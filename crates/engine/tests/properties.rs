@@ -1,6 +1,7 @@
 //! What must hold for every variant: gradients are derivatives, results do not depend on threads or on the batch around an
 //! image, and any size runs.
 
+use mnasnet_engine::pool::Pool;
 use mnasnet_engine::{Loss, Normalise, Pixels, Precision, Predictor, Smoothing, StepReport, Targets, Trainer};
 use mnasnet_model::init::{Scheme, initialise};
 use mnasnet_model::{Network, Variant, Weights};
@@ -98,12 +99,8 @@ fn in_both(variant: &str) -> [(&str, Precision); 2] {
     [(variant, Precision::F32), (variant, Precision::Bf16)]
 }
 
-fn in_pool<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .unwrap()
-        .install(work)
+fn in_pool<R>(threads: usize, work: impl FnOnce() -> R) -> R {
+    Pool::new(threads).unwrap().install(work)
 }
 
 #[test]

@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 use std::mem;
 
+use mnasnet_kernels::pool::{chunks, chunks_mut, for_each};
 use mpi::datatype::Equivalence;
 use mpi::request::LocalScope;
-use rayon::prelude::*;
 
 use crate::Wire;
 use crate::mpi::{Awaited, Link, Patience};
@@ -196,12 +196,15 @@ impl<'a, 's, W: Travels + Equivalence + 'static> Buckets<'a, 's, W> {
     fn begin(&mut self, link: &mut Link, values: &'a mut [f32]) {
         let (rank, size, length) = (link.rank(), link.size(), values.len());
         let packed = take(&mut self.packed, length);
-        (packed.par_chunks_mut(CHUNK).zip(values.par_chunks(CHUNK))).for_each(|(packed, values)| {
-            packed
-                .iter_mut()
-                .zip(values)
-                .for_each(|(slot, value)| *slot = W::encode(*value));
-        });
+        for_each(
+            (chunks_mut(packed, CHUNK), chunks(values, CHUNK)),
+            |_, (packed, values)| {
+                packed
+                    .iter_mut()
+                    .zip(values)
+                    .for_each(|(slot, value)| *slot = W::encode(*value));
+            },
+        );
         let packed: &'a [W] = packed;
         let mine = part(length, rank, size);
         // Both stages of a bucket have tags of their own.
@@ -315,7 +318,7 @@ impl<'a, 's, W: Travels + Equivalence + 'static> Bucket<'a, 's, W> {
         let (length, size) = (self.values.len(), arrived.len());
         for (peer, sums) in arrived {
             let values = &mut self.values[part(length, peer, size)];
-            (values.par_chunks_mut(CHUNK).zip(sums.par_chunks(CHUNK))).for_each(|(values, sums)| {
+            for_each((chunks_mut(values, CHUNK), chunks(sums, CHUNK)), |_, (values, sums)| {
                 values
                     .iter_mut()
                     .zip(sums)
@@ -334,7 +337,7 @@ impl<'a, 's, W: Travels + Equivalence + 'static> Bucket<'a, 's, W> {
 
 /// The sums of `parts`, one a rank, in that order.
 fn add_up<W: Travels>(sums: &mut [W], parts: &[(usize, &[W])]) {
-    sums.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sums)| {
+    for_each(chunks_mut(sums, BLOCK), |block, sums| {
         let first = block * BLOCK;
         let mut totals = [0.0_f32; BLOCK];
         let totals = &mut totals[..sums.len()];

@@ -11,6 +11,7 @@ use mnasnet_kernels::dense::{self, Dense, Input};
 use mnasnet_kernels::depthwise::{self, Depthwise};
 use mnasnet_kernels::inference::Layers;
 use mnasnet_kernels::inference::block as blocks;
+use mnasnet_kernels::pool::{Pool, threads};
 use mnasnet_kernels::{Element, Isa, Moments, Needs, Sink, Sums, Workspace, bf16};
 use support::block::{Layer, inverted};
 use support::{Activation, OutputGradient, Random};
@@ -61,11 +62,12 @@ const STEM: Dense = Dense {
 };
 
 fn workspace(needs: Needs) -> Workspace {
-    Workspace::new(needs, rayon::current_num_threads()).expect("there is memory")
+    Workspace::new(needs, threads()).expect("there is memory")
 }
 
 fn main() {
-    divan::main();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    Pool::new(threads).expect("threads start").install(divan::main);
 }
 
 /// A dense convolution's operands.

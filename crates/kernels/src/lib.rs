@@ -15,7 +15,6 @@
 
 mod ahead;
 pub mod batch_norm;
-mod crew;
 pub mod dense;
 pub mod depthwise;
 mod element;
@@ -24,6 +23,7 @@ pub mod inference;
 mod isa;
 mod memory;
 pub mod peak;
+pub mod pool;
 mod simd;
 pub mod spatial;
 mod sweeps;
@@ -33,7 +33,6 @@ pub mod update;
 mod workspace;
 
 pub use batch_norm::{Moments, Sums};
-pub use crew::crew;
 pub use element::{Element, bf16};
 pub use epilogue::{Below, Sink};
 pub use isa::{Isa, IsaError};

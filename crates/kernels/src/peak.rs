@@ -1,12 +1,12 @@
 //! What this machine can do at best, measured on the spot: the rates that sweeps are judged against.
 //!
-//! Both use every thread of the current rayon pool and take the best of several runs, as other programs only slow a run down.
+//! Both use every worker of the pool that they are called in and take the best of several runs, as other programs only slow a run down.
 
 use crate::Isa;
 use crate::isa::{Kernel, TileKernel};
+use crate::pool::{chunks, chunks_mut, for_each, threads};
 use crate::simd::Vector;
 use crate::tiles::{DEPTH, SIDE, Tiles};
-use rayon::prelude::*;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -26,8 +26,8 @@ fn best_seconds(mut run: impl FnMut()) -> f64 {
 pub fn multiply_adds_per_second(isa: Isa) -> f64 {
     const ROUNDS: usize = 1 << 21;
     // SAFETY: the kernel has no pointers.
-    let seconds = best_seconds(|| drop(rayon::broadcast(|_| unsafe { isa.run(Chains(ROUNDS)) })));
-    (ROUNDS * CHAINS * isa.lanes() * rayon::current_num_threads()) as f64 / seconds
+    let seconds = best_seconds(|| for_each(threads(), |_, ()| unsafe { isa.run(Chains(ROUNDS)) }));
+    (ROUNDS * CHAINS * isa.lanes() * threads()) as f64 / seconds
 }
 
 /// Multiply-adds of bfloat16 a second that never leave the tiles, where there is a matrix unit.
@@ -56,8 +56,8 @@ pub fn tile_multiply_adds_per_second(isa: Isa) -> Option<f64> {
         return None;
     }
     // SAFETY: the unit is there; the kernel has no pointers.
-    let seconds = best_seconds(|| drop(rayon::broadcast(|_| unsafe { isa.run_on_tiles(Products) })));
-    Some((ROUNDS * PRODUCTS * SIDE * SIDE * DEPTH * rayon::current_num_threads()) as f64 / seconds)
+    let seconds = best_seconds(|| for_each(threads(), |_, ()| unsafe { isa.run_on_tiles(Products) }));
+    Some((ROUNDS * PRODUCTS * SIDE * SIDE * DEPTH * threads()) as f64 / seconds)
 }
 
 /// Sums that grow independently: two pipes times a latency of four or five cycles, and registers to spare.
@@ -89,12 +89,13 @@ impl Kernel for Chains {
 pub fn copied_bytes_per_second() -> f64 {
     /// Values that each thread copies: 64 MiB.
     const VALUES: usize = 16 << 20;
-    let threads = rayon::current_num_threads();
+    let threads = threads();
     let from = vec![1.0f32; threads * VALUES];
     let mut to = vec![0.0f32; threads * VALUES];
     let seconds = best_seconds(|| {
-        let pairs = to.par_chunks_mut(VALUES).zip(from.par_chunks(VALUES));
-        pairs.for_each(|(to, from)| to.copy_from_slice(from));
+        for_each((chunks_mut(&mut to, VALUES), chunks(&from, VALUES)), |_, (to, from)| {
+            to.copy_from_slice(from)
+        });
         black_box(&mut to);
     });
     (2 * threads * VALUES * size_of::<f32>()) as f64 / seconds

@@ -1,12 +1,11 @@
 //! Sweeps over whole images that are no convolution: means, the gradients that flow back from them, sums of two activations.
 
-use crate::crew::{Shared, for_each};
 use crate::epilogue::{Epilogue, Mask};
 use crate::isa::Kernel;
+use crate::pool::{chunks_mut, for_each};
 use crate::simd::Vector;
 use crate::tile::{Place, Rows};
 use crate::{Element, Isa, Needs, Sink, Source, Sums, Workspace, padded};
-use rayon::prelude::*;
 
 /// Memory for any sweep of this module.
 pub fn needs(images: usize, channels: usize) -> Needs {
@@ -72,10 +71,7 @@ fn reduce<E: Element>(
 ) {
     source.check(images, images * pixels, channels);
     let (_, scratch) = workspace.split(0);
-    let out = Shared::new(&mut out[..images * channels], channels);
-    for_each(images, |image| {
-        // SAFETY: each image has its own chunk.
-        let out = unsafe { out.chunk(image) };
+    for_each(chunks_mut(&mut out[..images * channels], channels), |image, out| {
         let mut area = scratch.area();
         let scratch = &mut area.values_mut()[..2 * padded(channels)];
         // SAFETY: lengths were checked, the scratch has two rows.
@@ -175,11 +171,12 @@ pub fn spread<E: Element>(
     assert!(gate.is_none_or(|gate| gate.len() >= images * padded(channels)));
     let partial = 2 * padded(channels);
     let (partials, scratch) = workspace.split(images * partial);
-    sink.out[..images * pixels * channels]
-        .par_chunks_mut(pixels * channels)
-        .zip(partials.par_chunks_mut(partial))
-        .enumerate()
-        .for_each(|(image, (out, partials))| {
+    for_each(
+        (
+            chunks_mut(&mut sink.out[..images * pixels * channels], pixels * channels),
+            chunks_mut(partials, partial),
+        ),
+        |image, (out, partials)| {
             let mut area = scratch.area();
             let scratch = &mut area.values_mut()[..padded(channels)];
             for (slot, &gradient) in scratch.iter_mut().zip(&mean_gradient[image * channels..][..channels]) {
@@ -209,7 +206,8 @@ pub fn spread<E: Element>(
                     },
                 )
             };
-        });
+        },
+    );
     sums.merge(partials, partial);
 }
 
@@ -263,27 +261,27 @@ pub fn add<E: Element>(
     b.check(0, rows, channels);
     assert!(a.gate.is_none() && b.gate.is_none());
     let (_, scratch) = workspace.split(0);
-    let out = Shared::new(&mut out[..rows * channels], ROWS * channels);
-    for_each(rows.div_ceil(ROWS), |chunk| {
-        // SAFETY: each chunk has one task.
-        let out = unsafe { out.chunk(chunk) };
-        let mut area = scratch.area();
-        let scratch = &mut area.values_mut()[..2 * padded(channels)];
-        // SAFETY: lengths were checked, the scratch has two rows.
-        unsafe {
-            E::add(
-                isa,
-                Add {
-                    a,
-                    b,
-                    first: chunk * ROWS,
-                    channels,
-                    out,
-                    scratch,
-                },
-            )
-        };
-    });
+    for_each(
+        chunks_mut(&mut out[..rows * channels], ROWS * channels),
+        |chunk, out| {
+            let mut area = scratch.area();
+            let scratch = &mut area.values_mut()[..2 * padded(channels)];
+            // SAFETY: lengths were checked, the scratch has two rows.
+            unsafe {
+                E::add(
+                    isa,
+                    Add {
+                        a,
+                        b,
+                        first: chunk * ROWS,
+                        channels,
+                        out,
+                        scratch,
+                    },
+                )
+            };
+        },
+    );
 }
 
 pub(crate) struct Add<'a, E> {

@@ -2,8 +2,8 @@
 
 use crate::Isa;
 use crate::isa::Kernel;
+use crate::pool::{chunks_mut, for_each};
 use crate::simd::Vector;
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// The update rule, with g the gradient and l the learning rate.
@@ -79,15 +79,17 @@ pub fn update(
             unsafe { isa.run(stretch) };
         }
     };
-    let chunks = weights
-        .par_chunks_mut(CHUNK)
-        .zip(first.par_chunks_mut(CHUNK))
-        .enumerate();
+    let (weights, first) = (chunks_mut(weights, CHUNK), chunks_mut(first, CHUNK));
     match rule {
-        Rule::RmsProp { .. } => chunks
-            .zip(second.par_chunks_mut(CHUNK))
-            .for_each(|((i, (weights, first)), second)| chunk(i * CHUNK, weights, first, second)),
-        Rule::Sgd { .. } => chunks.for_each(|(i, (weights, first))| chunk(i * CHUNK, weights, first, &mut [])),
+        Rule::RmsProp { .. } => for_each(
+            (weights, first, chunks_mut(second, CHUNK)),
+            |i, (weights, first, second)| {
+                chunk(i * CHUNK, weights, first, second);
+            },
+        ),
+        Rule::Sgd { .. } => for_each((weights, first), |i, (weights, first)| {
+            chunk(i * CHUNK, weights, first, &mut []);
+        }),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Memory that kernels work in, taken once.
 
-use crate::Memory;
+use crate::{Memory, pool};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How much memory an operation needs, in float32 values.
@@ -28,7 +28,7 @@ pub struct Workspace {
     scratch: Scratch,
 }
 
-/// Scratch areas, one for each worker of the thread pool.
+/// Scratch areas, one for each worker of the [`pool`].
 pub(crate) struct Scratch(Vec<Mutex<Memory>>);
 
 impl Workspace {
@@ -59,7 +59,7 @@ impl Workspace {
 impl Scratch {
     /// The calling worker's area. Never waits when there are as many areas as workers, as kernels do not nest.
     pub(crate) fn area(&self) -> MutexGuard<'_, Memory> {
-        let worker = rayon::current_thread_index().unwrap_or(0);
+        let worker = pool::worker();
         // A poisoned area holds stale numbers, which kernels overwrite anyway.
         self.0[worker % self.0.len()]
             .lock()

@@ -5,12 +5,8 @@ mod support;
 
 use mnasnet_kernels::dense::{self, Dense, Input};
 use mnasnet_kernels::depthwise::{self, Depthwise};
-use mnasnet_kernels::{Element, Isa, Moments, Sink, Sums, Workspace, bf16};
+use mnasnet_kernels::{Element, Moments, Sink, Sums, Workspace, bf16};
 use support::*;
-
-fn on_every_isa(test: impl Fn(Isa)) {
-    Isa::available().into_iter().for_each(test);
-}
 
 fn check_dense<E: Element>(conv: Dense, images: usize, relu: bool, accumulate: bool) {
     let what = format!("{conv:?} x {images}");

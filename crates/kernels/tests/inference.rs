@@ -7,7 +7,7 @@ use mnasnet_kernels::dense::{self, Dense, Input};
 use mnasnet_kernels::depthwise;
 use mnasnet_kernels::inference::block::{self, reference};
 use mnasnet_kernels::inference::{self, Block, Layers};
-use mnasnet_kernels::{Element, Isa, Workspace, bf16};
+use mnasnet_kernels::{Element, Workspace, bf16};
 use support::block::{Layer, inverted, pointwise};
 use support::*;
 
@@ -48,7 +48,7 @@ fn check<E: Element>(block: Block, images: usize) {
         *value += f64::from(shortcut.to_f32());
     }
 
-    for isa in Isa::available() {
+    on_every_isa(|isa| {
         let what = format!("{} {block:?} x {images}", isa.name());
         let pack = |conv: Option<Dense>, layer: &Option<Layer>| {
             conv.zip(layer.as_ref()).map(|(conv, layer)| {
@@ -105,7 +105,7 @@ fn check<E: Element>(block: Block, images: usize) {
             let same = loaded(&alone) == loaded(&out[places]);
             assert!(same, "{what}: image {image} alone");
         }
-    }
+    });
 }
 
 fn blocks<E: Element>() {
@@ -170,7 +170,7 @@ fn dense_layers<E: Element>() {
                 .zip(&layer.bias)
                 .for_each(|(value, &bias)| *value = (*value + f64::from(bias)).max(0.0));
         }
-        for isa in Isa::available() {
+        on_every_isa(|isa| {
             let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
             dense::pack::<E>(isa, &conv, &layer.weight, &mut packed);
             let mut workspace = Workspace::new(inference::dense::needs(&conv), 2).unwrap();
@@ -179,7 +179,7 @@ fn dense_layers<E: Element>() {
             let folded = layer.folded(&packed);
             inference::dense::forward(isa, &mut workspace, &conv, images, values, folded, None, &mut out);
             close(&format!("{} {conv:?}", isa.name()), &out, &expected, tolerance::<E>());
-        }
+        });
     }
 }
 
@@ -235,7 +235,7 @@ fn stem<E: Element>() {
         .map(|(weight, bias, relu)| (&weight[..], &bias[..], *relu))
         .collect();
     let expected = reference::forward(&block, images, &values, &all);
-    for isa in Isa::available() {
+    on_every_isa(|isa| {
         let conv = block.project.unwrap();
         let mut packed = [&stem, &conv].map(|conv| vec![0.0; dense::packed_len(conv)]);
         dense::pack::<f32>(isa, &stem, &layers[0].weight, &mut packed[0]);
@@ -256,7 +256,7 @@ fn stem<E: Element>() {
         };
         block::forward(isa, &mut workspace, &block, images, input, layers, None, &mut out);
         close(isa.name(), &out, &expected, 2.0 * tolerance::<E>());
-    }
+    });
 }
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux", not(debug_assertions)))]

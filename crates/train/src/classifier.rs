@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::Preprocessing;
-use mnasnet_engine::{Normalise, Pixels, Precision, Predictor};
+use mnasnet_engine::{Normalise, Pixels, Precision, Predictor, pool};
 use mnasnet_model::{Network, Weights};
 use mnasnet_onnx::{Model, Runtime, Session};
 
@@ -87,7 +87,7 @@ impl OnRuntime {
             reason,
         };
         Ok(Self {
-            session: Session::new(model, runtime, rayon::current_num_threads()).map_err(refused)?,
+            session: Session::new(model, runtime, pool::threads()).map_err(refused)?,
             path: path.to_owned(),
             normalise: wiring::normalise(preprocessing),
             softmax: model.softmax,

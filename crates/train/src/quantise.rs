@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mnasnet_data::{Batch, Dataset, Loader, Preprocessing};
+use mnasnet_engine::pool;
 use mnasnet_model::{Network, Weights};
 use mnasnet_onnx::{Calibration, Options};
 
@@ -28,7 +29,7 @@ pub fn calibrate<'a>(
     mut progress: impl FnMut(usize),
 ) -> Result<Calibration<'a>, TrainError> {
     let dataset = Arc::new(wiring::spread(dataset, count));
-    let threads = rayon::current_num_threads();
+    let threads = pool::threads();
     let mut calibration = Calibration::new(network, weights, options, threads)?;
     let normalise = wiring::normalise(preprocessing);
     let (mut batch, mut pixels, mut done) = (Batch::default(), Vec::new(), 0);

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use mnasnet_data::DataError;
+use mnasnet_engine::pool::Pool;
 use mnasnet_engine::{EngineError, Isa, Precision};
 use mnasnet_group::Group;
 use mnasnet_model::{ModelError, Network};
@@ -302,10 +303,9 @@ pub(crate) fn vacant(out: &Path, checkpoints: &Path) -> Result<(), TrainError> {
 
 /// The threads of the network's arithmetic: the kernels use the pool that they are called in. 0 means as many as the
 /// machine has.
-pub fn thread_pool(threads: usize) -> Result<rayon::ThreadPool, TrainError> {
+pub fn thread_pool(threads: usize) -> Result<Pool, TrainError> {
     let threads = wiring::thread_count(threads);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|error| TrainError::Threads {
+    Pool::new(threads).map_err(|error| TrainError::Threads {
         threads,
         reason: error.to_string(),
     })

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
+use mnasnet_engine::pool::{chunks, chunks_mut, for_each};
 use mnasnet_model::{Network, Weights};
-use rayon::prelude::*;
 
 use crate::checkpoint;
 use crate::keep::Keep;
@@ -80,7 +80,9 @@ pub(crate) fn planned_bytes(weights: &Weights, average: Option<&Weights>, slots:
 fn copy(to: &mut Vec<f32>, from: &[f32]) {
     const PIECE: usize = 1 << 18;
     to.resize(from.len(), 0.0);
-    (to.par_chunks_mut(PIECE).zip(from.par_chunks(PIECE))).for_each(|(to, from)| to.copy_from_slice(from));
+    for_each((chunks_mut(to, PIECE), chunks(from, PIECE)), |_, (to, from)| {
+        to.copy_from_slice(from)
+    });
 }
 
 /// What is to be written, in this order.

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mnasnet_data::{Checked, Finding, SetReport, check};
 use mnasnet_train::resolve::Resolver;
-use mnasnet_train::train::thread_pool;
 use serde::Serialize;
 
-use super::splits;
+use super::{splits, workers};
 use crate::args::CheckArgs;
 use crate::console::{print, print_json, visible_name};
 use crate::failure::{Exit, Failure};
@@ -38,7 +37,7 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     let mut layers = Resolver::new();
     args.set.apply(&mut layers)?;
     let sets = splits(&layers.finish()?, &args.source, args.val_data.as_ref())?;
-    let pool = thread_pool(args.workers as usize)?;
+    let pool = workers(args.workers as usize)?;
     let mut checked: Vec<(&str, Checked)> = Vec::new();
     for (split, set) in &sets {
         let counter = Counter::new(split, set.samples.len());

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mnasnet_data::{Packed, Packing, pack};
 use mnasnet_train::resolve::Resolver;
-use mnasnet_train::train::thread_pool;
 use serde::Serialize;
 
-use super::splits;
+use super::{splits, workers};
 use crate::args::PackArgs;
 use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
@@ -55,7 +54,7 @@ pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
         quality: args.quality,
         shard_size: args.shard_size as usize,
     };
-    let pool = thread_pool(args.workers as usize)?;
+    let pool = workers(args.workers as usize)?;
     let mut done = Vec::new();
     for (split, set) in &sets {
         set.notes

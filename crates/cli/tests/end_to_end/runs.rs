@@ -256,3 +256,38 @@ pub fn signal(child: &Child, name: &str) {
             .success()
     );
 }
+
+/// Whoever stands still is ended by the limit, which a run of seconds never meets.
+#[test]
+fn more_threads_than_processors_never_stand_still() {
+    let place = Place::three_classes();
+    let done = |arguments: &str| {
+        let output = place
+            .command(arguments)
+            .timeout(Duration::from_secs(240))
+            .output()
+            .unwrap();
+        let (out, error) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(output.status.success(), "mnasnet {arguments}\n{out}\n{error}");
+        out.into_owned()
+    };
+    for model in ["mnasnet-a1", "mnasnet-small"] {
+        let weights = format!("{model}/checkpoints/best.safetensors");
+        done(&format!(
+            "train {TINY} --model {model} --epoch_size 8 --threads 8 --out {model}"
+        ));
+        let counts = |threads: usize| {
+            let eval = format!("eval --data photos --weights {weights} --batch_size 2 --threads {threads} --json");
+            let report: serde_json::Value = serde_json::from_str(&done(&eval)).unwrap();
+            [report["correct1"].clone(), report["loss"].clone()]
+        };
+        let one = counts(1);
+        assert!(one[0].is_number(), "{one:?}");
+        for threads in [3, 8, 16] {
+            assert_eq!(counts(threads), one, "{model} on {threads} threads");
+        }
+    }
+}

@@ -10,9 +10,9 @@ use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, on_tiles, tiled};
 use crate::ahead::Ahead;
 use crate::epilogue::Mask;
 use crate::isa::Kernel;
+use crate::pool::{chunks_mut, for_each};
 use crate::simd::Vector;
 use crate::{Below, Element, Gradient, Isa, Sink, Sums, Workspace, padded};
-use rayon::prelude::*;
 
 /// Both gradients of a pointwise convolution in one sweep. `dw` is written as `[C_out, C_in, 1, 1]`; `transposed` comes from
 /// [`super::pack_transposed`]; `sums` belong to the unit below, if `sink` names one.
@@ -45,12 +45,13 @@ pub fn backward<E: Element>(
     let (partials, scratch) = workspace.split(chunks * (weight + below));
     let (weights, sums_partials) = partials.split_at_mut(chunks * weight);
     let window = Window::transposed(conv);
-    sink.out[..rows * conv.c_in]
-        .par_chunks_mut(step * conv.c_in)
-        .zip(weights.par_chunks_mut(weight))
-        .zip(sums_partials.par_chunks_mut(below))
-        .enumerate()
-        .for_each(|(chunk, ((out, weights), sums))| {
+    for_each(
+        (
+            chunks_mut(&mut sink.out[..rows * conv.c_in], step * conv.c_in),
+            chunks_mut(weights, weight),
+            chunks_mut(sums_partials, below),
+        ),
+        |chunk, (out, weights, sums)| {
             let rows = out.len() / conv.c_in;
             let input_part = InputPart {
                 transposed,
@@ -78,7 +79,8 @@ pub fn backward<E: Element>(
                     },
                 )
             };
-        });
+        },
+    );
     fold_weights(isa, conv, weights, dw);
     sums.merge(sums_partials, below);
 }
@@ -104,32 +106,29 @@ pub fn weight_gradient<E: Element>(
     let weight = conv.weight_partial();
     let (partials, scratch) = workspace.split(rows.div_ceil(step) * weight);
     let window = Window::transposed(conv);
-    partials
-        .par_chunks_mut(weight)
-        .enumerate()
-        .for_each(|(chunk, weights)| {
-            let first = chunk * step;
-            let rows = step.min(rows - first);
-            let mut area = scratch.area();
-            let scratch = area.values_mut();
-            let weights = Some((input, weights));
-            // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe {
-                E::dense_backward(
-                    isa,
-                    Chunk {
-                        conv,
-                        gradient,
-                        window,
-                        first,
-                        rows,
-                        weights,
-                        input: None,
-                        scratch,
-                    },
-                )
-            };
-        });
+    for_each(chunks_mut(partials, weight), |chunk, weights| {
+        let first = chunk * step;
+        let rows = step.min(rows - first);
+        let mut area = scratch.area();
+        let scratch = area.values_mut();
+        let weights = Some((input, weights));
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe {
+            E::dense_backward(
+                isa,
+                Chunk {
+                    conv,
+                    gradient,
+                    window,
+                    first,
+                    rows,
+                    weights,
+                    input: None,
+                    scratch,
+                },
+            )
+        };
+    });
     fold_weights(isa, conv, partials, dw);
 }
 
@@ -157,11 +156,12 @@ pub fn input_gradient<E: Element>(
     let below = 2 * padded(conv.c_in);
     let (partials, scratch) = workspace.split(rows.div_ceil(step) * below);
     let window = Window::transposed(conv);
-    sink.out[..rows * conv.c_in]
-        .par_chunks_mut(step * conv.c_in)
-        .zip(partials.par_chunks_mut(below))
-        .enumerate()
-        .for_each(|(chunk, (out, sums))| {
+    for_each(
+        (
+            chunks_mut(&mut sink.out[..rows * conv.c_in], step * conv.c_in),
+            chunks_mut(partials, below),
+        ),
+        |chunk, (out, sums)| {
             let rows = out.len() / conv.c_in;
             let input = InputPart {
                 transposed,
@@ -189,7 +189,8 @@ pub fn input_gradient<E: Element>(
                     },
                 )
             };
-        });
+        },
+    );
     sums.merge(partials, below);
 }
 
@@ -329,11 +330,12 @@ fn fold_weights(isa: Isa, conv: &Dense, partials: &mut [f32], dw: &mut [f32]) {
     let (depth, taps, lanes) = (conv.depth(), conv.kernel * conv.kernel, isa.lanes());
     let (total, others) = partials.split_at_mut(conv.weight_partial());
     let block_len = padded(depth) * lanes;
-    dw[..depth * conv.c_out]
-        .par_chunks_mut(depth * lanes)
-        .zip(total.par_chunks_mut(block_len))
-        .enumerate()
-        .for_each(|(block, (dw, total))| {
+    for_each(
+        (
+            chunks_mut(&mut dw[..depth * conv.c_out], depth * lanes),
+            chunks_mut(total, block_len),
+        ),
+        |block, (dw, total)| {
             let total = &mut total[..depth * lanes];
             for other in others.chunks_exact(conv.weight_partial()) {
                 let other = &other[block * block_len..][..depth * lanes];
@@ -345,5 +347,6 @@ fn fold_weights(isa: Isa, conv: &Dense, partials: &mut [f32], dw: &mut [f32]) {
                     dw[to] = sums[column];
                 }
             }
-        });
+        },
+    );
 }

@@ -6,9 +6,9 @@ use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, gather, on_tiles, 
 use crate::ahead::Ahead;
 use crate::epilogue::{Measure, Store};
 use crate::isa::Kernel;
+use crate::pool::{chunks_mut, for_each};
 use crate::simd::Vector;
 use crate::{Element, Isa, Moments, Workspace, padded};
-use rayon::prelude::*;
 
 impl<E: Element> Input<'_, E> {
     pub(crate) fn check(&self, conv: &Dense, images: usize) {
@@ -49,11 +49,12 @@ pub fn forward<E: Element>(
     let partial = 3 * padded(conv.c_out);
     let (partials, scratch) = workspace.split(rows.div_ceil(step) * partial);
     let measure = moments.is_some();
-    out[..rows * conv.c_out]
-        .par_chunks_mut(step * conv.c_out)
-        .zip(partials.par_chunks_mut(partial))
-        .enumerate()
-        .for_each(|(chunk, (out, partials))| {
+    for_each(
+        (
+            chunks_mut(&mut out[..rows * conv.c_out], step * conv.c_out),
+            chunks_mut(partials, partial),
+        ),
+        |chunk, (out, partials)| {
             let rows = out.len() / conv.c_out;
             let mut area = scratch.area();
             let scratch = area.values_mut();
@@ -70,7 +71,8 @@ pub fn forward<E: Element>(
             };
             // SAFETY: lengths were checked above, `needs` sized the scratch.
             unsafe { E::dense_forward(isa, chunk) };
-        });
+        },
+    );
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
     }

@@ -1,9 +1,9 @@
 //! Weights laid out for the products: blocked like a tile, `[columns / L][K][L]`.
 
 use super::{Dense, on_tiles, tiled};
+use crate::pool::{chunks_mut, for_each};
 use crate::{Element, Isa};
 use half::bf16;
-use rayon::prelude::*;
 
 /// Length of packed weights: either direction, any instruction set.
 pub fn packed_len(conv: &Dense) -> usize {
@@ -31,20 +31,17 @@ fn fill(
 ) {
     let lanes = isa.lanes();
     let packed = &mut packed[..depth * columns.next_multiple_of(lanes)];
-    packed
-        .par_chunks_mut(depth * lanes)
-        .enumerate()
-        .for_each(|(block, packed)| {
-            let valid = lanes.min(columns - block * lanes);
-            for (k, row) in packed.chunks_exact_mut(lanes).enumerate() {
-                let from = weight[first(k) + block * lanes * stride..].iter().step_by(stride);
-                row[valid..].fill(0.0);
-                row[..valid]
-                    .iter_mut()
-                    .zip(from)
-                    .for_each(|(slot, &value)| *slot = value);
-            }
-        });
+    for_each(chunks_mut(packed, depth * lanes), |block, packed| {
+        let valid = lanes.min(columns - block * lanes);
+        for (k, row) in packed.chunks_exact_mut(lanes).enumerate() {
+            let from = weight[first(k) + block * lanes * stride..].iter().step_by(stride);
+            row[valid..].fill(0.0);
+            row[..valid]
+                .iter_mut()
+                .zip(from)
+                .for_each(|(slot, &value)| *slot = value);
+        }
+    });
 }
 
 /// Packs `weight` `[C_out, C_in, k, k]` for [`super::forward`] of activations of type `E`.

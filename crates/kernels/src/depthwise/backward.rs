@@ -7,10 +7,10 @@ use super::taps::{Lines, calls, inputs, weights};
 use super::{Depthwise, MAX_KERNEL, band, block_of, strip, together};
 use crate::ahead::Ahead;
 use crate::isa::Kernel;
+use crate::pool::{chunks_mut, for_each};
 use crate::simd::{MAX_LANES, Vector};
 use crate::tile::Rows;
 use crate::{Below, Element, Gradient, Isa, Sink, Source, Sums, Workspace, padded};
-use rayon::prelude::*;
 
 /// Both gradients. `dw` is written as `[C, 1, k, k]`; `sums` belong to the unit below, if `sink` names one.
 #[allow(clippy::too_many_arguments)]
@@ -37,11 +37,12 @@ pub fn backward<E: Element>(
     let rows = conv.rows_in(images);
     let partial = 2 * padded(conv.channels) + conv.packed_len();
     let (partials, scratch) = workspace.split(rows / step * partial);
-    sink.out[..rows * conv.channels]
-        .par_chunks_mut(step * conv.channels)
-        .zip(partials.par_chunks_mut(partial))
-        .enumerate()
-        .for_each(|(chunk, (out, partials))| {
+    for_each(
+        (
+            chunks_mut(&mut sink.out[..rows * conv.channels], step * conv.channels),
+            chunks_mut(partials, partial),
+        ),
+        |chunk, (out, partials)| {
             let mut area = scratch.area();
             let scratch = area.values_mut();
             let (accumulate, below) = (sink.accumulate, sink.below);
@@ -61,13 +62,13 @@ pub fn backward<E: Element>(
             };
             // SAFETY: lengths were checked above, `needs` sized the scratch.
             unsafe { E::depthwise_backward(isa, chunk) };
-        });
+        },
+    );
     sums.merge(partials, partial);
     let (taps, width) = (conv.kernel * conv.kernel, padded(conv.channels));
-    dw[..conv.channels * taps]
-        .par_chunks_mut(MAX_LANES * taps)
-        .enumerate()
-        .for_each(|(block, dw)| {
+    for_each(
+        chunks_mut(&mut dw[..conv.channels * taps], MAX_LANES * taps),
+        |block, dw| {
             let mut total = [0.0; MAX_KERNEL * MAX_KERNEL * MAX_LANES];
             let total = &mut total[..taps * MAX_LANES];
             let first = 2 * width + block * total.len();
@@ -82,7 +83,8 @@ pub fn backward<E: Element>(
                     *dw = total[tap * MAX_LANES + channel];
                 }
             }
-        });
+        },
+    );
 }
 
 pub(crate) struct Chunk<'a, E> {

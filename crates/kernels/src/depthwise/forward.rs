@@ -6,10 +6,10 @@ use super::taps::{Lines, calls, outputs};
 use super::{Depthwise, band, block_of, strip};
 use crate::ahead::Ahead;
 use crate::isa::Kernel;
+use crate::pool::{chunks_mut, for_each};
 use crate::simd::{MAX_LANES, Vector};
 use crate::tile::Rows;
 use crate::{Element, Isa, Moments, Source, Workspace, padded};
-use rayon::prelude::*;
 
 /// Raw output `[rows_out, C]` of `conv` on `images` images; with `moments` also its mean and variance.
 /// `weights` come from [`super::pack`].
@@ -33,11 +33,12 @@ pub fn forward<E: Element>(
     let partial = 3 * padded(conv.channels);
     let (partials, scratch) = workspace.split(rows / step * partial);
     let measure = moments.is_some();
-    out[..rows * conv.channels]
-        .par_chunks_mut(step * conv.channels)
-        .zip(partials.par_chunks_mut(partial))
-        .enumerate()
-        .for_each(|(chunk, (out, partials))| {
+    for_each(
+        (
+            chunks_mut(&mut out[..rows * conv.channels], step * conv.channels),
+            chunks_mut(partials, partial),
+        ),
+        |chunk, (out, partials)| {
             let mut area = scratch.area();
             let scratch = area.values_mut();
             // SAFETY: lengths were checked above, `needs` sized the scratch.
@@ -57,7 +58,8 @@ pub fn forward<E: Element>(
                     },
                 )
             };
-        });
+        },
+    );
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
     }

@@ -10,9 +10,9 @@ mod task;
 
 use super::Folded;
 use super::dense as folded_dense;
-use crate::crew::{Shared, for_each};
 use crate::dense::{Dense, Input, on_tiles};
 use crate::depthwise::Depthwise;
+use crate::pool::{chunks_mut, for_each};
 use crate::workspace::Scratch;
 use crate::{Element, Isa, Needs, Source, Workspace, padded};
 use cut::Cut;
@@ -178,8 +178,8 @@ fn run<E: Element>(
     assert!(layers.depthwise.bias.len() >= padded(depthwise.channels));
     let tiles = on_tiles::<E>(isa);
     let tasks = cut.tasks(block, images);
-    let out = Shared::new(out, 1);
-    for_each(tasks.len(), |i| {
+    let out = chunks_mut(out, 1);
+    for_each(tasks.len(), |i, ()| {
         let mut area = scratch.area();
         let task = Task {
             block,

@@ -3,9 +3,9 @@
 use super::Folded;
 use super::finish::Finish;
 use super::unit::{MAX_ROWS, Matrix, Unit, Vectors, staging_len};
-use crate::crew::{Shared, for_each};
 use crate::dense::{Dense, Input, TILE_ROWS, on_tiles};
 use crate::isa::{Kernel, TileKernel};
+use crate::pool::{chunks_mut, for_each};
 use crate::simd::{MAX_LANES, Vector};
 use crate::tiles::{SIDE, Tiles};
 use crate::workspace::Scratch;
@@ -129,8 +129,8 @@ fn cut<E: Element, O: Element>(
     let column_tasks = (TASKS / row_tasks).clamp(1, (conv.c_out / COLUMNS).max(1));
     let columns = conv.c_out.div_ceil(column_tasks).next_multiple_of(MAX_LANES);
     let column_tasks = conv.c_out.div_ceil(columns);
-    let out = Shared::new(out, 1);
-    for_each(row_tasks * column_tasks, |task| {
+    let out = chunks_mut(out, 1);
+    for_each(row_tasks * column_tasks, |task, ()| {
         let (first, column) = (task / column_tasks * step, task % column_tasks * columns);
         let mut area = scratch.area();
         run(Task {

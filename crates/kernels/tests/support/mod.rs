@@ -6,7 +6,15 @@ pub mod block;
 #[cfg(all(target_arch = "x86_64", target_os = "linux", not(debug_assertions)))]
 pub mod inlined;
 
-use mnasnet_kernels::{Below, Element, Gradient, Source, padded};
+use mnasnet_kernels::pool::Pool;
+use mnasnet_kernels::{Below, Element, Gradient, Isa, Source, padded};
+
+/// Runs `test` for each instruction set of the machine, its loops on two threads.
+pub fn on_every_isa(test: impl FnMut(Isa)) {
+    Pool::new(2)
+        .unwrap()
+        .install(|| Isa::available().into_iter().for_each(test));
+}
 
 /// SplitMix64, to uniform values in [-1, 1).
 pub struct Random(u64);

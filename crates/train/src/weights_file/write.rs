@@ -6,7 +6,6 @@ use std::path::Path;
 
 use mnasnet_model::{Dialect, Network, Place, Tensor, Weights};
 use mnasnet_weights::{FileError, mindspore, safetensors};
-use rayon::prelude::*;
 
 use super::seal::seal;
 use super::{ENTRY, Record, WeightsError};
@@ -34,7 +33,7 @@ impl<'a> Contents<'a> {
             .chain(self.slots.iter().map(|(_, values)| *values));
         // All of a piece are looked at, which goes many at a time.
         let whole = |piece: &[f32]| piece.iter().fold(true, |finite, value| finite & value.is_finite());
-        vectors.all(|values| values.par_chunks(1 << 16).all(whole))
+        vectors.all(|values| values.chunks(1 << 16).all(whole))
     }
 
     /// As the bytes of a file. `path` is for messages only.

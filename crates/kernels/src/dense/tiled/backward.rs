@@ -8,11 +8,11 @@ use crate::dense::gather::Window;
 use crate::dense::{Dense, Input};
 use crate::epilogue::Mask;
 use crate::isa::TileKernel;
+use crate::pool::{chunks_mut, for_each};
 use crate::simd::Vector;
 use crate::tiles::{DEPTH, SIDE, Tiles, paired};
 use crate::{Below, Element, Gradient, Isa, Sink, Sums, Workspace, padded};
 use half::bf16;
-use rayon::prelude::*;
 
 /// See [`crate::dense::backward`].
 #[allow(clippy::too_many_arguments)]
@@ -34,12 +34,13 @@ pub(in crate::dense) fn backward<E: Element>(
     let chunks = rows.div_ceil(step);
     let (partials, scratch) = workspace.split(chunks * (weight + below));
     let (weights, sums_partials) = partials.split_at_mut(chunks * weight);
-    sink.out[..rows * conv.c_in]
-        .par_chunks_mut(step * conv.c_in)
-        .zip(weights.par_chunks_mut(weight))
-        .zip(sums_partials.par_chunks_mut(below))
-        .enumerate()
-        .for_each(|(chunk, ((out, weights), sums))| {
+    for_each(
+        (
+            chunks_mut(&mut sink.out[..rows * conv.c_in], step * conv.c_in),
+            chunks_mut(weights, weight),
+            chunks_mut(sums_partials, below),
+        ),
+        |chunk, (out, weights, sums)| {
             let mut area = scratch.area();
             let chunk = Chunk {
                 conv,
@@ -59,7 +60,8 @@ pub(in crate::dense) fn backward<E: Element>(
             };
             // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
             unsafe { E::dense_backward_on_tiles(isa, chunk) };
-        });
+        },
+    );
     fold_weights(isa, conv, weights, dw);
     sums.merge(sums_partials, below);
 }
@@ -79,25 +81,22 @@ pub(in crate::dense) fn weight_gradient<E: Element>(
     let step = layout.weight_chunk_rows(rows);
     let weight = layout.weight_partial();
     let (partials, scratch) = workspace.split(rows.div_ceil(step) * weight);
-    partials
-        .par_chunks_mut(weight)
-        .enumerate()
-        .for_each(|(chunk, weights)| {
-            let first = chunk * step;
-            let mut area = scratch.area();
-            let chunk = Chunk {
-                conv,
-                gradient,
-                first,
-                rows: step.min(rows - first),
-                total: rows,
-                weights: Some((input, weights)),
-                input: None,
-                scratch: area.values_mut(),
-            };
-            // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
-            unsafe { E::dense_backward_on_tiles(isa, chunk) };
-        });
+    for_each(chunks_mut(partials, weight), |chunk, weights| {
+        let first = chunk * step;
+        let mut area = scratch.area();
+        let chunk = Chunk {
+            conv,
+            gradient,
+            first,
+            rows: step.min(rows - first),
+            total: rows,
+            weights: Some((input, weights)),
+            input: None,
+            scratch: area.values_mut(),
+        };
+        // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
+        unsafe { E::dense_backward_on_tiles(isa, chunk) };
+    });
     fold_weights(isa, conv, partials, dw);
 }
 
@@ -117,11 +116,12 @@ pub(in crate::dense) fn input_gradient<E: Element>(
     let step = chunk_rows(rows);
     let below = 2 * padded(conv.c_in);
     let (partials, scratch) = workspace.split(rows.div_ceil(step) * below);
-    sink.out[..rows * conv.c_in]
-        .par_chunks_mut(step * conv.c_in)
-        .zip(partials.par_chunks_mut(below))
-        .enumerate()
-        .for_each(|(chunk, (out, sums))| {
+    for_each(
+        (
+            chunks_mut(&mut sink.out[..rows * conv.c_in], step * conv.c_in),
+            chunks_mut(partials, below),
+        ),
+        |chunk, (out, sums)| {
             let mut area = scratch.area();
             let chunk = Chunk {
                 conv,
@@ -141,7 +141,8 @@ pub(in crate::dense) fn input_gradient<E: Element>(
             };
             // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
             unsafe { E::dense_backward_on_tiles(isa, chunk) };
-        });
+        },
+    );
     sums.merge(partials, below);
 }
 
@@ -254,18 +255,18 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
 /// Adds the chunks' weight gradients up, in order, into `[C_out, C_in, k, k]`.
 fn fold_weights(isa: Isa, conv: &Dense, partials: &[f32], dw: &mut [f32]) {
     let depth = conv.depth();
-    dw[..depth * conv.c_out]
-        .par_chunks_mut(DEPTH * depth)
-        .enumerate()
-        // SAFETY: the partial sums are whole tiles of all columns.
-        .for_each(|(block, dw)| unsafe {
+    // SAFETY: the partial sums are whole tiles of all columns.
+    for_each(
+        chunks_mut(&mut dw[..depth * conv.c_out], DEPTH * depth),
+        |block, dw| unsafe {
             isa.run_on_tiles(Fold {
                 conv,
                 partials,
                 block,
                 dw,
             })
-        });
+        },
+    );
 }
 
 /// The gradients of the weights of 32 output channels.

@@ -6,10 +6,10 @@ use crate::ahead::Ahead;
 use crate::dense::{Dense, Input};
 use crate::epilogue::{Measure, Store};
 use crate::isa::TileKernel;
+use crate::pool::{chunks_mut, for_each};
 use crate::tiles::{DEPTH, Tiles};
 use crate::{Element, Isa, Moments, Workspace, padded};
 use half::bf16;
-use rayon::prelude::*;
 
 /// See [`crate::dense::forward`].
 #[allow(clippy::too_many_arguments)]
@@ -28,11 +28,12 @@ pub(in crate::dense) fn forward<E: Element>(
     let partial = 3 * padded(conv.c_out);
     let (partials, scratch) = workspace.split(rows.div_ceil(step) * partial);
     let measure = moments.is_some();
-    out[..rows * conv.c_out]
-        .par_chunks_mut(step * conv.c_out)
-        .zip(partials.par_chunks_mut(partial))
-        .enumerate()
-        .for_each(|(chunk, (out, partials))| {
+    for_each(
+        (
+            chunks_mut(&mut out[..rows * conv.c_out], step * conv.c_out),
+            chunks_mut(partials, partial),
+        ),
+        |chunk, (out, partials)| {
             let mut area = scratch.area();
             let chunk = Chunk {
                 conv,
@@ -48,7 +49,8 @@ pub(in crate::dense) fn forward<E: Element>(
             };
             // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
             unsafe { E::dense_forward_on_tiles(isa, chunk) };
-        });
+        },
+    );
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
     }

@@ -4,10 +4,10 @@ use super::TILE;
 use crate::Isa;
 use crate::dense::Dense;
 use crate::isa::TileKernel;
+use crate::pool::{chunks_mut, for_each};
 use crate::simd::Vector;
 use crate::tiles::{DEPTH, SIDE, Tiles};
 use half::bf16;
-use rayon::prelude::*;
 
 /// Bytes of packed weights: either direction.
 pub(in crate::dense) fn packed_bytes(conv: &Dense) -> usize {
@@ -62,14 +62,17 @@ enum Along {
 
 fn fill<F: Fn(usize, usize) -> usize + Copy + Sync>(isa: Isa, matrix: Matrix<F>, packed: &mut [bf16]) {
     let blocks = matrix.depth.div_ceil(DEPTH);
-    packed[..matrix.columns.div_ceil(SIDE) * blocks * TILE]
-        .par_chunks_mut(blocks * TILE)
-        .enumerate()
-        .for_each(|(column_block, packed)| {
+    for_each(
+        chunks_mut(
+            &mut packed[..matrix.columns.div_ceil(SIDE) * blocks * TILE],
+            blocks * TILE,
+        ),
+        |column_block, packed| {
             let first = column_block * SIDE;
             // SAFETY: `packed` is whole tiles; reads are bounds-checked.
             unsafe { isa.run_on_tiles(Fill { matrix, first, packed }) };
-        });
+        },
+    );
 }
 
 /// The tiles of 16 columns from `first` on.
