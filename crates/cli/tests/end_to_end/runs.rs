@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use safetensors::SafeTensors;
 
-use crate::{Place, TINY, names};
+use crate::{Place, TINY, names, sample};
 
 #[test]
 fn a_run_leaves_settings_logs_and_checkpoints() {
@@ -274,13 +274,14 @@ fn more_threads_than_processors_never_stand_still() {
         assert!(output.status.success(), "mnasnet {arguments}\n{out}\n{error}");
         out.into_owned()
     };
+    let data = sample().display().to_string();
     for model in ["mnasnet-a1", "mnasnet-small"] {
-        let weights = format!("{model}/checkpoints/best.safetensors");
         done(&format!(
-            "train {TINY} --model {model} --epoch_size 8 --threads 8 --out {model}"
+            "train --data {data} --model {model} --width 0.35 --resolution 64 --batch_size 32 --epoch_size 12 --threads 8 --out {model}"
         ));
         let counts = |threads: usize| {
-            let eval = format!("eval --data photos --weights {weights} --batch_size 2 --threads {threads} --json");
+            let weights = format!("{model}/checkpoints/best.safetensors");
+            let eval = format!("eval --data {data} --weights {weights} --batch_size 8 --threads {threads} --json");
             let report: serde_json::Value = serde_json::from_str(&done(&eval)).unwrap();
             [report["correct1"].clone(), report["loss"].clone()]
         };
