@@ -141,6 +141,66 @@ fn preprocessing_is_ours_or_refused() {
     }
 }
 
+/// The longest row of operations that is let through, read, planned and run on a quarter of the stack that a thread has.
+#[test]
+fn the_deepest_model_needs_little_stack() {
+    let depth = 1024;
+    let name = move |at: usize| format!("value{at}");
+    let node = move |op: &str, at: usize| proto::Node {
+        input: vec![name(at - 1)],
+        output: vec![name(at)],
+        op_type: Some(op.into()),
+        ..proto::Node::default()
+    };
+    let info = move |name: String, sides: &[i64]| {
+        let dim = |side: &i64| proto::Dim {
+            side: Some(proto::Side::Known(*side)),
+        };
+        let shape = proto::Shape {
+            dim: sides.iter().map(dim).collect(),
+        };
+        let tensor = proto::TensorType {
+            elem_type: Some(proto::FLOAT),
+            shape: Some(shape),
+        };
+        proto::ValueInfo {
+            name: Some(name),
+            kind: Some(proto::Type { tensor: Some(tensor) }),
+        }
+    };
+    let deep = move |depth: usize| {
+        let activations = (1..depth - 1).map(|at| node("Sigmoid", at));
+        let last = [node("GlobalAveragePool", depth - 1), node("Flatten", depth)];
+        let graph = proto::Graph {
+            node: activations.chain(last).collect(),
+            name: Some("deep".into()),
+            input: vec![info(name(0), &[1, 3, 4, 4])],
+            output: vec![info(name(depth), &[1, 3])],
+            ..proto::Graph::default()
+        };
+        let model = proto::Model {
+            ir_version: Some(8),
+            graph: Some(graph),
+            opset_import: vec![proto::OperatorSet {
+                domain: None,
+                version: Some(17),
+            }],
+            ..proto::Model::default()
+        };
+        model.encode_to_vec()
+    };
+    let run = move || {
+        let model = parse(deep(depth).into()).unwrap();
+        let mut logits = Vec::new();
+        let mut session = Session::new(&model, &Runtime::Rten, 1).unwrap();
+        session.run(&[0.5; 48], &mut logits).unwrap();
+        logits
+    };
+    let small = std::thread::Builder::new().stack_size(512 << 10).spawn(run).unwrap();
+    assert_eq!(small.join().unwrap().len(), 3);
+    assert!(refusal(deep(depth + 1)).contains("follows 1024 others"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
