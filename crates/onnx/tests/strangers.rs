@@ -52,10 +52,23 @@ fn absurd_lengths_are_refused() {
     for bytes in [endless, field(7, &[]), vec![7 << 3 | 3]] {
         assert!(refusal(bytes).starts_with("is not a whole ONNX model: "));
     }
-    let nodes = [0x0a, 0x00].repeat(4 << 20);
-    let mut length = Vec::new();
-    prost::encoding::encode_varint(nodes.len() as u64, &mut length);
-    let reason = refusal([field(7, &length), nodes].concat());
+    let message = |tag: u8, inner: Vec<u8>| {
+        let mut length = Vec::new();
+        prost::encoding::encode_varint(inner.len() as u64, &mut length);
+        [field(tag, &length), inner].concat()
+    };
+    let reason = refusal(message(7, [0x0a, 0x00].repeat(4 << 20)));
+    assert!(
+        reason.contains("has 4194305 fields, more than the limit of"),
+        "{reason}"
+    );
+    // Inside of nodes, attributes and values too.
+    for (outer, inner) in [(1, 5), (1, 1), (5, 1), (12, 3)] {
+        let fields = [inner << 3 | 2, 0x00].repeat(1 << 18);
+        let reason = refusal(message(7, message(outer, fields)));
+        assert!(reason.contains("has 262146 fields, more than the limit of"), "{reason}");
+    }
+    let reason = refusal(message(14, message(2, vec![b'x'; 5 << 20])));
     assert!(reason.contains("bytes beside its tensors"), "{reason}");
 }
 
@@ -117,7 +130,7 @@ fn preprocessing_is_ours_or_refused() {
         let bytes = export(&network, &weights, &options, &[]).unwrap();
         let model = parse(Bytes::from(bytes.clone())).unwrap();
         assert_eq!((model.photos.as_ref(), model.resolution), (Some(&preprocess), 32));
-        let error = Session::new(&model, &Runtime::Rten, 1).err().unwrap();
+        let error = Session::new(&model, &Runtime::Rten, 1, u64::MAX).err().unwrap();
         assert!(error.contains("which rten cannot resize"), "{error}");
         let swap = |from: &[u8], to: &[u8]| {
             let mut bytes = bytes.clone();
@@ -192,7 +205,7 @@ fn the_deepest_model_needs_little_stack() {
     let run = move || {
         let model = parse(deep(depth).into()).unwrap();
         let mut logits = Vec::new();
-        let mut session = Session::new(&model, &Runtime::Rten, 1).unwrap();
+        let mut session = Session::new(&model, &Runtime::Rten, 1, u64::MAX).unwrap();
         session.run(&[0.5; 48], &mut logits).unwrap();
         logits
     };
@@ -220,7 +233,7 @@ proptest! {
         if let Ok(model) = parse(Bytes::from(bytes))
             && model.resolution <= 64
             && model.batch.is_none_or(|batch| batch <= 4)
-            && let Ok(mut session) = Session::new(&model, &Runtime::Rten, 1)
+            && let Ok(mut session) = Session::new(&model, &Runtime::Rten, 1, u64::MAX)
         {
             let images = vec![0.5; 3 * model.resolution * model.resolution];
             let mut logits = Vec::new();
