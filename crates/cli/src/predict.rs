@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use mnasnet_data::{
     DataError, EvalTransform, Preprocessing, RgbImage, images_below, read_image, read_image_from, wordnet_name,
 };
+use mnasnet_train::classifier::Classifier;
 use mnasnet_train::score::softmax;
 use mnasnet_train::train::thread_pool;
 use rayon::prelude::*;

@@ -137,6 +137,7 @@ fn remove_abandoned(folder: &Path, name: &str) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_name().to_str().and_then(process).is_some()
+            && entry.file_type()?.is_file()
             && let Ok(part) = File::open(entry.path())
             && part.try_lock().is_ok()
         {
