@@ -8,7 +8,7 @@ use mnasnet_model::{Dialect, ModelError, Network, Variant, Weights};
 use mnasnet_train::onnx_file::at_resolution;
 use mnasnet_train::photos;
 use mnasnet_train::recalibrate::recalibrate;
-use mnasnet_train::train::thread_pool;
+use mnasnet_train::train::{TrainError, thread_pool};
 use mnasnet_train::weights_file::{Contents, Record, WeightsFile, write_bytes};
 use mnasnet_train::wiring;
 use mnasnet_weights::Wanted;
@@ -95,7 +95,15 @@ fn recalibrated(
             counter.set(done as u64)
         })
     })?;
-    Ok(new)
+    let values = new.parameters.iter().chain(&new.buffers);
+    match values.copied().find(|value| !value.is_finite()) {
+        None => Ok(new),
+        Some(value) => Err(TrainError::NotFinite {
+            path: args.input.clone(),
+            value,
+        }
+        .into()),
+    }
 }
 
 /// What is written: as asked for, or as the name ends.

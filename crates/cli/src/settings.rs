@@ -1,22 +1,13 @@
 //! Every setting as a flag, made from the one table of settings.
 
-use std::path::Path;
-
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 use mnasnet_engine::Precision;
 use mnasnet_train::config::{Config, KEYS};
 use mnasnet_train::resolve::{ConfigError, Resolver};
 use mnasnet_train::setting::Kind;
-use mnasnet_train::weights_file::Record;
 use mnasnet_train::wiring;
 
 use crate::failure::Failure;
-
-/// The settings of the run that weights come from.
-pub fn recorded(record: &Record, weights: &Path) -> Result<Config, Failure> {
-    let origin = format!("settings in {}", weights.display());
-    Ok(Resolver::new().toml(&record.config, &origin)?.finish()?)
-}
 
 /// What `--precision` comes to for weights that were trained with `config`.
 pub fn precision(name: &str, config: &Config) -> Result<Precision, Failure> {

@@ -21,7 +21,6 @@ use crate::failure::{Exit, Failure};
 use crate::init::Recorded;
 use crate::ranks::agree;
 use crate::report::Reporter;
-use crate::settings;
 
 /// Where runs without `--out` go.
 const RUNS: &str = "runs";
@@ -213,7 +212,7 @@ fn fresh_or_same(args: &TrainArgs) -> Result<Job, Failure> {
     let mut config = job.config.clone();
     config.precision = wiring::settled(config.precision)?;
     let (done, epochs) = (record.progress.epoch, config.epoch_size);
-    let was = settings::recorded(record, file.path())?;
+    let (_, was) = record.settings(file.path(), |_| true)?;
     let more = |key: &str| key == "epoch_size" && epochs > was.epoch_size;
     let mut changes = was.changes(&config);
     changes.retain(|(key, ..)| !FREE.contains(key) && !more(key));
@@ -299,7 +298,8 @@ fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
     };
     let (weights, notes) = checkpoint::newest_whole(&place, &checkpoint_folder(&place)?)?;
     let file = weights.path().to_owned();
-    let layers = Resolver::new().toml(&weights.record().config, &format!("settings in {}", file.display()))?;
+    let (recorded, _) = weights.record().settings(&file, |_| true)?;
+    let layers = Resolver::new().toml(&recorded.to_string(), &format!("settings in {}", file.display()))?;
     // Its tensors are read again when the run starts; there is no need to hold them twice.
     drop(weights);
     let config = args.settings.apply(layers)?.finish()?;

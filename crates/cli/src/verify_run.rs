@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mnasnet_group::Group;
 use mnasnet_train::checkpoint;
 use mnasnet_train::interval::Interval;
-use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::{Event, Observer, Outcome, Start, train};
 use mnasnet_train::weights_file::{WeightsError, WeightsFile};
 use serde::Serialize;
@@ -37,9 +36,7 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
         )));
     }
     let record = expected.record();
-    let mut config = Resolver::new()
-        .toml(&record.config, &format!("settings in {}", to.display()))?
-        .finish()?;
+    let (_, mut config) = record.settings(&to, |_| true)?;
     config.save_checkpoint_path = "checkpoints".into();
     // By steps they are places to go back to, as in the run.
     if matches!(config.checkpoint_every, Interval::Time(_)) {

@@ -1,5 +1,6 @@
 //! The real binary in fresh folders, on a few of the sample photos and a network small enough to train in a second.
 
+mod absurd;
 mod commands;
 mod convert;
 mod data;
