@@ -40,7 +40,7 @@ pub use cache::{Cache, CacheIn};
 pub use check::{Checked, ClassCount, Finding, SetReport, check};
 pub use crop::Rect;
 pub use dataset::{Dataset, Sample};
-pub use decode::{Format as ImageFormat, MAX_FILE_BYTES, MAX_PIXELS, decode, read_image, read_image_from};
+pub use decode::{Format as ImageFormat, MAX_FILE_BYTES, MAX_PHOTO_MEMORY, decode, read_image, read_image_from};
 pub use draws::epoch_order;
 pub use error::{DataError, DecodeError};
 pub use image::RgbImage;

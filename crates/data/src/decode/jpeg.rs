@@ -1,70 +1,94 @@
-//! JPEG. Grey and YCbCr images, baseline of one scan or progressive, nearly all there are, are read here: exactly as libjpeg
-//! does, and only the part that is wanted. Every other kind, and every file that is not quite in order, is left to zune-jpeg,
-//! whose verdict counts.
+//! JPEG of 8 bits and Huffman codes, sequential or progressive, whatever the sampling and the order of scans: exactly as libjpeg
+//! and Pillow have it, and only the part that is wanted. Other kinds are told by name.
 
-mod any;
 mod color;
 mod header;
 mod huffman;
 mod idct;
+mod plane;
 mod progressive;
 mod scan;
+mod standard;
+mod upsample;
 
-use fearless_simd::{Level, Simd, dispatch};
+use fearless_simd::{Level, dispatch};
 
 use self::header::{Header, Scan};
 use super::{Claim, Photo};
-use crate::{DecodeError, Rect, RgbImage};
+use crate::{DecodeError, Rect};
 
 /// A block of 8x8 pixels costs at least one bit, that of its DC coefficient.
 const PIXELS_PER_BYTE: usize = 8 * 64;
 
-/// Decodes at least `part` of the image, a rectangle inside its size.
+/// Decodes `part` of the image, a rectangle inside its size.
 pub(super) fn decode(
     bytes: &[u8],
     part: &dyn Fn((usize, usize)) -> Rect,
     photo: &mut Photo,
 ) -> Result<(), DecodeError> {
-    let mut header = Header::default();
-    if let Some(scan) = header.next_scan(bytes, 2) {
-        let size = (header.width, header.height);
-        claim(size).check(bytes.len())?;
-        let part = part(size);
-        let image = &mut photo.image;
-        let done = dispatch!(Level::new(), simd => read(simd, header, scan, bytes, part, image));
-        if done.is_some() {
-            (photo.size, photo.x, photo.y) = (size, part.x, part.y);
-            return Ok(());
-        }
+    let (header, scan) = open(bytes)?;
+    let size = (header.width, header.height);
+    let claim = Claim {
+        format: "JPEG",
+        width: size.0,
+        height: size.1,
+        pixels_per_byte: PIXELS_PER_BYTE,
+        memory: memory(&header, &scan),
+    };
+    photo.admit(&claim, bytes.len())?;
+    let part = part(size);
+    let image = &mut photo.image;
+    if header.progressive {
+        dispatch!(Level::new(), simd => progressive::read(simd, header, scan, bytes, part, image))?;
+    } else {
+        // An archive or a disk may have cut the file short: then the last marker is not there, and the rows below the part have
+        // to be looked at.
+        let to_the_end = !bytes.ends_with(&[0xff, 0xd9]);
+        dispatch!(Level::new(), simd => scan::read(simd, header, scan, bytes, part, to_the_end, image))?;
     }
-    any::decode(bytes, &mut photo.image)?;
-    photo.is_whole();
+    (photo.size, photo.x, photo.y) = (size, part.x, part.y);
     Ok(())
 }
 
-#[inline(always)]
-fn read<S: Simd>(simd: S, header: Header, scan: Scan, bytes: &[u8], part: Rect, image: &mut RgbImage) -> Option<()> {
-    // An archive or a disk may have cut the file short: then the last marker is not there, and the rows below the part have to
-    // be looked at.
-    let whole = bytes.ends_with(&[0xff, 0xd9]);
-    let planes = if header.progressive {
-        progressive::read(simd, header, scan, bytes, part)?
-    } else {
-        scan::read(simd, &header, &scan, bytes, part, !whole)?
-    };
-    (image.width, image.height) = (part.width, part.height);
-    image.pixels.resize(part.width * part.height * 3, 0);
-    color::convert(&planes, part, image);
-    Some(())
+/// Whether a file is a JPEG of inks.
+pub(crate) fn is_cmyk(bytes: &[u8]) -> bool {
+    open(bytes).is_ok_and(|(header, _)| header.components.len() == 4)
 }
 
-fn claim((width, height): (usize, usize)) -> Claim {
-    Claim {
-        format: "JPEG",
-        width,
-        height,
-        pixels_per_byte: PIXELS_PER_BYTE,
+fn open(bytes: &[u8]) -> Result<(Header, Scan), DecodeError> {
+    let mut header = Header::default();
+    let scan = header.next_scan(bytes, 2)?;
+    let scan = scan.ok_or_else(|| broken("the file ends before the image begins"))?;
+    Ok((header, scan))
+}
+
+/// The most bytes that reading all of an image takes.
+fn memory(header: &Header, first: &Scan) -> usize {
+    let pixels = header.width * header.height * 3;
+    let planes = header.components.iter().map(|component| {
+        let (across, down) = header.blocks(component);
+        across * down * 64
+    });
+    let samples = planes.clone().sum::<usize>();
+    match (header.progressive, first.components.len() == header.components.len()) {
+        // Row by row.
+        (false, true) => pixels,
+        (false, false) => samples + pixels,
+        // Coefficients of two bytes become samples, component by component.
+        (true, _) => (2 * samples + planes.max().unwrap_or(0)).max(samples + pixels),
     }
+}
+
+fn broken(reason: impl Into<String>) -> DecodeError {
+    DecodeError::Corrupt {
+        format: "JPEG",
+        reason: reason.into(),
+    }
+}
+
+/// For kinds that are not read.
+fn unread(kind: &'static str) -> DecodeError {
+    DecodeError::UnsupportedJpeg(kind)
 }
 
 #[cfg(test)]
@@ -146,7 +170,7 @@ mod tests {
         for bytes in FILES.map(file) {
             for cut in [1, 2, 40, bytes.len() / 4] {
                 let error = part(&bytes[..bytes.len() - cut], top);
-                // zune-jpeg forgives a missing end marker where every pixel is there.
+                // Without the end marker every pixel is still there.
                 assert!(error.is_err() || cut < 3, "{cut}");
             }
         }
