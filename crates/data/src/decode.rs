@@ -166,6 +166,19 @@ pub(crate) fn read_bytes(file: impl Read, bytes: &mut Vec<u8>, name: impl Fn() -
     Ok(())
 }
 
+/// Whether an image can be read, as far as its header tells, and its end; one that seems cut short is decoded.
+pub(crate) fn looks_readable(bytes: &[u8]) -> Result<(), DecodeError> {
+    let (claim, whole) = match Format::of(bytes) {
+        Some(Format::Jpeg) => (jpeg::claim(bytes)?, bytes.ends_with(&[0xff, 0xd9])),
+        Some(Format::Png) => (png::claim(bytes)?, bytes.ends_with(b"IEND\xae\x42\x60\x82")),
+        Some(Format::Webp) => (webp::claim(bytes)?, webp::is_whole(bytes)),
+        Some(Format::Bmp) => (bmp::claim(bytes)?, true),
+        None => return decode(bytes).map(drop),
+    };
+    claim.check(bytes.len(), 3)?;
+    if whole { Ok(()) } else { decode(bytes).map(drop) }
+}
+
 /// What an image's header claims.
 struct Claim {
     format: &'static str,

@@ -68,7 +68,9 @@ pub enum DataError {
         reason: String,
     },
     /// So many images in a row were bad that something else must be wrong.
-    #[error("{tries} images in a row cannot be read, the last of them: {last}", last = last)]
+    #[error(
+        "{tries} images in a row cannot be read, which is the limit; `mnasnet data check` tells which can; the last of them: {last}"
+    )]
     TooManyBad {
         /// How many.
         tries: usize,

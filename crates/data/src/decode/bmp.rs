@@ -11,11 +11,11 @@ use crate::DecodeError;
 /// Two bytes of a run make up to 255 pixels.
 const PIXELS_PER_BYTE: usize = 128;
 
-pub(super) fn decode(bytes: &[u8], photo: &mut Photo) -> Result<(), DecodeError> {
-    let corrupt = |error: ImageError| DecodeError::Corrupt {
-        format: "BMP",
-        reason: error.to_string(),
-    };
+pub(super) fn claim(bytes: &[u8]) -> Result<Claim, DecodeError> {
+    Ok(open(bytes)?.1)
+}
+
+fn open(bytes: &[u8]) -> Result<(BmpDecoder<Cursor<&[u8]>>, Claim), DecodeError> {
     let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(corrupt)?;
     let (width, height) = decoder.dimensions();
     let channels = usize::from(decoder.color_type().channel_count());
@@ -27,8 +27,14 @@ pub(super) fn decode(bytes: &[u8], photo: &mut Photo) -> Result<(), DecodeError>
         pixels_per_byte: PIXELS_PER_BYTE,
         memory: width.saturating_mul(height).saturating_mul(channels),
     };
+    Ok((decoder, claim))
+}
+
+pub(super) fn decode(bytes: &[u8], photo: &mut Photo) -> Result<(), DecodeError> {
+    let (decoder, claim) = open(bytes)?;
     photo.admit(&claim, bytes.len())?;
-    decode_samples((width, height), channels, &mut photo.image, |samples| {
+    let channels = usize::from(decoder.color_type().channel_count());
+    decode_samples((claim.width, claim.height), channels, &mut photo.image, |samples| {
         decoder.read_image(samples).map_err(corrupt)
     })?;
     if bytes.get(BITS..BITS + 2) == Some(&[16, 0]) {
@@ -51,4 +57,11 @@ const GREEN: usize = 58;
 fn cut(rounded: u8, greatest: u32) -> u8 {
     let value = (u32::from(rounded) * greatest + 127) / 255;
     (value * 255 / greatest) as u8
+}
+
+fn corrupt(error: ImageError) -> DecodeError {
+    DecodeError::Corrupt {
+        format: "BMP",
+        reason: error.to_string(),
+    }
 }

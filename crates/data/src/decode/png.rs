@@ -10,9 +10,11 @@ use crate::DecodeError;
 /// Deflate's best is 1032 to 1, and a byte before it holds up to eight pixels.
 const PIXELS_PER_BYTE: usize = 8 * 1032;
 
-pub(super) fn decode(bytes: &[u8], photo: &mut Photo) -> Result<(), DecodeError> {
-    let broken = |reason| DecodeError::Corrupt { format: "PNG", reason };
-    let corrupt = |error: DecodingError| broken(error.to_string());
+pub(super) fn claim(bytes: &[u8]) -> Result<Claim, DecodeError> {
+    Ok(open(bytes)?.1)
+}
+
+fn open(bytes: &[u8]) -> Result<(Decoder<Cursor<&[u8]>>, Claim), DecodeError> {
     let mut options = DecodeOptions::default();
     options.set_ignore_text_chunk(true);
     options.set_ignore_iccp_chunk(true);
@@ -31,9 +33,14 @@ pub(super) fn decode(bytes: &[u8], photo: &mut Photo) -> Result<(), DecodeError>
         pixels_per_byte: PIXELS_PER_BYTE,
         memory: width.saturating_mul(height).saturating_mul(3),
     };
+    Ok((decoder, claim))
+}
+
+pub(super) fn decode(bytes: &[u8], photo: &mut Photo) -> Result<(), DecodeError> {
+    let (decoder, claim) = open(bytes)?;
     photo.admit(&claim, bytes.len())?;
     let image = &mut photo.image;
-    resize(image, width, height)?;
+    resize(image, claim.width, claim.height)?;
 
     let mut reader = decoder.read_info().map_err(corrupt)?;
     let channels = reader.output_color_type().0.samples();
@@ -52,11 +59,19 @@ pub(super) fn decode(bytes: &[u8], photo: &mut Photo) -> Result<(), DecodeError>
     }
     for out in image.pixels.chunks_exact_mut(stride) {
         match reader.next_row().map_err(corrupt)? {
-            Some(row) if row.data().len() == width * channels => to_rgb(row.data(), channels, out),
+            Some(row) if row.data().len() == claim.width * channels => to_rgb(row.data(), channels, out),
             _ => return Err(broken("rows are missing".to_owned())),
         }
     }
     // Reads what is left of the image's data, so that damage there is told.
     reader.next_row().map_err(corrupt)?;
     Ok(())
+}
+
+fn corrupt(error: DecodingError) -> DecodeError {
+    broken(error.to_string())
+}
+
+fn broken(reason: String) -> DecodeError {
+    DecodeError::Corrupt { format: "PNG", reason }
 }

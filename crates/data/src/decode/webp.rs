@@ -10,14 +10,25 @@ use crate::{DecodeError, RgbImage};
 /// One colour costs no bits at all in lossless WebP, so there is no bound but that of all images.
 const PIXELS_PER_BYTE: usize = usize::MAX;
 
+pub(super) fn claim(bytes: &[u8]) -> Result<Claim, DecodeError> {
+    match Animation::of(bytes) {
+        None => Ok(open(bytes, (0, 0))?.1),
+        Some(animation) => Ok(open(&animation.first_frame()?.0, animation.canvas)?.1),
+    }
+}
+
+/// Whether a file is as long as its header says.
+pub(super) fn is_whole(bytes: &[u8]) -> bool {
+    let length = bytes.get(4..8).and_then(|length| length.first_chunk());
+    length.is_some_and(|&length| u32::from_le_bytes(length) as usize <= bytes.len() - 8)
+}
+
 pub(super) fn decode(bytes: &[u8], photo: &mut Photo) -> Result<(), DecodeError> {
     let Some(animation) = Animation::of(bytes) else {
         return still(bytes, photo, (0, 0));
     };
     let canvas = animation.canvas;
-    let (frame, (x, y)) = animation
-        .first_frame()
-        .ok_or_else(|| broken("the first frame is cut short or missing".to_owned()))?;
+    let (frame, (x, y)) = animation.first_frame()?;
     still(&frame, photo, canvas)?;
     let image = &mut photo.image;
     if x + image.width > canvas.0 || y + image.height > canvas.1 {
@@ -31,9 +42,8 @@ pub(super) fn decode(bytes: &[u8], photo: &mut Photo) -> Result<(), DecodeError>
     Ok(())
 }
 
-/// Decodes an image without animation, for which a `canvas` of another size may be needed too.
-fn still(bytes: &[u8], photo: &mut Photo, canvas: (usize, usize)) -> Result<(), DecodeError> {
-    let corrupt = |error: DecodingError| broken(error.to_string());
+/// Opens an image without animation, for which a `canvas` of another size may be needed too.
+fn open(bytes: &[u8], canvas: (usize, usize)) -> Result<(WebPDecoder<Cursor<&[u8]>>, Claim), DecodeError> {
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(corrupt)?;
     decoder.set_memory_limit(MAX_PHOTO_MEMORY);
     let (width, height) = decoder.dimensions();
@@ -46,11 +56,20 @@ fn still(bytes: &[u8], photo: &mut Photo, canvas: (usize, usize)) -> Result<(), 
         pixels_per_byte: PIXELS_PER_BYTE,
         memory: pixels.saturating_mul(bytes_per_pixel(&mut decoder)) + canvas.0 * canvas.1 * 3,
     };
+    Ok((decoder, claim))
+}
+
+fn still(bytes: &[u8], photo: &mut Photo, canvas: (usize, usize)) -> Result<(), DecodeError> {
+    let (mut decoder, claim) = open(bytes, canvas)?;
     photo.admit(&claim, bytes.len())?;
+    let (width, height) = decoder.dimensions();
     let channels = if decoder.has_alpha() { 4 } else { 3 };
-    decode_samples((width, height), channels, &mut photo.image, |samples| {
-        decoder.read_image(samples).map_err(corrupt)
-    })
+    decode_samples(
+        (width as usize, height as usize),
+        channels,
+        &mut photo.image,
+        |samples| decoder.read_image(samples).map_err(corrupt),
+    )
 }
 
 /// What image-webp takes, the result included.
@@ -84,7 +103,12 @@ impl<'a> Animation<'a> {
 
     /// The first frame as a file of its own, and its place on the canvas. libwebp lays it on a black one as it is, whatever its
     /// alpha (`anim_decode.c`).
-    fn first_frame(&self) -> Option<(Vec<u8>, (usize, usize))> {
+    fn first_frame(&self) -> Result<(Vec<u8>, (usize, usize)), DecodeError> {
+        self.frame()
+            .ok_or_else(|| broken("the first frame is cut short or missing".to_owned()))
+    }
+
+    fn frame(&self) -> Option<(Vec<u8>, (usize, usize))> {
         let mut rest = self.chunks;
         let frame = loop {
             let ((name, body), behind) = chunk(rest)?;
@@ -130,6 +154,10 @@ fn paste(frame: &RgbImage, (x, y): (usize, usize), image: &mut RgbImage) {
     for row in 0..frame.height {
         image.pixels[(y + row) * stride + x * 3..][..frame.stride()].copy_from_slice(frame.row(row));
     }
+}
+
+fn corrupt(error: DecodingError) -> DecodeError {
+    broken(error.to_string())
 }
 
 fn broken(reason: String) -> DecodeError {
