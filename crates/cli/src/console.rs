@@ -3,10 +3,12 @@
 //! Names of files and classes are a stranger's: their hidden characters could rewrite what a terminal shows, so they are printed
 //! escaped, in a form that JSON or TOML reads back.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::path::Path;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::failure::Failure;
@@ -93,29 +95,39 @@ fn escaped(text: &str, which: impl Fn(char) -> bool, escape: impl Fn(char, &mut 
     escaped
 }
 
+/// A path for JSON, which cannot hold every byte of one: those that are no UTF-8 become U+FFFD.
+pub fn json_path<S: Serializer>(path: impl AsRef<Path>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&path.as_ref().to_string_lossy())
+}
+
 /// One word of a shell's command line that stands for `text`.
-pub fn shell_word(text: &str) -> String {
+pub fn shell_word(text: impl AsRef<OsStr>) -> String {
+    let text = text.as_ref();
     let plain = |c: char| c.is_alphanumeric() || "-_./+,:@%=".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    if !text.chars().any(is_hidden) {
-        return format!("'{}'", text.replace('\'', r"'\''"));
+    match text.to_str() {
+        Some(text) if !text.is_empty() && text.chars().all(plain) => return text.to_owned(),
+        Some(text) if !text.chars().any(is_hidden) => return format!("'{}'", text.replace('\'', r"'\''")),
+        _ => {}
     }
     // Quotes of POSIX 2024, and long before of every usual shell: hidden characters would not reach the screen as such.
     let mut word = String::from("$'");
-    for c in text.chars() {
-        match c {
-            '\'' | '\\' => word.extend(['\\', c]),
-            c if is_hidden(c) => {
-                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                    let _ = write!(word, "\\{byte:03o}");
-                }
+    for chunk in text.as_encoded_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\'' | '\\' => word.extend(['\\', c]),
+                c if is_hidden(c) => octal(&mut word, c.encode_utf8(&mut [0; 4]).as_bytes()),
+                c => word.push(c),
             }
-            c => word.push(c),
         }
+        octal(&mut word, chunk.invalid());
     }
     word + "'"
+}
+
+fn octal(word: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        let _ = write!(word, "\\{byte:03o}");
+    }
 }
 
 #[cfg(test)]
@@ -165,5 +177,11 @@ mod tests {
                 .unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
         }
+        let bytes = b"ph\xf6tos/\xff'x";
+        let word = shell_word(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes));
+        assert_eq!(word, r"$'ph\366tos/\377\'x'");
+        let mut shell = std::process::Command::new("bash");
+        let output = shell.args(["-c", &format!("printf %s {word}")]).output().unwrap();
+        assert_eq!(output.stdout, bytes);
     }
 }

@@ -17,12 +17,13 @@ use mnasnet_weights::folded::is_folded;
 use serde::Serialize;
 
 use crate::args::{ConvertArgs, Target};
-use crate::console::{print, print_json, tell};
+use crate::console::{json_path, print, print_json, tell};
 use crate::failure::{Exit, Failure};
 use crate::report::Counter;
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "json_path")]
     output: &'a Path,
     to: &'static str,
     model: &'a str,

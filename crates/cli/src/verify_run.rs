@@ -11,7 +11,7 @@ use mnasnet_train::weights_file::{WeightsError, WeightsFile};
 use serde::Serialize;
 
 use crate::args::VerifyRunArgs;
-use crate::console::{print, print_json, tell};
+use crate::console::{json_path, print, print_json, tell};
 use crate::failure::{Exit, Failure};
 use crate::train::checkpoint_folder;
 
@@ -19,7 +19,9 @@ use crate::train::checkpoint_folder;
 struct Report<'a> {
     equal: bool,
     steps: u64,
+    #[serde(serialize_with = "json_path")]
     from: &'a Path,
+    #[serde(serialize_with = "json_path")]
     to: &'a Path,
     /// Tensors whose bits differ.
     differing: &'a [String],

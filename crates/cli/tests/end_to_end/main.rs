@@ -112,6 +112,13 @@ fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/sample")
 }
 
+/// Takes half of a photo's data away, so that only whoever decodes it learns of it; returns the photo as it was.
+fn hollow(photo: &Path) -> Vec<u8> {
+    let good = fs::read(photo).unwrap();
+    fs::write(photo, [&good[..good.len() / 2], &[0xff, 0xd9]].concat()).unwrap();
+    good
+}
+
 /// Names of the files in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
