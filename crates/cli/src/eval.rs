@@ -83,7 +83,7 @@ pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Fail
 
     // The command line says what the set is; of the run's settings only the pixels' own count.
     let mut layers = Resolver::new();
-    layers.flag("exif_orientation", &record.preprocessing.exif_orientation.to_string())?;
+    layers.flag("exif_orientation", record.preprocessing.exif_orientation.to_string())?;
     layers.flag("bad_images", &args.bad_images)?;
     args.set.apply(&mut layers)?;
     let mut dataset = photos::open(&layers.finish()?, &args.data, Split::Val)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
-use crate::decode::{Photo, decode_part, is_cmyk, orientation};
+use crate::decode::{Photo, decode_part, orientation};
 use crate::{DataError, Dataset, ImageFormat, Rect};
 
 /// What was found in one set.
@@ -218,7 +218,7 @@ fn look(dataset: &Dataset, index: u32, bytes: &mut Vec<u8>, photo: &mut Photo) -
     {
         odd(format!("is a {format}, though its name ends in .{ending}"));
     }
-    if is_cmyk(bytes) {
+    if photo.inks {
         odd("is a CMYK JPEG".to_owned());
     }
     if let Some(orientation) = orientation(bytes).filter(|orientation| *orientation != 1) {

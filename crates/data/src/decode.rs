@@ -16,7 +16,6 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::jpeg::is_cmyk;
 pub use self::memory::MAX_PHOTO_MEMORY;
 use self::memory::{filled, resize, size};
 pub(crate) use self::orientation::orientation;
@@ -48,6 +47,7 @@ pub(crate) fn decode_part(
     photo: &mut Photo,
 ) -> Result<(), DecodeError> {
     photo.release();
+    photo.inks = false;
     match sniff(bytes) {
         _ if bytes.is_empty() => return Err(DecodeError::Empty),
         Some(Kind::Read(format)) => match format {

@@ -46,7 +46,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     }
     let mut layers = Resolver::new();
     layers.flag("policy", &args.policy)?;
-    layers.flag("resolution", &args.resolution.to_string())?;
+    layers.flag("resolution", args.resolution.to_string())?;
     let transform = wiring::train_transform(&layers.finish()?, 0);
     let threads = wiring::thread_count(args.threads as usize);
     let loaders = (0..).map(|number| {

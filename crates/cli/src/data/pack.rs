@@ -42,7 +42,7 @@ pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
     let mut layers = Resolver::new();
     args.set.apply(&mut layers)?;
     layers.flag("bad_images", &args.bad_images)?;
-    layers.flag("exif_orientation", &args.exif_orientation.to_string())?;
+    layers.flag("exif_orientation", args.exif_orientation.to_string())?;
     apart(&args.source, &args.target)?;
     let mut sets = splits(&layers.finish()?, &args.source, None)?;
     if let [(_, train), (_, val)] = sets.as_mut_slice() {

@@ -15,7 +15,10 @@ pub(super) fn claim(bytes: &[u8]) -> Result<Claim, DecodeError> {
     Ok(open(bytes)?.1)
 }
 
-fn open(bytes: &[u8]) -> Result<(BmpDecoder<Cursor<&[u8]>>, Claim), DecodeError> {
+/// A decoder that has read the header, and what this claims.
+type Opened<'a> = (BmpDecoder<Cursor<&'a [u8]>>, Claim);
+
+fn open(bytes: &[u8]) -> Result<Opened<'_>, DecodeError> {
     let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(corrupt)?;
     let (width, height) = decoder.dimensions();
     let channels = usize::from(decoder.color_type().channel_count());

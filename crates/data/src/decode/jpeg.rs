@@ -29,6 +29,7 @@ pub(super) fn decode(
     let (header, scan, claim) = open(bytes)?;
     photo.admit(&claim, bytes.len())?;
     let size = (header.width, header.height);
+    photo.inks = header.components.len() == 4;
     let part = part(size);
     let image = &mut photo.image;
     if header.progressive {
@@ -41,11 +42,6 @@ pub(super) fn decode(
     }
     (photo.size, photo.x, photo.y) = (size, part.x, part.y);
     Ok(())
-}
-
-/// Whether a file is a JPEG of inks.
-pub(crate) fn is_cmyk(bytes: &[u8]) -> bool {
-    open(bytes).is_ok_and(|(header, ..)| header.components.len() == 4)
 }
 
 pub(super) fn claim(bytes: &[u8]) -> Result<Claim, DecodeError> {

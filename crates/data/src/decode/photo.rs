@@ -14,6 +14,8 @@ pub(crate) struct Photo {
     pub y: usize,
     /// The pixels that are there.
     pub image: RgbImage,
+    /// Whether it is a JPEG of inks.
+    pub inks: bool,
     /// Memory for a large one.
     loan: Option<Loan>,
     /// Whether the image is to be turned, which takes a second one.

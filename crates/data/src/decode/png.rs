@@ -14,7 +14,10 @@ pub(super) fn claim(bytes: &[u8]) -> Result<Claim, DecodeError> {
     Ok(open(bytes)?.1)
 }
 
-fn open(bytes: &[u8]) -> Result<(Decoder<Cursor<&[u8]>>, Claim), DecodeError> {
+/// A decoder that has read the header, and what this claims.
+type Opened<'a> = (Decoder<Cursor<&'a [u8]>>, Claim);
+
+fn open(bytes: &[u8]) -> Result<Opened<'_>, DecodeError> {
     let mut options = DecodeOptions::default();
     options.set_ignore_text_chunk(true);
     options.set_ignore_iccp_chunk(true);

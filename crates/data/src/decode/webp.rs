@@ -42,8 +42,14 @@ pub(super) fn decode(bytes: &[u8], photo: &mut Photo) -> Result<(), DecodeError>
     Ok(())
 }
 
+/// A decoder that has read the header, and what this claims.
+type Opened<'a> = (WebPDecoder<Cursor<&'a [u8]>>, Claim);
+
+/// A frame as a file of its own, and its place on the canvas.
+type Frame = (Vec<u8>, (usize, usize));
+
 /// Opens an image without animation, for which a `canvas` of another size may be needed too.
-fn open(bytes: &[u8], canvas: (usize, usize)) -> Result<(WebPDecoder<Cursor<&[u8]>>, Claim), DecodeError> {
+fn open(bytes: &[u8], canvas: (usize, usize)) -> Result<Opened<'_>, DecodeError> {
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(corrupt)?;
     decoder.set_memory_limit(MAX_PHOTO_MEMORY);
     let (width, height) = decoder.dimensions();
@@ -103,12 +109,12 @@ impl<'a> Animation<'a> {
 
     /// The first frame as a file of its own, and its place on the canvas. libwebp lays it on a black one as it is, whatever its
     /// alpha (`anim_decode.c`).
-    fn first_frame(&self) -> Result<(Vec<u8>, (usize, usize)), DecodeError> {
+    fn first_frame(&self) -> Result<Frame, DecodeError> {
         self.frame()
             .ok_or_else(|| broken("the first frame is cut short or missing".to_owned()))
     }
 
-    fn frame(&self) -> Option<(Vec<u8>, (usize, usize))> {
+    fn frame(&self) -> Option<Frame> {
         let mut rest = self.chunks;
         let frame = loop {
             let ((name, body), behind) = chunk(rest)?;
@@ -131,8 +137,11 @@ impl<'a> Animation<'a> {
     }
 }
 
-/// Name and content of the first chunk, and what is behind it.
-fn chunk(bytes: &[u8]) -> Option<((&[u8; 4], &[u8]), &[u8])> {
+/// Name and content of a chunk.
+type Chunk<'a> = (&'a [u8; 4], &'a [u8]);
+
+/// The first chunk, and what is behind it.
+fn chunk(bytes: &[u8]) -> Option<(Chunk<'_>, &[u8])> {
     let (name, rest) = bytes.split_first_chunk::<4>()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let length = u32::from_le_bytes(*length) as usize;

@@ -56,24 +56,24 @@ impl<'a> Output<'a> {
         for (row, out) in rows.take(end).skip(self.done) {
             let row = part.y + row;
             let (out, _) = out.as_chunks_mut::<3>();
-            let mut samples = self
-                .rows
-                .iter_mut()
-                .zip(tracks)
-                .map(|(upsampled, track)| upsampled.row(&track.plane, row, part));
-            let mut next = || samples.next().unwrap_or_default();
+            // No closures: they would not be compiled for the instruction set in use.
+            let mut samples: [&[u8]; 4] = [&[]; 4];
+            for ((samples, upsampled), track) in samples.iter_mut().zip(&mut self.rows).zip(tracks) {
+                *samples = upsampled.row(&track.plane, row, part);
+            }
+            let [first, second, third, fourth] = samples;
             match self.colors {
-                Colors::Grey => out.iter_mut().zip(next()).for_each(|(out, &grey)| *out = [grey; 3]),
-                Colors::Ycc => ycc_to_rgb([next(), next(), next()], out),
-                Colors::Rgb => rows_to_rgb([next(), next(), next()], out),
+                Colors::Grey => rows_to_rgb([first; 3], out),
+                Colors::Ycc => ycc_to_rgb([first, second, third], out),
+                Colors::Rgb => rows_to_rgb([first, second, third], out),
                 Colors::Cmyk => {
-                    rows_to_rgb([next(), next(), next()], out);
-                    print(next(), out);
+                    rows_to_rgb([first, second, third], out);
+                    print(fourth, out);
                 }
                 Colors::Ycck => {
-                    ycc_to_rgb([next(), next(), next()], out);
+                    ycc_to_rgb([first, second, third], out);
                     out.as_flattened_mut().iter_mut().for_each(|ink| *ink = 255 - *ink);
-                    print(next(), out);
+                    print(fourth, out);
                 }
             }
         }

@@ -195,7 +195,7 @@ impl Header {
         }
         let most = self.most();
         for component in &mut self.components {
-            if most.0 % component.across != 0 || most.1 % component.down != 0 {
+            if !most.0.is_multiple_of(component.across) || !most.1.is_multiple_of(component.down) {
                 return Err(unread("sampling factors that are no multiples of each other"));
             }
             component.ratio = (most.0 / component.across, most.1 / component.down);

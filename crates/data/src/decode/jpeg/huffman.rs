@@ -28,11 +28,6 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The bits of the same file from another place on.
-    pub(super) fn after(&self, at: usize) -> Self {
-        Self::new(self.bytes, at)
-    }
-
     /// Sees to it that there are more than 32 bits: enough for a code and the bits that follow it.
     #[inline(always)]
     fn refill(&mut self) {
@@ -110,6 +105,16 @@ impl<'a> Bits<'a> {
     /// Where the marker behind the bits can be looked for; `None` where more bits were taken than there are.
     pub(super) fn finish(self) -> Option<usize> {
         (!self.overrun()).then_some(self.at)
+    }
+
+    /// The bits behind a restart marker. Bytes before the marker that belong to nothing are passed over, as libjpeg does.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn behind(self, marker: u8) -> Option<Self> {
+        let start = self.finish()?;
+        let two = |two: &[u8]| two[0] == 0xff && !matches!(two[1], 0 | 0xff);
+        let at = start + self.bytes[start..].windows(2).position(two)?;
+        (self.bytes[at + 1] == marker).then(|| Self::new(self.bytes, at + 2))
     }
 }
 

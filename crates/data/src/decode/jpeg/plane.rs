@@ -15,7 +15,7 @@ use crate::{DecodeError, Rect};
 pub(super) enum Held {
     /// All of them.
     All,
-    /// Those of a row of MCUs, and what interpolation looks at above them.
+    /// Those of some rows of MCUs, and what interpolation looks at above them.
     Window,
 }
 
@@ -49,6 +49,11 @@ impl Plane {
             return usize::MAX;
         }
         self.ready.saturating_sub(usize::from(self.ratio.1 > 1)) * self.ratio.1
+    }
+
+    /// Whether no more than `rows` that are to come find room.
+    pub(super) fn lacks_room(&self, rows: usize) -> bool {
+        (self.ready + rows).saturating_sub(self.y) * self.stride > self.samples.len()
     }
 
     /// Moves a window down: rows of blocks that the image's rows from `next` on do not need go.
@@ -106,7 +111,7 @@ impl Track {
         let stride = columns.len() * 8;
         let held = match held {
             Held::All => rows.len(),
-            Held::Window => rows.len().min(mcu.1 + 1),
+            Held::Window => rows.len().min(8 * mcu.1 + 1),
         };
         Ok(Self {
             component: component.clone(),

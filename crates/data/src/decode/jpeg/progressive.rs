@@ -132,13 +132,13 @@ fn read_scan(header: &Header, scan: &Scan, bytes: &[u8], all: &mut [Coefficients
         _ => header.mcus(),
     };
     for y in 0..down {
-        let read = reader.mcus(header, components, bytes, all, y, across);
+        let read = reader.mcus(header, components, all, y, across);
         if read.is_none() || reader.bits.overrun() {
-            return Err(wrong_codes(&reader.bits, header, y, down));
+            return Err(wrong_codes(reader.bits.overrun(), header, y, down));
         }
     }
     let end = reader.bits.finish();
-    end.ok_or_else(|| wrong_codes(&reader.bits, header, down, down))
+    end.ok_or_else(|| wrong_codes(true, header, down, down))
 }
 
 /// What a scan carries from block to block.
@@ -156,8 +156,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn restart(&mut self, bytes: &[u8]) -> Option<()> {
-        if self.restarts.due(bytes, &mut self.bits)? {
+    fn restart(&mut self) -> Option<()> {
+        if self.restarts.due(&mut self.bits)? {
             (self.run, self.dc) = (0, [0; 4]);
         }
         Some(())
@@ -168,13 +168,12 @@ impl Reader<'_> {
         &mut self,
         header: &Header,
         components: &[usize],
-        bytes: &[u8],
         all: &mut [Coefficients],
         y: usize,
         across: usize,
     ) -> Option<()> {
         for x in 0..across {
-            self.restart(bytes)?;
+            self.restart()?;
             for &which in components {
                 let (across, down) = match components {
                     [_] => (1, 1),

@@ -29,25 +29,21 @@ pub(super) fn read<S: Simd>(
     to_the_end: bool,
     image: &mut RgbImage,
 ) -> Result<(), DecodeError> {
-    if first.components.len() == header.components.len() {
-        let mut output = Output::new(header.colors(), part, image)?;
-        let mut tracks = tracks(&header, &first, part, Held::Window)?;
-        read_scan(simd, &header, &first, bytes, &mut tracks, to_the_end, |tracks| {
-            output.convert(tracks);
-            for track in tracks {
-                track.plane.forget(output.next_row());
-            }
-        })?;
-        return Ok(());
-    }
+    let mut output = Output::new(header.colors(), part, image)?;
+    let at_once = first.components.len() == header.components.len();
     let mut all: Vec<Option<Track>> = header.components.iter().map(|_| None).collect();
     let mut next = Some(first);
     while let Some(scan) = next {
         if scan.components.iter().any(|&which| all[which].is_some()) {
             return Err(broken("a colour comes twice"));
         }
-        let mut tracks = tracks(&header, &scan, part, Held::All)?;
-        let at = read_scan(simd, &header, &scan, bytes, &mut tracks, to_the_end, |_| {})?;
+        let held = if at_once { Held::Window } else { Held::All };
+        let mut tracks = tracks(&header, &scan, part, held)?;
+        let output = at_once.then_some(&mut output);
+        let at = read_scan(simd, &header, &scan, bytes, &mut tracks, to_the_end, output)?;
+        if at_once {
+            return Ok(());
+        }
         for (which, track) in scan.components.into_iter().zip(tracks) {
             all[which] = Some(track);
         }
@@ -55,7 +51,7 @@ pub(super) fn read<S: Simd>(
     }
     let all = all.into_iter().collect::<Option<Vec<Track>>>();
     let all = all.ok_or_else(|| broken("one of its colours is missing"))?;
-    Output::new(header.colors(), part, image)?.convert(&all);
+    output.convert(&all);
     Ok(())
 }
 
@@ -72,7 +68,8 @@ fn tracks(header: &Header, scan: &Scan, part: Rect, held: Held) -> Result<Vec<Tr
         .collect()
 }
 
-/// Reads one scan, and calls `row` after each row of MCUs; returns where the marker behind the scan can be looked for.
+/// Reads one scan; returns where the marker behind it can be looked for. What `output` can be given after a row of MCUs goes there,
+/// and need not be held.
 #[inline(always)]
 fn read_scan<S: Simd>(
     simd: S,
@@ -81,7 +78,7 @@ fn read_scan<S: Simd>(
     bytes: &[u8],
     tracks: &mut [Track],
     to_the_end: bool,
-    mut row: impl FnMut(&mut [Track]),
+    mut output: Option<&mut Output>,
 ) -> Result<usize, DecodeError> {
     let (across, down) = match tracks {
         [alone] => header.blocks(&alone.component),
@@ -92,23 +89,30 @@ fn read_scan<S: Simd>(
     let mut bits = Bits::new(bytes, scan.start);
     let mut restarts = Restarts::new(header.restart_interval);
     for y in 0..down {
-        let read = read_mcus(simd, header, bytes, tracks, y, across, &mut bits, &mut restarts);
+        let read = read_mcus(simd, header, tracks, y, across, &mut bits, &mut restarts);
         if read.is_none() || bits.overrun() {
-            return Err(wrong_codes(&bits, header, y, down));
+            return Err(wrong_codes(bits.overrun(), header, y, down));
         }
         for track in &mut *tracks {
             track.plane.ready = (y + 1) * track.mcu.1 * 8;
         }
-        row(tracks);
+        if let Some(output) = &mut output {
+            output.convert(tracks);
+            for track in &mut *tracks {
+                if track.plane.lacks_room(track.mcu.1 * 8) {
+                    track.plane.forget(output.next_row());
+                }
+            }
+        }
     }
-    bits.finish().ok_or_else(|| wrong_codes(&bits, header, down, down))
+    bits.finish().ok_or_else(|| wrong_codes(true, header, down, down))
 }
 
-/// What is the matter in row `y` of `down` rows of MCUs.
+/// What is the matter in row `y` of `down` rows of MCUs, where the codes have an end there or not.
 #[cold]
-pub(super) fn wrong_codes(bits: &Bits, header: &Header, y: usize, down: usize) -> DecodeError {
+pub(super) fn wrong_codes(ended: bool, header: &Header, y: usize, down: usize) -> DecodeError {
     let row = (header.height * y / down).min(header.height);
-    broken(if bits.overrun() {
+    broken(if ended {
         format!("the image ends near row {row} of {}", header.height)
     } else {
         format!("the codes near row {row} of {} make no sense", header.height)
@@ -117,11 +121,9 @@ pub(super) fn wrong_codes(bits: &Bits, header: &Header, y: usize, down: usize) -
 
 /// Reads row `y` of MCUs.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "the inner loop of `read_scan`")]
 fn read_mcus<S: Simd>(
     simd: S,
     header: &Header,
-    bytes: &[u8],
     tracks: &mut [Track],
     y: usize,
     across: usize,
@@ -129,7 +131,7 @@ fn read_mcus<S: Simd>(
     restarts: &mut Restarts,
 ) -> Option<()> {
     for x in 0..across {
-        if restarts.due(bytes, bits)? {
+        if restarts.due(bits)? {
             tracks.iter_mut().for_each(|track| track.dc = 0);
         }
         for track in &mut *tracks {
@@ -204,19 +206,13 @@ impl Restarts {
 
     /// To be called before each MCU: whether a marker comes first. Then it is read, and `bits` begin behind it.
     #[inline(always)]
-    pub(super) fn due(&mut self, bytes: &[u8], bits: &mut Bits) -> Option<bool> {
+    pub(super) fn due(&mut self, bits: &mut Bits) -> Option<bool> {
         if self.interval == 0 {
             return Some(false);
         }
         let due = self.left == 0;
         if due {
-            // Bytes before the marker that belong to nothing are passed over, as libjpeg does.
-            let rest = &bytes[bits.finish()?..];
-            let markers = rest
-                .windows(2)
-                .position(|two| two[0] == 0xff && !matches!(two[1], 0 | 0xff));
-            let at = markers.filter(|&at| rest[at + 1] == 0xd0 + self.passed)?;
-            *bits = bits.after(bytes.len() - rest.len() + at + 2);
+            *bits = bits.behind(0xd0 + self.passed)?;
             (self.left, self.passed) = (self.interval, (self.passed + 1) % 8);
         }
         self.left -= 1;
