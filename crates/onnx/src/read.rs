@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Buf, Bytes};
 use half::f16;
+use mnasnet_model::shape::MAX_RESOLUTION;
 use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
@@ -24,7 +25,7 @@ const MAX_STRUCTURE: usize = 4 << 20;
 /// Fields of all messages, each of which takes up to 150 bytes of memory, of the file as few as two. MNASNet-A1 as INT8 has 13,000.
 const MAX_FIELDS: usize = 1 << 18;
 
-/// Largest side and batch that are written into a model.
+/// Largest batch and number of classes that are written into a model.
 const MAX_SIDE: i64 = 16_384;
 
 /// An image classifier in ONNX: float32 images `[batch, 3, R, R]` in, or photos as bytes; float32 logits `[batch, classes]` out.
@@ -209,6 +210,11 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
             return Err(unfit(wanted.into()));
         }
     };
+    if resolution > MAX_RESOLUTION {
+        return Err(unfit(format!(
+            "its images have sides of {resolution} pixels, more than the limit of {MAX_RESOLUTION}"
+        )));
+    }
     let classes = match sides(&output, FLOAT).as_deref() {
         Some(&[_, Some(classes)]) => classes,
         _ => return Err(unfit("its output must be float32 [batch, classes]".into())),

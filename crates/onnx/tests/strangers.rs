@@ -181,13 +181,13 @@ fn the_deepest_model_needs_little_stack() {
             kind: Some(proto::Type { tensor: Some(tensor) }),
         }
     };
-    let deep = move |depth: usize| {
+    let deep = move |depth: usize, side: i64| {
         let activations = (1..depth - 1).map(|at| node("Sigmoid", at));
         let last = [node("GlobalAveragePool", depth - 1), node("Flatten", depth)];
         let graph = proto::Graph {
             node: activations.chain(last).collect(),
             name: Some("deep".into()),
-            input: vec![info(name(0), &[1, 3, 4, 4])],
+            input: vec![info(name(0), &[1, 3, side, side])],
             output: vec![info(name(depth), &[1, 3])],
             ..proto::Graph::default()
         };
@@ -203,7 +203,7 @@ fn the_deepest_model_needs_little_stack() {
         model.encode_to_vec()
     };
     let run = move || {
-        let model = parse(deep(depth).into()).unwrap();
+        let model = parse(deep(depth, 4).into()).unwrap();
         let mut logits = Vec::new();
         let mut session = Session::new(&model, &Runtime::Rten, 1, u64::MAX).unwrap();
         session.run(&[0.5; 48], &mut logits).unwrap();
@@ -211,7 +211,8 @@ fn the_deepest_model_needs_little_stack() {
     };
     let small = std::thread::Builder::new().stack_size(512 << 10).spawn(run).unwrap();
     assert_eq!(small.join().unwrap().len(), 3);
-    assert!(refusal(deep(depth + 1)).contains("follows 1024 others"));
+    assert!(refusal(deep(depth + 1, 4)).contains("follows 1024 others"));
+    assert!(refusal(deep(3, 4097)).contains("its images have sides of 4097 pixels"));
 }
 
 proptest! {
