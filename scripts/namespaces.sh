@@ -74,6 +74,8 @@ exec ip netns exec "$name-\$number" unshare --uts bash -c "hostname $name-\$numb
 AGENT
 chmod +x "$work/agent"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+# mpirun of Open MPI 4 passes no signal on once it has looked at an OpenCL driver for processors.
+export HWLOC_COMPONENTS=${HWLOC_COMPONENTS--opencl}
 # Beside this shell, so that its traps run at once.
 "$work/agent" 10.77.0.1 "exec mpirun --hostfile $work/hostfile --bind-to none --mca plm_rsh_agent $work/agent \
     --mca oob_tcp_if_include eth0 --mca btl_tcp_if_include eth0 --mca btl self,tcp \

@@ -11,6 +11,8 @@ else
     need_file "$1" HOSTFILE 2
     ranks=(--hostfile "$1")
 fi
+# mpirun of Open MPI 4 passes no signal on once it has looked at an OpenCL driver for processors.
+export HWLOC_COMPONENTS=${HWLOC_COMPONENTS--opencl}
 mkdir -p train_parallel0
 keep train_parallel0/env.log
 env | sort >train_parallel0/env.log

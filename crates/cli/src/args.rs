@@ -4,6 +4,7 @@ mod bench;
 mod data;
 mod devices;
 mod models;
+mod ranks;
 mod runtime;
 
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ pub use models::{
     CompareArgs, ConvertArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision, PredictArgs,
     PredictFormat, Target,
 };
+pub use ranks::RankArgs;
 pub use runtime::{RuntimeArgs, RuntimeName};
 
 const AFTER_HELP: &str = "\
@@ -35,7 +37,7 @@ Exit codes:
   5    training diverged
   6    bench --assert-best: another instruction set is faster than the one that was picked
   7    verify-run: the bits differ
-  8    train: the run's folder cannot be written, at its start or at its end
+  8    train: the run's folder cannot be written, at its start or at its end, or is gone
   9    several ranks (mpirun): one does not answer, or is not like the others
   130  interrupted (after the first Ctrl-C: and saved)
 

@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::args::{BenchArgs, Subject};
 use crate::console::{print, print_json};
 use crate::failure::{Exit, Failure};
+use crate::ranks::agree;
 use units::{Clock, Rates, Units};
 
 /// Steps before the clock counts: caches, page faults, clock rates.
@@ -59,23 +60,8 @@ struct Measured {
 
 /// Times steps and prints a report.
 pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
-    if group.size() > 1 && (args.subject != Subject::Train || args.steps.is_none() || args.units || args.assert_best) {
-        group.failed(true);
-        return Err(Failure::Usage(
-            "of several ranks only `bench train --steps N` is timed, without --units and --assert-best".into(),
-        ));
-    }
-    if !(args.seconds.is_finite() && args.seconds > 0.0) {
-        return Err(Failure::Usage(format!(
-            "--seconds must be above 0, not {}",
-            args.seconds
-        )));
-    }
-    if (args.units || args.assert_best) && args.subject != Subject::Train {
-        return Err(Failure::Usage(
-            "--units and --assert-best time `train` only, so far".into(),
-        ));
-    }
+    let refused = check(args, group);
+    agree(group, refused)?;
     let threads = group.threads(args.threads as usize);
     let pool = || thread_pool(threads);
     let (bench, measured) = match args.subject {
@@ -161,6 +147,23 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
+/// Refuses what cannot be timed.
+fn check(args: &BenchArgs, group: &Group) -> Result<(), Failure> {
+    let refused = |reason: String| Err(Failure::Usage(reason));
+    if group.size() > 1 && (args.subject != Subject::Train || args.steps.is_none() || args.units || args.assert_best) {
+        return refused(
+            "of several ranks only `bench train --steps N` is timed, without --units and --assert-best".into(),
+        );
+    }
+    if !(args.seconds.is_finite() && args.seconds > 0.0) {
+        return refused(format!("--seconds must be above 0, not {}", args.seconds));
+    }
+    if (args.units || args.assert_best) && args.subject != Subject::Train {
+        return refused("--units and --assert-best time `train` only, so far".into());
+    }
+    Ok(())
+}
+
 /// Seconds of each step after the warm-up, as `step` reports them, until the steps or the time are used up.
 fn timed<E>(args: &BenchArgs, mut step: impl FnMut() -> Result<f64, E>) -> Result<Vec<f64>, E> {
     for _ in 0..WARM_UP {
@@ -181,14 +184,18 @@ fn timed<E>(args: &BenchArgs, mut step: impl FnMut() -> Result<f64, E>) -> Resul
 }
 
 fn train(args: &BenchArgs, group: &mut Group) -> Result<Measured, Failure> {
-    let network = network(args)?;
-    let batch = args.batch as usize;
-    let mut trainer = Trainer::new(&network, batch, args.resolution, precision(args)?)?;
-    if group.size() > 1 {
+    let planned = || {
         let mut layers = Resolver::new();
         layers.flag("wire", &args.wire)?;
-        trainer.join(wiring::wire(&layers.finish()?), group);
+        let network = network(args)?;
+        let trainer = Trainer::new(&network, args.batch as usize, args.resolution, precision(args)?)?;
+        Ok((wiring::wire(&layers.finish()?), network, trainer))
+    };
+    let (wire, network, mut trainer) = agree(group, planned())?;
+    if group.size() > 1 {
+        trainer.join(wire, group);
     }
+    let batch = args.batch as usize;
     let mut weights = initialise(&network, Scheme::default(), 1);
     let rule = Rule::RmsProp {
         decay: 0.9,

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::ranks::another_tells;
 
 /// Prints a text and a line end on standard output.
@@ -41,8 +41,33 @@ fn print_line(line: &str) -> Result<(), Failure> {
 }
 
 /// Prints `{"error": MESSAGE}` on standard output, for those who read JSON there. The error itself ends the program.
-pub fn print_error(message: &str) {
+fn print_error(message: &str) {
     let _ = print_json(&serde_json::json!({ "error": message }));
+}
+
+/// Tells why the program, or the rank of it that `whose` names, fails. Returns the exit code.
+pub fn failed(failure: &Failure, whose: &str, json: bool) -> Exit {
+    let told = match failure {
+        Failure::CommandLine(error) => {
+            // What it has to say is on its way; nobody is left to tell if that fails.
+            let _ = error.print();
+            let text = error.to_string();
+            text.lines()
+                .next()
+                .unwrap_or_default()
+                .trim_start_matches("error: ")
+                .to_owned()
+        }
+        _ => {
+            tell(&format!("error: {whose}{failure}"));
+            failure.to_string()
+        }
+    };
+    let exit = failure.exit();
+    if json && exit != Exit::Success {
+        print_error(&told);
+    }
+    exit
 }
 
 /// Tells the user something on standard error. There is nobody left to tell if that cannot be written.

@@ -174,7 +174,7 @@ fn evaluate(
         tell_notes(&dataset);
     }
     let (loss, batch) = (wiring::eval_loss(&model.config), args.batch_size as usize);
-    let precision = model.precision(precision)?;
+    let precision = agree(group, model.precision(precision))?;
     let preprocessing = model.preprocessing().cloned();
     let workers = group.threads(args.workers as usize);
     let evaluator = Evaluator::new(Arc::new(dataset), preprocessing, loss, batch, workers);

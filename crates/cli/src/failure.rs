@@ -30,7 +30,7 @@ pub enum Exit {
     NotBest = 6,
     /// `verify-run` came to other bits.
     Differs = 7,
-    /// A run's folder cannot be written, at its start or at its end.
+    /// A run's folder cannot be written, at its start or at its end, or is gone.
     Unsaved = 8,
     /// A rank does not answer, or is not like the others.
     Ranks = 9,
@@ -47,6 +47,9 @@ impl From<Exit> for ExitCode {
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    /// The command line is no command, or asks for help.
+    #[error("{0}")]
+    CommandLine(clap::Error),
     /// What was asked cannot be done.
     #[error("{0}")]
     Usage(String),
@@ -101,7 +104,13 @@ impl Failure {
     /// The exit code of this failure.
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Usage(_) | Failure::Config(_) | Failure::Model(_) | Failure::OnnxRuntime(_) => Exit::Usage,
+            // Help and the version are asked for.
+            Failure::CommandLine(error) if error.exit_code() == 0 => Exit::Success,
+            Failure::CommandLine(_)
+            | Failure::Usage(_)
+            | Failure::Config(_)
+            | Failure::Model(_)
+            | Failure::OnnxRuntime(_) => Exit::Usage,
             Failure::Export(error) => of_exporting(error),
             Failure::Data(DataError::Write { .. } | DataError::Cache { .. }) => Exit::Other,
             Failure::Data(_) | Failure::Photos(_) => Exit::Data,
@@ -126,7 +135,7 @@ fn of_training(error: &TrainError) -> Exit {
         TrainError::Model(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => Exit::Usage,
         TrainError::Diverged { .. } => Exit::Diverged,
         TrainError::Stopped { cause, .. } => of_training(cause),
-        TrainError::Folder { .. } | TrainError::Unsaved { .. } => Exit::Unsaved,
+        TrainError::Folder { .. } | TrainError::Unsaved { .. } | TrainError::Gone { .. } => Exit::Unsaved,
         TrainError::Engine(error) => of_the_engine(error),
         TrainError::Threads { .. } => Exit::Other,
     }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod asked;
 mod bench;
 mod compare;
 mod console;
@@ -12,6 +13,7 @@ mod export;
 mod failure;
 mod info;
 mod init;
+mod interrupt;
 mod model_file;
 mod predict;
 mod ranks;
@@ -22,53 +24,39 @@ mod verify_run;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::args::{Arguments, Command};
+use crate::args::Command;
+use crate::asked::Asked;
 use crate::failure::{Exit, Failure};
-use crate::ranks::{alone, another_tells, linger, together};
+use crate::interrupt::Interrupt;
+use crate::ranks::{alone, refused, together};
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) if another_tells() => {
-            linger();
-            return ExitCode::from(error.exit_code() as u8);
-        }
-        Err(error) => {
-            // What it has to say is on its way; nobody is left to tell if that fails.
-            let _ = error.print();
-            if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
-                let text = error.to_string();
-                console::print_error(text.lines().next().unwrap_or_default().trim_start_matches("error: "));
-            }
-            return ExitCode::from(error.exit_code() as u8);
-        }
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return console::failed(&Failure::Io("listen to signals", error), "", false).into(),
     };
-    let json = arguments.command.json();
-    let outcome = match arguments.command {
-        Command::Train(args) => together(json, |group| train::run(&args, group)),
-        Command::Eval(args) => together(json, |group| eval::run(&args, group)),
-        Command::EvalOnnx(args) => together(json, |group| eval::run_onnx(&args, group)),
-        Command::Bench(args) => together(json, |group| bench::run(&args, group)),
-        Command::VerifyRun(args) => alone(|| verify_run::run(&args)),
-        Command::Predict(args) => alone(|| predict::run(&args)),
-        Command::Compare(args) => alone(|| compare::run(&args)),
-        Command::Convert(args) => alone(|| convert::run(&args)),
-        Command::Export(args) => alone(|| export::run(&args)),
-        Command::Info(args) => alone(|| info::run(&args)),
-        Command::Data(args) => alone(|| data::run(&args)),
+    let (asked, command) = Asked::read();
+    if !matches!(command, Ok(Command::Train(_))) {
+        interrupt.plain();
+    }
+    let outcome = match command {
+        Err(error) => refused(&asked, error),
+        Ok(Command::Train(args)) => together(&asked, |group| train::run(&args, interrupt, group)),
+        Ok(Command::Eval(args)) => together(&asked, |group| eval::run(&args, group)),
+        Ok(Command::EvalOnnx(args)) => together(&asked, |group| eval::run_onnx(&args, group)),
+        Ok(Command::Bench(args)) => together(&asked, |group| bench::run(&args, group)),
+        Ok(Command::VerifyRun(args)) => alone(&asked, || verify_run::run(&args)),
+        Ok(Command::Predict(args)) => alone(&asked, || predict::run(&args)),
+        Ok(Command::Compare(args)) => alone(&asked, || compare::run(&args)),
+        Ok(Command::Convert(args)) => alone(&asked, || convert::run(&args)),
+        Ok(Command::Export(args)) => alone(&asked, || export::run(&args)),
+        Ok(Command::Info(args)) => alone(&asked, || info::run(&args)),
+        Ok(Command::Data(args)) => alone(&asked, || data::run(&args)),
     };
     match outcome {
         Ok(exit) => exit,
         // Whoever read our output has seen enough (`| head`): no error.
         Err(Failure::BrokenPipe) => Exit::Success.into(),
-        Err(failure) => {
-            console::tell(&format!("error: {failure}"));
-            if json {
-                console::print_error(&failure.to_string());
-            }
-            failure.exit().into()
-        }
+        Err(failure) => console::failed(&failure, "", asked.json).into(),
     }
 }

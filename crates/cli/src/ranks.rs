@@ -1,41 +1,92 @@
 //! Commands that several ranks carry out together, and how those end.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use mnasnet_engine::{Isa, isa};
 use mnasnet_group::{Group, Launched, Watch};
+use mnasnet_train::together::{alike, alike_settings};
 use mnasnet_train::train::TrainError;
 
-use crate::console::{print_error, tell};
+use crate::asked::Asked;
+use crate::console::{failed, tell};
 use crate::failure::{Exit, Failure};
-
-/// How long ranks wait for each other until the settings say it.
-const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How long ranks that have nothing to tell outlive what has ended them all: a launcher ends the others when the first one fails, and
 /// rank 0 tells why.
 const TELLING: Duration = Duration::from_millis(500);
 
-/// Calls `command` with all ranks that a launcher of MPI started, or alone.
-pub fn together(json: bool, command: impl FnOnce(&mut Group) -> Result<Exit, Failure>) -> Result<ExitCode, Failure> {
+/// Calls `command` with all ranks that a launcher of MPI started, or alone. Ranks that were asked for different things, or have
+/// different instruction sets, are refused.
+pub fn together(asked: &Asked, command: impl FnOnce(&mut Group) -> Result<Exit, Failure>) -> Result<ExitCode, Failure> {
+    match join(asked) {
+        Ok(group) => carry_out(asked, group, command),
+        Err(failure) => only_once(failure, asked.json),
+    }
+}
+
+/// Calls a `command` that knows nothing of ranks.
+pub fn alone(asked: &Asked, command: impl FnOnce() -> Result<Exit, Failure>) -> Result<ExitCode, Failure> {
+    match others() {
+        None => command().map(ExitCode::from),
+        Some(Launched { launcher, .. }) => together(asked, |group| match group.size() {
+            1 => command(),
+            _ => agree(
+                group,
+                Err(Failure::Usage(format!(
+                    "{launcher} started this as one of several ranks, but only `train`, `eval`, `eval-onnx` and `bench train` share \
+                     their work"
+                ))),
+            ),
+        }),
+    }
+}
+
+/// Ends with what is wrong with the command line, or with the help that it asks for: told once, where all ranks have the same.
+pub fn refused(asked: &Asked, error: clap::Error) -> Result<ExitCode, Failure> {
+    let failure = Failure::CommandLine(error);
+    if others().is_none() {
+        return Err(failure);
+    }
+    match join(asked) {
+        Ok(group) => carry_out(asked, group, |group| agree(group, Err(failure))),
+        Err(_) => only_once(failure, asked.json),
+    }
+}
+
+/// The launcher that started others beside this process, by its word, where they all are ranks of MPI.
+fn others() -> Option<Launched> {
+    Launched::detect().filter(|launched| launched.is_mpis && !launched.is_alone())
+}
+
+fn join(asked: &Asked) -> Result<Group, Failure> {
     let watch = Watch {
-        timeout: TIMEOUT,
-        tell: Box::new(|text| {
+        timeout: asked.patience,
+        tell: Arc::new(|text| {
             tell(&format!(
                 "error: {text}; the same command again goes on from the last checkpoint"
             ))
         }),
         exit_code: Exit::Ranks as i32,
     };
-    let mut group = match Group::join(watch) {
-        Ok(group) => group,
-        Err(error) => return only_once(Failure::Usage(error.to_string())),
-    };
-    let outcome = command(&mut group);
+    Group::join(watch).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+fn carry_out(
+    asked: &Asked,
+    mut group: Group,
+    command: impl FnOnce(&mut Group) -> Result<Exit, Failure>,
+) -> Result<ExitCode, Failure> {
     if group.size() == 1 {
+        let outcome = command(&mut group);
         group.leave();
         return outcome.map(ExitCode::from);
     }
+    let outcome = match compared(asked, &mut group) {
+        Ok(()) => command(&mut group),
+        Err(unlike) => Err(unlike.into()),
+    };
     let exit = match outcome {
         Ok(exit) => exit as u8,
         Err(Failure::BrokenPipe) => Exit::Success as u8,
@@ -52,10 +103,7 @@ pub fn together(json: bool, command: impl FnOnce(&mut Group) -> Result<Exit, Fai
             let first = codes.iter().position(|&code| code != 0).unwrap_or(0);
             if !known || first == group.rank() {
                 let (rank, host) = (group.rank(), group.host(group.rank()));
-                tell(&format!("error: rank {rank} on {host}: {failure}"));
-                if json {
-                    print_error(&failure.to_string());
-                }
+                failed(&failure, &format!("rank {rank} on {host}: "), asked.json);
             }
             match known {
                 // The others are amid something, and would wait for this rank.
@@ -68,36 +116,29 @@ pub fn together(json: bool, command: impl FnOnce(&mut Group) -> Result<Exit, Fai
     Ok(ExitCode::from(exit))
 }
 
-/// Calls a `command` that knows nothing of ranks.
-pub fn alone(command: impl FnOnce() -> Result<Exit, Failure>) -> Result<ExitCode, Failure> {
-    match Launched::detect() {
-        Some(launched) if launched.ranks != Some(1) => only_once(Failure::Usage(format!(
-            "{} started this as one of several ranks, but only `train`, `eval`, `eval-onnx` and `bench train` share their work",
-            launched.launcher
-        ))),
-        _ => command().map(ExitCode::from),
-    }
+/// Checks that all ranks were asked for the same, and compute alike.
+fn compared(asked: &Asked, group: &mut Group) -> Result<(), TrainError> {
+    alike_settings(group, &asked.settings)?;
+    let isa = isa().map_or_else(|error| error.to_string(), |isa| isa.name().into());
+    let advice = format!("set {} to one that all have", Isa::VARIABLE);
+    alike(group, "the instruction sets", &isa, &advice)
 }
 
 /// Whether rank 0 tells what all ranks find alike.
 pub fn another_tells() -> bool {
-    Launched::detect().is_some_and(|launched| launched.rank > 0)
+    Launched::detect().is_some_and(|launched| launched.is_mpis && launched.rank > 0)
 }
 
-/// A failure of all ranks, told by the first.
-fn only_once(failure: Failure) -> Result<ExitCode, Failure> {
-    match another_tells() {
-        true => {
-            linger();
-            Ok(failure.exit().into())
-        }
-        false => Err(failure),
-    }
-}
-
-/// Gives rank 0 the time to tell.
-pub fn linger() {
+/// A failure of all ranks, told by the first; by ranks of MPI too where that has not ended them, as it has not happened there.
+fn only_once(failure: Failure, json: bool) -> Result<ExitCode, Failure> {
+    let Some(launched) = Launched::detect().filter(|launched| launched.rank > 0) else {
+        return Err(failure);
+    };
     std::thread::sleep(TELLING);
+    if launched.is_mpis && failure.exit() != Exit::Success {
+        failed(&failure, "", json);
+    }
+    Ok(failure.exit().into())
 }
 
 /// `result`, if no rank failed; all ranks must ask.

@@ -4,8 +4,6 @@ use std::ffi::OsStr;
 use std::fs;
 use std::iter;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use mnasnet_group::Group;
 use mnasnet_train::checkpoint;
@@ -21,6 +19,7 @@ use crate::args::TrainArgs;
 use crate::console::{json_path, print, print_json, shell_word, tell};
 use crate::failure::{Exit, Failure};
 use crate::init::Recorded;
+use crate::interrupt::Interrupt;
 use crate::ranks::agree;
 use crate::report::Reporter;
 
@@ -41,7 +40,7 @@ struct Report<'a> {
 }
 
 /// Trains.
-pub fn run(args: &TrainArgs, group: &mut Group) -> Result<Exit, Failure> {
+pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<Exit, Failure> {
     let devices = args.devices.check(group);
     agree(group, devices)?;
     let Job {
@@ -59,7 +58,8 @@ pub fn run(args: &TrainArgs, group: &mut Group) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Success);
     }
-    let stop = stop_on_request(group.is_first())?;
+    let stop = interrupt.stop(group.is_first());
+    let stop = agree(group, stop)?;
     if !group.is_first() {
         return Ok(match train(&config, &out, &start, &stop, group, &mut Silent)? {
             Outcome::Finished { .. } => Exit::Success,
@@ -368,26 +368,6 @@ fn newest_run(runs: &Path) -> Result<PathBuf, Failure> {
         .max()
         .map(|(_, path)| path)
         .ok_or_else(none)
-}
-
-/// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once. It is told where `telling`.
-fn stop_on_request(telling: bool) -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    let handler = move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(Exit::Interrupted as i32);
-        }
-        if telling {
-            tell("stopping after this step and saving (Ctrl-C again: stop at once)");
-        }
-    };
-    ctrlc::set_handler(handler).map_err(|error| Failure::Usage(format!("cannot handle Ctrl-C: {error}")))?;
-    // What `mpirun` and `srun` pass on to all ranks; they end whoever gets SIGTERM from them a second later.
-    #[cfg(unix)]
-    signal_hook::flag::register(signal_hook::consts::SIGUSR1, stop.clone())
-        .map_err(|error| Failure::Usage(format!("cannot handle SIGUSR1: {error}")))?;
-    Ok(stop)
 }
 
 fn farewell(config: &Config, best: &Path, best_top1: f64) -> String {

@@ -122,7 +122,7 @@ impl Loader {
             .flat_map(|index| (0..repeats).map(move |repeat| Place { index, repeat }))
             .take(photos)
             .collect();
-        let first = epoch.done / batches.images;
+        let first = batches.next(photos, epoch.done);
         let parts = (first..batches.count(photos)).map(|number| batches.part(number, photos, epoch.done));
         let (mut order, mut lengths) = (Vec::new(), VecDeque::new());
         for part in parts {

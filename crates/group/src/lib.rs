@@ -8,6 +8,8 @@
 
 #[cfg(feature = "mpi")]
 mod cores;
+#[cfg(feature = "mpi")]
+mod deadline;
 mod exchange;
 mod launcher;
 #[cfg(feature = "mpi")]
@@ -16,6 +18,7 @@ mod mpi;
 mod sums;
 mod wire;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use exchange::{Buffers, Exchange};
@@ -24,10 +27,10 @@ pub use wire::Wire;
 
 /// What is done when others do not answer.
 pub struct Watch {
-    /// How long a message of another rank is waited for.
+    /// How long a message of another rank is waited for, and MPI's start and end.
     pub timeout: Duration,
     /// Tells the user whom is waited for in vain. Then the whole group ends.
-    pub tell: Box<dyn Fn(&str) + Send>,
+    pub tell: Arc<dyn Fn(&str) + Send + Sync>,
     /// Exit code of that end.
     pub exit_code: i32,
 }
@@ -37,23 +40,27 @@ pub struct Watch {
 pub enum GroupError {
     /// A launcher started several ranks of a build without MPI.
     #[error(
-        "{launcher} started this as one of several ranks, but this build has no MPI, and each would train alone: build it with \
-         `cargo build --release --features mpi`"
+        "{launcher} started this as one of several ranks, but this build has no MPI, and each would work alone: build it with \
+         `cargo build --release --features mpi`, or unset {variable} where it is to be alone"
     )]
     NoMpi {
         /// Who.
         launcher: &'static str,
+        /// The variable that says so.
+        variable: &'static str,
     },
     /// MPI knows of no others, the launcher does.
     #[error(
-        "{launcher} started this as one of {ranks} ranks, but MPI says that it is alone, and each would train alone: this was built \
-         with another MPI than the launcher's"
+        "{launcher} started this as one of {ranks} ranks, but not of the MPI that it was built with, and each would work alone: start it \
+         by that MPI's launcher (`mpirun`; with Slurm `srun --mpi=pmix`), or unset {variable} where it is to be alone"
     )]
     OtherMpi {
         /// Who.
         launcher: &'static str,
         /// How many, by its word.
         ranks: usize,
+        /// The variable that says so.
+        variable: &'static str,
     },
     /// MPI does not start.
     #[error("MPI cannot be started: {0}")]
@@ -92,20 +99,29 @@ impl Group {
     /// # Errors
     /// Several ranks of a build without MPI; an MPI that does not start.
     pub fn join(watch: Watch) -> Result<Self, GroupError> {
-        let Some(launched) = Launched::detect() else {
+        let others = |launched: &Launched| launched.is_mpis || !launched.is_alone();
+        let Some(launched) = Launched::detect().filter(others) else {
             return Ok(Self::alone());
         };
+        let Launched { launcher, variable, .. } = launched;
         #[cfg(feature = "mpi")]
         {
-            let mut link = mpi::Link::open(watch)?;
+            let nobody = || match launched.ranks {
+                Some(ranks @ 2..) => Err(GroupError::OtherMpi {
+                    launcher,
+                    ranks,
+                    variable,
+                }),
+                _ => Ok(Self::alone()),
+            };
+            if !launched.is_mpis {
+                return nobody();
+            }
+            let mut link = mpi::Link::open(watch, launched.rank)?;
             let (rank, size) = (link.rank(), link.size());
             if size == 1 {
                 link.close();
-                let launcher = launched.launcher;
-                return match launched.ranks {
-                    Some(ranks @ 2..) => Err(GroupError::OtherMpi { launcher, ranks }),
-                    _ => Ok(Self::alone()),
-                };
+                return nobody();
             }
             let mut group = Self {
                 rank,
@@ -133,11 +149,9 @@ impl Group {
         #[cfg(not(feature = "mpi"))]
         {
             drop(watch);
-            match launched.ranks {
-                Some(1) => Ok(Self::alone()),
-                _ => Err(GroupError::NoMpi {
-                    launcher: launched.launcher,
-                }),
+            match launched.is_alone() {
+                true => Ok(Self::alone()),
+                false => Err(GroupError::NoMpi { launcher, variable }),
             }
         }
     }

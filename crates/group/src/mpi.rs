@@ -9,7 +9,9 @@ use mpi::environment::Universe;
 use mpi::request::{LocalScope, Request, scope};
 use mpi::topology::{Communicator, SimpleCommunicator};
 use mpi::traits::{Destination, Source};
+use signal_hook::low_level::exit;
 
+use crate::deadline::within;
 use crate::sums::Sums;
 use crate::{Buffers, Exchange, GroupError, Watch};
 
@@ -62,9 +64,12 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn open(watch: Watch) -> Result<Self, GroupError> {
+    /// Starts MPI, as `rank` by the launcher's word.
+    pub(crate) fn open(watch: Watch, rank: usize) -> Result<Self, GroupError> {
         let refused = |what: &str| GroupError::Init(what.into());
-        let (universe, threading) = mpi::initialize_with_threading(Threading::Serialized)
+        let late = watch.late(rank, "MPI to start");
+        let start = || mpi::initialize_with_threading(Threading::Serialized);
+        let (universe, threading) = within(watch.timeout, watch.exit_code, late, start)
             .ok_or_else(|| refused("it was started before in this process"))?;
         if threading < Threading::Serialized {
             return Err(refused("it does not let any thread call it"));
@@ -277,17 +282,18 @@ impl Link {
 
     /// Leaves the world, together with all others. Whoever has others is to end after that.
     pub(crate) fn close(mut self) {
-        if self.size == 1 {
-            return drop(self.universe.take());
-        }
-        let (patience, exit_code) = (self.watch.timeout, self.watch.exit_code);
-        let give_up = move || {
-            thread::sleep(patience);
-            std::process::exit(exit_code);
-        };
-        // Without the thread nobody would look at the clock, and that is all.
-        let _ = thread::Builder::new().spawn(give_up);
-        drop(self.universe.take());
+        let universe = self.universe.take();
+        let late = self.watch.late(self.rank, "MPI to end");
+        within(self.watch.timeout, self.watch.exit_code, late, || drop(universe));
+    }
+}
+
+impl Watch {
+    /// Tells that `rank` has waited for `what` in vain.
+    fn late(&self, rank: usize, what: &str) -> impl FnOnce() + Send + use<> {
+        let (tell, seconds) = (self.tell.clone(), self.timeout.as_secs_f64());
+        let text = format!("rank {rank} has waited {seconds} s for {what}: another rank is stopped, dead or cut off");
+        move || tell(&text)
     }
 }
 
@@ -315,7 +321,7 @@ impl Patience {
         }
     }
 
-    fn waited(&mut self) -> Duration {
+    pub(crate) fn waited(&mut self) -> Duration {
         let now = Instant::now();
         self.waited += (now - self.last).min(LONGEST);
         self.last = now;
@@ -333,10 +339,13 @@ impl Patience {
 
 /// Ends all ranks; this one in any case, even if MPI cannot reach the launcher any more.
 fn end(exit_code: i32) -> ! {
-    let at_last = move || {
-        thread::sleep(LAST);
-        std::process::exit(exit_code);
-    };
-    let _ = thread::Builder::new().spawn(at_last);
-    SimpleCommunicator::world().abort(exit_code)
+    within(
+        LAST,
+        exit_code,
+        || {},
+        || {
+            SimpleCommunicator::world().abort(exit_code);
+        },
+    );
+    exit(exit_code)
 }

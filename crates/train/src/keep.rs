@@ -49,6 +49,16 @@ impl Keep {
         }
     }
 
+    /// How many checkpoints there are at most, of a run with these settings that nobody stops.
+    pub(crate) fn most(&self, config: &Config) -> usize {
+        let ends = config.epoch_size.div_ceil(self.every_epochs);
+        match (config.save_checkpoint, self.every) {
+            (false, _) => 0,
+            (true, Interval::Never) => self.epochs.min(ends),
+            (true, _) => self.epochs.min(ends) + self.steps,
+        }
+    }
+
     /// Steps that were done at the checkpoint at `path`, if the settings say that there is one.
     pub fn scheduled(&self, path: &Path) -> Option<u64> {
         let (kind, reached) = self.place(path)?;

@@ -213,13 +213,15 @@ fn in_steps_of(mut progress: Progress, batches: &Batches, images: usize) -> Prog
     if progress.batch == 0 {
         // A file of older days, whose steps were these.
         progress.images = (progress.step * batches.images).min(images);
-    } else if progress.batch != batches.images {
-        let step = (progress.images / batches.images).min(batches.count(images));
-        let sums = &mut progress.sums;
-        // The mean loss so far stays.
-        let learnt = progress.step.saturating_sub(sums.skipped).max(1);
-        sums.loss *= step as f64 / learnt as f64;
-        sums.skipped = 0;
+    } else {
+        let step = batches.next(images, progress.images);
+        if (step, batches.images) != (progress.step, progress.batch) {
+            let sums = &mut progress.sums;
+            // The mean loss so far stays.
+            let learnt = progress.step.saturating_sub(sums.skipped).max(1);
+            sums.loss *= step as f64 / learnt as f64;
+            sums.skipped = 0;
+        }
         progress.step = step;
     }
     progress.global_step = (progress.epoch * batches.count(images) + progress.step) as u64;

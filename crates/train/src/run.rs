@@ -32,7 +32,7 @@ pub(crate) struct Run<'a> {
     pub(crate) config: &'a Config,
     pub(crate) out: PathBuf,
     /// Of rank 0 alone, which writes.
-    pub(crate) _claim: Option<Claim>,
+    pub(crate) claim: Option<Claim>,
     pub(crate) group: &'a mut Group,
     pub(crate) batches: Batches,
     pub(crate) observer: &'a mut dyn Observer,

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::train::TrainError;
 
@@ -12,13 +12,18 @@ const LOCK: &str = ".lock";
 
 /// The right to write to a run's folder.
 #[derive(Debug)]
-pub(crate) struct Claim(#[expect(dead_code, reason = "the lock lives as long as the open file")] File);
+pub(crate) struct Claim {
+    /// The lock lives as long as this is open.
+    file: File,
+    path: PathBuf,
+}
 
 impl Claim {
     /// Claims a folder that has been claimed before; `None` where it has not, and nothing is written.
     pub(crate) fn again(folder: &Path) -> Result<Option<Self>, TrainError> {
-        match File::options().write(true).open(folder.join(LOCK)) {
-            Ok(file) => Self::lock(folder, file).map(Some),
+        let path = folder.join(LOCK);
+        match File::options().write(true).open(&path) {
+            Ok(file) => Self { file, path }.locked(folder).map(Some),
             // A folder that is not there, or that cannot be written, is told by the first write.
             Err(_) => Ok(None),
         }
@@ -26,23 +31,51 @@ impl Claim {
 
     /// Claims a folder, which is made if need be.
     pub(crate) fn first(folder: &Path) -> Result<Self, TrainError> {
+        let path = folder.join(LOCK);
         let open = || {
             fs::create_dir_all(folder)?;
-            File::options().create(true).append(true).open(folder.join(LOCK))
+            File::options().create(true).append(true).open(&path)
         };
         let file = open().map_err(|source| TrainError::folder(folder, source))?;
-        Self::lock(folder, file)
+        Self { file, path }.locked(folder)
     }
 
-    fn lock(folder: &Path, file: File) -> Result<Self, TrainError> {
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
+    fn locked(self, folder: &Path) -> Result<Self, TrainError> {
+        match uninterrupted(|| self.file.try_lock()) {
+            Ok(()) => Ok(self),
             Err(TryLockError::WouldBlock) => Err(TrainError::Busy {
                 folder: folder.to_owned(),
             }),
             // Some network file systems have no locks; there the user's care has to do.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Self(file)),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(self),
             Err(TryLockError::Error(source)) => Err(TrainError::folder(folder, source)),
+        }
+    }
+
+    /// Whether the folder is still the one that was claimed: not removed, moved, or covered by another one.
+    pub(crate) fn is_held(&self) -> bool {
+        match (self.file.metadata(), fs::metadata(&self.path)) {
+            #[cfg(unix)]
+            (Ok(own), Ok(there)) => {
+                use std::os::unix::fs::MetadataExt;
+                (own.dev(), own.ino()) == (there.dev(), there.ino())
+            }
+            _ => !is_missing(&self.path),
+        }
+    }
+}
+
+/// Whether there is nothing at `path`; a disk that does not answer is another matter.
+pub(crate) fn is_missing(path: &Path) -> bool {
+    fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Asks for a lock again where a signal came between: network file systems answer so.
+fn uninterrupted(mut lock: impl FnMut() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+    loop {
+        match lock() {
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
         }
     }
 }
@@ -77,17 +110,21 @@ const PIECE: usize = 1 << 20;
 /// # Errors
 /// The operating system's.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(folder_of(path))?;
     replace_by(path, bytes, &mut |_| Ok(()))
 }
 
-/// [`replace`], operation by operation.
-pub(crate) fn replace_by(path: &Path, bytes: &[u8], before: Before) -> io::Result<()> {
-    let folder = match path.parent() {
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// [`replace`] in a folder that is there, operation by operation.
+pub(crate) fn replace_by(path: &Path, bytes: &[u8], before: Before) -> io::Result<()> {
+    let folder = folder_of(path);
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-    fs::create_dir_all(folder)?;
     let temporary = folder.join(format!(".{name}.{}.part", std::process::id()));
     let mut put = || {
         remove_abandoned(folder, &name)?;
@@ -148,6 +185,37 @@ fn remove_abandoned(folder: &Path, name: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// Checks that `folder` has room for files of so many bytes at once, where the file system can tell: it is asked to set it aside,
+/// and gets it back.
+pub(crate) fn reserve(folder: &Path, files: &[u64]) -> io::Result<()> {
+    let mut made = Vec::new();
+    let mut set_aside = |(number, bytes): (usize, &u64)| {
+        let path = folder.join(format!(".room-{number}.{}.part", std::process::id()));
+        let file = File::create(&path)?;
+        made.push(path);
+        allocate(&file, *bytes)
+    };
+    let result = files.iter().enumerate().try_for_each(&mut set_aside);
+    let removed = made.iter().map(fs::remove_file).collect::<io::Result<Vec<()>>>();
+    result.and(removed.map(drop))
+}
+
+#[cfg(target_os = "linux")]
+fn allocate(file: &File, bytes: u64) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    use rustix::io::{Errno, retry_on_intr};
+    match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, bytes)) {
+        // The file system sets nothing aside.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn allocate(_: &File, _: u64) -> io::Result<()> {
+    Ok(())
+}
+
 /// Removes the temporary files that killed writers left in a folder. Call it with the folder claimed.
 pub(crate) fn remove_leftovers(folder: &Path) -> io::Result<()> {
     if !folder.exists() {
@@ -199,6 +267,44 @@ mod tests {
         drop(written);
         replace(&path("a"), b"2").unwrap();
         assert_eq!(left(), [".a.b.12.part", ".a.part", "a", "a.12.part"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_moved_or_replaced_is_no_longer_held() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, moved) = (place.path().join("run"), place.path().join("moved"));
+        let claim = Claim::first(&folder).unwrap();
+        assert!(claim.is_held());
+        fs::rename(&folder, &moved).unwrap();
+        assert!(!claim.is_held());
+        let other = Claim::first(&folder).unwrap();
+        assert!(!claim.is_held() && other.is_held());
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(!other.is_held());
+        fs::rename(&moved, &folder).unwrap();
+        assert!(claim.is_held());
+    }
+
+    #[test]
+    fn a_signal_while_a_lock_is_asked_for_is_no_failure() {
+        let interrupted = || Err(TryLockError::Error(io::ErrorKind::Interrupted.into()));
+        let mut answers = [Ok(()), interrupted(), interrupted()].into_iter().collect::<Vec<_>>();
+        assert!(uninterrupted(|| answers.pop().unwrap()).is_ok() && answers.is_empty());
+        assert!(matches!(
+            uninterrupted(|| Err(TryLockError::WouldBlock)),
+            Err(TryLockError::WouldBlock)
+        ));
+    }
+
+    #[test]
+    fn room_is_asked_for_and_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        reserve(folder.path(), &[1 << 20, 3]).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        // More than any disk has.
+        #[cfg(target_os = "linux")]
+        reserve(folder.path(), &[1, 1 << 60]).unwrap_err();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

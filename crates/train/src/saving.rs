@@ -1,6 +1,7 @@
 //! What a run leaves on disk to go on from, and to use: copied between two steps, and written beside the next ones. A disk that
 //! refuses, full for one, ends no run: it is told and tried again.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,11 @@ use crate::interval::Interval;
 use crate::keep::Keep;
 use crate::progress::Best;
 use crate::run::Run;
+use crate::run_folder::{Claim, is_missing, reserve};
+use crate::together::agree;
 use crate::train::{Event, TrainError};
 use crate::weights_file::Record;
-use crate::writer::{Job, Writer, Written};
+use crate::writer::{self, Job, Writer, Written};
 
 /// Time from one try to the next while the disk refuses.
 const RETRY: Duration = Duration::from_secs(10);
@@ -43,6 +46,53 @@ impl Saving {
 }
 
 impl Run<'_> {
+    /// Saves the start of a `fresh` run, a place to go back to before the first that the settings name, where there is room for all
+    /// that the run keeps at once. All ranks come to the same.
+    ///
+    /// # Errors
+    /// [`TrainError::Folder`], where the disk refuses: no step is taken then, and no checkpoint is there.
+    pub(crate) fn save_start(&mut self, fresh: bool) -> Result<(), TrainError> {
+        let room = match self.group.is_first() && self.progress.epoch < self.config.epoch_size {
+            true => self.find_room(),
+            false => Ok(()),
+        };
+        let saved = room.and_then(|()| match fresh && self.config.save_checkpoint {
+            true => self.save_now(true, false),
+            false => Ok(()),
+        });
+        let saved = saved.map_err(|error| match error {
+            TrainError::Unsaved { folder, source, .. } => TrainError::Folder { folder, source },
+            error => error,
+        });
+        agree(self.group, saved)
+    }
+
+    /// Checks that there is room for the checkpoints that the settings keep at once, one that is being written, and the best weights.
+    fn find_room(&self) -> Result<(), TrainError> {
+        /// Most bytes that record and names take, but for class names.
+        const REST: usize = 1 << 16;
+        let rest = REST + self.photos.classes.iter().map(|name| name.len() + 8).sum::<usize>();
+        let whole = writer::bytes(&self.weights, self.average.as_ref(), &self.optimizer.slots()) + rest;
+        let best = writer::bytes(&self.weights, None, &[]) + rest;
+        let folder = self.checkpoints();
+        let there = checkpoint::list(&folder)?.len();
+        let (wanted, best_is_there) = (
+            self.keep().most(self.config) + 1,
+            folder.join(checkpoint::BEST).exists(),
+        );
+        let mut files = vec![whole as u64; wanted.saturating_sub(there).max(1)];
+        files.extend((!best_is_there).then_some(best as u64));
+        let (count, bytes) = (files.len(), files.iter().sum::<u64>());
+        reserve(&folder, &files).map_err(|error| {
+            let what = format!(
+                "no room for {count} more files, {:.1} MB in all, which it keeps at once (keep_checkpoint_max and \
+                 keep_step_checkpoint_max say how many): {error}",
+                bytes as f64 / 1e6
+            );
+            TrainError::folder(&self.out, io::Error::new(error.kind(), what))
+        })
+    }
+
     /// Whether a checkpoint within the epoch will be due after step `global_step`, or one that the disk refused; tells what has been
     /// written meanwhile. Rank 0 knows.
     pub(crate) fn is_due(&mut self, global_step: u64) -> bool {
@@ -248,7 +298,16 @@ impl Run<'_> {
 
     /// Copies everything and hands it to the writer, which must be idle. Good files are never replaced by values that are no
     /// numbers.
+    ///
+    /// # Errors
+    /// [`TrainError::Gone`], where the folder is not the one that the run began in: a part of a run that nobody could go on with is
+    /// not begun anew.
     fn begin(&mut self, checkpoint: bool, best: bool) -> Result<(), TrainError> {
+        if !self.claim.as_ref().is_none_or(Claim::is_held) || is_missing(&self.checkpoints()) {
+            return Err(TrainError::Gone {
+                folder: self.out.clone(),
+            });
+        }
         let record = self.record();
         let snapshot = self.saving.writer.snapshot();
         snapshot.fill(&self.weights, self.average.as_ref(), &self.optimizer.slots());

@@ -1,6 +1,7 @@
 //! From a configuration to a run that stands at its first step.
 
 use std::collections::HashSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::{Dataset, Preprocessing};
@@ -241,8 +242,6 @@ impl<'a> Run<'a> {
             let list = photo_list.to_string();
             alike(group, "the training photos", &list, SAME_SET)?;
             evaluator.check_alike(group)?;
-            let advice = format!("set {} to one that all have", Isa::VARIABLE);
-            alike(group, "the instruction sets", isa.name(), &advice)?;
             observer.event(Event::Note(&ranks(config, group)));
         }
         spread(group, &mut weights, &mut average, &mut optimizer, &mut progress)?;
@@ -263,24 +262,13 @@ impl<'a> Run<'a> {
             false => Ok((None, RunLog::nowhere(), None)),
         };
         let (claim, log, begun_from) = agree(group, opened)?;
-        observer.event(Event::Stage(STAGES[4]));
-        observer.event(Event::Started {
-            network: &network,
-            train_images: train.samples.len(),
-            val_images: evaluator.images(),
-            epochs: config.epoch_size,
-            steps_per_epoch: steps,
-            done: progress.global_step,
-            planned_bytes: trainer.planned_bytes()
-                + writer::planned_bytes(&weights, average.as_ref(), &optimizer.slots()),
-            precision,
-            isa,
-        });
+        let planned_bytes =
+            trainer.planned_bytes() + writer::planned_bytes(&weights, average.as_ref(), &optimizer.slots());
         let saving = Saving::new(&network)?;
         let mut run = Self {
             config,
             out: out.to_owned(),
-            _claim: claim,
+            claim,
             group,
             batches,
             observer,
@@ -308,10 +296,19 @@ impl<'a> Run<'a> {
         if best_is_here {
             run.save_best()?;
         }
-        // A place to go back to before the first that the settings name; a disk without room for checkpoints is told at once.
-        if resumed.is_none() && config.save_checkpoint {
-            run.save_beside(true, None)?;
-        }
+        run.save_start(resumed.is_none())?;
+        run.observer.event(Event::Stage(STAGES[4]));
+        run.observer.event(Event::Started {
+            network: &run.network,
+            train_images: run.photos.samples.len(),
+            val_images: run.evaluator.images(),
+            epochs: config.epoch_size,
+            steps_per_epoch: steps,
+            done: run.progress.global_step,
+            planned_bytes,
+            precision,
+            isa,
+        });
         Ok(run)
     }
 }
@@ -411,7 +408,9 @@ fn begin(
     };
     let open = || {
         remove_leftovers(out)?;
-        remove_leftovers(&out.join(&config.save_checkpoint_path))?;
+        let checkpoints = out.join(&config.save_checkpoint_path);
+        remove_leftovers(&checkpoints)?;
+        fs::create_dir_all(&checkpoints)?;
         replace(&out.join("config.toml"), config.to_toml().as_bytes())?;
         run_file::add(out, &begun)?;
         let mut log = RunLog::open(out, progress)?;

@@ -31,7 +31,7 @@ pub fn agree<T>(group: &mut Group, result: Result<T, TrainError>) -> Result<T, T
 }
 
 /// Checks that `here` is the same on all ranks. `advice` says what to do where it is not.
-pub(crate) fn alike(group: &mut Group, what: &str, here: &str, advice: &str) -> Result<(), TrainError> {
+pub fn alike(group: &mut Group, what: &str, here: &str, advice: &str) -> Result<(), TrainError> {
     let all = group.gather(here.as_bytes());
     let Some(other) = all.iter().position(|other| *other != all[0]) else {
         return Ok(());
@@ -45,6 +45,35 @@ pub(crate) fn alike(group: &mut Group, what: &str, here: &str, advice: &str) -> 
         text(0),
         group.host(other),
         text(other)
+    )))
+}
+
+/// Checks that all ranks were given the same settings, each with its value.
+pub fn alike_settings(group: &mut Group, here: &[(String, String)]) -> Result<(), TrainError> {
+    if group.size() == 1 {
+        return Ok(());
+    }
+    let all = group.gather(&serde_json::to_vec(here).unwrap_or_default());
+    let read = |bytes: &Vec<u8>| serde_json::from_slice::<Vec<(String, String)>>(bytes).unwrap_or_default();
+    let all: Vec<_> = all.iter().map(read).collect();
+    let Some(other) = all.iter().position(|other| *other != all[0]) else {
+        return Ok(());
+    };
+    // Every rank knows, so every rank ends; the first one tells.
+    group.failed(true);
+    let (zero, there) = (&all[0], &all[other]);
+    let differs = |&at: &usize| zero.get(at) != there.get(at);
+    let at = (0..zero.len().max(there.len())).find(differs).unwrap_or(0);
+    let text = |settings: &[(String, String)]| match settings.get(at) {
+        Some((name, value)) => format!("{name}: {value}"),
+        None => "nothing more".into(),
+    };
+    Err(TrainError::Unlike(format!(
+        "the ranks were asked for different things: rank 0 on {} has `{}`, rank {other} on {} has `{}`; give all the same command",
+        group.host(0),
+        text(zero),
+        group.host(other),
+        text(there)
     )))
 }
 

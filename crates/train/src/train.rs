@@ -110,6 +110,16 @@ pub enum TrainError {
         /// The last checkpoint.
         kept: Option<PathBuf>,
     },
+    /// The run's folder is no longer where it was.
+    #[error(
+        "the run's folder {folder}, or that of its checkpoints, was removed, moved or replaced while the run went on, and nothing more \
+         can be saved there; if it was moved, `mnasnet train --resume ITS_PLACE` goes on from its last checkpoint",
+        folder = folder.display()
+    )]
+    Gone {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The thread pool could not be started.
     #[error("cannot start {threads} threads: {reason}")]
     Threads {
@@ -307,10 +317,12 @@ fn claim(config: &Config, out: &Path, start: &Start) -> Result<(Option<Claim>, O
 
 /// Refuses a folder that holds weights. A run that ended before its first checkpoint may be begun again.
 pub(crate) fn vacant(out: &Path, checkpoints: &Path) -> Result<(), TrainError> {
-    if checkpoints.join(checkpoint::BEST).exists() || !checkpoint::list(checkpoints)?.is_empty() {
-        return Err(TrainError::Occupied { folder: out.to_owned() });
+    let (folder, best) = (out.to_owned(), checkpoints.join(checkpoint::BEST));
+    match checkpoint::list(checkpoints)?.is_empty() {
+        false => Err(TrainError::Occupied { folder }),
+        true if best.exists() => Err(WeightsError::OnlyBest { path: folder, best }.into()),
+        true => Ok(()),
     }
-    Ok(())
 }
 
 /// The threads of the network's arithmetic: the kernels use the pool that they are called in. 0 means as many as the

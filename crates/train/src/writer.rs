@@ -2,7 +2,7 @@
 //! piles up no copies: there is memory for one copy and for the file made of it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
@@ -11,7 +11,7 @@ use mnasnet_model::{Network, Weights};
 
 use crate::checkpoint;
 use crate::keep::Keep;
-use crate::run_folder::replace;
+use crate::run_folder::replace_by;
 use crate::train::TrainError;
 use crate::weights_file::{Contents, Record, WeightsError};
 
@@ -70,11 +70,16 @@ impl Snapshot {
     }
 }
 
-/// Bytes that weights, average and optimizer state take in a run: themselves, their copy, and the file made of that.
-pub(crate) fn planned_bytes(weights: &Weights, average: Option<&Weights>, slots: &[(&'static str, &[f32])]) -> usize {
+/// Bytes of a checkpoint's values.
+pub(crate) fn bytes(weights: &Weights, average: Option<&Weights>, slots: &[(&'static str, &[f32])]) -> usize {
     let all = |weights: &Weights| weights.parameters.len() + weights.buffers.len();
     let slots: usize = slots.iter().map(|(_, values)| values.len()).sum();
-    3 * size_of::<f32>() * (all(weights) + average.map_or(0, all) + slots)
+    size_of::<f32>() * (all(weights) + average.map_or(0, all) + slots)
+}
+
+/// Bytes that weights, average and optimizer state take in a run: themselves, their copy, and the file made of that.
+pub(crate) fn planned_bytes(weights: &Weights, average: Option<&Weights>, slots: &[(&'static str, &[f32])]) -> usize {
+    3 * bytes(weights, average, slots)
 }
 
 fn copy(to: &mut Vec<f32>, from: &[f32]) {
@@ -201,6 +206,11 @@ impl Drop for Writer {
     }
 }
 
+/// A file in the folder of the checkpoints, which was made when the run began and is not made again.
+fn put_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_by(path, bytes, &mut |_| Ok(()))
+}
+
 fn write(network: &Network, snapshot: &Snapshot, job: Job) -> Written {
     let Job {
         record,
@@ -211,13 +221,15 @@ fn write(network: &Network, snapshot: &Snapshot, job: Job) -> Written {
         let bytes = snapshot.contents(&record).to_bytes(&path, network);
         let put = bytes.map_err(io::Error::other).and_then(|bytes| match keep {
             Some(keep) => checkpoint::put(&path, &bytes, keep),
-            None => replace(&path, &bytes).map(|()| None),
+            None => put_whole(&path, &bytes).map(|()| None),
         });
         (path, put)
     });
     let best = best.map(|path| {
         let bytes = snapshot.best(&record).to_bytes(&path, network);
-        let put = bytes.map_err(io::Error::other).and_then(|bytes| replace(&path, &bytes));
+        let put = bytes
+            .map_err(io::Error::other)
+            .and_then(|bytes| put_whole(&path, &bytes));
         (path, put)
     });
     Written { checkpoint, best }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{model_help, positive, side, threads};
+use super::{RankArgs, model_help, positive, side, threads};
 
 /// What `mnasnet bench` times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -68,6 +68,9 @@ pub struct BenchArgs {
     /// Augmentation for `data`: none, autoaugment, mindspore, randaugment or trivialaugment
     #[arg(long, value_name = "NAME", default_value = "none")]
     pub policy: String,
+    /// What ranks do about each other.
+    #[command(flatten)]
+    pub ranks: RankArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

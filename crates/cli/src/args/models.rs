@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use mnasnet_model::Dialect;
 use mnasnet_onnx::Method;
 
-use super::{DeviceArgs, RuntimeArgs, SetArgs, positive, side, threads, tolerance};
+use super::{DeviceArgs, RankArgs, RuntimeArgs, SetArgs, positive, side, threads, tolerance};
 
 /// What a model is evaluated on, and how.
 #[derive(Debug, clap::Args)]
@@ -57,6 +57,9 @@ pub struct EvalArgs {
     /// MindSpore's flags of devices.
     #[command(flatten)]
     pub devices: DeviceArgs,
+    /// What ranks do about each other.
+    #[command(flatten)]
+    pub ranks: RankArgs,
     /// What it is evaluated on.
     #[command(flatten)]
     pub over: EvaluationArgs,
@@ -71,6 +74,9 @@ pub struct EvalOnnxArgs {
     /// What computes it.
     #[command(flatten)]
     pub runtime: RuntimeArgs,
+    /// What ranks do about each other.
+    #[command(flatten)]
+    pub ranks: RankArgs,
     /// What it is evaluated on.
     #[command(flatten)]
     pub over: EvaluationArgs,

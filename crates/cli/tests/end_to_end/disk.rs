@@ -25,17 +25,7 @@ pub fn limit_files(child: &Child, bytes: &str) {
 fn a_disk_that_refuses_ends_no_run() {
     let place = Place::three_classes();
     let settings = format!("{TINY} --epoch_size 4000 --checkpoint_every 1s --log_every 0");
-    // A write beyond the limit is an error instead of a signal, as from a full disk.
-    let program = assert_cmd::cargo::cargo_bin("mnasnet");
-    let line = format!(
-        "trap '' XFSZ; exec {} train {settings} --out run >out.txt 2>&1",
-        program.display()
-    );
-    let mut child = std::process::Command::new("sh")
-        .args(["-c", &line])
-        .current_dir(place.folder.path())
-        .spawn()
-        .unwrap();
+    let mut child = start(&place, "", &format!("train {settings} --out run"));
     let told = |what: &str| read(&place.path("out.txt")).contains(what);
     let checkpoints = place.path("run/checkpoints");
     wait_for(&mut child, || {
@@ -54,39 +44,164 @@ fn a_disk_that_refuses_ends_no_run() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
+/// Starts the program such that a write beyond a limit is an error instead of a signal, as from a full disk. Its messages go to
+/// `out.txt`.
+fn start(place: &Place, limit: &str, arguments: &str) -> Child {
+    let program = assert_cmd::cargo::cargo_bin("mnasnet");
+    let line = format!(
+        "trap '' XFSZ; {limit} exec {} {arguments} >out.txt 2>&1",
+        program.display()
+    );
+    std::process::Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(place.folder.path())
+        .spawn()
+        .unwrap()
+}
+
+fn ended(place: &Place, mut child: Child) -> (Option<i32>, String) {
+    (child.wait().unwrap().code(), read(&place.path("out.txt")))
+}
+
 #[test]
 fn an_end_that_cannot_be_saved_has_its_own_exit_code() {
     let place = Place::three_classes();
     place.done(&format!("train {TINY} --epoch_size 1 --out run"));
     place.done(&format!("train {TINY} --out whole"));
     let before = names(&place.path("run/checkpoints"));
-    let limited = |blocks: usize, arguments: &str| {
-        let program = assert_cmd::cargo::cargo_bin("mnasnet");
-        let line = format!(
-            "trap '' XFSZ; ulimit -f {blocks}; exec {} {arguments}",
-            program.display()
-        );
-        let output = std::process::Command::new("sh")
-            .args(["-c", &line])
-            .current_dir(place.folder.path())
-            .output()
-            .unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
-    };
-    let (code, stderr) = limited(128, "train --resume run --epoch_size 2");
-    assert_eq!(code, Some(8), "{stderr}");
+    let mut child = start(
+        &place,
+        "",
+        "train --resume run --epoch_size 4000 --save_checkpoint_epochs 4000",
+    );
+    wait_for(&mut child, || {
+        read(&place.path("run/metrics.jsonl")).contains("\"epoch\":1,")
+    });
+    limit_files(&child, "65536");
+    signal(&child, "-INT");
+    let (code, told) = ended(&place, child);
+    assert_eq!(code, Some(8), "{told}");
     let lost =
         "what came after run/checkpoints/Mnasnet-rank0-1_6.safetensors is lost, `mnasnet train --resume run` goes on";
     assert!(
-        stderr.contains("error: cannot write the run's folder run: ") && stderr.contains(lost),
-        "{stderr}"
+        told.contains("error: cannot write the run's folder run: ") && told.contains(lost),
+        "{told}"
     );
     assert_eq!(names(&place.path("run/checkpoints")), before);
     place.done("train --resume run --epoch_size 3");
     // There is nothing to go on from, and no advice to do so.
-    let (code, stderr) = limited(16, &format!("train {TINY} --log_every 0 --out none"));
-    assert_eq!(code, Some(8), "{stderr}");
-    assert!(stderr.ends_with("; nothing of the run was saved\n"), "{stderr}");
+    let settings = format!("train {TINY} --save_checkpoint false --epoch_size 4000 --out none");
+    let mut child = start(&place, "", &settings);
+    wait_for(&mut child, || !read(&place.path("none/metrics.jsonl")).is_empty());
+    limit_files(&child, "16384");
+    signal(&child, "-INT");
+    let (code, told) = ended(&place, child);
+    assert_eq!(code, Some(8), "{told}");
+    assert!(told.ends_with("; nothing of the run was saved\n"), "{told}");
+}
+
+/// There is room for the settings and the logs, and none for a checkpoint.
+#[test]
+fn a_start_without_room_for_checkpoints_takes_no_step_and_can_be_said_again() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out whole"));
+    let settings = format!("train {TINY} --out run");
+    let init = "--init whole/checkpoints/best.safetensors --out other";
+    let resume = "train --resume whole --epoch_size 4";
+    for arguments in [settings.clone(), format!("train {TINY} {init}"), resume.into()] {
+        let (code, told) = ended(&place, start(&place, "ulimit -f 128;", &arguments));
+        assert_eq!(code, Some(8), "{told}");
+        assert!(
+            told.contains("no room for ") && told.contains("; no step was taken: mend that and say the same again"),
+            "{told}"
+        );
+    }
+    for run in ["run", "other"] {
+        assert!(place.metrics(run, "step").is_empty());
+        assert_eq!(names(&place.path(run).join("checkpoints")), Vec::<String>::new());
+    }
+    assert_eq!(place.metrics("whole", "epoch").len(), 3);
+    place.done(&settings);
+    place.done(&format!("train {TINY} {init}"));
+    place.done(resume);
+}
+
+/// A real disk that is full, after the settings and the logs.
+#[test]
+#[ignore = "needs root, to mount a small disk"]
+fn a_small_disk_is_told_before_the_first_step() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out whole"));
+    let bytes = |name: &str| fs::metadata(place.path("whole/checkpoints").join(name)).unwrap().len();
+    let (whole, best) = (bytes("Mnasnet-rank0-1_6.safetensors"), bytes("best.safetensors"));
+    let disk = place.path("disk");
+    fs::create_dir(&disk).unwrap();
+    let mount = |arguments: &[&str]| {
+        let status = std::process::Command::new("mount").args(arguments).arg(&disk).status();
+        assert!(status.unwrap().success());
+    };
+    let size = |bytes: u64| format!("size={bytes}");
+    mount(&["-t", "tmpfs", "-o", &size(whole / 2), "none"]);
+    let settings = format!("train {TINY} --keep_checkpoint_max 1 --out disk/run");
+    // One checkpoint is kept while the next is written. With less it would come to its end without the second one.
+    for room in [whole / 2, whole + best + (64 << 10)] {
+        mount(&["-o", &format!("remount,{}", size(room))]);
+        let (code, told) = ended(&place, start(&place, "", &settings));
+        assert_eq!(code, Some(8), "{told}");
+        assert!(told.contains("No space left on device"), "{told}");
+        assert!(place.metrics("disk/run", "step").is_empty());
+    }
+    mount(&["-o", &format!("remount,{}", size(2 * whole + best + (512 << 10)))]);
+    let (code, told) = ended(&place, start(&place, "", &settings));
+    let unmounted = std::process::Command::new("umount").arg(&disk).status().unwrap();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(unmounted.success());
+}
+
+/// Nobody could go on with a part of it that is made again.
+#[test]
+fn a_folder_that_is_taken_away_ends_the_run() {
+    let place = Place::three_classes();
+    let settings = "--epoch_size 4000 --checkpoint_every 1steps --log_every 0";
+    for what in ["run", "run/checkpoints"] {
+        let mut child = start(&place, "", &format!("train {TINY} {settings} --out run"));
+        wait_for(&mut child, || {
+            place.path("run/checkpoints/Mnasnet-rank0-1_6.safetensors").exists()
+        });
+        fs::rename(place.path(what), place.path("moved")).unwrap();
+        let (code, told) = ended(&place, child);
+        assert_eq!(code, Some(8), "{told}");
+        assert!(
+            told.contains(" was removed, moved or replaced while the run went on"),
+            "{told}"
+        );
+        assert!(!place.path(what).exists());
+        if what == "run" {
+            let (epoch, _) =
+                checkpoint::position(&checkpoint::newest(&place.path("moved"), "checkpoints").unwrap()).unwrap();
+            place.done(&format!("train --resume moved --epoch_size {}", epoch + 1));
+            // The same command begins again.
+            place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+            fs::remove_dir_all(place.path("run")).unwrap();
+        }
+        fs::remove_dir_all(place.path("moved")).unwrap();
+    }
+}
+
+/// Weights without a checkpoint are in the way of a run, and nothing to go on from.
+#[test]
+fn best_weights_alone_are_not_advised_to_be_gone_on_from() {
+    let place = Place::three_classes();
+    let settings = format!("train {TINY} --epoch_size 1 --out run");
+    place.done(&settings);
+    fs::remove_file(place.path("run/checkpoints/Mnasnet-rank0-1_6.safetensors")).unwrap();
+    let (code, _, stderr) = place.run(&settings);
+    assert_eq!(code, 4, "{stderr}");
+    let advice = "start a new run from them with `--init run/checkpoints/best.safetensors --out ANOTHER`";
+    assert!(stderr.contains(advice), "{stderr}");
+    place.done(&format!(
+        "train {TINY} --epoch_size 1 --init run/checkpoints/best.safetensors --out another"
+    ));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod numbers;
 mod onnx;
 mod output;
 mod predict;
+#[cfg(feature = "mpi")]
 mod ranks;
 mod refusals;
 mod resume;

@@ -11,8 +11,9 @@ use crate::runs::{check_equal_runs, signal, spawn, wait_for};
 use crate::survival::killed_until_done;
 use crate::{Place, TINY, names};
 
-/// Weight decay at such a rate multiplies the weights by about -29 a step: batch norm's statistics leave float32 within an epoch.
-const WILD: &str = "--precision f32 --weight_decay 1 --momentum 0 --nesterov false --warmup_epochs 0 --lr_max 30 --lr_init 30 --max_bad_steps 3";
+/// Weight decay at such a rate multiplies the weights by about -44 a step: on every instruction set batch norm's statistics leave float32
+/// in the sixth and last step of an epoch.
+const WILD: &str = "--precision f32 --weight_decay 1 --momentum 0 --nesterov false --warmup_epochs 0 --lr_max 45 --lr_init 45 --max_bad_steps 3";
 
 #[test]
 fn weights_that_are_no_numbers_are_not_saved() {
@@ -114,7 +115,9 @@ fn a_signal_amid_skipped_steps_costs_no_good_checkpoint() {
         "--epoch_size {} --max_bad_steps 12 --rollback_lr_factor 0.001",
         epoch + 3
     );
-    let stdout = place.done(&format!("train --resume run {tamed}"));
+    // Whether a lower rate still helps one step before the end of float32 depends on the instruction set.
+    let (code, stdout, stderr) = place.run(&format!("train --resume run {tamed}"));
+    assert!([0, 5].contains(&code), "{stdout}\n{stderr}");
     assert!(stdout.contains("; back to run/checkpoints/Mnasnet-rank0-"), "{stdout}");
 }
 
@@ -148,7 +151,7 @@ fn it_gives_up_with_the_good_checkpoints_in_place() {
     }
     // Tamed by hand, the run goes on.
     place.done(
-        "train --resume run/checkpoints/Mnasnet-rank0-1_2.safetensors --lr_max 0.01 --lr_init 0.01 --weight_decay 0",
+        "train --resume run/checkpoints/Mnasnet-rank0-1_2.safetensors --lr_max 0.01 --lr_init 0.01 --weight_decay 0 --epoch_size 20",
     );
 }
 

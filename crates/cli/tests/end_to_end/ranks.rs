@@ -1,4 +1,4 @@
-//! Several ranks under `mpirun`, on this machine. Without the feature `mpi` each test says that it is skipped.
+//! Several ranks under `mpirun`, on this machine.
 
 mod failures;
 mod together;
@@ -12,31 +12,42 @@ use std::time::{Duration, Instant};
 
 use mnasnet_train::checkpoint;
 
-use crate::resume::refused;
+use crate::resume::{check_the_end_of_an_epoch, refused};
 use crate::runs::{tensors, wait_for};
 use crate::{Place, TINY, names};
 
 /// `TINY` for two ranks: the same steps, on photos large enough for batch norm over two of them.
 const HALF: &str = "--batch_size 2 --resolution 64 --lr_max 0.002 --rank_timeout 60";
 
-/// Whether there is an MPI to test with.
-fn skipped() -> bool {
-    if !cfg!(feature = "mpi") {
-        println!("skipped: this build has no MPI (cargo test --features mpi, with Open MPI on the system)");
-    }
-    !cfg!(feature = "mpi")
+fn launcher(place: &Place) -> Command {
+    let mut command = Command::new("mpirun");
+    command
+        .args(["--oversubscribe", "--bind-to", "none"])
+        .current_dir(place.folder.path())
+        // Containers run their tests as root.
+        .envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")])
+        // Where OpenCL has a driver for processors, mpirun that has looked at it passes no signal on.
+        .env("HWLOC_COMPONENTS", "-opencl");
+    command
 }
 
 fn command(place: &Place, ranks: usize, arguments: &str) -> Command {
-    let mut command = Command::new("mpirun");
+    let mut command = launcher(place);
     command
-        .args(["--oversubscribe", "--bind-to", "none", "-n", &ranks.to_string()])
+        .args(["-n", &ranks.to_string()])
         .arg(assert_cmd::cargo::cargo_bin("mnasnet"))
-        .args(arguments.split_whitespace())
-        .current_dir(place.folder.path())
-        // Containers run their tests as root.
-        .envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
+        .args(arguments.split_whitespace());
     command
+}
+
+/// Two ranks, each with a command of its own for a shell, in which `$0` is the program.
+fn unlike(place: &Place, commands: [&str; 2]) -> (i32, String) {
+    let program = assert_cmd::cargo::cargo_bin("mnasnet");
+    let mut both = launcher(place);
+    both.args(["-n", "1", "sh", "-c", commands[0]]).arg(&program);
+    both.args([":", "-n", "1", "sh", "-c", commands[1]]).arg(&program);
+    let Output { status, stderr, .. } = Job::start(both).end();
+    (status.code().unwrap(), String::from_utf8(stderr).unwrap())
 }
 
 /// No command of these tests takes so long on any machine: one that does hangs.

@@ -1,6 +1,7 @@
 //! What cannot be done is refused in one sentence, with the exit code that `--help` promises.
 
 use std::fs;
+use std::process::Output;
 
 use crate::{Place, TINY};
 
@@ -234,4 +235,66 @@ fn a_run_that_diverges_keeps_its_last_checkpoint() {
         "training diverged after 3 roll-backs: ",
     );
     assert!(fs::read(&checkpoint).unwrap() == before);
+}
+
+/// Without the feature nothing pretends to train together.
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn a_build_without_mpi_refuses_to_be_one_of_several() {
+    let place = Place::three_classes();
+    let with = |size: &str, rank: &str| {
+        let mut command = place.command(&format!("train {TINY} --epoch_size 1 --out run"));
+        command.envs([("OMPI_COMM_WORLD_SIZE", size), ("OMPI_COMM_WORLD_RANK", rank)]);
+        let Output { status, stderr, .. } = command.output().unwrap();
+        (status.code().unwrap(), String::from_utf8(stderr).unwrap())
+    };
+    let (code, stderr) = with("2", "0");
+    assert_eq!(code, 2, "{stderr}");
+    assert!(
+        stderr.contains("this build has no MPI") && stderr.contains("--features mpi"),
+        "{stderr}"
+    );
+    // Where rank 0 has ended nobody, it is told there too.
+    assert_eq!(with("2", "1"), (2, stderr));
+    assert!(!place.path("run").exists());
+    assert_eq!(with("1", "0").0, 0);
+}
+
+/// What other launchers than MPI's leave: several tasks, each of which would work alone.
+#[test]
+fn tasks_that_know_nothing_of_each_other_are_refused() {
+    let place = Place::three_classes();
+    let with = |set: &str, arguments: &str| {
+        let mut command = place.command(arguments);
+        command.envs(set.split_whitespace().map(|pair| pair.split_once('=').unwrap()));
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let text = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        (status.code().unwrap(), text)
+    };
+    let step = "SLURM_NTASKS=2 SLURM_PROCID=0 SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=2";
+    for (set, launcher, variable) in [
+        (step, "srun", "SLURM_STEP_NUM_TASKS"),
+        ("RANK=0 WORLD_SIZE=2 LOCAL_RANK=0", "torchrun or its like", "WORLD_SIZE"),
+        ("RANK_ID=0 RANK_SIZE=2", "a script of MindSpore's", "RANK_SIZE"),
+        ("HOROVOD_RANK=0 HOROVOD_SIZE=2", "horovodrun", "HOROVOD_SIZE"),
+    ] {
+        for command in ["train --data photos --out run", "eval --data photos --weights w"] {
+            let (code, [stdout, stderr]) = with(set, command);
+            assert_eq!((code, stdout.as_str()), (2, ""), "{set}\n{stderr}");
+            assert_eq!(stderr.lines().count(), 1, "{stderr}");
+            assert!(
+                stderr.starts_with(&format!("error: {launcher} started this as one of ")),
+                "{stderr}"
+            );
+            assert!(stderr.contains(&format!(", or unset {variable} where ")), "{stderr}");
+        }
+        // What has no work to share is each task's own.
+        assert_eq!(with(set, "info --model mnasnet-small").0, 0);
+    }
+    assert!(!place.path("run").exists());
+    // A batch script is one process, however many tasks it may start; and one task is alone.
+    for set in ["SLURM_NTASKS=2 SLURM_PROCID=0", "RANK=0 WORLD_SIZE=1"] {
+        let (code, [_, stderr]) = with(set, &format!("train {TINY} --epoch_size 1 --out {}", &set[..4]));
+        assert_eq!(code, 0, "{set}\n{stderr}");
+    }
 }

@@ -260,6 +260,59 @@ fn a_bad_photo_costs_no_steps() {
     assert_eq!(last("whole"), last("run"));
 }
 
+/// Stops a run of 24 photos in steps of 9 in its first validation, when all steps of the epoch are done, and has `resume` go on in
+/// steps of 10. The epoch ends as that of the run `whole`, which was not stopped.
+pub fn check_the_end_of_an_epoch(place: &Place, whole: &str, stop: impl Fn(), resume: impl Fn()) {
+    let photo = fs::read_dir(place.path("photos/val/watch")).unwrap().next().unwrap();
+    let photo = photo.unwrap().path();
+    let good = fs::read(&photo).unwrap();
+    fs::write(&photo, "no photo").unwrap();
+    stop();
+    let at = WeightsFile::open(&place.path("run/checkpoints/Mnasnet-rank0-1_3.safetensors")).unwrap();
+    let progress = &at.record().progress;
+    assert_eq!((progress.epoch, progress.step, progress.images), (0, 3, 24));
+    fs::write(&photo, good).unwrap();
+    fs::copy(at.path(), place.path("stopped.safetensors")).unwrap();
+    resume();
+    let steps = place.metrics("run", "step");
+    let of_epoch = |epoch: u64| steps.iter().filter(move |step| step["epoch"] == epoch);
+    assert_eq!([0, 1, 2].map(|epoch| of_epoch(epoch).count()), [3, 3, 0]);
+    assert!(
+        steps.iter().all(|step| step["loss"].as_f64().unwrap() > 0.1),
+        "{steps:?}"
+    );
+    let epochs = ["run", whole].map(|run| place.metrics(run, "epoch").swap_remove(0));
+    for key in ["train_loss", "train_top1"] {
+        assert_eq!(epochs[0][key], epochs[1][key], "{key}");
+    }
+    // Ranks add up float64 in their own order.
+    let [here, there] = [0, 1].map(|run| epochs[run]["val"]["loss"].as_f64().unwrap());
+    assert!((here - there).abs() < 1e-12 * there, "{here} {there}");
+}
+
+#[test]
+fn an_epoch_whose_steps_are_done_ends_without_another_one() {
+    let place = Place::three_classes();
+    let train = |more: &str| format!("train {TINY} --batch_size 9 --drop_remainder false --epoch_size 2 {more}");
+    place.done(&train("--out whole"));
+    check_the_end_of_an_epoch(
+        &place,
+        "whole",
+        || {
+            refused(
+                &place,
+                &train("--out run"),
+                3,
+                "; saved run/checkpoints/Mnasnet-rank0-1_3.",
+            )
+        },
+        || drop(place.done("train --resume run --batch_size 10")),
+    );
+    // The steps of an epoch are fewer where photos that fill none are left out from here on; the run goes on all the same.
+    place.done("train --resume stopped.safetensors --out fewer --drop_remainder true");
+    place.done("train --resume fewer --epoch_size 3");
+}
+
 #[test]
 fn the_last_epoch_has_a_checkpoint_and_best_alone_says_what_to_do() {
     let place = Place::three_classes();

@@ -243,3 +243,33 @@ fn a_second_signal_ends_it_at_once_with_the_last_checkpoint_whole() {
         WeightsFile::open(path).unwrap();
     }
 }
+
+/// Settings that come through a pipe hold a start up where a signal can meet it.
+#[cfg(unix)]
+#[test]
+fn a_signal_while_a_run_begins_ends_it_saved() {
+    let place = Place::three_classes();
+    let pipe = place.path("settings.toml");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for name in ["-USR1", "-INT", "-TERM", "-HUP"] {
+        let run = format!("run{name}");
+        let child = spawn(&place, &format!("train {TINY} --config ./settings.toml --out {run}"));
+        // Opens when the program has opened its end.
+        let mut settings = fs::File::options().write(true).open(&pipe).unwrap();
+        signal(&child, name);
+        std::io::Write::write_all(&mut settings, b"dropout = 0.1\n").unwrap();
+        drop(settings);
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{name}: {stderr}");
+        let saved = format!("interrupted; saved {run}/checkpoints/Mnasnet-rank0-1_0.safetensors");
+        assert!(stderr.contains(&saved), "{name}: {stderr}");
+        assert!(place.metrics(&run, "step").is_empty());
+    }
+}

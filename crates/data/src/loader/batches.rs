@@ -36,6 +36,15 @@ impl Batches {
         }
     }
 
+    /// Number of the batch that comes next where the first `done` of so many images are done: [`Batches::count`] where none is left,
+    /// else one that has images.
+    pub fn next(&self, images: usize, done: usize) -> usize {
+        match done < images {
+            true => (done / self.images).min(self.count(images)),
+            false => self.count(images),
+        }
+    }
+
     /// Places in the epoch's order of batch `number`, where the first `done` places are done already: after a run with other
     /// batches, the first one is what is left of it.
     pub fn whole(&self, number: usize, images: usize, done: usize) -> Range<usize> {
@@ -72,7 +81,9 @@ mod tests {
                             let count = batches(0).count(total);
                             let parts =
                                 |number| (0..ranks).flat_map(move |rank| batches(rank).part(number, total, done));
-                            (done / images..count).flat_map(parts).collect::<Vec<_>>()
+                            (batches(0).next(total, done)..count)
+                                .flat_map(parts)
+                                .collect::<Vec<_>>()
                         };
                         assert_eq!(all(false), (done..total).collect::<Vec<_>>());
                         assert_eq!(

@@ -79,6 +79,11 @@ impl Record {
         concat!("mnasnet ", env!("CARGO_PKG_VERSION")).into()
     }
 
+    /// The same with the commit that this program was built from.
+    pub fn build() -> String {
+        concat!("mnasnet ", env!("CARGO_PKG_VERSION"), " of ", env!("MNASNET_COMMIT")).into()
+    }
+
     /// Whether the classes have numbers for names: the file of another program, or a set that had no names.
     pub fn is_numbered(&self) -> bool {
         (0..)

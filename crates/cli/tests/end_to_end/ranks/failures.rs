@@ -4,9 +4,6 @@ use super::*;
 
 #[test]
 fn a_rank_that_stops_is_named_and_ends_all() {
-    if skipped() {
-        return;
-    }
     let place = Place::three_classes();
     let mut job = spawn(
         &place,
@@ -31,11 +28,30 @@ fn a_rank_that_stops_is_named_and_ends_all() {
     done(&place, 3, "train --resume run --epoch_size 100 --rank_timeout 60");
 }
 
+/// Nor is one waited for that has not come as far as MPI.
+#[test]
+fn a_rank_that_stops_before_the_others_know_of_it_ends_all() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    for command in [
+        format!("train {TINY} --out other"),
+        "eval --data photos --weights run/checkpoints/best.safetensors".into(),
+    ] {
+        let here = format!("exec $0 {command} --rank_timeout 2");
+        let before = Instant::now();
+        let (code, stderr) = unlike(&place, [&here, &format!("kill -STOP $$; {here}")]);
+        assert_eq!(code, 9, "{stderr}");
+        assert!(before.elapsed() < Duration::from_secs(60), "{:?}", before.elapsed());
+        assert!(
+            stderr.contains("error: rank 0 has waited 2 s for MPI to start: another rank is stopped, dead or cut off"),
+            "{stderr}"
+        );
+    }
+    assert!(!place.path("other").exists());
+}
+
 #[test]
 fn asked_to_stop_all_ranks_save_and_end() {
-    if skipped() {
-        return;
-    }
     let place = Place::three_classes();
     let settings = format!("{TINY} {HALF} --epoch_size 60 --log_every 0");
     done(&place, 2, &format!("train {settings} --out whole"));
@@ -54,9 +70,6 @@ fn asked_to_stop_all_ranks_save_and_end() {
 
 #[test]
 fn killed_ranks_end_the_run_and_it_ends_in_the_same_bits() {
-    if skipped() {
-        return;
-    }
     let place = Place::three_classes();
     let settings = format!(
         "{TINY} {HALF} --epoch_size 120 --checkpoint_every 2steps --policy randaugment --dropout 0.3 --log_every 0"
@@ -106,24 +119,14 @@ fn killed_ranks_end_the_run_and_it_ends_in_the_same_bits() {
 /// Machines are network namespaces; the last one's link goes down.
 #[cfg(target_os = "linux")]
 #[test]
+#[ignore = "needs root and iproute2, for network namespaces"]
 fn a_machine_that_is_cut_off_is_named_and_the_others_go_on_without_it() {
-    if skipped() {
-        return;
-    }
     let ip = |arguments: &[&str]| {
-        Command::new("ip")
-            .args(arguments)
-            .output()
-            .is_ok_and(|output| output.status.success())
+        let output = Command::new("ip").args(arguments).output();
+        output.is_ok_and(|output| output.status.success())
     };
     // The process's number keeps two runs of the tests apart.
     let name = format!("mnasnet-test-{}", std::process::id());
-    let probe = format!("{name}-probe");
-    if !ip(&["netns", "add", &probe]) {
-        println!("skipped: no network namespaces here (they need root and iproute2)");
-        return;
-    }
-    assert!(ip(&["netns", "del", &probe]));
     let place = Place::three_classes();
     let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/namespaces.sh");
     let machines = |count: usize, arguments: &str| {

@@ -4,9 +4,6 @@ use super::*;
 
 #[test]
 fn two_ranks_train_to_the_same_bits_each_time_and_rank_0_alone_writes() {
-    if skipped() {
-        return;
-    }
     let place = Place::three_classes();
     let stdout = done(
         &place,
@@ -73,9 +70,6 @@ fn values(place: &Place, run: &str, which: impl Fn(&str) -> bool) -> Vec<f64> {
 /// float32 does; in a gradient a ReLU near its corner can go either way, which these few small photos do not average out.
 #[test]
 fn with_sync_bn_any_number_of_ranks_is_one_process() {
-    if skipped() {
-        return;
-    }
     let place = Place::three_classes();
     // Trained a little: fresh networks blow rounding up.
     place.done(&format!(
@@ -137,9 +131,6 @@ fn with_sync_bn_any_number_of_ranks_is_one_process() {
 
 #[test]
 fn a_run_goes_on_with_any_number_of_ranks_and_each_image_once() {
-    if skipped() {
-        return;
-    }
     let place = Place::three_classes();
     let settings = format!(
         "{TINY} --resolution 64 --checkpoint_every 1steps --keep_step_checkpoint_max 9 --rank_timeout 30 --drop_remainder false"
@@ -183,12 +174,28 @@ fn a_run_goes_on_with_any_number_of_ranks_and_each_image_once() {
     );
 }
 
+#[test]
+fn an_epoch_whose_steps_are_done_ends_without_another_one() {
+    let place = Place::three_classes();
+    let settings =
+        format!("{TINY} --resolution 64 --lr_max 0.002 --rank_timeout 60 --drop_remainder false --epoch_size 2");
+    done(&place, 3, &format!("train {settings} --batch_size 3 --out whole"));
+    check_the_end_of_an_epoch(
+        &place,
+        "whole",
+        || {
+            assert_eq!(
+                run(&place, 3, &format!("train {settings} --batch_size 3 --out run")).0,
+                3
+            )
+        },
+        || drop(done(&place, 2, "train --resume run --batch_size 5")),
+    );
+}
+
 /// What a run saves before its first step is a place to go on from as any other.
 #[test]
 fn a_run_killed_before_its_first_checkpoint_goes_on_from_its_start() {
-    if skipped() {
-        return;
-    }
     let place = Place::three_classes();
     let settings = format!("{TINY} {HALF} --epoch_size 40 --save_checkpoint_epochs 40 --log_every 1");
     done(&place, 2, &format!("train {settings} --out whole"));
