@@ -6,6 +6,7 @@ mod devices;
 mod models;
 mod runtime;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -107,7 +108,7 @@ impl Command {
 pub struct TrainArgs {
     /// A recipe or a TOML file of settings.
     #[arg(long, value_name = "NAME|FILE", help = config_help())]
-    pub config: Option<String>,
+    pub config: Option<OsString>,
     /// Folder of the run [default: the next free runs/MODEL-N]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

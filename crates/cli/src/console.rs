@@ -1,30 +1,43 @@
 //! The one place that writes to standard output and standard error.
 //!
-//! Names of files and classes are a stranger's: their control characters could rewrite what a terminal shows, so they are
-//! printed escaped, in the one form that JSON and TOML read back.
+//! Names of files and classes are a stranger's: their hidden characters could rewrite what a terminal shows, so they are printed
+//! escaped, in a form that JSON or TOML reads back.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::path::Path;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::failure::Failure;
 use crate::ranks::another_tells;
 
 /// Prints a text and a line end on standard output.
 pub fn print(text: &str) -> Result<(), Failure> {
+    print_line(&visible(text))
+}
+
+/// Prints a value as one line of JSON on standard output.
+pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string(value).map_err(|error| Failure::Io("write JSON", error.into()))?;
+    // A character is one or two of JSON's escapes.
+    print_line(&escaped(&json, is_hidden, |c, text| {
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(text, "\\u{unit:04x}");
+        }
+    }))
+}
+
+fn print_line(line: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}", visible(text))
+    writeln!(stdout, "{line}")
         .and_then(|()| stdout.flush())
         .map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
             _ => Failure::Io("write to standard output", error),
         })
-}
-
-/// Prints a value as one line of JSON on standard output.
-pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    print(&serde_json::to_string(value).map_err(|error| Failure::Io("write JSON", error.into()))?)
 }
 
 /// Prints `{"error": MESSAGE}` on standard output, for those who read JSON there. The error itself ends the program.
@@ -44,52 +57,77 @@ pub fn note(text: &str) {
     }
 }
 
-/// A text of lines with its other control characters escaped.
+/// A text of lines with its other hidden characters escaped.
 pub fn visible(text: &str) -> String {
-    escaped(text, |c| c.is_control() && c != '\n')
+    escaped(text, |c| is_hidden(c) && c != '\n', in_text)
 }
 
-/// A name on one line, its control characters escaped.
+/// A name on one line, its hidden characters escaped.
 pub fn visible_name(name: &str) -> String {
-    escaped(name, char::is_control)
+    escaped(name, is_hidden, in_text)
 }
 
-fn escaped(text: &str, which: impl Fn(char) -> bool) -> String {
+/// Whether a character shows nothing of its own: controls, formats (which turn the direction of the text around them, or join names
+/// that look alike), ends of lines and paragraphs, and what Unicode has given no meaning.
+fn is_hidden(c: char) -> bool {
+    use GeneralCategory::{LineSeparator, ParagraphSeparator};
+    c.general_category_group() == GeneralCategoryGroup::Other
+        || matches!(c.general_category(), LineSeparator | ParagraphSeparator)
+}
+
+/// As TOML escapes it.
+fn in_text(c: char, text: &mut String) {
+    // Writing to a String cannot fail.
+    let _ = match u32::from(c) {
+        c @ 0..=0xffff => write!(text, "\\u{c:04x}"),
+        c => write!(text, "\\U{c:08x}"),
+    };
+}
+
+fn escaped(text: &str, which: impl Fn(char) -> bool, escape: impl Fn(char, &mut String)) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        if which(c) {
-            // Writing to a String cannot fail. Control characters have four digits at most.
-            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
-        } else {
-            escaped.push(c);
+        match which(c) {
+            true => escape(c, &mut escaped),
+            false => escaped.push(c),
         }
     }
     escaped
 }
 
+/// A path for JSON, which cannot hold every byte of one: those that are no UTF-8 become U+FFFD.
+pub fn json_path<S: Serializer>(path: impl AsRef<Path>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&path.as_ref().to_string_lossy())
+}
+
 /// One word of a shell's command line that stands for `text`.
-pub fn shell_word(text: &str) -> String {
+pub fn shell_word(text: impl AsRef<OsStr>) -> String {
+    let text = text.as_ref();
     let plain = |c: char| c.is_alphanumeric() || "-_./+,:@%=".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
+    match text.to_str() {
+        Some(text) if !text.is_empty() && text.chars().all(plain) => return text.to_owned(),
+        Some(text) if !text.chars().any(is_hidden) => return format!("'{}'", text.replace('\'', r"'\''")),
+        _ => {}
     }
-    if !text.chars().any(char::is_control) {
-        return format!("'{}'", text.replace('\'', r"'\''"));
-    }
-    // Quotes of POSIX 2024, and long before of every usual shell: control characters would not reach the screen as such.
+    // Quotes of POSIX 2024, and long before of every usual shell: hidden characters would not reach the screen as such.
     let mut word = String::from("$'");
-    for c in text.chars() {
-        match c {
-            '\'' | '\\' => word.extend(['\\', c]),
-            c if c.is_control() => {
-                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                    let _ = write!(word, "\\{byte:03o}");
-                }
+    for chunk in text.as_encoded_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\'' | '\\' => word.extend(['\\', c]),
+                c if is_hidden(c) => octal(&mut word, c.encode_utf8(&mut [0; 4]).as_bytes()),
+                c => word.push(c),
             }
-            c => word.push(c),
         }
+        octal(&mut word, chunk.invalid());
     }
     word + "'"
+}
+
+fn octal(word: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        let _ = write!(word, "\\{byte:03o}");
+    }
 }
 
 #[cfg(test)]
@@ -97,10 +135,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_escaped_and_letters_of_all_scripts_are_not() {
+    fn hidden_characters_are_escaped_and_letters_of_all_scripts_are_not() {
         for (text, expected) in [
             ("a\u{1b}[2Jb\u{7f}\u{9b}\n", "a\\u001b[2Jb\\u007f\\u009b\n"),
             ("Bär/犬 \"x\" \\", "Bär/犬 \"x\" \\"),
+            // Combining marks, an ideographic space, a picture; a right-to-left word.
+            ("e\u{301} ก็ हिन्दी\u{3000}🐕 שלום", "e\u{301} ก็ हिन्दी\u{3000}🐕 שלום"),
+            // Directions, a zero width, a soft hyphen, ends of line and paragraph, a byte order mark.
+            (
+                "\u{202e}\u{2066}\u{200b}\u{ad}\u{2028}\u{2029}\u{feff}",
+                "\\u202e\\u2066\\u200b\\u00ad\\u2028\\u2029\\ufeff",
+            ),
+            // A tag, private use, no character.
+            (
+                "\u{e0041}\u{e000}\u{378}\u{10ffff}",
+                "\\U000e0041\\ue000\\u0378\\U0010ffff",
+            ),
         ] {
             assert_eq!(visible(text), expected);
         }
@@ -118,6 +168,7 @@ mod tests {
             ("$(x) `y` \"z\" \\", "'$(x) `y` \"z\" \\'"),
             ("", "''"),
             ("a\nb\u{1b}'\\\u{9b}", r"$'a\012b\033\'\\\302\233'"),
+            ("a\u{202e}b", r"$'a\342\200\256b'"),
         ] {
             assert_eq!(shell_word(text), word);
             let output = std::process::Command::new("bash")
@@ -126,5 +177,11 @@ mod tests {
                 .unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
         }
+        let bytes = b"ph\xf6tos/\xff'x";
+        let word = shell_word(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes));
+        assert_eq!(word, r"$'ph\366tos/\377\'x'");
+        let mut shell = std::process::Command::new("bash");
+        let output = shell.args(["-c", &format!("printf %s {word}")]).output().unwrap();
+        assert_eq!(output.stdout, bytes);
     }
 }

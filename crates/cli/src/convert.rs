@@ -8,7 +8,7 @@ use mnasnet_model::{Dialect, ModelError, Network, Variant, Weights};
 use mnasnet_train::onnx_file::at_resolution;
 use mnasnet_train::photos;
 use mnasnet_train::recalibrate::recalibrate;
-use mnasnet_train::train::thread_pool;
+use mnasnet_train::train::{TrainError, thread_pool};
 use mnasnet_train::weights_file::{Contents, Record, WeightsFile, write_bytes};
 use mnasnet_train::wiring;
 use mnasnet_weights::Wanted;
@@ -17,12 +17,13 @@ use mnasnet_weights::folded::is_folded;
 use serde::Serialize;
 
 use crate::args::{ConvertArgs, Target};
-use crate::console::{print, print_json, tell};
+use crate::console::{json_path, print, print_json, tell};
 use crate::failure::{Exit, Failure};
 use crate::report::Counter;
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "json_path")]
     output: &'a Path,
     to: &'static str,
     model: &'a str,
@@ -95,7 +96,15 @@ fn recalibrated(
             counter.set(done as u64)
         })
     })?;
-    Ok(new)
+    let values = new.parameters.iter().chain(&new.buffers);
+    match values.copied().find(|value| !value.is_finite()) {
+        None => Ok(new),
+        Some(value) => Err(TrainError::NotFinite {
+            path: args.input.clone(),
+            value,
+        }
+        .into()),
+    }
 }
 
 /// What is written: as asked for, or as the name ends.

@@ -187,13 +187,11 @@ fn evaluate(
         let mut classifier = agree(group, classifier)?;
         let counter = Counter::new("eval", group.part(evaluator.images()).len());
         let shown = group.is_first();
-        Ok(
-            evaluator.run(group, &mut *classifier, &AtomicBool::new(false), |score| {
-                if shown {
-                    counter.set(score.images);
-                }
-            })?,
-        )
+        Ok(evaluator.run(group, &mut classifier, &AtomicBool::new(false), |score| {
+            if shown {
+                counter.set(score.images);
+            }
+        })?)
     })?;
     let Some(evaluation) = evaluation else {
         return Ok(None);

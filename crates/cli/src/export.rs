@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::args::{EvaluationArgs, ExportArgs, ExportPrecision, RuntimeName};
 use crate::compare::compared;
-use crate::console::{print, print_json};
+use crate::console::{json_path, print, print_json};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile};
 use crate::report::Counter;
@@ -29,6 +29,7 @@ const PHOTOS_TOLERANCE: f64 = 0.01;
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "json_path")]
     output: &'a Path,
     bytes: usize,
     model: &'a str,

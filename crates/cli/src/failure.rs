@@ -101,11 +101,8 @@ impl Failure {
     /// The exit code of this failure.
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Usage(_)
-            | Failure::Config(_)
-            | Failure::Model(_)
-            | Failure::Export(_)
-            | Failure::OnnxRuntime(_) => Exit::Usage,
+            Failure::Usage(_) | Failure::Config(_) | Failure::Model(_) | Failure::OnnxRuntime(_) => Exit::Usage,
+            Failure::Export(error) => of_exporting(error),
             Failure::Data(DataError::Write { .. } | DataError::Cache { .. }) => Exit::Other,
             Failure::Data(_) | Failure::Photos(_) => Exit::Data,
             Failure::Pack(error) => of_packing(error),
@@ -123,16 +120,22 @@ fn of_training(error: &TrainError) -> Exit {
     match error {
         TrainError::Data(DataError::Cache { .. }) => Exit::Other,
         TrainError::Data(_) | TrainError::Mismatch(_) => Exit::Data,
-        TrainError::Weights(_) | TrainError::Runtime { .. } => Exit::Weights,
+        TrainError::Weights(_) | TrainError::Runtime { .. } | TrainError::NotFinite { .. } => Exit::Weights,
         TrainError::Unlike(_) | TrainError::Elsewhere { .. } => Exit::Ranks,
-        TrainError::Model(_) | TrainError::Export(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => {
-            Exit::Usage
-        }
+        TrainError::Export(error) => of_exporting(error),
+        TrainError::Model(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => Exit::Usage,
         TrainError::Diverged { .. } => Exit::Diverged,
         TrainError::Stopped { cause, .. } => of_training(cause),
         TrainError::Folder { .. } | TrainError::Unsaved { .. } => Exit::Unsaved,
         TrainError::Engine(error) => of_the_engine(error),
         TrainError::Threads { .. } => Exit::Other,
+    }
+}
+
+fn of_exporting(error: &ExportError) -> Exit {
+    match error {
+        ExportError::NotFinite { .. } => Exit::Weights,
+        _ => Exit::Usage,
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mnasnet_train::config::Config;
 use mnasnet_train::resolve::{ConfigError, Resolver};
-use mnasnet_train::weights_file::{WeightsError, WeightsFile};
+use mnasnet_train::weights_file::WeightsFile;
 
 use crate::failure::Failure;
 
@@ -27,13 +27,8 @@ pub struct Recorded {
 impl Recorded {
     /// Reads a file's record.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let unreadable = |error| WeightsError::Record {
-            path: path.to_owned(),
-            reason: format!("holds settings that cannot be read: {error}"),
-        };
         let file = WeightsFile::open(path)?;
-        let mut settings: toml::Table = file.record().config.parse().map_err(unreadable)?;
-        settings.retain(|key, _| TAKEN.contains(&key));
+        let (settings, _) = file.record().settings(path, |key| TAKEN.contains(&key))?;
         let path = path.to_owned();
         Ok(Self { path, settings })
     }

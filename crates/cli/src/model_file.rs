@@ -6,7 +6,7 @@ use mnasnet_data::Preprocessing;
 use mnasnet_engine::{Precision, isa};
 use mnasnet_model::{Network, Weights};
 use mnasnet_onnx::{Runtime, is_onnx};
-use mnasnet_train::classifier::{Classifier, OnEngine, OnRuntime};
+use mnasnet_train::classifier::{Checked, Classifier, OnEngine, OnRuntime};
 use mnasnet_train::config::Config;
 use mnasnet_train::onnx_file;
 use mnasnet_train::weights_file::{Record, WeightsFile};
@@ -17,18 +17,31 @@ use crate::console::note;
 use crate::failure::Failure;
 use crate::settings;
 
+/// Settings of a run that count when its weights are used. Whatever else a file says of its run, it can be evaluated.
+const USED: &[&str] = &[
+    "ema",
+    "label_smooth_convention",
+    "label_smooth_factor",
+    "precision",
+    "smooth_eval_loss",
+];
+
 /// A model: what it says of itself, and what it takes to run it.
 pub struct ModelFile {
     /// Where it lies.
     pub path: PathBuf,
     /// Classes, preprocessing, where it comes from.
     pub record: Record,
-    /// Settings of the run that it comes from.
+    /// The settings [`USED`] of the run that it comes from.
     pub config: Config,
     /// What there is to compute.
     pub kind: Kind,
     /// What computes it if it is an ONNX model.
     pub runtime: Runtime,
+}
+
+fn is_used(key: &str) -> bool {
+    USED.contains(&key)
 }
 
 /// Kinds of models.
@@ -59,7 +72,7 @@ impl ModelFile {
         let file = WeightsFile::open(path)?;
         let record = file.record().clone();
         let network = wiring::recorded_network(&record)?;
-        let config = settings::recorded(&record, path)?;
+        let config = record.settings(path, is_used)?.1;
         if ema && !file.has_ema() {
             return Err(Failure::Usage(format!(
                 "{} {}; leave out --ema",
@@ -97,7 +110,7 @@ impl ModelFile {
         }
         Ok(Self {
             path: path.to_owned(),
-            config: settings::recorded(&record, path)?,
+            config: record.settings(path, is_used)?.1,
             record,
             kind: Kind::Onnx(model),
             runtime: Runtime::Rten,
@@ -124,14 +137,15 @@ impl ModelFile {
     }
 
     /// Plans it for up to `batch` photos at a time; call it in the pool of threads that it shall use.
-    pub fn classifier(&self, batch: usize, precision: Precision) -> Result<Box<dyn Classifier>, Failure> {
+    pub fn classifier(&self, batch: usize, precision: Precision) -> Result<Checked, Failure> {
         let preprocessing = &self.record.preprocessing;
-        Ok(match &self.kind {
+        let model: Box<dyn Classifier> = match &self.kind {
             Kind::Weights { network, weights } => {
                 Box::new(OnEngine::new(network, weights, batch, preprocessing, precision)?)
             }
             Kind::Onnx(model) => Box::new(OnRuntime::new(&self.path, model, &self.runtime, preprocessing)?),
-        })
+        };
+        Ok(Checked::new(&self.path, model))
     }
 }
 

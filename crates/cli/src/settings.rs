@@ -1,22 +1,15 @@
 //! Every setting as a flag, made from the one table of settings.
 
-use std::path::Path;
+use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 use mnasnet_engine::Precision;
-use mnasnet_train::config::{Config, KEYS};
+use mnasnet_train::config::{Config, KEYS, Key};
 use mnasnet_train::resolve::{ConfigError, Resolver};
 use mnasnet_train::setting::Kind;
-use mnasnet_train::weights_file::Record;
 use mnasnet_train::wiring;
 
 use crate::failure::Failure;
-
-/// The settings of the run that weights come from.
-pub fn recorded(record: &Record, weights: &Path) -> Result<Config, Failure> {
-    let origin = format!("settings in {}", weights.display());
-    Ok(Resolver::new().toml(&record.config, &origin)?.finish()?)
-}
 
 /// What `--precision` comes to for weights that were trained with `config`.
 pub fn precision(name: &str, config: &Config) -> Result<Precision, Failure> {
@@ -30,7 +23,7 @@ pub fn precision(name: &str, config: &Config) -> Result<Precision, Failure> {
 
 /// The settings given as flags, as name and text; their meaning is the resolver's business.
 #[derive(Clone, Debug, Default)]
-pub struct SettingFlags(Vec<(&'static str, String)>);
+pub struct SettingFlags(Vec<(&'static str, OsString)>);
 
 impl SettingFlags {
     /// Lays the flags over what came before.
@@ -59,6 +52,7 @@ impl Args for SettingFlags {
                 Kind::Integer => "N",
                 Kind::Number => "X",
                 Kind::Text => "TEXT",
+                Kind::Path => "PATH",
                 Kind::Choice(_) => "NAME",
             };
             let mut arg = Arg::new(key.name)
@@ -70,6 +64,9 @@ impl Args for SettingFlags {
             arg = arg.overrides_with(key.name);
             if key.name.contains('_') {
                 arg = arg.alias(key.name.replace('_', "-"));
+            }
+            if key.kind == Kind::Path {
+                arg = arg.value_parser(clap::value_parser!(OsString));
             }
             if key.kind == Kind::Flag {
                 arg = arg
@@ -88,11 +85,12 @@ impl Args for SettingFlags {
 
 impl FromArgMatches for SettingFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let given = |name| matches.get_one::<String>(name).cloned();
+        let given = |key: &Key| match key.kind {
+            Kind::Path => matches.get_one(key.name).cloned(),
+            _ => matches.get_one::<String>(key.name).map(OsString::from),
+        };
         Ok(Self(
-            KEYS.iter()
-                .filter_map(|key| Some((key.name, given(key.name)?)))
-                .collect(),
+            KEYS.iter().filter_map(|key| Some((key.name, given(key)?))).collect(),
         ))
     }
 

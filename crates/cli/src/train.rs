@@ -1,5 +1,6 @@
 //! `mnasnet train`.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::iter;
 use std::path::{Path, PathBuf};
@@ -10,18 +11,18 @@ use mnasnet_group::Group;
 use mnasnet_train::checkpoint;
 use mnasnet_train::config::Config;
 use mnasnet_train::resolve::{ConfigError, Resolver};
+use mnasnet_train::setting::Setting;
 use mnasnet_train::train::{Event, Observer, Outcome, Start, train};
 use mnasnet_train::weights_file::WeightsError;
 use mnasnet_train::wiring;
 use serde::Serialize;
 
 use crate::args::TrainArgs;
-use crate::console::{print, print_json, shell_word, tell};
+use crate::console::{json_path, print, print_json, shell_word, tell};
 use crate::failure::{Exit, Failure};
 use crate::init::Recorded;
 use crate::ranks::agree;
 use crate::report::Reporter;
-use crate::settings;
 
 /// Where runs without `--out` go.
 const RUNS: &str = "runs";
@@ -31,7 +32,9 @@ const SAMPLE: &str = "data/sample";
 #[derive(Serialize)]
 struct Report<'a> {
     finished: bool,
+    #[serde(serialize_with = "json_path")]
     out: &'a Path,
+    #[serde(serialize_with = "json_path")]
     weights: &'a Path,
     best_top1: Option<f64>,
     images_per_s: Option<f64>,
@@ -97,7 +100,7 @@ pub fn run(args: &TrainArgs, group: &mut Group) -> Result<Exit, Failure> {
                 print_json(&report)?;
             }
             tell(&format!("interrupted; saved {}", checkpoint.display()));
-            tell(&format!("go on with: mnasnet train --resume {}", path_word(&out)));
+            tell(&format!("go on with: mnasnet train --resume {}", shell_word(&out)));
             Ok(Exit::Interrupted)
         }
     }
@@ -118,15 +121,17 @@ fn jobs(args: &TrainArgs, group: &mut Group) -> Result<Job, Failure> {
     };
     let here = agree(group, here)?;
     let text = match &here {
-        Some(job) => (job.config.to_toml(), job.out.to_string_lossy()),
-        None => Default::default(),
+        Some(job) => (job.config.to_toml(), job.out.to_toml()),
+        None => (String::new(), PathBuf::new().to_toml()),
     };
     let text = group.broadcast(serde_json::to_vec(&text).unwrap_or_default());
     if let Some(job) = here {
         return Ok(job);
     }
-    let (settings, out): (String, PathBuf) = serde_json::from_slice(&text)
-        .map_err(|error| Failure::Usage(format!("rank 0 sent settings that cannot be read: {error}")))?;
+    let unreadable = |error: String| Failure::Usage(format!("rank 0 sent settings that cannot be read: {error}"));
+    let (settings, out): (String, toml::Value) =
+        serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
+    let out = PathBuf::from_toml(&out).map_err(unreadable)?;
     Ok(Job {
         config: Resolver::new().toml(&settings, "the settings of rank 0")?.finish()?,
         out,
@@ -138,7 +143,7 @@ fn jobs(args: &TrainArgs, group: &mut Group) -> Result<Job, Failure> {
 fn settled(args: &TrainArgs) -> Result<Job, Failure> {
     let mut job = job(args)?;
     job.config.precision = wiring::settled(job.config.precision)?;
-    if !args.print_config && job.config.data == SAMPLE && !Path::new(SAMPLE).exists() {
+    if !args.print_config && job.config.data == Path::new(SAMPLE) && !Path::new(SAMPLE).exists() {
         return Err(Failure::Photos(format!(
             "no photos given, and no sample photos at {SAMPLE}: run in the project's folder, or say `--data DIR`"
         )));
@@ -213,14 +218,14 @@ fn fresh_or_same(args: &TrainArgs) -> Result<Job, Failure> {
     let mut config = job.config.clone();
     config.precision = wiring::settled(config.precision)?;
     let (done, epochs) = (record.progress.epoch, config.epoch_size);
-    let was = settings::recorded(record, file.path())?;
+    let (_, was) = record.settings(file.path(), |_| true)?;
     let more = |key: &str| key == "epoch_size" && epochs > was.epoch_size;
     let mut changes = was.changes(&config);
     changes.retain(|(key, ..)| !FREE.contains(key) && !more(key));
     if args.out.is_none() && (!changes.is_empty() || done >= epochs) {
         return Ok(job);
     }
-    let folder = path_word(&place);
+    let folder = shell_word(&place);
     if !changes.is_empty() {
         let changes: Vec<String> = (changes.iter())
             .map(|(key, old, new)| format!("{key} {old} -> {new}"))
@@ -279,8 +284,8 @@ fn fresh(args: &TrainArgs) -> Result<Job, Failure> {
 }
 
 /// The recipe or file of `--config`. A file's name without its ending is no recipe, but easily meant.
-fn recipe_or_file(layers: Resolver, name: &str) -> Result<Resolver, ConfigError> {
-    let file = format!("./{name}.toml");
+fn recipe_or_file(layers: Resolver, name: &OsStr) -> Result<Resolver, ConfigError> {
+    let file = format!("./{}.toml", name.display());
     layers.recipe_or_file(name).map_err(|error| match error {
         ConfigError::UnknownRecipe { name, .. } if Path::new(&file).is_file() => ConfigError::UnknownRecipe {
             name,
@@ -299,7 +304,8 @@ fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
     };
     let (weights, notes) = checkpoint::newest_whole(&place, &checkpoint_folder(&place)?)?;
     let file = weights.path().to_owned();
-    let layers = Resolver::new().toml(&weights.record().config, &format!("settings in {}", file.display()))?;
+    let (recorded, _) = weights.record().settings(&file, |_| true)?;
+    let layers = Resolver::new().toml(&recorded.to_string(), &format!("settings in {}", file.display()))?;
     // Its tensors are read again when the run starts; there is no need to hold them twice.
     drop(weights);
     let config = args.settings.apply(layers)?.finish()?;
@@ -327,15 +333,12 @@ fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
 }
 
 /// Folder of the checkpoints of the run in `place`, as its settings have it.
-pub fn checkpoint_folder(place: &Path) -> Result<String, Failure> {
+pub fn checkpoint_folder(place: &Path) -> Result<PathBuf, Failure> {
     let settings = place.join("config.toml");
     if !settings.is_file() {
         return Ok(Config::default().save_checkpoint_path);
     }
-    Ok(Resolver::new()
-        .recipe_or_file(&settings.to_string_lossy())?
-        .finish()?
-        .save_checkpoint_path)
+    Ok(Resolver::new().recipe_or_file(settings)?.finish()?.save_checkpoint_path)
 }
 
 /// The first of `runs/MODEL-1`, `runs/MODEL-2`, ... that is not there.
@@ -388,11 +391,11 @@ fn stop_on_request(telling: bool) -> Result<Arc<AtomicBool>, Failure> {
 }
 
 fn farewell(config: &Config, best: &Path, best_top1: f64) -> String {
-    let judged_on = match config.val_data.as_str() {
-        "" => &config.data,
-        val_data => val_data,
+    let judged_on = match config.val_data.as_os_str().is_empty() {
+        true => &config.data,
+        false => &config.val_data,
     };
-    let (data, best_word) = (shell_word(judged_on), path_word(best));
+    let (data, best_word) = (shell_word(judged_on), shell_word(best));
     format!(
         "best top-1 {:.1} %: {}\n\n\
          Try next:\n  \
@@ -404,10 +407,6 @@ fn farewell(config: &Config, best: &Path, best_top1: f64) -> String {
         tenth(config.lr_init),
         tenth(config.lr_max)
     )
-}
-
-fn path_word(path: &Path) -> String {
-    shell_word(&path.to_string_lossy())
 }
 
 /// A tenth of a rate, in the digits that a person would write.

@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mnasnet_group::Group;
 use mnasnet_train::checkpoint;
 use mnasnet_train::interval::Interval;
-use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::{Event, Observer, Outcome, Start, train};
 use mnasnet_train::weights_file::{WeightsError, WeightsFile};
 use serde::Serialize;
 
 use crate::args::VerifyRunArgs;
-use crate::console::{print, print_json, tell};
+use crate::console::{json_path, print, print_json, tell};
 use crate::failure::{Exit, Failure};
 use crate::train::checkpoint_folder;
 
@@ -20,7 +19,9 @@ use crate::train::checkpoint_folder;
 struct Report<'a> {
     equal: bool,
     steps: u64,
+    #[serde(serialize_with = "json_path")]
     from: &'a Path,
+    #[serde(serialize_with = "json_path")]
     to: &'a Path,
     /// Tensors whose bits differ.
     differing: &'a [String],
@@ -37,9 +38,7 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
         )));
     }
     let record = expected.record();
-    let mut config = Resolver::new()
-        .toml(&record.config, &format!("settings in {}", to.display()))?
-        .finish()?;
+    let (_, mut config) = record.settings(&to, |_| true)?;
     config.save_checkpoint_path = "checkpoints".into();
     // By steps they are places to go back to, as in the run.
     if matches!(config.checkpoint_every, Interval::Time(_)) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
-use crate::decode::{Photo, decode_part, frame, orientation};
+use crate::decode::{Photo, decode_part, is_cmyk, orientation};
 use crate::{DataError, Dataset, ImageFormat, Rect};
 
 /// What was found in one set.
@@ -218,7 +218,7 @@ fn look(dataset: &Dataset, index: u32, bytes: &mut Vec<u8>, photo: &mut Photo) -
     {
         odd(format!("is a {format}, though its name ends in .{ending}"));
     }
-    if frame(bytes).is_some_and(|frame| frame.components == 4) {
+    if is_cmyk(bytes) {
         odd("is a CMYK JPEG".to_owned());
     }
     if let Some(orientation) = orientation(bytes).filter(|orientation| *orientation != 1) {
@@ -233,6 +233,7 @@ fn look(dataset: &Dataset, index: u32, bytes: &mut Vec<u8>, photo: &mut Photo) -
     if pixels.iter().all(|pixel| pixel == &pixels[0]) {
         odd("is of one colour".to_owned());
     }
+    photo.release();
     Ok(seen)
 }
 

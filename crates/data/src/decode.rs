@@ -1,11 +1,12 @@
 //! Bytes to pixels. The content decides the format, never the file's name.
 //!
-//! An image is data from a stranger. Before memory is taken, its header must pass two tests: no more than
-//! [`MAX_PIXELS`], and no more than its bytes can hold (see [`Claim`]). So a small file can never cost much memory, nor
-//! a large one more than a fixed multiple of its own size.
+//! An image is data from a stranger. Before memory is taken, its header must pass two tests: decoding it takes no more than
+//! [`MAX_PHOTO_MEMORY`], and its bytes can hold its pixels (see [`Claim`]). Large photos share what they take together
+//! (`memory.rs`).
 
 mod bmp;
 mod jpeg;
+mod memory;
 mod orientation;
 mod photo;
 mod png;
@@ -15,17 +16,17 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::jpeg::is_cmyk;
+pub use self::memory::MAX_PHOTO_MEMORY;
+use self::memory::{filled, resize, size};
 pub(crate) use self::orientation::orientation;
 pub(crate) use self::photo::Photo;
 use crate::{DataError, DecodeError, Rect, RgbImage};
 
-/// The most pixels that an image may have: 100 million, 300 MB once decoded.
-pub const MAX_PIXELS: usize = 100_000_000;
-
 /// The most bytes that an image file may have: 256 MiB.
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// Decodes a JPEG (grey, YCbCr, RGB, CMYK, YCCK; baseline or progressive), PNG (every kind; the first frame of an
+/// Decodes a JPEG (grey, YCbCr, RGB, CMYK, YCCK; sequential or progressive, of Huffman codes), PNG (every kind; the first frame of an
 /// animation), WebP (lossy or lossless; the first frame of an animation) or BMP into RGB. Alpha is dropped, the colour
 /// beneath it stays; of 16 bits the high 8 are kept; Adobe's inverted CMYK is composed as `ink * black / 255`; EXIF
 /// orientation and colour profiles are ignored. All as Pillow's `convert("RGB")`, but for 16-bit grey, which Pillow clips
@@ -46,14 +47,14 @@ pub(crate) fn decode_part(
     part: &dyn Fn((usize, usize)) -> Rect,
     photo: &mut Photo,
 ) -> Result<(), DecodeError> {
-    let image = &mut photo.image;
+    photo.release();
     match sniff(bytes) {
         _ if bytes.is_empty() => return Err(DecodeError::Empty),
         Some(Kind::Read(format)) => match format {
             Format::Jpeg => return jpeg::decode(bytes, part, photo),
-            Format::Png => png::decode(bytes, image)?,
-            Format::Webp => webp::decode(bytes, image)?,
-            Format::Bmp => bmp::decode(bytes, image)?,
+            Format::Png => png::decode(bytes, photo)?,
+            Format::Webp => webp::decode(bytes, photo)?,
+            Format::Bmp => bmp::decode(bytes, photo)?,
         },
         Some(Kind::Known(name)) => return Err(DecodeError::Unsupported(name)),
         None => return Err(DecodeError::NotAnImage(bytes[..bytes.len().min(8)].to_vec())),
@@ -165,6 +166,19 @@ pub(crate) fn read_bytes(file: impl Read, bytes: &mut Vec<u8>, name: impl Fn() -
     Ok(())
 }
 
+/// Whether an image can be read, as far as its header tells, and its end; one that seems cut short is decoded.
+pub(crate) fn looks_readable(bytes: &[u8]) -> Result<(), DecodeError> {
+    let (claim, whole) = match Format::of(bytes) {
+        Some(Format::Jpeg) => (jpeg::claim(bytes)?, bytes.ends_with(&[0xff, 0xd9])),
+        Some(Format::Png) => (png::claim(bytes)?, bytes.ends_with(b"IEND\xae\x42\x60\x82")),
+        Some(Format::Webp) => (webp::claim(bytes)?, webp::is_whole(bytes)),
+        Some(Format::Bmp) => (bmp::claim(bytes)?, true),
+        None => return decode(bytes).map(drop),
+    };
+    claim.check(bytes.len(), 3)?;
+    if whole { Ok(()) } else { decode(bytes).map(drop) }
+}
+
 /// What an image's header claims.
 struct Claim {
     format: &'static str,
@@ -172,43 +186,35 @@ struct Claim {
     height: usize,
     /// The most pixels that one byte of a whole file can encode.
     pixels_per_byte: usize,
+    /// The most bytes that decoding takes, the pixels included.
+    memory: usize,
 }
 
 impl Claim {
-    /// Sizes `image` for the claim, if it can be true of a file of `bytes` bytes.
-    fn accept(&self, bytes: usize, image: &mut RgbImage) -> Result<(), DecodeError> {
-        self.check(bytes)?;
-        (image.width, image.height) = (self.width, self.height);
-        image.pixels.resize(self.width * self.height * 3, 0);
-        Ok(())
-    }
-
-    /// Whether the claim can be true of a file of `bytes` bytes.
-    fn check(&self, bytes: usize) -> Result<(), DecodeError> {
+    /// The bytes that the image takes, at least `per_pixel` for each pixel, if the claim can be true of a file of `bytes` bytes.
+    fn check(&self, bytes: usize, per_pixel: usize) -> Result<usize, DecodeError> {
         let &Self {
             format,
             width,
             height,
             pixels_per_byte,
+            memory,
         } = self;
         let corrupt = |reason| Err(DecodeError::Corrupt { format, reason });
         if width == 0 || height == 0 {
             return corrupt(format!("the header says {width}x{height} pixels"));
         }
         let pixels = width.saturating_mul(height);
-        if pixels > MAX_PIXELS {
-            return Err(DecodeError::TooLarge {
-                width,
-                height,
-                limit: MAX_PIXELS,
-            });
+        let memory = memory.max(pixels.saturating_mul(per_pixel));
+        if memory > MAX_PHOTO_MEMORY {
+            return Err(DecodeError::TooLarge { width, height, memory });
         }
         if pixels > bytes.saturating_mul(pixels_per_byte) {
             return corrupt(format!(
                 "{bytes} bytes cannot hold the {width}x{height} pixels of the header"
             ));
         }
-        Ok(())
+        Ok(memory)
     }
 }
 
@@ -238,45 +244,28 @@ pub(crate) fn sniff(bytes: &[u8]) -> Option<Kind> {
     found.map(|&(_, _, kind)| kind)
 }
 
-/// What a JPEG's frame header says.
-pub(crate) struct Frame {
-    /// Second byte of its marker: the coding.
-    pub(crate) marker: u8,
-    /// Bits of a sample.
-    pub(crate) precision: u8,
-    /// 1 for grey, 4 for CMYK.
-    pub(crate) components: u8,
-}
-
-/// Finds the frame header of a JPEG.
-pub(crate) fn frame(bytes: &[u8]) -> Option<Frame> {
-    let mut rest = bytes.strip_prefix(&[0xff, 0xd8])?;
-    loop {
-        let &[0xff, marker, high, low, ref body @ ..] = rest else {
-            return None;
-        };
-        match marker {
-            // Precision, height, width, components.
-            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
-                let &[precision, _, _, _, _, components, ..] = body else {
-                    return None;
-                };
-                return Some(Frame {
-                    marker,
-                    precision,
-                    components,
-                });
-            }
-            // Fill bytes before a marker.
-            0xff => rest = &rest[1..],
-            _ => rest = body.get(usize::from(u16::from_be_bytes([high, low])).checked_sub(2)?..)?,
+/// Fills an image of `size` with what `read` writes as samples of three channels, or of four, of which the last is dropped.
+fn decode_samples(
+    (width, height): (usize, usize),
+    channels: usize,
+    image: &mut RgbImage,
+    read: impl FnOnce(&mut [u8]) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    size(&mut image.pixels, 0, width * height * channels)?;
+    read(&mut image.pixels)?;
+    if channels == 4 {
+        for pixel in 0..width * height {
+            image.pixels.copy_within(pixel * 4..pixel * 4 + 3, pixel * 3);
         }
+        image.pixels.truncate(width * height * 3);
     }
+    (image.width, image.height) = (width, height);
+    Ok(())
 }
 
 /// Copies samples of `channels` channels (grey, grey and alpha, RGB, RGBA) into RGB; alpha is dropped.
-fn to_rgb(samples: &[u8], channels: usize, image: &mut RgbImage) {
-    let (pixels, _) = image.pixels.as_chunks_mut::<3>();
+fn to_rgb(samples: &[u8], channels: usize, pixels: &mut [u8]) {
+    let (pixels, _) = pixels.as_chunks_mut::<3>();
     for (rgb, sample) in pixels.iter_mut().zip(samples.chunks_exact(channels)) {
         *rgb = match *sample {
             [grey] | [grey, _] => [grey; 3],

@@ -68,7 +68,9 @@ pub enum DataError {
         reason: String,
     },
     /// So many images in a row were bad that something else must be wrong.
-    #[error("{tries} images in a row cannot be read, the last of them: {last}", last = last)]
+    #[error(
+        "{tries} images in a row cannot be read, which is the limit; `mnasnet data check` tells which can; the last of them: {last}"
+    )]
     TooManyBad {
         /// How many.
         tries: usize,
@@ -121,7 +123,7 @@ impl DataError {
     pub fn is_bad_image(&self) -> bool {
         use io::ErrorKind::{InvalidInput, IsADirectory, NotFound, PermissionDenied};
         match self {
-            Self::Image { .. } => true,
+            Self::Image { source, .. } => !matches!(source, DecodeError::NoMemory { .. }),
             Self::Io { source, .. } => {
                 matches!(source.kind(), NotFound | PermissionDenied | InvalidInput | IsADirectory)
             }
@@ -145,15 +147,24 @@ pub enum DecodeError {
     /// No known format.
     #[error("not an image: begins with the bytes {0:02x?}; JPEG, PNG, WebP and BMP are read")]
     NotAnImage(Vec<u8>),
-    /// More pixels than [`crate::MAX_PIXELS`].
-    #[error("{width}x{height} pixels are more than the limit of {limit}")]
+    /// Decoding would take more than [`crate::MAX_PHOTO_MEMORY`].
+    #[error(
+        "decoding {width}x{height} pixels of this kind takes {} MiB, more than the limit of {} MiB; save it smaller",
+        memory.div_ceil(1 << 20), crate::MAX_PHOTO_MEMORY >> 20
+    )]
     TooLarge {
         /// Pixels.
         width: usize,
         /// Pixels.
         height: usize,
-        /// Pixels.
-        limit: usize,
+        /// Bytes.
+        memory: usize,
+    },
+    /// The system has no memory for it.
+    #[error("there are no {} MiB of memory for the image", bytes.div_ceil(1 << 20))]
+    NoMemory {
+        /// Bytes.
+        bytes: usize,
     },
     /// More bytes than [`crate::MAX_FILE_BYTES`].
     #[error("the file has more than {limit} bytes, the limit")]

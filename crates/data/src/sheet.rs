@@ -6,7 +6,7 @@ use std::path::Path;
 
 use font8x8::UnicodeFonts;
 
-use crate::{DataError, MAX_PIXELS, RgbImage};
+use crate::{DataError, RgbImage};
 
 /// Pictures in a row.
 const COLUMNS: usize = 8;
@@ -16,6 +16,9 @@ const GAP: usize = 4;
 const LETTER: usize = 8;
 /// Least width of a picture's place, so that a caption has room.
 const LEAST: usize = 112;
+
+/// The most pixels of a sheet.
+const MAX_PIXELS: usize = 100_000_000;
 
 /// Sections of pictures, each under a heading.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +35,7 @@ impl Sheet {
     /// Draws the sheet.
     ///
     /// # Errors
-    /// [`DataError::Settings`] where it would have more than [`MAX_PIXELS`] pixels.
+    /// [`DataError::Settings`] where it would have more than `MAX_PIXELS` pixels.
     pub fn draw(&self) -> Result<RgbImage, DataError> {
         let cell = |pictures: &[(RgbImage, String)]| {
             let most = |side: fn(&RgbImage) -> usize| pictures.iter().map(|(image, _)| side(image)).max().unwrap_or(0);

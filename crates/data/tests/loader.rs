@@ -479,7 +479,7 @@ fn evaluation_counts_what_the_policy_says() {
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
     let error = eval(BadImages::Skip, &all).unwrap_err().to_string();
     assert!(
-        error.starts_with("12 images in a row cannot be read, the last of them: "),
+        error.starts_with("12 images in a row cannot be read, which is the limit; "),
         "{error}"
     );
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mnasnet_data::{DecodeError, MAX_PIXELS, decode};
+use mnasnet_data::{DecodeError, MAX_PHOTO_MEMORY, decode};
 use proptest::prelude::*;
 
 fn file(path: &str) -> Vec<u8> {
@@ -32,7 +32,7 @@ fn images() -> Vec<Vec<u8>> {
 /// An image that says it is whole is whole.
 fn check(bytes: &[u8]) {
     if let Ok(image) = decode(bytes) {
-        assert!(image.width > 0 && image.height > 0 && image.width * image.height <= MAX_PIXELS);
+        assert!(image.width > 0 && image.height > 0 && image.width * image.height * 3 <= MAX_PHOTO_MEMORY);
         assert_eq!(image.pixels.len(), image.width * image.height * 3);
     }
 }
@@ -106,7 +106,7 @@ fn a_small_file_cannot_claim_a_large_image() {
         Err(DecodeError::TooLarge {
             width: 65535,
             height: 65535,
-            limit: MAX_PIXELS
+            memory: 65535 * 65535 * 3
         })
     );
 }

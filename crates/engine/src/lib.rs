@@ -17,6 +17,7 @@ pub mod optimizer;
 pub mod plan;
 mod precision;
 mod predictor;
+pub mod room;
 mod share;
 mod squeeze_excite;
 mod stage;

@@ -45,7 +45,10 @@ impl Predictor {
         precision: Precision,
     ) -> Result<Self, EngineError> {
         let steps = Steps::new(network, max_batch, resolution, precision)?;
-        let no_memory = |_| EngineError::no_memory(max_batch, resolution, steps.arena + 4 * steps.needs.partials);
+        let scratch = pool::threads() * steps.needs.scratch;
+        let bytes = steps.arena + size_of::<f32>() * (steps.needs.partials + scratch);
+        EngineError::room(max_batch, resolution, bytes)?;
+        let no_memory = |_| EngineError::no_memory(max_batch, resolution, bytes);
         let gate = |op: &Op| match op {
             Op::SqueezeExcite(se) => Gate::new(se, max_batch),
             _ => Gate::default(),

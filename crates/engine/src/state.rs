@@ -3,7 +3,7 @@
 use crate::norm::Norm;
 use crate::plan::{Geometry, Plan, Value};
 use crate::squeeze_excite::Gate;
-use crate::{Precision, isa};
+use crate::{Precision, isa, room};
 use mnasnet_kernels::dense::{self, Input};
 use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, depthwise, padded, pool};
 use mnasnet_model::{Network, Op, Tensor, TensorId, ValueId, Weights};
@@ -24,6 +24,20 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Refuses a plan of `bytes` that the machine has no room for, before any of it is taken.
+    pub(crate) fn room(batch: usize, resolution: usize, bytes: usize) -> Result<(), Self> {
+        let gib = |bytes: f64| bytes / f64::from(1 << 30);
+        match room::available() {
+            Some(there) if there < bytes as u64 => Err(Self::Plan(format!(
+                "a batch of {batch} images of {resolution} x {resolution} pixels needs {:.1} GiB of memory, and {:.1} GiB are \
+                 available: lower the batch size or the resolution",
+                gib(bytes as f64),
+                gib(there as f64)
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// The system has not the memory for a plan.
     pub(crate) fn no_memory(batch: usize, resolution: usize, bytes: usize) -> Self {
         Self::Plan(format!(
@@ -82,10 +96,12 @@ impl State {
     pub fn new(network: &Network, batch: usize, resolution: usize, precision: Precision) -> Result<Self, EngineError> {
         let isa = isa()?;
         let plan = Plan::new(network, batch, resolution, precision)?;
-        let bytes = plan.arena + size_of::<f32>() * plan.needs.partials;
+        let threads = pool::threads();
+        let bytes = plan.arena + size_of::<f32>() * (plan.needs.partials + threads * plan.needs.scratch);
+        EngineError::room(batch, resolution, bytes)?;
         let no_memory = |_| EngineError::no_memory(batch, resolution, bytes);
         let arena = Memory::new(plan.arena).map_err(no_memory)?;
-        let workspace = Workspace::new(plan.needs, pool::threads()).map_err(no_memory)?;
+        let workspace = Workspace::new(plan.needs, threads).map_err(no_memory)?;
         let channels = |node: &Op| match node {
             Op::Conv(conv) => conv.c_out,
             _ => 0,

@@ -89,6 +89,16 @@ pub enum ExportError {
         /// The value.
         value: f32,
     },
+    /// Weights that come to no numbers.
+    #[error(
+        "{name} comes to {value}: the weights are too large to compute with; train them again at a lower learning rate"
+    )]
+    NotFinite {
+        /// The tensor or result.
+        name: String,
+        /// The value.
+        value: f32,
+    },
     /// An operator set without scales by channel.
     #[error("int8 needs opset 13 or newer, not {opset}")]
     QuantisedOpset {

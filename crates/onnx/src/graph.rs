@@ -177,6 +177,7 @@ impl Builder<'_> {
     /// Appends an initialiser and returns its name.
     fn tensor(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Result<String, ExportError> {
         let half = self.options.half;
+        finite(name, values)?;
         let raw: Vec<u8> = if half {
             if let Some(&value) = values.iter().find(|&&value| !f16::from_f32(value).is_finite()) {
                 let name = name.to_owned();
@@ -197,5 +198,16 @@ impl Builder<'_> {
             ..Tensor::default()
         });
         Ok(name.into())
+    }
+}
+
+/// Refuses values that are no numbers.
+pub(crate) fn finite(name: &str, values: &[f32]) -> Result<(), ExportError> {
+    match values.iter().find(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(&value) => Err(ExportError::NotFinite {
+            name: name.to_owned(),
+            value,
+        }),
     }
 }

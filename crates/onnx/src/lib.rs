@@ -15,14 +15,18 @@ pub mod graph;
 pub mod preprocess;
 #[allow(missing_docs, reason = "the fields are those of onnx.proto")]
 pub mod proto;
+#[cfg(feature = "runtimes")]
 pub mod quantise;
 mod read;
+#[cfg(feature = "runtimes")]
 mod session;
 mod shapes;
 
 pub use read::{MAX_FILE, Model, Numbers, ReadError, is_onnx, parse, read};
+#[cfg(feature = "runtimes")]
 pub use session::{LoadError, OnnxRuntime, Provider, Runtime, Session};
 
 pub use export::{ExportError, Options, export};
 pub use preprocess::{Preprocess, Resampling};
+#[cfg(feature = "runtimes")]
 pub use quantise::{Calibration, Method};

@@ -169,7 +169,7 @@ mod tests {
             let run = |bytes: Vec<u8>| {
                 let mut logits = Vec::new();
                 let model = parse(bytes.into()).unwrap();
-                Session::new(&model, &Runtime::Rten, 1)
+                Session::new(&model, &Runtime::Rten, 1, u64::MAX)
                     .unwrap()
                     .run(&images, &mut logits)
                     .unwrap();

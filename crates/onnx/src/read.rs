@@ -18,8 +18,11 @@ use crate::shapes;
 /// Largest file: protobuf's own limit.
 pub const MAX_FILE: u64 = (1 << 31) - 1;
 
-/// All of a file but its tensors' data: nodes, names, metadata. A message takes memory many times its bytes.
+/// All of a file but its tensors' data: nodes, names, metadata.
 const MAX_STRUCTURE: usize = 4 << 20;
+
+/// Fields of all messages, each of which takes up to 150 bytes of memory, of the file as few as two. MNASNet-A1 as INT8 has 13,000.
+const MAX_FIELDS: usize = 1 << 18;
 
 /// Largest side and batch that are written into a model.
 const MAX_SIDE: i64 = 16_384;
@@ -28,7 +31,7 @@ const MAX_SIDE: i64 = 16_384;
 #[derive(Clone, Debug)]
 pub struct Model {
     /// What was read and checked, as a file again: nothing else of the file reaches a runtime.
-    pub(crate) bytes: Bytes,
+    pub bytes: Bytes,
     /// Name of its input.
     pub input: String,
     /// Name of its output.
@@ -36,7 +39,9 @@ pub struct Model {
     /// Images a call; `None` where the caller chooses.
     pub batch: Option<usize>,
     /// Images a call, at most, so that every result keeps its bound.
-    pub(crate) most: usize,
+    pub most: usize,
+    /// Bytes of all results of one image together: no runtime takes more for them.
+    pub image_bytes: usize,
     /// Side of the images, pixels.
     pub resolution: usize,
     /// What it does with photos before it computes: its input is bytes `[batch, height, width, 3]` of any size. `None` where its
@@ -138,6 +143,8 @@ pub fn read(path: &Path) -> Result<Model, ReadError> {
         return Err(format(format!("has {size} bytes, more than an ONNX file can have")));
     }
     let mut bytes = Vec::new();
+    let no_memory = |_| io_error(Error::other(format!("no memory for its {size} bytes")));
+    bytes.try_reserve_exact(size as usize).map_err(no_memory)?;
     let file = fs::File::open(path).map_err(io_error)?;
     file.take(size).read_to_end(&mut bytes).map_err(io_error)?;
     parse(bytes.into()).map_err(format)
@@ -149,8 +156,15 @@ pub fn read(path: &Path) -> Result<Model, ReadError> {
 /// What is wrong, completing "PATH ...".
 pub fn parse(bytes: Bytes) -> Result<Model, String> {
     let broken = |error: String| format!("is not a whole ONNX model: {error}");
-    let data = tensor_data(&bytes).map_err(broken)?;
-    let structure = bytes.len() - data;
+    let mut extent = Extent::default();
+    extent.add("model", bytes.clone()).map_err(broken)?;
+    let structure = bytes.len() - extent.data;
+    if extent.fields > MAX_FIELDS {
+        return Err(format!(
+            "is no image classifier: it has {} fields, more than the limit of {MAX_FIELDS}",
+            extent.fields
+        ));
+    }
     if structure > MAX_STRUCTURE {
         return Err(format!(
             "is no image classifier: it has {structure} bytes beside its tensors, more than the limit of {MAX_STRUCTURE}"
@@ -208,6 +222,7 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
         most: (shapes::MAX_VALUES / made.largest.max(1))
             .min(shapes::MAX_TOGETHER / made.together.max(1))
             .max(1),
+        image_bytes: size_of::<f32>() * made.together / batch.unwrap_or(1),
         softmax: last.is_some_and(|node| node.op_type.as_deref() == Some("Softmax")),
         numbers: Numbers::of(&graph),
         input,
@@ -294,49 +309,63 @@ fn whole(tensor: &proto::Tensor) -> Result<(), String> {
     }
 }
 
-/// Bytes of the file that are data of its tensors: `graph.initializer.raw_data` and `.float_data`. Only slices are looked at.
-fn tensor_data(bytes: &Bytes) -> Result<usize, String> {
-    let (mut total, mut tensors) = (0, 0);
-    each(bytes.clone(), |tag, graph| match tag {
-        7 => each(graph, |tag, tensor| match tag {
-            5 => each(tensor, |tag, data| {
-                if tag == 9 || tag == 4 {
-                    tensors += 1;
-                    total += data.len();
-                }
-                Ok(())
-            }),
-            _ => Ok(()),
-        }),
-        _ => Ok(()),
-    })?;
-    // Each takes some memory of its own, which tiny ones would not pay for.
-    Ok(if tensors > 1 << 16 { 0 } else { total })
+/// The messages in messages that are decoded: outer message, field, inner message.
+const MESSAGES: &[(&str, u32, &str)] = &[
+    ("model", 7, "graph"),
+    ("model", 8, "operator set"),
+    ("model", 14, "metadata"),
+    ("graph", 1, "node"),
+    ("node", 5, "attribute"),
+    ("graph", 5, "tensor"),
+    ("graph", 11, "value"),
+    ("graph", 12, "value"),
+    ("value", 2, "type"),
+    ("type", 1, "tensor type"),
+    ("tensor type", 2, "shape"),
+    ("shape", 1, "side"),
+];
+
+/// What a file is made of. Only slices are looked at.
+#[derive(Default)]
+struct Extent {
+    /// Fields, of all messages.
+    fields: usize,
+    /// Bytes that are data of tensors: `raw_data` and `float_data`.
+    data: usize,
 }
 
-/// Calls `visit` with each field of a message that has a length: its number and bytes.
-fn each(mut bytes: Bytes, mut visit: impl FnMut(u32, Bytes) -> Result<(), String>) -> Result<(), String> {
-    let told = |error: prost::DecodeError| error.to_string();
-    while bytes.has_remaining() {
-        let (tag, kind) = decode_key(&mut bytes).map_err(told)?;
-        let length = match kind {
-            WireType::Varint => {
-                decode_varint(&mut bytes).map_err(told)?;
+impl Extent {
+    /// Adds a message and those in it.
+    fn add(&mut self, message: &str, mut bytes: Bytes) -> Result<(), String> {
+        let told = |error: prost::DecodeError| error.to_string();
+        while bytes.has_remaining() {
+            let (tag, kind) = decode_key(&mut bytes).map_err(told)?;
+            self.fields += 1;
+            let length = match kind {
+                WireType::Varint => {
+                    decode_varint(&mut bytes).map_err(told)?;
+                    continue;
+                }
+                WireType::ThirtyTwoBit => 4,
+                WireType::SixtyFourBit => 8,
+                WireType::LengthDelimited => decode_varint(&mut bytes).map_err(told)?,
+                WireType::StartGroup | WireType::EndGroup => return Err("it holds groups, which ONNX has not".into()),
+            };
+            let length = usize::try_from(length).ok().filter(|&length| length <= bytes.len());
+            let length = length.ok_or("it is cut short, or a length in it is wrong")?;
+            let field = bytes.split_to(length);
+            if kind != WireType::LengthDelimited {
                 continue;
             }
-            WireType::ThirtyTwoBit => 4,
-            WireType::SixtyFourBit => 8,
-            WireType::LengthDelimited => decode_varint(&mut bytes).map_err(told)?,
-            WireType::StartGroup | WireType::EndGroup => return Err("it holds groups, which ONNX has not".into()),
-        };
-        let length = usize::try_from(length).ok().filter(|&length| length <= bytes.len());
-        let length = length.ok_or("it is cut short, or a length in it is wrong")?;
-        let field = bytes.split_to(length);
-        if kind == WireType::LengthDelimited {
-            visit(tag, field)?;
+            if message == "tensor" && matches!(tag, 4 | 9) {
+                self.data += field.len();
+            }
+            if let Some((.., inner)) = MESSAGES.iter().find(|row| (row.0, row.1) == (message, tag)) {
+                self.add(inner, field)?;
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -358,7 +387,7 @@ mod tests {
 
     fn logits(model: &Model) -> Vec<f32> {
         let mut logits = Vec::new();
-        let mut session = Session::new(model, &Runtime::Rten, 1).unwrap();
+        let mut session = Session::new(model, &Runtime::Rten, 1, u64::MAX).unwrap();
         session.run(&[0.25; 3 * 32 * 32], &mut logits).unwrap();
         logits
     }

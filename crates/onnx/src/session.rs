@@ -47,11 +47,21 @@ enum Loaded {
 }
 
 impl Session {
-    /// Loads a model, to run on `threads` threads.
+    /// Loads a model, to run on `threads` threads, with results of no more than `memory` bytes at a time.
     ///
     /// # Errors
-    /// What the runtime has to say.
-    pub fn new(model: &Model, runtime: &Runtime, threads: usize) -> Result<Self, String> {
+    /// A model whose results have no room for one call, and what the runtime has to say.
+    pub fn new(model: &Model, runtime: &Runtime, threads: usize, memory: u64) -> Result<Self, String> {
+        let image = model.image_bytes.max(1) as u64;
+        let (room, least) = (memory / image, model.batch.unwrap_or(1));
+        if room < least as u64 {
+            return Err(format!(
+                "its results may take {} MiB a call, and {} MiB are available; run it on a machine with more memory, or \
+                 export it for a lower resolution or fewer images a call",
+                (image * least as u64) >> 20,
+                memory >> 20
+            ));
+        }
         if let (Some(_), Runtime::Rten) = (&model.photos, runtime) {
             return Err("it takes photos as they are, which rten cannot resize; run it by --runtime onnxruntime, or export it without \
                  --with-preprocessing"
@@ -63,7 +73,7 @@ impl Session {
                 Runtime::OnnxRuntime(library) => Loaded::OnnxRuntime(library.load(model, threads)?),
             },
             batch: model.batch,
-            most: model.most,
+            most: usize::try_from(room).map_or(model.most, |room| room.min(model.most)),
             resolution: model.resolution,
             photos: model.photos.clone(),
             classes: model.classes,

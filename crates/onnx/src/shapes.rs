@@ -12,6 +12,17 @@ pub const MAX_VALUES: usize = 1 << 28;
 /// how much is there at a time cannot be told from the file. MNASNet-B1 makes 11 million of an image of 224 pixels, as INT8 21 million.
 pub const MAX_TOGETHER: usize = 1 << 32;
 
+/// Operations, at most: MNASNet-B1 has 100 to 160, as INT8 500; ResNet-152 as INT8 some 2,500.
+pub const MAX_NODES: usize = 4096;
+
+/// Operations that follow one another, at most. rten's planner calls itself once for each, on up to half a KiB of stack: half a MiB
+/// together, of the 2 MiB that a thread has. ResNet-152 as INT8 has some 800.
+pub const MAX_DEPTH: usize = 1024;
+
+/// Terms of a sum of sums or a product of products, at most. rten writes them out where it looks for patterns, each as often as it is
+/// read: forty times `x * x`, one after the other, would be a trillion. MNASNet's residual chains have 4.
+pub const MAX_TERMS: usize = 1024;
+
 /// What a model makes of its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Made {
@@ -73,6 +84,40 @@ struct Value {
     count: usize,
 }
 
+/// How far a value lies from the input.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    /// Operations that follow one another up to it.
+    depth: usize,
+    /// Terms that it can be written out as.
+    terms: usize,
+}
+
+impl Way {
+    const START: Self = Self { depth: 0, terms: 1 };
+
+    fn through(op: &str, inputs: &[Self]) -> Result<Self, String> {
+        let depth = inputs.iter().map(|input| input.depth).max().unwrap_or(0);
+        if depth == MAX_DEPTH {
+            return Err(format!("follows {depth} others, as many as may follow one another"));
+        }
+        let terms = match op {
+            "Add" | "Mul" => inputs.iter().map(|input| input.terms).sum(),
+            // What a runtime may leave out, or compute as a product or a sum.
+            "BatchNormalization" | "Cast" | "DequantizeLinear" | "Flatten" | "Identity" | "QuantizeLinear"
+            | "Reshape" | "Squeeze" => inputs.first().map_or(1, |input| input.terms),
+            _ => 1,
+        };
+        if terms > MAX_TERMS {
+            return Err(format!(
+                "has {terms} terms when it is written out, more than the limit of {MAX_TERMS}"
+            ));
+        }
+        let depth = depth + 1;
+        Ok(Self { depth, terms })
+    }
+}
+
 impl Value {
     fn new(sides: Vec<usize>) -> Result<Self, String> {
         let count = sides.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
@@ -94,17 +139,25 @@ impl Value {
 /// # Errors
 /// The first node that cannot be.
 pub fn walk(graph: &Graph, input: (&str, Vec<usize>)) -> Result<Made, String> {
-    let mut values: HashMap<&str, Value> = HashMap::new();
+    if graph.node.len() > MAX_NODES {
+        return Err(format!(
+            "it has {} operations, more than the limit of {MAX_NODES}",
+            graph.node.len()
+        ));
+    }
+    let mut values: HashMap<&str, (Value, Way)> = HashMap::new();
     for tensor in &graph.initializer {
         let sides = tensor
             .dims
             .iter()
             .map(|&side| usize::try_from(side).unwrap_or(usize::MAX));
-        values.insert(tensor.name.as_deref().unwrap_or_default(), Value::new(sides.collect())?);
+        let name = tensor.name.as_deref().unwrap_or_default();
+        values.insert(name, (Value::new(sides.collect())?, Way::START));
     }
     let (input, sides) = input;
-    values.insert(input, Value::new(sides)?);
-    let (mut largest, mut together) = (values[input].count, values[input].count);
+    let image = Value::new(sides)?;
+    let (mut largest, mut together) = (image.count, image.count);
+    values.insert(input, (image, Way::START));
     for node in &graph.node {
         let op = node.op_type.as_deref().unwrap_or_default();
         let told = |reason: String| {
@@ -125,6 +178,8 @@ pub fn walk(graph: &Graph, input: (&str, Vec<usize>)) -> Result<Made, String> {
         };
         let inputs = node.input.iter().filter(|name| !name.is_empty());
         let inputs = inputs.map(known).collect::<Result<Vec<_>, _>>()?;
+        let (inputs, ways): (Vec<&Value>, Vec<Way>) = inputs.into_iter().map(|(value, way)| (value, *way)).unzip();
+        let way = Way::through(op, &ways).map_err(told)?;
         let value = output(rule, node, &inputs).map_err(told)?;
         let [name, ..] = node.output.as_slice() else {
             return Err(told("makes nothing".into()));
@@ -136,7 +191,7 @@ pub fn walk(graph: &Graph, input: (&str, Vec<usize>)) -> Result<Made, String> {
                 "would bring all values together to {together}, more than the limit of {MAX_TOGETHER}"
             )));
         }
-        if values.insert(name, value).is_some() {
+        if values.insert(name, (value, way)).is_some() {
             return Err(told(format!("makes {name:?}, which is there already")));
         }
     }
@@ -296,5 +351,47 @@ mod tests {
         let reason = walked(40, 9000).unwrap_err();
         assert!(reason.contains("more than the limit of 4294967296"), "{reason}");
         assert!(walked(40, 900).is_ok());
+    }
+
+    #[test]
+    fn operations_are_counted_before_a_runtime_sees_them() {
+        let refused = |nodes: Vec<Node>| {
+            let graph = Graph {
+                node: nodes,
+                ..Graph::default()
+            };
+            walk(&graph, ("0", vec![1, 3, 1, 1])).err().unwrap_or_default()
+        };
+        let name = |at: usize| at.to_string();
+        // Side by side, in a row, and a product of itself again and again.
+        let beside = |count: usize| (1..=count).map(|at| node("Relu", &["0"], &name(at))).collect();
+        let chain = |count: usize| {
+            (1..=count)
+                .map(|at| node("Relu", &[&name(at - 1)], &name(at)))
+                .collect()
+        };
+        let square = |at: usize| {
+            let (from, squared) = (name(2 * at), name(2 * at + 1));
+            [
+                node("Mul", &[&from, &from], &squared),
+                node("Identity", &[&squared], &name(2 * at + 2)),
+            ]
+        };
+        let squares = |count: usize| (0..count).flat_map(square).collect();
+        assert_eq!(refused(beside(MAX_NODES)), "");
+        assert_eq!(refused(chain(MAX_DEPTH)), "");
+        assert_eq!(refused(squares(10)), "");
+        let too_many = refused(beside(MAX_NODES + 1));
+        assert_eq!(too_many, "it has 4097 operations, more than the limit of 4096");
+        let too_deep = refused(chain(MAX_DEPTH + 1));
+        assert!(
+            too_deep.ends_with("(Relu) follows 1024 others, as many as may follow one another"),
+            "{too_deep}"
+        );
+        let too_long = refused(squares(11));
+        assert!(
+            too_long.ends_with("(Mul) has 2048 terms when it is written out, more than the limit of 1024"),
+            "{too_long}"
+        );
     }
 }

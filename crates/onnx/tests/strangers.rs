@@ -52,10 +52,23 @@ fn absurd_lengths_are_refused() {
     for bytes in [endless, field(7, &[]), vec![7 << 3 | 3]] {
         assert!(refusal(bytes).starts_with("is not a whole ONNX model: "));
     }
-    let nodes = [0x0a, 0x00].repeat(4 << 20);
-    let mut length = Vec::new();
-    prost::encoding::encode_varint(nodes.len() as u64, &mut length);
-    let reason = refusal([field(7, &length), nodes].concat());
+    let message = |tag: u8, inner: Vec<u8>| {
+        let mut length = Vec::new();
+        prost::encoding::encode_varint(inner.len() as u64, &mut length);
+        [field(tag, &length), inner].concat()
+    };
+    let reason = refusal(message(7, [0x0a, 0x00].repeat(4 << 20)));
+    assert!(
+        reason.contains("has 4194305 fields, more than the limit of"),
+        "{reason}"
+    );
+    // Inside of nodes, attributes and values too.
+    for (outer, inner) in [(1, 5), (1, 1), (5, 1), (12, 3)] {
+        let fields = [inner << 3 | 2, 0x00].repeat(1 << 18);
+        let reason = refusal(message(7, message(outer, fields)));
+        assert!(reason.contains("has 262146 fields, more than the limit of"), "{reason}");
+    }
+    let reason = refusal(message(14, message(2, vec![b'x'; 5 << 20])));
     assert!(reason.contains("bytes beside its tensors"), "{reason}");
 }
 
@@ -117,7 +130,7 @@ fn preprocessing_is_ours_or_refused() {
         let bytes = export(&network, &weights, &options, &[]).unwrap();
         let model = parse(Bytes::from(bytes.clone())).unwrap();
         assert_eq!((model.photos.as_ref(), model.resolution), (Some(&preprocess), 32));
-        let error = Session::new(&model, &Runtime::Rten, 1).err().unwrap();
+        let error = Session::new(&model, &Runtime::Rten, 1, u64::MAX).err().unwrap();
         assert!(error.contains("which rten cannot resize"), "{error}");
         let swap = |from: &[u8], to: &[u8]| {
             let mut bytes = bytes.clone();
@@ -141,6 +154,66 @@ fn preprocessing_is_ours_or_refused() {
     }
 }
 
+/// The longest row of operations that is let through, read, planned and run on a quarter of the stack that a thread has.
+#[test]
+fn the_deepest_model_needs_little_stack() {
+    let depth = 1024;
+    let name = move |at: usize| format!("value{at}");
+    let node = move |op: &str, at: usize| proto::Node {
+        input: vec![name(at - 1)],
+        output: vec![name(at)],
+        op_type: Some(op.into()),
+        ..proto::Node::default()
+    };
+    let info = move |name: String, sides: &[i64]| {
+        let dim = |side: &i64| proto::Dim {
+            side: Some(proto::Side::Known(*side)),
+        };
+        let shape = proto::Shape {
+            dim: sides.iter().map(dim).collect(),
+        };
+        let tensor = proto::TensorType {
+            elem_type: Some(proto::FLOAT),
+            shape: Some(shape),
+        };
+        proto::ValueInfo {
+            name: Some(name),
+            kind: Some(proto::Type { tensor: Some(tensor) }),
+        }
+    };
+    let deep = move |depth: usize| {
+        let activations = (1..depth - 1).map(|at| node("Sigmoid", at));
+        let last = [node("GlobalAveragePool", depth - 1), node("Flatten", depth)];
+        let graph = proto::Graph {
+            node: activations.chain(last).collect(),
+            name: Some("deep".into()),
+            input: vec![info(name(0), &[1, 3, 4, 4])],
+            output: vec![info(name(depth), &[1, 3])],
+            ..proto::Graph::default()
+        };
+        let model = proto::Model {
+            ir_version: Some(8),
+            graph: Some(graph),
+            opset_import: vec![proto::OperatorSet {
+                domain: None,
+                version: Some(17),
+            }],
+            ..proto::Model::default()
+        };
+        model.encode_to_vec()
+    };
+    let run = move || {
+        let model = parse(deep(depth).into()).unwrap();
+        let mut logits = Vec::new();
+        let mut session = Session::new(&model, &Runtime::Rten, 1, u64::MAX).unwrap();
+        session.run(&[0.5; 48], &mut logits).unwrap();
+        logits
+    };
+    let small = std::thread::Builder::new().stack_size(512 << 10).spawn(run).unwrap();
+    assert_eq!(small.join().unwrap().len(), 3);
+    assert!(refusal(deep(depth + 1)).contains("follows 1024 others"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
@@ -160,7 +233,7 @@ proptest! {
         if let Ok(model) = parse(Bytes::from(bytes))
             && model.resolution <= 64
             && model.batch.is_none_or(|batch| batch <= 4)
-            && let Ok(mut session) = Session::new(&model, &Runtime::Rten, 1)
+            && let Ok(mut session) = Session::new(&model, &Runtime::Rten, 1, u64::MAX)
         {
             let images = vec![0.5; 3 * model.resolution * model.resolution];
             let mut logits = Vec::new();

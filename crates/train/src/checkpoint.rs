@@ -61,14 +61,16 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>, WeightsError> {
 }
 
 /// The checkpoint to go on from: `path` itself if it is a file, else the last of the folder `path` or of its `subfolder`.
-pub fn newest(path: &Path, subfolder: &str) -> Result<PathBuf, WeightsError> {
+pub fn newest(path: &Path, subfolder: impl AsRef<Path>) -> Result<PathBuf, WeightsError> {
+    let subfolder = subfolder.as_ref();
     let mut found = candidates(path, subfolder)?;
     found.pop().ok_or_else(|| nothing(path, subfolder))
 }
 
 /// [`newest`], opened. Those of a folder that cannot be read, damaged on disk for one, are passed over; a sentence on each
 /// comes with the file.
-pub fn newest_whole(path: &Path, subfolder: &str) -> Result<(WeightsFile, Vec<String>), WeightsError> {
+pub fn newest_whole(path: &Path, subfolder: impl AsRef<Path>) -> Result<(WeightsFile, Vec<String>), WeightsError> {
+    let subfolder = subfolder.as_ref();
     let mut passed_over = Vec::new();
     let mut newest = None;
     for candidate in candidates(path, subfolder)?.iter().rev() {
@@ -83,7 +85,7 @@ pub fn newest_whole(path: &Path, subfolder: &str) -> Result<(WeightsFile, Vec<St
     Err(newest.unwrap_or_else(|| nothing(path, subfolder)))
 }
 
-fn candidates(path: &Path, subfolder: &str) -> Result<Vec<PathBuf>, WeightsError> {
+fn candidates(path: &Path, subfolder: &Path) -> Result<Vec<PathBuf>, WeightsError> {
     if path.is_file() {
         return Ok(vec![path.to_owned()]);
     }
@@ -93,7 +95,7 @@ fn candidates(path: &Path, subfolder: &str) -> Result<Vec<PathBuf>, WeightsError
     }
 }
 
-fn nothing(path: &Path, subfolder: &str) -> WeightsError {
+fn nothing(path: &Path, subfolder: &Path) -> WeightsError {
     let path = path.to_owned();
     let best = [path.join(BEST), path.join(subfolder).join(BEST)];
     match best.into_iter().find(|best| best.exists()) {

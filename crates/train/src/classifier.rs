@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::Preprocessing;
-use mnasnet_engine::{Normalise, Pixels, Precision, Predictor, pool};
+use mnasnet_engine::{Normalise, Pixels, Precision, Predictor, pool, room};
 use mnasnet_model::{Network, Weights};
 use mnasnet_onnx::{Model, Runtime, Session};
 
@@ -18,6 +18,33 @@ pub trait Classifier: Send {
     /// # Errors
     /// Another number of bytes, more images than planned.
     fn logits(&mut self, pixels: &[u8], shape: [usize; 3]) -> Result<&[f32], TrainError>;
+}
+
+/// A model of a file: its logits are numbers, or an error. Finite weights may well be too large to compute with.
+pub struct Checked {
+    path: PathBuf,
+    model: Box<dyn Classifier>,
+}
+
+impl Checked {
+    /// The model that was made of the file at `path`.
+    pub fn new(path: &Path, model: Box<dyn Classifier>) -> Self {
+        let path = path.to_owned();
+        Self { path, model }
+    }
+}
+
+impl Classifier for Checked {
+    fn logits(&mut self, pixels: &[u8], shape: [usize; 3]) -> Result<&[f32], TrainError> {
+        let logits = self.model.logits(pixels, shape)?;
+        match logits.iter().find(|logit| !logit.is_finite()) {
+            None => Ok(logits),
+            Some(&value) => Err(TrainError::NotFinite {
+                path: self.path.clone(),
+                value,
+            }),
+        }
+    }
 }
 
 /// Weights on our engine.
@@ -86,8 +113,9 @@ impl OnRuntime {
             path: path.to_owned(),
             reason,
         };
+        let memory = room::available().unwrap_or(u64::MAX);
         Ok(Self {
-            session: Session::new(model, runtime, pool::threads()).map_err(refused)?,
+            session: Session::new(model, runtime, pool::threads(), memory).map_err(refused)?,
             path: path.to_owned(),
             normalise: wiring::normalise(preprocessing),
             softmax: model.softmax,
@@ -111,10 +139,10 @@ impl Classifier for OnRuntime {
             reason,
         })?;
         if self.softmax {
-            // Logarithms of probabilities are logits: softmax makes the probabilities of them again.
+            // Logarithms of probabilities are logits: softmax makes the probabilities of them again. NaN stays NaN.
             self.logits
                 .iter_mut()
-                .for_each(|value| *value = value.max(f32::MIN_POSITIVE).ln());
+                .for_each(|value| *value = value.clamp(f32::MIN_POSITIVE, f32::INFINITY).ln());
         }
         Ok(&self.logits)
     }

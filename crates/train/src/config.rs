@@ -4,6 +4,7 @@
 //! Keys that the MindSpore scripts' `config.py` has keep its names.
 
 use std::ops::Bound;
+use std::path::PathBuf;
 
 use mnasnet_model::Scheme;
 use mnasnet_model::builder::MAX_WIDTH;
@@ -237,14 +238,14 @@ settings! {
     }
     "Data" {
         /// Photos: a folder with train/ and val/ (class folders, WebDataset shards, Parquet), ImageNet's archives, or a table.
-        data: String = String::new();
+        data: PathBuf = PathBuf::new();
         /// Validation photos where they are not in data/val.
-        val_data: String = String::new();
+        val_data: PathBuf = PathBuf::new();
         /// Kind of the set; auto looks.
         data_format: DataFormat = DataFormat::Auto;
         /// File of class names, one a line (NAME, or the set's name for it, a tab, NAME): order, relabelling, and leaving out the rest.
-        class_list: String = String::new();
-        /// What becomes of photos that cannot be decoded.
+        class_list: PathBuf = PathBuf::new();
+        /// What becomes of photos that cannot be decoded; 16 of them in a row end the run with each.
         bad_images: BadImagePolicy = BadImagePolicy::Fail;
         /// Whether photos are turned as their EXIF orientation says.
         exif_orientation: bool = false;
@@ -377,7 +378,7 @@ settings! {
         /// Standard deviations above the mean of the last 100 losses from which a loss is logged with its photos; 0 logs none.
         spike_z_score: f64 = 6.0, 0.0..=1e6;
         /// Folder of the checkpoints; a relative one lies in the run's folder.
-        save_checkpoint_path: String = "checkpoints".into();
+        save_checkpoint_path: PathBuf = "checkpoints".into();
         /// Steps from one line of log.txt and metrics.jsonl to the next; 0 writes only one an epoch.
         log_every: usize = 1, 0.0..=1e9;
     }

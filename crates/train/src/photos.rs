@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mnasnet_data::{
-    BadImages, Cache, CacheIn, ClassList, DataError, Dataset, Loader, Location, Preprocessing, Split, locate,
+    BadImages, Cache, CacheIn, ClassList, DataError, Dataset, Loader, Location, Preprocessing, Split, glance, locate,
 };
 
 use crate::config::{BadImagePolicy, CachePlace, Config, DataFormat};
@@ -24,16 +24,16 @@ pub struct Photos {
 impl Photos {
     /// Lists the photos of a configuration, to be trained on by so many ranks.
     pub fn open(config: &Config, ranks: usize) -> Result<Self, TrainError> {
-        if config.data.is_empty() {
+        if config.data.as_os_str().is_empty() {
             return Err(TrainError::Mismatch("no photos given: say `--data PATH`".into()));
         }
-        let train_at = find(config, Path::new(&config.data), Split::Train)?;
-        let val_root = if config.val_data.is_empty() {
+        let train_at = find(config, &config.data, Split::Train)?;
+        let val_root = if config.val_data.as_os_str().is_empty() {
             &config.data
         } else {
             &config.val_data
         };
-        let val_at = find(config, Path::new(val_root), Split::Val)?;
+        let val_at = find(config, val_root, Split::Val)?;
         if train_at == val_at {
             return Err(TrainError::Mismatch(format!(
                 "{} has no photos kept apart for validation; make train/ and val/ in it, or say `--val_data PATH`",
@@ -61,6 +61,10 @@ impl Photos {
                 "{} has {images} images, fewer than one batch of {batch}{of}; choose a smaller batch_size",
                 train.root.display()
             )));
+        }
+        if config.bad_images == BadImagePolicy::Fail {
+            glance(&train)?;
+            glance(&val)?;
         }
         Ok(Self {
             train: Arc::new(train),
@@ -113,8 +117,8 @@ fn find(config: &Config, path: &Path, split: Split) -> Result<Location, TrainErr
 
 fn list(config: &Config, location: &Location) -> Result<Dataset, TrainError> {
     let mut dataset = location.open()?;
-    if !config.class_list.is_empty() {
-        ClassList::read(Path::new(&config.class_list))?.apply(&mut dataset)?;
+    if !config.class_list.as_os_str().is_empty() {
+        ClassList::read(&config.class_list)?.apply(&mut dataset)?;
     }
     dataset.bad_images = match config.bad_images {
         BadImagePolicy::Fail => BadImages::Fail,

@@ -1,6 +1,7 @@
 //! From layers of settings to one [`Config`]: defaults, then a recipe or file, then flags.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, KEYS};
@@ -85,9 +86,10 @@ impl Resolver {
     }
 
     /// Adds a recipe by its bare name, or a file by its path.
-    pub fn recipe_or_file(self, name: &str) -> Result<Self, ConfigError> {
-        let path = Path::new(name);
-        if let Some((recipe, text)) = RECIPES.iter().find(|(recipe, _)| *recipe == name) {
+    pub fn recipe_or_file(self, name: impl AsRef<OsStr>) -> Result<Self, ConfigError> {
+        let path = Path::new(&name);
+        let name = &path.display().to_string();
+        if let Some((recipe, text)) = RECIPES.iter().find(|(recipe, _)| path.as_os_str() == *recipe) {
             return self.toml(text, &format!("recipe {recipe}"));
         }
         if !path.exists() && path.components().count() == 1 && path.extension().is_none() {
@@ -122,13 +124,13 @@ impl Resolver {
     }
 
     /// Adds one flag.
-    pub fn flag(&mut self, key: &str, text: &str) -> Result<(), ConfigError> {
+    pub fn flag(&mut self, key: &str, text: impl AsRef<OsStr>) -> Result<(), ConfigError> {
         let Some(row) = KEYS.iter().find(|row| row.name == key) else {
             return Err(unknown_key(key, COMMAND_LINE));
         };
         let value = row
             .kind
-            .read(text)
+            .read(text.as_ref())
             .map_err(|message| value_error(key, COMMAND_LINE, message))?;
         self.set(key, &value, COMMAND_LINE)
     }

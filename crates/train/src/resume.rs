@@ -9,7 +9,6 @@ use mnasnet_model::{Network, Weights};
 use crate::checkpoint;
 use crate::config::Config;
 use crate::progress::{Best, Progress};
-use crate::resolve::Resolver;
 use crate::train::TrainError;
 use crate::weights_file::{Origin, PhotoList, Record, WeightsError, WeightsFile};
 use crate::wiring;
@@ -40,10 +39,7 @@ pub(crate) fn check(
     if let Some(origin) = &record.origin {
         return taken_up(file, origin, config, photos, batches).map_err(refusal);
     }
-    let was = Resolver::new()
-        .toml(&record.config, "its settings")
-        .and_then(Resolver::finish)
-        .map_err(|error| unusable(format!("holds settings that cannot be used: {error}")))?;
+    let (_, was) = record.settings(file.path(), |_| true)?;
     let mut allowed = Vec::new();
     for (key, old, new) in was.changes(config) {
         if FIXED.contains(&key) {

@@ -1,6 +1,8 @@
 //! What one setting can hold, and how it is read from TOML or from a command line.
 
+use std::ffi::{OsStr, OsString};
 use std::ops::{Bound, RangeBounds};
+use std::path::PathBuf;
 
 use mnasnet_model::error::nearest;
 
@@ -15,13 +17,21 @@ pub enum Kind {
     Number,
     /// Any text.
     Text,
+    /// A path, of whatever bytes.
+    Path,
     /// One of these names.
     Choice(&'static [&'static str]),
 }
 
 impl Kind {
     /// Reads a flag's text as the TOML value that a file would hold.
-    pub fn read(self, text: &str) -> Result<toml::Value, String> {
+    pub fn read(self, text: &OsStr) -> Result<toml::Value, String> {
+        if self == Kind::Path {
+            return Ok(PathBuf::from(text).to_toml());
+        }
+        let text = text
+            .to_str()
+            .ok_or_else(|| format!("takes UTF-8, not `{}`", text.display()))?;
         match self {
             Kind::Flag => match text.to_ascii_lowercase().as_str() {
                 "true" => Ok(toml::Value::Boolean(true)),
@@ -36,7 +46,7 @@ impl Kind {
                 .parse()
                 .map(toml::Value::Float)
                 .map_err(|_| format!("takes a number, not `{text}`")),
-            Kind::Text | Kind::Choice(_) => Ok(toml::Value::String(text.to_owned())),
+            Kind::Text | Kind::Path | Kind::Choice(_) => Ok(toml::Value::String(text.to_owned())),
         }
     }
 }
@@ -80,6 +90,44 @@ impl Setting for String {
     fn to_toml(&self) -> toml::Value {
         toml::Value::String(self.clone())
     }
+}
+
+/// TOML has text alone, so a path that is no UTF-8 is an array of its bytes.
+impl Setting for PathBuf {
+    const KIND: Kind = Kind::Path;
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        let byte = |value: &toml::Value| u8::try_from(value.as_integer()?).ok();
+        let path = match value {
+            toml::Value::String(text) => Some(Self::from(text)),
+            toml::Value::Array(bytes) => bytes.iter().map(byte).collect::<Option<_>>().and_then(path_of),
+            _ => None,
+        };
+        path.ok_or_else(|| wrong_type("a path in quotes or an array of its bytes", value))
+    }
+    fn to_toml(&self) -> toml::Value {
+        match self.to_str() {
+            Some(text) => toml::Value::String(text.to_owned()),
+            None => {
+                let bytes = self.as_os_str().as_encoded_bytes().iter();
+                bytes
+                    .map(|&byte| toml::Value::Integer(byte.into()))
+                    .collect::<Vec<_>>()
+                    .into()
+            }
+        }
+    }
+}
+
+/// The path of these bytes.
+#[cfg(unix)]
+fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    Some(OsString::from_vec(bytes).into())
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
+    Some(OsString::from(String::from_utf8(bytes).ok()?).into())
 }
 
 impl Setting for f64 {
@@ -234,13 +282,29 @@ mod tests {
     fn values_are_read_or_refused() {
         assert_eq!(f64::from_toml(&toml::Value::Integer(3)), Ok(3.0));
         assert_eq!(usize::from_toml(&toml::Value::Integer(-3)), Err("cannot be -3".into()));
-        assert_eq!(bool::from_toml(&Kind::Flag.read("False").unwrap()), Ok(false));
-        assert!(f64::from_toml(&Kind::Number.read("nan").unwrap()).is_err());
-        assert!(Kind::Integer.read("3.5").is_err());
+        assert_eq!(bool::from_toml(&Kind::Flag.read("False".as_ref()).unwrap()), Ok(false));
+        assert!(f64::from_toml(&Kind::Number.read("nan".as_ref()).unwrap()).is_err());
+        assert!(Kind::Integer.read("3.5".as_ref()).is_err());
         assert_eq!(
             in_range(&1.0, 0.0..1.0),
             Err("must be at least 0 and below 1, not 1".into())
         );
         assert_eq!(in_range(&0.5, 0.0..1.0), Ok(()));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn paths_keep_every_byte() {
+        for bytes in [&b"photos"[..], b"", b"a \"b\"\n", b"ph\xf6tos/\xff"] {
+            let path = path_of(bytes.to_vec()).unwrap();
+            let value = Kind::Path.read(path.as_os_str()).unwrap();
+            let again = format!("data = {value}").parse::<toml::Table>().unwrap();
+            assert_eq!(PathBuf::from_toml(&again["data"]), Ok(path));
+        }
+        let wrong: toml::Value = vec![1, 256].into();
+        assert_eq!(
+            PathBuf::from_toml(&wrong),
+            Err("takes a path in quotes or an array of its bytes, not the array [1, 256]".into())
+        );
     }
 }

@@ -51,6 +51,18 @@ pub enum TrainError {
         /// What the runtime says.
         reason: String,
     },
+    /// A model whose results are no numbers.
+    #[error(
+        "{path} computes {value} for a photo, which is no result: its weights are too large to compute with; train them again at a \
+         lower learning rate, or export them as float32 if they are float16",
+        path = path.display()
+    )]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// A logit.
+        value: f32,
+    },
     /// The run's folder holds a run already.
     #[error(
         "{folder} holds a run already, which is not begun anew; go on with it by `--resume {folder}`, or choose another folder by `--out`",

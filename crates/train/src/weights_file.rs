@@ -238,7 +238,13 @@ impl WeightsFile {
     }
 
     fn flat(&self, table: &[Tensor], prefix: &str, problems: &mut Vec<String>) -> Vec<f32> {
-        let mut flat = vec![0.0; table.iter().map(|tensor| tensor.range().end).max().unwrap_or(0)];
+        let mut flat = Vec::new();
+        let length = table.iter().map(|tensor| tensor.range().end).max().unwrap_or(0);
+        if flat.try_reserve_exact(length).is_err() {
+            problems.push(format!("there is no memory for its {length} values"));
+            return flat;
+        }
+        flat.resize(length, 0.0);
         for tensor in table {
             match fit::values(&self.state, &format!("{prefix}{}", tensor.name), &tensor.shape) {
                 Ok(values) => flat[tensor.range()].copy_from_slice(&values),

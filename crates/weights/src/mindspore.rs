@@ -1,7 +1,8 @@
 //! MindSpore's checkpoint: one protobuf message, `repeated Value = 1`, written as a concatenation of them.
 //!
 //! Tensors above 512 MiB are split over neighbouring values with the same name and the full shape. A file may end in
-//! `crc_num` and ten bytes, the big-endian CRC-32 of all before it. Layout from MindSpore 1.2 to 2.10.
+//! `crc_num` and ten bytes, the big-endian CRC-32 of all before it, which MindSpore writes and compares with `crc_check`, and reads past without.
+//! Layout from MindSpore 1.2 to 2.10.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +18,10 @@ pub(crate) const KEY: u8 = 0x0a;
 const TRAILER: &[u8] = b"crc_num";
 const TRAILER_LEN: usize = TRAILER.len() + 10;
 
-/// A network has some 260 tensors, its optimizer twice as many more.
-const MAX_TENSORS: usize = 1 << 16;
+/// Entries: a network has some 260 tensors, its optimizer twice as many more; each is one entry, or one for each 512 MiB.
+const MAX_ENTRIES: usize = 1 << 16;
+/// Bytes of an entry beside its tensor's content: name, type and shape, which take more memory than they have bytes.
+const MAX_DESCRIPTION: usize = 1 << 10;
 const MAX_DIMS: usize = 8;
 /// Larger tensors are split over several values.
 const CHUNK: usize = 512 << 20;
@@ -41,6 +44,26 @@ struct Tensor {
     content: Option<Bytes>,
 }
 
+/// A [`Value`] whose tensor is left as it is, and a [`Tensor`] of which the content alone is looked at: slices of the file.
+#[derive(Clone, PartialEq, Message)]
+struct Outline {
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    tensor: Option<Bytes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Content {
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    content: Option<Bytes>,
+}
+
+/// Bytes of an entry beside its tensor's content.
+fn description(entry: &Bytes) -> Result<usize, prost::DecodeError> {
+    let tensor = Outline::decode(entry.clone())?.tensor.unwrap_or_default();
+    let content = Content::decode(tensor)?.content.unwrap_or_default();
+    Ok(entry.len() - content.len())
+}
+
 /// Reads a file's bytes.
 ///
 /// # Errors
@@ -48,6 +71,7 @@ struct Tensor {
 pub fn read(bytes: &Bytes) -> Result<State, String> {
     let mut rest = without_trailer(bytes)?;
     let mut found: BTreeMap<String, (Tensor, Vec<Bytes>)> = BTreeMap::new();
+    let mut entries = 0;
     while rest.has_remaining() {
         let at = bytes.len() - rest.len();
         let broken = |error: &dyn std::fmt::Display| format!("the entry at byte {at} is broken: {error}");
@@ -58,14 +82,21 @@ pub fn read(bytes: &Bytes) -> Result<State, String> {
         if length > rest.len() {
             return Err(broken(&format!("it says {length} bytes, but {} follow", rest.len())));
         }
-        let value = Value::decode(rest.split_to(length)).map_err(|error| broken(&error))?;
+        entries += 1;
+        if entries > MAX_ENTRIES {
+            return Err(format!("it has more than {MAX_ENTRIES} entries"));
+        }
+        let entry = rest.split_to(length);
+        let beside = description(&entry).map_err(|error| broken(&error))?;
+        if beside > MAX_DESCRIPTION {
+            return Err(broken(&format!("it has {beside} bytes beside its tensor's content")));
+        }
+        let value = Value::decode(entry).map_err(|error| broken(&error))?;
         let (Some(name), Some(mut tensor)) = (value.tag, value.tensor) else {
             return Err(broken(&"it has no name or no tensor"));
         };
         let content = tensor.content.take().unwrap_or_default();
-        let full = found.len() == MAX_TENSORS;
         match found.get_mut(&name) {
-            None if full => return Err(format!("it has more than {MAX_TENSORS} tensors")),
             None => {
                 if tensor.dims.len() > MAX_DIMS {
                     return Err(format!("{name} has {} dimensions", tensor.dims.len()));
@@ -158,7 +189,7 @@ fn joined(chunks: &[Bytes]) -> Result<Bytes, String> {
     Ok(content.freeze())
 }
 
-/// The bytes of a file of float32 tensors, `(name, shape, values)`, and of int32 scalars of shape `[1]`.
+/// The bytes of a file of float32 tensors, `(name, shape, values)`, and of int32 scalars of shape `[1]`, with its checksum.
 pub fn write<'a>(
     tensors: impl IntoIterator<Item = (String, &'a [usize], &'a [f32])>,
     integers: impl IntoIterator<Item = (String, i32)>,
@@ -185,6 +216,10 @@ fn write_split<'a>(
     for (name, value) in integers {
         push(&mut file, name, &[1], "Int32", value.to_le_bytes().to_vec());
     }
+    let checksum = crc32fast::hash(&file);
+    file.extend(TRAILER);
+    file.extend([0; 6]);
+    file.extend(checksum.to_be_bytes());
     file
 }
 
@@ -214,6 +249,11 @@ mod tests {
         assert_eq!(split.windows(7).filter(|name| name == b"Float32").count(), 3);
         let whole = write(tensors(), [("step".to_owned(), 9)]);
         assert_eq!(read(&split.into()), read(&whole.clone().into()));
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            assert!(read(&damaged.into()).is_err(), "byte {at}");
+        }
         assert_eq!(read(&whole.into()).unwrap().tensors["a"].floats(), Some(values));
     }
 }

@@ -16,8 +16,8 @@ use crate::DType;
 
 /// A pickle of all tensors of a training run has some 300 kB.
 pub const MAX_PICKLE: usize = 32 << 20;
-/// Values on the stack and in containers; such a run has some 50,000.
-const MAX_VALUES: usize = 2 << 20;
+/// Values on the stack and in containers; such a run has some 50,000. Each takes up to 100 bytes.
+const MAX_VALUES: usize = 1 << 19;
 
 /// What a program has built.
 #[derive(Clone, Debug)]

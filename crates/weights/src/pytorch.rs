@@ -1,7 +1,7 @@
 //! PyTorch's files: a zip with a pickle and one member a storage, or the older stream of pickles with storages behind it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Cursor;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use bytes::{Buf, Bytes, BytesMut};
 use zip::{CompressionMethod, ZipArchive};
@@ -11,10 +11,12 @@ use crate::state::elements;
 use crate::{Container, State, TensorData};
 
 /// Members of a zip; a training run has one a tensor, some 900.
-const MAX_MEMBERS: usize = 1 << 16;
-/// Levels of dictionaries that are looked into, and values that are looked at.
+const MAX_MEMBERS: usize = 1 << 15;
+/// Bytes that are read to find the members: each has some 90 in the list at the end of the file and before its data.
+const MAX_DIRECTORY: usize = 4 << 20;
+/// Levels of dictionaries that are looked into, and values that are looked at; a training run has some 2000.
 const MAX_DEPTH: usize = 8;
-const MAX_VISITS: usize = 1 << 17;
+const MAX_VISITS: usize = 1 << 15;
 /// Characters of a key; those of weights have some 30.
 const MAX_KEY: usize = 128;
 
@@ -23,7 +25,11 @@ const MAX_KEY: usize = 128;
 /// # Errors
 /// What is wrong with them.
 pub fn read_zip(bytes: &Bytes) -> Result<State, String> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes.clone())).map_err(|error| error.to_string())?;
+    let directory = Metered {
+        bytes: Cursor::new(bytes.clone()),
+        left: MAX_DIRECTORY,
+    };
+    let mut archive = ZipArchive::new(directory).map_err(|error| error.to_string())?;
     if archive.len() > MAX_MEMBERS {
         return Err(format!("it has more than {MAX_MEMBERS} members"));
     }
@@ -69,6 +75,30 @@ pub fn read_zip(bytes: &Bytes) -> Result<State, String> {
     let pickle = Pickle::load(&program)?;
     let storage = |key: &str| member(&format!("data/{key}"))?.ok_or_else(|| format!("its storage {key:?} is missing"));
     flatten(Container::PytorchZip, &pickle, bytes.len(), storage)
+}
+
+/// A file of which so much may be read. What a zip says of its members takes memory many times its bytes before they can be counted.
+struct Metered {
+    bytes: Cursor<Bytes>,
+    left: usize,
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer)?;
+        self.left = self.left.checked_sub(read).ok_or_else(|| {
+            io::Error::other(format!(
+                "its list of members is longer than the limit of {MAX_DIRECTORY} bytes"
+            ))
+        })?;
+        Ok(read)
+    }
+}
+
+impl Seek for Metered {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.bytes.seek(to)
+    }
 }
 
 /// A member of a zip: a slice of the file.
@@ -155,7 +185,7 @@ fn flatten(
     storage: impl Fn(&str) -> Result<Bytes, String>,
 ) -> Result<State, String> {
     let (mut tensors, mut texts) = (BTreeMap::new(), BTreeMap::new());
-    // A storage may back several tensors; its checksum is taken once. Copies may not make more of the file than it is.
+    // A storage may back several tensors; its checksum is taken once. Copies, of texts too, may not make more of the file than it is.
     let mut known: HashMap<String, Bytes> = HashMap::new();
     let mut copied = 0;
     walk(pickle, |name, value| {
@@ -171,7 +201,13 @@ fn flatten(
                 let tensor = cut(view, &bytes, &mut copied, file).map_err(|reason| format!("{name} {reason}"))?;
                 tensors.insert(name, tensor);
             }
-            Value::Text(text) => drop(texts.insert(name, text.to_string())),
+            Value::Text(text) => {
+                copied += text.len();
+                if copied > file {
+                    return Err(format!("{name} repeats what the file holds"));
+                }
+                texts.insert(name, text.to_string());
+            }
             _ => {}
         }
         Ok(())

@@ -183,3 +183,110 @@ fn what_is_written_in_safetensors_comes_back() {
         ("v", DType::F32)
     );
 }
+
+/// A description takes memory many times its bytes; it is looked at before it is taken apart.
+#[test]
+fn mindspores_entries_are_bounded() {
+    let varint = |mut length: usize| {
+        let mut bytes = Vec::new();
+        while length > 127 {
+            bytes.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        [bytes, vec![length as u8]].concat()
+    };
+    let long = |key: u8, contents: Vec<u8>| [vec![key], varint(contents.len()), contents].concat();
+    let entry = |name: &[u8], dims: &[u8]| {
+        let tensor = [dims, &field(0x12, b"Float32")].concat();
+        long(0x0a, [long(0x0a, name.to_vec()), long(0x12, tensor)].concat())
+    };
+    let refusal = |bytes: Vec<u8>| parse(bytes.into()).unwrap_err();
+    let sides = refusal(entry(b"w", &[0x08, 0].repeat(1 << 20)));
+    assert!(
+        sides.contains("it has 2097169 bytes beside its tensor's content"),
+        "{sides}"
+    );
+    let name = refusal(entry(&[b'w'; 2000], &[]));
+    assert!(name.contains("bytes beside its tensor's content"), "{name}");
+    let pieces = refusal(entry(b"w", &[0x08, 0]).repeat((1 << 16) + 1));
+    assert!(pieces.ends_with("it has more than 65536 entries"), "{pieces}");
+}
+
+/// A zip whose list of members has so many entries, all of one empty member.
+fn zip(members: usize) -> Vec<u8> {
+    let u16s = |values: &[u16]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let local = [b"PK\x03\x04".to_vec(), vec![0; 22], u16s(&[8, 0]), b"data.pkl".to_vec()].concat();
+    let listed = |number: usize| {
+        let name = format!("{number:08}");
+        [
+            b"PK\x01\x02".to_vec(),
+            vec![0; 24],
+            u16s(&[8, 0, 0, 0, 0, 0, 0]),
+            vec![0; 4],
+            name.into(),
+        ]
+        .concat()
+    };
+    let list: Vec<u8> = (0..members).flat_map(listed).collect();
+    let (start, length) = (local.len() as u64, list.len() as u64);
+    let at = start + length;
+    let counts = [members as u64, members as u64, length, start]
+        .map(u64::to_le_bytes)
+        .concat();
+    let end = [
+        b"PK\x06\x06".to_vec(),
+        44u64.to_le_bytes().to_vec(),
+        vec![0; 12],
+        counts,
+    ]
+    .concat();
+    let locator = [
+        b"PK\x06\x07\0\0\0\0".to_vec(),
+        at.to_le_bytes().to_vec(),
+        vec![1, 0, 0, 0],
+    ]
+    .concat();
+    let last = [b"PK\x05\x06\0\0\0\0".to_vec(), vec![0xff; 12], vec![0, 0]].concat();
+    [local, list, end, locator, last].concat()
+}
+
+#[test]
+fn a_zips_members_are_bounded_before_they_are_listed() {
+    let refusal = |members: usize| parse(zip(members).into()).unwrap_err();
+    assert!(refusal(1000).contains("it has no data.pkl"), "{}", refusal(1000));
+    let reason = refusal(32_769);
+    assert!(reason.contains("it has more than 32768 members"), "{reason}");
+    let reason = refusal(300_000);
+    assert!(
+        reason.contains("its list of members is longer than the limit of 4194304 bytes"),
+        "{reason}"
+    );
+}
+
+/// A text under many names is there once in the file, and would be there many times in memory.
+#[test]
+fn a_repeated_text_is_no_larger_than_the_file() {
+    let text = |text: &str| [b"X".to_vec(), (text.len() as u32).to_le_bytes().to_vec(), text.into()].concat();
+    let key = |number: usize| [text(&number.to_string()), b"h\x00".to_vec()].concat();
+    let stream = |keys: usize| {
+        let object = [
+            text(&"x".repeat(10_000)),
+            b"q\x000}(".to_vec(),
+            (0..keys).flat_map(key).collect(),
+            b"u.".to_vec(),
+        ]
+        .concat();
+        [
+            &b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."[..],
+            b"\x80\x02M\xe9\x03.",
+            b"\x80\x02}.",
+            b"\x80\x02",
+            &object,
+            b"\x80\x02].",
+        ]
+        .concat()
+    };
+    assert_eq!(parse(stream(1).into()).unwrap().texts.len(), 1);
+    let reason = parse(stream(100).into()).unwrap_err();
+    assert!(reason.contains("repeats what the file holds"), "{reason}");
+}

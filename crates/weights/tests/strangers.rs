@@ -75,8 +75,8 @@ proptest! {
 
 #[test]
 fn a_nest_without_end_needs_no_stack() {
-    // A million tuples, each the only element of the next; a list that holds itself; a dictionary that does.
-    let nest = [b")".to_vec(), b"\x85".repeat(1_000_000), b".".to_vec()].concat();
+    // Tuples, each the only element of the next; a list that holds itself; a dictionary that does.
+    let nest = [b")".to_vec(), b"\x85".repeat(500_000), b".".to_vec()].concat();
     assert!(Pickle::load(&nest).is_ok());
     assert!(Pickle::load(b"]q\x00h\x00a.").is_ok());
     assert!(Pickle::load(b"}q\x00K\x01h\x00s.").is_ok());
@@ -84,5 +84,5 @@ fn a_nest_without_end_needs_no_stack() {
     let doubled = [b")".to_vec(), b"2\x86".repeat(1000), b".".to_vec()].concat();
     assert!(Pickle::load(&doubled).is_ok());
     let error = Pickle::load(&b"N".repeat(3 << 20)).unwrap_err();
-    assert_eq!(error, "its pickle has more than 2097152 values");
+    assert_eq!(error, "its pickle has more than 524288 values");
 }

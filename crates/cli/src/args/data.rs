@@ -1,6 +1,7 @@
 //! Arguments of `mnasnet data`, and what other commands say of a set of photos.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use mnasnet_train::resolve::{ConfigError, Resolver};
@@ -97,7 +98,7 @@ pub struct ShowArgs {
     pub source: PathBuf,
     /// A recipe or a TOML file of settings.
     #[arg(long, alias = "config", value_name = "NAME|FILE", help = config_help())]
-    pub recipe: Option<String>,
+    pub recipe: Option<OsString>,
     /// The sheet, a PNG
     #[arg(short, long, value_name = "FILE", default_value = "sheet.png")]
     pub output: PathBuf,
@@ -125,13 +126,14 @@ pub struct SetArgs {
     pub data_format: String,
     /// File of class names that relabels the set or leaves a part of it out, as for `train`
     #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
-    pub class_list: Option<String>,
+    pub class_list: Option<PathBuf>,
 }
 
 impl SetArgs {
     /// Lays them over the settings.
     pub fn apply(&self, layers: &mut Resolver) -> Result<(), ConfigError> {
         layers.flag("data_format", &self.data_format)?;
-        layers.flag("class_list", self.class_list.as_deref().unwrap_or_default())
+        let list = self.class_list.as_deref();
+        layers.flag("class_list", list.unwrap_or(Path::new("")))
     }
 }

@@ -1,5 +1,6 @@
 //! The real binary in fresh folders, on a few of the sample photos and a network small enough to train in a second.
 
+mod absurd;
 mod commands;
 mod convert;
 mod data;
@@ -109,6 +110,13 @@ impl Place {
 /// The photos that ship with the project.
 fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/sample")
+}
+
+/// Takes half of a photo's data away, so that only whoever decodes it learns of it; returns the photo as it was.
+fn hollow(photo: &Path) -> Vec<u8> {
+    let good = fs::read(photo).unwrap();
+    fs::write(photo, [&good[..good.len() / 2], &[0xff, 0xd9]].concat()).unwrap();
+    good
 }
 
 /// Names of the files in a folder, sorted.

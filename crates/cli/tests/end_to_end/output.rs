@@ -62,8 +62,8 @@ fn standard_error_that_cannot_be_written_changes_nothing_else() {
 #[cfg(unix)]
 fn names_reach_the_terminal_escaped_and_json_as_they_are() {
     let place = Place::three_classes();
-    // A class whose name clears the screen, and a photo whose name breaks the line.
-    let class = "wat\u{1b}[2J\u{9b}ch";
+    // A class whose name clears the screen and turns the direction of writing, with a tag; and a photo whose name breaks the line.
+    let class = "wat\u{1b}[2J\u{9b}ch\u{202e}\u{e0041}";
     for split in ["train", "val"] {
         let folder = place.path("photos").join(split);
         fs::rename(folder.join("watch"), folder.join(class)).unwrap();
@@ -81,12 +81,13 @@ fn names_reach_the_terminal_escaped_and_json_as_they_are() {
         "{stderr}"
     );
     assert!(
-        stdout.contains("./a\\u000ab.jpg\n  ") && stdout.contains("  wat\\u001b[2J\\u009bch\n"),
+        stdout.contains("./a\\u000ab.jpg\n  ") && stdout.contains("  wat\\u001b[2J\\u009bch\\u202e\\U000e0041\n"),
         "{stdout}"
     );
     let json = place.done(&format!("predict --weights {BEST} . --json"));
     for text in [&trained, &stdout, &json] {
-        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+        let hidden = |c: char| c.is_control() && c != '\n' || ['\u{202e}', '\u{e0041}'].contains(&c);
+        assert!(!text.contains(hidden), "{text:?}");
     }
     let predictions: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(predictions.iter().any(|prediction| prediction["image"] == "./a\nb.jpg"));

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{Place, TINY};
 
-fn check(place: &Place, arguments: &str, code: i32, message: &str) {
+pub fn check(place: &Place, arguments: &str, code: i32, message: &str) {
     let (found, stdout, stderr) = place.run(arguments);
     assert_eq!(found, code, "mnasnet {arguments}\n{stdout}\n{stderr}");
     assert!(stderr.starts_with("error: "), "mnasnet {arguments}\n{stderr}");
@@ -65,7 +65,7 @@ fn command_line_and_settings() {
             "--units and --assert-best time `train` only, so far",
         ),
         ("bench train --batch 0", "0 is not in 1..=65536"),
-        ("bench train --resolution 0", "0 is not in 1..=16384"),
+        ("bench train --resolution 0", "0 is not in 1..=4096"),
         (
             "train --cache ram --cache_gib 0",
             "`cache_gib` must be above 0 and at most 65536, not 0",

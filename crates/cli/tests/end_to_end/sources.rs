@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Place, TINY, names};
+use crate::{Place, TINY, hollow, names};
 
 /// The small set of the data crate's tests, in every layout.
 fn fixture(name: &str) -> PathBuf {
@@ -98,18 +98,30 @@ fn bad_images_are_told_and_dealt_with_as_asked() {
     let place = Place::three_classes();
     let train = format!("train {TINY} --batch_size 5");
     place.done(&format!("{train} --out whole"));
-    let bad = |split: &str| {
+    let first = |split: &str| {
         let folder = place.path(&format!("photos/{split}/watch"));
-        let file = folder.join(&names(&folder)[0]);
-        fs::write(&file, "no photo").unwrap();
+        folder.join(&names(&folder)[0])
     };
-    bad("val");
+    let refused = |out: &str, reason: &str| {
+        let (code, _, stderr) = place.run(&format!("{train} --out {out}"));
+        assert!(
+            code == 3 && stderr.contains(reason) && stderr.contains("`bad_images`"),
+            "{code} {stderr}"
+        );
+    };
+    // What a header tells is told before the first step.
+    let photo = fs::read(first("val")).unwrap();
+    fs::write(first("val"), "no photo").unwrap();
+    refused("none", "not an image");
+    fs::write(first("val"), &photo[..photo.len() / 2]).unwrap();
+    refused("none", "broken JPEG: the image ends near row ");
+    assert!(!place.path("none").exists());
+    fs::write(first("val"), photo).unwrap();
+
+    hollow(&first("val"));
     // The run ends after its first epoch, and goes on with another policy as if that had been its own from the start.
-    let (code, _, stderr) = place.run(&format!("{train} --out run"));
-    assert!(
-        code == 3 && stderr.contains("not an image") && stderr.contains("`bad_images`"),
-        "{code} {stderr}"
-    );
+    refused("run", "broken JPEG: the image ends near row ");
+    assert!(place.path("run").exists());
     place.done("train --resume run --bad_images skip");
     place.done(&format!("{train} --bad_images skip --out skip"));
     assert_eq!(losses(&place, "run"), losses(&place, "skip"));
@@ -118,7 +130,7 @@ fn bad_images_are_told_and_dealt_with_as_asked() {
     let log = fs::read_to_string(place.path("skip/log.txt")).unwrap();
     assert_eq!(log.matches("bad image 1: photos/val/watch/").count(), 1, "{log}");
 
-    bad("train");
+    hollow(&first("train"));
     for policy in ["skip", "replace"] {
         place.done(&format!("{train} --bad_images {policy} --out {policy}-2"));
         let epochs = place.metrics(&format!("{policy}-2"), "epoch");
@@ -143,4 +155,54 @@ fn bad_images_are_told_and_dealt_with_as_asked() {
         code == 2 && stderr.contains("`bad_images` cannot be `drop`; it is one of fail, skip, replace"),
         "{stderr}"
     );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn paths_need_not_be_utf_8() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let place = Place::three_classes();
+    let (photos, run) = (OsStr::from_bytes(b"ph\xf6tos"), OsStr::from_bytes(b"r\xfcn"));
+    fs::rename(place.path("photos"), place.folder.path().join(photos)).unwrap();
+    fs::write(
+        place.folder.path().join(OsStr::from_bytes(b"cl\xe4sses")),
+        "airplanes\nleopards\nwatch\n",
+    )
+    .unwrap();
+    let done = |command: &mut assert_cmd::Command| {
+        let output = command.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{told}");
+        (String::from_utf8(output.stdout).unwrap(), told)
+    };
+    let tiny = TINY.strip_prefix("--data photos").unwrap();
+    let mut train = place.command(&format!("train {tiny} --epoch_size 2 --batch_size 5"));
+    train.arg("--data").arg(photos).arg("--out").arg(run);
+    train.arg("--class_list").arg(OsStr::from_bytes(b"cl\xe4sses"));
+    let (next, _) = done(&mut train);
+    assert!(
+        next.contains(r"eval --data $'ph\366tos' --weights $'r\374n/checkpoints/"),
+        "{next}"
+    );
+    let settings = fs::read_to_string(place.folder.path().join(run).join("config.toml")).unwrap();
+    assert!(
+        settings.contains("data = [112, 104, 246, 116, 111, 115]\n"),
+        "{settings}"
+    );
+    // What was recorded leads to the same photos.
+    let mut resumed = place.command("train --epoch_size 3 --json --resume");
+    let (report, _) = done(resumed.arg(run));
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["out"], "r\u{fffd}n");
+
+    let weights = place.folder.path().join(run).join("checkpoints/best.safetensors");
+    let mut eval = place.command("eval --json");
+    done(eval.arg("--data").arg(photos).arg("--weights").arg(&weights));
+    let mut check = place.command("data check --json");
+    let classes = ["--class_list".as_ref(), OsStr::from_bytes(b"cl\xe4sses")];
+    done(check.arg(photos).args(classes));
+    let config = place.folder.path().join(run).join("config.toml");
+    done(place.command("train --print-config --config").arg(config));
 }

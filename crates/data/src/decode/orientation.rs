@@ -2,17 +2,10 @@
 
 use std::io::Cursor;
 
-use crate::RgbImage;
+use super::resize;
+use crate::{DecodeError, RgbImage};
 
-/// Turns and mirrors a decoded image as its file's EXIF orientation says, like Pillow's `ImageOps.exif_transpose`. A file
-/// without one, or with one that cannot be read, stays as it is.
-pub(super) fn make_upright(bytes: &[u8], image: &mut RgbImage) {
-    if let Some(orientation @ 2..=8) = orientation(bytes) {
-        turn(orientation, image);
-    }
-}
-
-/// The EXIF orientation that a file has.
+/// The EXIF orientation that a file has; `None` where there is none or it cannot be read.
 pub(crate) fn orientation(bytes: &[u8]) -> Option<u32> {
     let mut reader = exif::Reader::new();
     // One broken tag does not hide the others.
@@ -28,8 +21,8 @@ pub(crate) fn orientation(bytes: &[u8]) -> Option<u32> {
         .get_uint(0)
 }
 
-/// Orientations 2 to 8 of the EXIF standard, table 6.
-fn turn(orientation: u32, image: &mut RgbImage) {
+/// Turns and mirrors an image like Pillow's `ImageOps.exif_transpose`: orientations 2 to 8 of the EXIF standard, table 6.
+pub(super) fn turn(orientation: u32, image: &mut RgbImage) -> Result<(), DecodeError> {
     let (w, h) = (image.width, image.height);
     let swapped = orientation >= 5;
     let (width, height) = if swapped { (h, w) } else { (w, h) };
@@ -47,11 +40,16 @@ fn turn(orientation: u32, image: &mut RgbImage) {
         let (x, y) = at(x, y);
         from[y * w + x]
     };
-    let turned: Vec<[u8; 3]> = (0..height)
-        .flat_map(|y| (0..width).map(move |x| (y, x)))
-        .map(|(y, x)| pixel(y, x))
-        .collect();
-    (image.width, image.height, image.pixels) = (width, height, turned.into_flattened());
+    let mut turned = RgbImage::default();
+    resize(&mut turned, width, height)?;
+    let (to, _) = turned.pixels.as_chunks_mut::<3>();
+    for (y, row) in to.chunks_exact_mut(width).enumerate() {
+        for (x, to) in row.iter_mut().enumerate() {
+            *to = pixel(y, x);
+        }
+    }
+    *image = turned;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -78,7 +76,7 @@ mod tests {
                 height: 3,
                 pixels,
             };
-            turn(orientation, &mut image);
+            turn(orientation, &mut image).unwrap();
             let text: String = image.pixels.iter().step_by(3).map(|&byte| char::from(byte)).collect();
             assert_eq!((image.width, text.as_str()), expected, "{orientation}");
             assert_eq!(image.width * image.height, 6);

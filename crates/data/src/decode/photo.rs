@@ -1,10 +1,11 @@
 //! A decoded image, or the part of one that is needed.
 
-use super::{decode_part, orientation};
+use super::memory::Loan;
+use super::{Claim, decode_part, orientation};
 use crate::{DecodeError, Rect, RgbImage};
 
 /// Pixels of a part of an image. Whoever uses it knows which part was asked for; it may be more.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Photo {
     /// Width and height of the whole image.
     pub size: (usize, usize),
@@ -13,9 +14,30 @@ pub(crate) struct Photo {
     pub y: usize,
     /// The pixels that are there.
     pub image: RgbImage,
+    /// Memory for a large one.
+    loan: Option<Loan>,
+    /// Whether the image is to be turned, which takes a second one.
+    turned: bool,
 }
 
 impl Photo {
+    /// Waits for the memory that a claim asks for, if it can be true of a file of `bytes` bytes.
+    pub(super) fn admit(&mut self, claim: &Claim, bytes: usize) -> Result<(), DecodeError> {
+        self.release();
+        let copies = if self.turned { 6 } else { 3 };
+        let memory = claim.check(bytes, copies)?;
+        self.loan = Loan::take(memory);
+        Ok(())
+    }
+
+    /// Gives back the memory of a large image, whose pixels go with it.
+    pub(crate) fn release(&mut self) {
+        if self.loan.is_some() {
+            self.image = RgbImage::default();
+            self.loan = None;
+        }
+    }
+
     /// Replaces this by at least the part of an image that `part` chooses, knowing its width and height. Where it is to be
     /// turned `upright`, all of it is decoded, and the part is of the turned image.
     pub(crate) fn decode(
@@ -24,11 +46,15 @@ impl Photo {
         upright: bool,
         part: &dyn Fn((usize, usize)) -> Rect,
     ) -> Result<(), DecodeError> {
-        if !upright {
+        let orientation = if upright { orientation(bytes) } else { None };
+        let Some(orientation @ 2..=8) = orientation else {
             return decode_part(bytes, part, self);
-        }
-        decode_part(bytes, &Rect::all, self)?;
-        orientation::make_upright(bytes, &mut self.image);
+        };
+        self.turned = true;
+        let decoded = decode_part(bytes, &Rect::all, self);
+        self.turned = false;
+        decoded?;
+        orientation::turn(orientation, &mut self.image)?;
         self.is_whole();
         Ok(())
     }

@@ -126,6 +126,7 @@ impl Worker {
                 Some(shown)
             }
         };
+        self.photo.release();
         Ok(Prepared {
             image,
             shown: shown.map(|index| (index, pass.label(index))),

@@ -11,7 +11,7 @@ use rten_tensor::prelude::*;
 
 use super::float::Float;
 use crate::export::{ExportError, Options, assemble};
-use crate::graph::INPUT;
+use crate::graph::{INPUT, finite};
 use crate::session::load;
 
 /// Bins of a distribution, a power of two: zero lies between two. As many as the range of typical images needs where single ones
@@ -162,7 +162,9 @@ impl Observer {
                     return Err(told(format!("{name} is not float32")));
                 };
                 let size = result.shape().iter().skip(2).product();
-                seen.entry(name.clone()).or_default().add(&result.to_vec(), size);
+                let numbers = result.to_vec();
+                finite(name, &numbers)?;
+                seen.entry(name.clone()).or_default().add(&numbers, size);
             }
         }
         Ok(())

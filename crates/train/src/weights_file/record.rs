@@ -9,7 +9,9 @@ use mnasnet_model::shape::MAX_RESOLUTION;
 use serde::{Deserialize, Serialize};
 
 use super::{Origin, WeightsError};
+use crate::config::Config;
 use crate::progress::Progress;
+use crate::resolve::Resolver;
 
 /// How the weights came to be, and what is needed to use or train them further.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,6 +108,26 @@ impl Record {
         match record.impossible() {
             None => Ok(record),
             Some(what) => Err(refuse(format!("holds an impossible record: {what}"))),
+        }
+    }
+
+    /// The run's settings of which `wanted` is true, as they stand in the file at `path`, and laid over the defaults. Each must be known
+    /// and possible; a later version may have written others.
+    ///
+    /// # Errors
+    /// [`WeightsError::Record`].
+    pub fn settings(&self, path: &Path, wanted: impl Fn(&str) -> bool) -> Result<(toml::Table, Config), WeightsError> {
+        let unusable = |error: &dyn fmt::Display| WeightsError::Record {
+            path: path.to_owned(),
+            reason: format!("holds settings that cannot be used: {error}"),
+        };
+        let broken = |error: toml::de::Error| unusable(&error.message());
+        let mut settings: toml::Table = self.config.parse().map_err(broken)?;
+        settings.retain(|key, _| wanted(key));
+        let resolved = Resolver::new().toml(&settings.to_string(), "its settings");
+        match resolved.and_then(Resolver::finish) {
+            Ok(config) => Ok((settings, config)),
+            Err(error) => Err(unusable(&error)),
         }
     }
 

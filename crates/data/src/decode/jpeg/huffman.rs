@@ -107,11 +107,9 @@ impl<'a> Bits<'a> {
         self.count < self.made_up
     }
 
-    /// Whether only the last byte's padding is left; then where the marker behind it begins.
+    /// Where the marker behind the bits can be looked for; `None` where more bits were taken than there are.
     pub(super) fn finish(self) -> Option<usize> {
-        let full = self.refill_bytes();
-        let left = full.count.checked_sub(full.made_up)?;
-        (left < 8).then_some(full.at)
+        (!self.overrun()).then_some(self.at)
     }
 }
 

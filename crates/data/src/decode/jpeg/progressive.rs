@@ -5,13 +5,17 @@ use std::ops::Range;
 
 use fearless_simd::Simd;
 
+use super::broken;
+use super::color::Output;
 use super::header::{Component, Header, Scan};
 use super::huffman::Bits;
-use super::scan::{Plane, Restarts, Track, ZIGZAG};
-use crate::Rect;
+use super::plane::{Held, Track};
+use super::scan::{Restarts, ZIGZAG, wrong_codes};
+use crate::decode::filled;
+use crate::{DecodeError, Rect, RgbImage};
 
 /// Encoders write about ten scans; each one costs a pass over all coefficients.
-pub(super) const MAX_SCANS: usize = 64;
+const MAX_SCANS: usize = 64;
 
 /// The coefficients of one component.
 struct Coefficients {
@@ -26,58 +30,72 @@ struct Coefficients {
 }
 
 impl Coefficients {
-    fn new(component: &Component, header: &Header) -> Self {
-        let mcu = header.mcu();
-        let mcus = (header.width.div_ceil(8 * mcu.0), header.height.div_ceil(8 * mcu.1));
-        let blocks = |side: usize, ratio: usize| side.div_ceil(ratio).div_ceil(8);
+    fn new(component: &Component, header: &Header) -> Result<Self, DecodeError> {
+        let mcus = header.mcus();
         let stride = mcus.0 * component.across;
-        Self {
-            blocks: vec![[0; 64]; stride * mcus.1 * component.down],
+        let (across, down) = header.blocks(component);
+        Ok(Self {
+            blocks: filled([0; 64], stride * mcus.1 * component.down)?,
             stride,
-            across: blocks(header.width, mcu.0 / component.across),
-            down: blocks(header.height, mcu.1 / component.down),
+            across,
+            down,
             known: [None; 64],
-        }
+        })
+    }
+
+    /// Whether all bits of the first `count` coefficients have come.
+    fn complete(&self, count: usize) -> bool {
+        self.known[..count].iter().all(|&bit| bit == Some(0))
     }
 }
 
-/// The samples of each component that the part of the image needs. `None` where anything is out of order, or where bits of
-/// coefficients never come.
+/// Reads the part of the image.
 #[inline(always)]
-pub(super) fn read<S: Simd>(simd: S, mut header: Header, first: Scan, bytes: &[u8], part: Rect) -> Option<Vec<Plane>> {
+pub(super) fn read<S: Simd>(
+    simd: S,
+    mut header: Header,
+    first: Scan,
+    bytes: &[u8],
+    part: Rect,
+    image: &mut RgbImage,
+) -> Result<(), DecodeError> {
     let components = header.components.iter();
     let mut all: Vec<Coefficients> = components
         .map(|component| Coefficients::new(component, &header))
-        .collect();
-    let mut scan = first;
-    for _ in 0..MAX_SCANS {
-        let end = read_scan(&header, &scan, bytes, &mut all)?;
-        if bytes[end..].starts_with(&[0xff, 0xd9]) {
-            let complete = |coefficients: &Coefficients| coefficients.known.iter().all(|bit| *bit == Some(0));
-            if !all.iter().all(complete) {
-                return None;
-            }
-            let pairs = header.components.iter().zip(&all);
-            return pairs
-                .map(|(component, coefficients)| {
-                    let mut track = Track::new(component, &header, part)?;
-                    for row in track.rows.clone() {
-                        for column in track.columns.clone() {
-                            let block = &coefficients.blocks[row * coefficients.stride + column];
-                            track.put_coefficients(simd, block, (column, row));
-                        }
-                    }
-                    Some(track.plane)
-                })
-                .collect();
+        .collect::<Result<_, _>>()?;
+    let mut scans = 0;
+    let mut next = Some(first);
+    while let Some(scan) = next {
+        scans += 1;
+        if scans > MAX_SCANS {
+            return Err(broken(format!("it has more than {MAX_SCANS} scans")));
         }
-        scan = header.next_scan(bytes, end)?;
+        let at = read_scan(&header, &scan, bytes, &mut all)?;
+        next = header.next_scan(bytes, at)?;
     }
-    None
+    // Where bits of the first ten coefficients never come, libjpeg smooths the blocks' edges (`smoothing_ok` in `jdcoefct.c`).
+    let needed = if header.ended { 10 } else { 64 };
+    if !all.iter().all(|coefficients| coefficients.complete(needed)) {
+        return Err(broken("scans are missing"));
+    }
+    let mut tracks = Vec::new();
+    for (component, coefficients) in header.components.iter().zip(all) {
+        let mut track = Track::new(component, &header, part, false, Held::All)?;
+        for row in track.rows.clone() {
+            for column in track.columns.clone() {
+                let block = &coefficients.blocks[row * coefficients.stride + column];
+                track.put_coefficients(simd, block, (column, row));
+            }
+        }
+        track.plane.ready = track.plane.height;
+        tracks.push(track);
+    }
+    Output::new(header.colors(), part, image)?.convert(&tracks);
+    Ok(())
 }
 
-/// Reads one scan; returns where the marker behind it begins.
-fn read_scan(header: &Header, scan: &Scan, bytes: &[u8], all: &mut [Coefficients]) -> Option<usize> {
+/// Reads one scan; returns where the marker behind it can be looked for.
+fn read_scan(header: &Header, scan: &Scan, bytes: &[u8], all: &mut [Coefficients]) -> Result<usize, DecodeError> {
     let &Scan {
         ref components,
         band: (first, last),
@@ -86,15 +104,16 @@ fn read_scan(header: &Header, scan: &Scan, bytes: &[u8], all: &mut [Coefficients
     } = scan;
     let dc = first == 0;
     let lawful = first <= last && last < 64 && low < 14 && (!dc || last == 0) && (dc || components.len() == 1);
-    if !lawful || components.is_empty() {
-        return None;
+    let out_of_order = || broken("its scans are out of order");
+    if !lawful {
+        return Err(out_of_order());
     }
     for &which in components {
         for known in &mut all[which].known[first..=last] {
             // Either nothing has come before, or all but this bit.
             let expected = (before != 0).then_some(before);
             if *known != expected || (before != 0 && before != low + 1) {
-                return None;
+                return Err(out_of_order());
             }
             *known = Some(low);
         }
@@ -106,43 +125,20 @@ fn read_scan(header: &Header, scan: &Scan, bytes: &[u8], all: &mut [Coefficients
         low,
         band: first..last + 1,
         run: 0,
-        dc: [0; 3],
+        dc: [0; 4],
     };
-    if let &[which] = components.as_slice() {
-        let Coefficients {
-            stride, across, down, ..
-        } = all[which];
-        for row in 0..down {
-            for column in 0..across {
-                reader.restart(bytes)?;
-                reader.block(header, which, &mut all[which].blocks[row * stride + column])?;
-            }
-            if reader.bits.overrun() {
-                return None;
-            }
-        }
-    } else {
-        let mcu = header.mcu();
-        let (across, down) = (header.width.div_ceil(8 * mcu.0), header.height.div_ceil(8 * mcu.1));
-        for y in 0..down {
-            for x in 0..across {
-                reader.restart(bytes)?;
-                for &which in components {
-                    let Component { across, down, .. } = header.components[which];
-                    for row in y * down..(y + 1) * down {
-                        for column in x * across..(x + 1) * across {
-                            let Coefficients { blocks, stride, .. } = &mut all[which];
-                            reader.block(header, which, &mut blocks[row * *stride + column])?;
-                        }
-                    }
-                }
-            }
-            if reader.bits.overrun() {
-                return None;
-            }
+    let (across, down) = match *components.as_slice() {
+        [which] => (all[which].across, all[which].down),
+        _ => header.mcus(),
+    };
+    for y in 0..down {
+        let read = reader.mcus(header, components, bytes, all, y, across);
+        if read.is_none() || reader.bits.overrun() {
+            return Err(wrong_codes(&reader.bits, header, y, down));
         }
     }
-    reader.bits.finish()
+    let end = reader.bits.finish();
+    end.ok_or_else(|| wrong_codes(&reader.bits, header, down, down))
 }
 
 /// What a scan carries from block to block.
@@ -156,13 +152,41 @@ struct Reader<'a> {
     /// Blocks in a row, from this one on, to whose bands nothing is added.
     run: u32,
     /// DC of the block before, for each component.
-    dc: [i32; 3],
+    dc: [i32; 4],
 }
 
 impl Reader<'_> {
     fn restart(&mut self, bytes: &[u8]) -> Option<()> {
         if self.restarts.due(bytes, &mut self.bits)? {
-            (self.run, self.dc) = (0, [0; 3]);
+            (self.run, self.dc) = (0, [0; 4]);
+        }
+        Some(())
+    }
+
+    /// Reads row `y` of MCUs.
+    fn mcus(
+        &mut self,
+        header: &Header,
+        components: &[usize],
+        bytes: &[u8],
+        all: &mut [Coefficients],
+        y: usize,
+        across: usize,
+    ) -> Option<()> {
+        for x in 0..across {
+            self.restart(bytes)?;
+            for &which in components {
+                let (across, down) = match components {
+                    [_] => (1, 1),
+                    _ => (header.components[which].across, header.components[which].down),
+                };
+                for row in y * down..(y + 1) * down {
+                    for column in x * across..(x + 1) * across {
+                        let Coefficients { blocks, stride, .. } = &mut all[which];
+                        self.block(header, which, &mut blocks[row * *stride + column])?;
+                    }
+                }
+            }
         }
         Some(())
     }

@@ -1,37 +1,15 @@
-//! From the entropy-coded bytes of a baseline image to the samples of each component. Every code up to the last wanted row has to be read, but only
-//! blocks that hold wanted samples are transformed, and nothing below them is read at all.
-
-use std::ops::Range;
+//! From the entropy-coded bytes of a sequential image to the samples of each component. Its scans bring components together or
+//! one by one. Every code up to the last wanted row has to be read, but only blocks that hold wanted samples are transformed,
+//! and nothing below them is read at all.
 
 use fearless_simd::Simd;
 
-use super::header::{Component, Header, Scan};
+use super::broken;
+use super::color::Output;
+use super::header::{Header, Scan};
 use super::huffman::{Bits, END};
-use super::idct;
-use crate::Rect;
-
-/// Samples of a part of one component.
-pub(super) struct Plane {
-    samples: Vec<u8>,
-    stride: usize,
-    /// Place of the first sample.
-    x: usize,
-    y: usize,
-    /// Samples of the whole component across and down.
-    pub width: usize,
-    pub height: usize,
-    /// Pixels of the image to a sample, across and down.
-    pub ratio: (usize, usize),
-}
-
-impl Plane {
-    /// Samples `columns` of row `y`; both must lie in the part that was asked for.
-    #[inline(always)]
-    pub(super) fn row(&self, y: usize, columns: Range<usize>) -> &[u8] {
-        let start = (y - self.y) * self.stride;
-        &self.samples[start + columns.start - self.x..start + columns.end - self.x]
-    }
-}
+use super::plane::{Held, Track};
+use crate::{DecodeError, Rect, RgbImage};
 
 /// Place of a coefficient in a block, by its place in the stream.
 pub(super) const ZIGZAG: [u8; 64] = [
@@ -40,130 +18,130 @@ pub(super) const ZIGZAG: [u8; 64] = [
     47, 55, 62, 63,
 ];
 
-/// A component on its way: what it holds, and which of its blocks are wanted.
-pub(super) struct Track<'a> {
-    pub component: &'a Component,
-    steps: [i32; 64],
-    pub plane: Plane,
-    pub columns: Range<usize>,
-    pub rows: Range<usize>,
-    /// DC of the block before.
-    pub dc: i32,
-}
-
-impl<'a> Track<'a> {
-    pub(super) fn new(component: &'a Component, header: &Header, part: Rect) -> Option<Self> {
-        let mcu = header.mcu();
-        // On one axis: samples in all, and the blocks with those of `length` pixels from `start`; of chroma one more on each
-        // side, which interpolation looks at.
-        let axis = |ratio: usize, side: usize, start: usize, length: usize| {
-            let more = usize::from(ratio > 1);
-            let samples = side.div_ceil(ratio);
-            let first = (start / ratio).saturating_sub(more) / 8;
-            (
-                samples,
-                first..((start + length).div_ceil(ratio) + more).min(samples).div_ceil(8),
-            )
-        };
-        let ratio = (mcu.0 / component.across, mcu.1 / component.down);
-        let (width, columns) = axis(ratio.0, header.width, part.x, part.width);
-        let (height, rows) = axis(ratio.1, header.height, part.y, part.height);
-        let stride = columns.len() * 8;
-        Some(Self {
-            component,
-            steps: component.steps?,
-            plane: Plane {
-                samples: vec![0; stride * rows.len() * 8],
-                stride,
-                x: columns.start * 8,
-                y: rows.start * 8,
-                width,
-                height,
-                ratio,
-            },
-            columns,
-            rows,
-            dc: 0,
-        })
-    }
-
-    /// Writes the samples of a wanted block.
-    #[inline(always)]
-    fn put<S: Simd>(&mut self, simd: S, block: &[i16; 64], flat: bool, (column, row): (usize, usize)) {
-        let Plane { samples, stride, .. } = &mut self.plane;
-        let start = (row - self.rows.start) * 8 * *stride + (column - self.columns.start) * 8;
-        if flat {
-            idct::inverse_flat(block[0], &mut samples[start..], *stride);
-        } else {
-            idct::inverse(simd, block, &mut samples[start..], *stride);
-        }
-    }
-
-    /// Writes the samples of a wanted block of coefficients that are not yet dequantized; `[row][column]`.
-    #[inline(always)]
-    pub(super) fn put_coefficients<S: Simd>(&mut self, simd: S, coefficients: &[i16; 64], place: (usize, usize)) {
-        let mut block = [0i16; 64];
-        for (&at, &step) in ZIGZAG.iter().zip(&self.steps) {
-            let at = usize::from(at) & 63;
-            block[at] = i32::from(coefficients[at]).wrapping_mul(step) as i16;
-        }
-        self.put(simd, &block, false, place);
-    }
-}
-
-/// The samples of each component that the part of the image needs. `None` where anything is out of order. Where
-/// `to_the_end`, the whole scan is read, though its lower rows may not be wanted.
+/// Reads the part of the image. Where `to_the_end`, each scan is read to its end, though its lower rows may not be wanted.
 #[inline(always)]
 pub(super) fn read<S: Simd>(
+    simd: S,
+    mut header: Header,
+    first: Scan,
+    bytes: &[u8],
+    part: Rect,
+    to_the_end: bool,
+    image: &mut RgbImage,
+) -> Result<(), DecodeError> {
+    if first.components.len() == header.components.len() {
+        let mut output = Output::new(header.colors(), part, image)?;
+        let mut tracks = tracks(&header, &first, part, Held::Window)?;
+        read_scan(simd, &header, &first, bytes, &mut tracks, to_the_end, |tracks| {
+            output.convert(tracks);
+            for track in tracks {
+                track.plane.forget(output.next_row());
+            }
+        })?;
+        return Ok(());
+    }
+    let mut all: Vec<Option<Track>> = header.components.iter().map(|_| None).collect();
+    let mut next = Some(first);
+    while let Some(scan) = next {
+        if scan.components.iter().any(|&which| all[which].is_some()) {
+            return Err(broken("a colour comes twice"));
+        }
+        let mut tracks = tracks(&header, &scan, part, Held::All)?;
+        let at = read_scan(simd, &header, &scan, bytes, &mut tracks, to_the_end, |_| {})?;
+        for (which, track) in scan.components.into_iter().zip(tracks) {
+            all[which] = Some(track);
+        }
+        next = header.next_scan(bytes, at)?;
+    }
+    let all = all.into_iter().collect::<Option<Vec<Track>>>();
+    let all = all.ok_or_else(|| broken("one of its colours is missing"))?;
+    Output::new(header.colors(), part, image)?.convert(&all);
+    Ok(())
+}
+
+fn tracks(header: &Header, scan: &Scan, part: Rect, held: Held) -> Result<Vec<Track>, DecodeError> {
+    if scan.band != (0, 63) || scan.bits != (0, 0) {
+        return Err(broken(
+            "a scan of a sequential image says that it is a progressive one's",
+        ));
+    }
+    let alone = scan.components.len() == 1;
+    let components = scan.components.iter().map(|&which| &header.components[which]);
+    components
+        .map(|component| Track::new(component, header, part, alone, held))
+        .collect()
+}
+
+/// Reads one scan, and calls `row` after each row of MCUs; returns where the marker behind the scan can be looked for.
+#[inline(always)]
+fn read_scan<S: Simd>(
     simd: S,
     header: &Header,
     scan: &Scan,
     bytes: &[u8],
-    part: Rect,
+    tracks: &mut [Track],
     to_the_end: bool,
-) -> Option<Vec<Plane>> {
-    if scan.components.len() != header.components.len() || scan.band != (0, 63) || scan.bits != (0, 0) {
-        return None;
-    }
-    let tracks = header.components.iter();
-    let mut tracks: Vec<Track> = tracks
-        .map(|component| Track::new(component, header, part))
-        .collect::<Option<_>>()?;
-    let mcu = header.mcu();
-    let (across, down) = (header.width.div_ceil(8 * mcu.0), header.height.div_ceil(8 * mcu.1));
-    let wanted = tracks
-        .iter()
-        .map(|track| track.rows.end.div_ceil(track.component.down))
-        .max()?;
-    let to_the_end = to_the_end || wanted == down;
-    let down = if to_the_end { down } else { wanted };
+    mut row: impl FnMut(&mut [Track]),
+) -> Result<usize, DecodeError> {
+    let (across, down) = match tracks {
+        [alone] => header.blocks(&alone.component),
+        _ => header.mcus(),
+    };
+    let wanted = tracks.iter().map(|track| track.rows.end.div_ceil(track.mcu.1)).max();
+    let down = if to_the_end { down } else { wanted.unwrap_or(down) };
     let mut bits = Bits::new(bytes, scan.start);
     let mut restarts = Restarts::new(header.restart_interval);
     for y in 0..down {
-        for x in 0..across {
-            if restarts.due(bytes, &mut bits)? {
-                tracks.iter_mut().for_each(|track| track.dc = 0);
-            }
-            for track in &mut tracks {
-                let Component { across, down, .. } = *track.component;
-                for row in y * down..(y + 1) * down {
-                    for column in x * across..(x + 1) * across {
-                        read_block(simd, header, track, (column, row), &mut bits)?;
-                    }
+        let read = read_mcus(simd, header, bytes, tracks, y, across, &mut bits, &mut restarts);
+        if read.is_none() || bits.overrun() {
+            return Err(wrong_codes(&bits, header, y, down));
+        }
+        for track in &mut *tracks {
+            track.plane.ready = (y + 1) * track.mcu.1 * 8;
+        }
+        row(tracks);
+    }
+    bits.finish().ok_or_else(|| wrong_codes(&bits, header, down, down))
+}
+
+/// What is the matter in row `y` of `down` rows of MCUs.
+#[cold]
+pub(super) fn wrong_codes(bits: &Bits, header: &Header, y: usize, down: usize) -> DecodeError {
+    let row = (header.height * y / down).min(header.height);
+    broken(if bits.overrun() {
+        format!("the image ends near row {row} of {}", header.height)
+    } else {
+        format!("the codes near row {row} of {} make no sense", header.height)
+    })
+}
+
+/// Reads row `y` of MCUs.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "the inner loop of `read_scan`")]
+fn read_mcus<S: Simd>(
+    simd: S,
+    header: &Header,
+    bytes: &[u8],
+    tracks: &mut [Track],
+    y: usize,
+    across: usize,
+    bits: &mut Bits,
+    restarts: &mut Restarts,
+) -> Option<()> {
+    for x in 0..across {
+        if restarts.due(bytes, bits)? {
+            tracks.iter_mut().for_each(|track| track.dc = 0);
+        }
+        for track in &mut *tracks {
+            let (across, down) = track.mcu;
+            for row in y * down..(y + 1) * down {
+                for column in x * across..(x + 1) * across {
+                    read_block(simd, header, track, (column, row), bits)?;
                 }
             }
         }
-        if bits.overrun() {
-            return None;
-        }
     }
-    if to_the_end {
-        let at = bits.finish()?;
-        if !bytes[at..].starts_with(&[0xff, 0xd9]) {
-            return None;
-        }
-    }
-    Some(tracks.into_iter().map(|track| track.plane).collect())
+    Some(())
 }
 
 #[inline(always)]
@@ -175,7 +153,7 @@ fn read_block<S: Simd>(
     stream: &mut Bits,
 ) -> Option<()> {
     let bits = &mut stream.clone();
-    let component = track.component;
+    let component = &track.component;
     let (dc, ac) = (header.dc[component.dc].as_ref()?, header.ac[component.ac].as_ref()?);
     track.dc = track.dc.wrapping_add(dc.read(bits)?);
     let mut place = 0;
@@ -187,7 +165,7 @@ fn read_block<S: Simd>(
         return (place == 63 || place >= END).then_some(());
     }
     let mut block = [0i16; 64];
-    block[0] = track.dc.wrapping_mul(track.steps[0]) as i16;
+    block[0] = track.dc.wrapping_mul(track.step(0)) as i16;
     let mut flat = true;
     while place < 63 {
         let (step, value) = ac.read(bits)?;
@@ -196,7 +174,7 @@ fn read_block<S: Simd>(
             break;
         }
         flat = false;
-        block[usize::from(ZIGZAG[place & 63]) & 63] = value.wrapping_mul(track.steps[place & 63]) as i16;
+        block[usize::from(ZIGZAG[place & 63]) & 63] = value.wrapping_mul(track.step(place)) as i16;
     }
     if place > 63 && place < END {
         return None;
@@ -232,11 +210,13 @@ impl Restarts {
         }
         let due = self.left == 0;
         if due {
-            let at = bits.finish()?;
-            if *bytes.get(at..at + 2)? != [0xff, 0xd0 + self.passed] {
-                return None;
-            }
-            *bits = bits.after(at + 2);
+            // Bytes before the marker that belong to nothing are passed over, as libjpeg does.
+            let rest = &bytes[bits.finish()?..];
+            let markers = rest
+                .windows(2)
+                .position(|two| two[0] == 0xff && !matches!(two[1], 0 | 0xff));
+            let at = markers.filter(|&at| rest[at + 1] == 0xd0 + self.passed)?;
+            *bits = bits.after(bytes.len() - rest.len() + at + 2);
             (self.left, self.passed) = (self.interval, (self.passed + 1) % 8);
         }
         self.left -= 1;
