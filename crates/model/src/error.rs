@@ -23,6 +23,12 @@ pub enum ModelError {
         /// The width multiplier it stands for.
         width: f64,
     },
+    /// Rows that are not of their form.
+    #[error("the rows of a network cannot be read: {reason}")]
+    Rows {
+        /// What is wrong, and where.
+        reason: String,
+    },
     /// A row of a variant says what no network can have.
     #[error("{variant:?}, {place}: {reason}")]
     Row {
