@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn decay_scopes() {
         let config = Config {
-            model: "mnasnet-mindspore".into(),
+            model: Variant::by_name("mnasnet-mindspore").unwrap().clone(),
             ..Config::default()
         };
         let network = network(&config, 10).unwrap();
