@@ -174,6 +174,9 @@ pub struct InfoArgs {
     /// Number of classes
     #[arg(long, alias = "class_num", value_name = "N", default_value_t = 1000)]
     pub classes: usize,
+    /// Write the network as a file of rows, a line a block, which `--model FILE.toml` takes
+    #[arg(long, value_name = "FILE.toml")]
+    pub write: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -188,8 +191,8 @@ fn config_help() -> String {
 }
 
 fn model_help() -> String {
-    let names: Vec<&str> = VARIANTS.iter().map(|variant| variant.name).collect();
-    format!("Variant [{}]", names.join(", "))
+    let names: Vec<&str> = VARIANTS.iter().map(|variant| &*variant.name).collect();
+    format!("Variant [{}], or a file of rows (FILE.toml)", names.join(", "))
 }
 
 fn positive() -> clap::builder::RangedU64ValueParser {

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use mnasnet_engine::{Isa, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Share, Smoothing, Trainer, isa};
 use mnasnet_group::Group;
-use mnasnet_model::{Network, Role, Scheme, Summary, Variant, initialise};
+use mnasnet_model::{Network, Role, Scheme, Summary, initialise};
 use mnasnet_train::config::Config;
+use mnasnet_train::network_file;
 use mnasnet_train::resolve::Resolver;
 use mnasnet_train::train::thread_pool;
 use mnasnet_train::wiring;
@@ -289,7 +290,7 @@ fn precision(args: &BenchArgs) -> Result<Precision, Failure> {
 
 fn network(args: &BenchArgs) -> Result<Network, Failure> {
     Ok(Network::build(
-        Variant::by_name(&args.model)?,
+        &network_file::variant(&args.model)?,
         args.width,
         args.classes,
         None,

@@ -5,6 +5,7 @@ use std::path::Path;
 use mnasnet_data::{ClassList, Interpolation, Split};
 use mnasnet_model::builder::MAX_WIDTH;
 use mnasnet_model::{Dialect, ModelError, Network, Variant, Weights};
+use mnasnet_train::network_file;
 use mnasnet_train::onnx_file::at_resolution;
 use mnasnet_train::photos;
 use mnasnet_train::recalibrate::recalibrate;
@@ -150,9 +151,12 @@ fn wanted(args: &ConvertArgs) -> Result<Wanted, Failure> {
             width: args.width,
         });
     };
-    let (variant, width) = Variant::with_width(name)?;
-    // A variant's own name leaves the width to the shapes; an alias such as mnasnet0_5 means one.
-    let alias = (variant.name != name).then_some(width);
+    let (variant, width) = match network_file::is_path(name) {
+        true => (&network_file::variant(name)?, 1.0),
+        false => Variant::with_width(name)?,
+    };
+    // A variant's own name, or its rows, leave the width to the shapes; an alias such as mnasnet0_5 means one.
+    let alias = (variant.name != *name && !network_file::is_path(name)).then_some(width);
     if let (Some(alias), Some(given)) = (alias, args.width)
         && alias != given
     {
@@ -161,7 +165,7 @@ fn wanted(args: &ConvertArgs) -> Result<Wanted, Failure> {
         )));
     }
     Ok(Wanted {
-        variant: Some(variant),
+        variant: Some(variant.clone()),
         width: args.width.or(alias),
     })
 }
@@ -170,7 +174,9 @@ fn wanted(args: &ConvertArgs) -> Result<Wanted, Failure> {
 fn record(args: &ConvertArgs, file: &WeightsFile) -> Result<Record, Failure> {
     let mut record = file.record().clone();
     let Wanted { variant, width } = wanted(args)?;
-    if variant.is_some_and(|variant| variant.name != record.model) || width.is_some_and(|width| width != record.width) {
+    if variant.is_some_and(|variant| variant.to_text() != record.model)
+        || width.is_some_and(|width| width != record.width)
+    {
         return Err(Failure::Usage(format!(
             "{} says that it is {} of width {}; leave out --model and --width",
             args.input.display(),
@@ -208,7 +214,7 @@ fn record(args: &ConvertArgs, file: &WeightsFile) -> Result<Record, Failure> {
 /// Reads back what was written: weights must be the same bit for bit. Returns what the file says of itself.
 fn proven(path: &Path, record: &Record, network: &Network, weights: &Weights) -> Result<Record, Failure> {
     let wanted = Wanted {
-        variant: Some(network.variant),
+        variant: Some(network.variant.clone()),
         width: Some(network.width),
     };
     let again = WeightsFile::open_as(path, wanted)?;
@@ -232,7 +238,7 @@ fn report(
         return print_json(&Report {
             output: &args.output,
             to: to.name(),
-            model: &record.model,
+            model: &network.variant.name,
             width: record.width,
             classes: record.classes.len(),
             from,

@@ -84,7 +84,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let report = Report {
         output: &output,
         bytes: bytes.len(),
-        model: &record.model,
+        model: &network.variant.name,
         width: record.width,
         classes: record.classes.len(),
         batch: options.batch,

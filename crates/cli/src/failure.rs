@@ -7,6 +7,7 @@ use mnasnet_data::{DataError, PackError};
 use mnasnet_engine::EngineError;
 use mnasnet_model::ModelError;
 use mnasnet_onnx::{ExportError, LoadError, ReadError};
+use mnasnet_train::network_file::NetworkFileError;
 use mnasnet_train::resolve::ConfigError;
 use mnasnet_train::train::TrainError;
 use mnasnet_train::weights_file::WeightsError;
@@ -59,6 +60,9 @@ pub enum Failure {
     /// A model that cannot be built.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A file of a network's rows, or a name that no network has.
+    #[error(transparent)]
+    NetworkFile(#[from] NetworkFileError),
     /// Photos.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -110,6 +114,7 @@ impl Failure {
             | Failure::Usage(_)
             | Failure::Config(_)
             | Failure::Model(_)
+            | Failure::NetworkFile(_)
             | Failure::OnnxRuntime(_) => Exit::Usage,
             Failure::Export(error) => of_exporting(error),
             Failure::Data(DataError::Write { .. } | DataError::Cache { .. }) => Exit::Other,

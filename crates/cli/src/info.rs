@@ -1,8 +1,12 @@
 //! `mnasnet info`.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
 
 use mnasnet_model::{Network, Summary, Variant};
+use mnasnet_train::network_file;
 
 use crate::args::InfoArgs;
 use crate::console::{print, print_json};
@@ -10,14 +14,29 @@ use crate::failure::{Exit, Failure};
 
 /// Prints the layer table.
 pub fn run(args: &InfoArgs) -> Result<Exit, Failure> {
-    let network = Network::build(Variant::by_name(&args.model)?, args.width, args.classes, None)?;
+    let network = Network::build(&network_file::variant(&args.model)?, args.width, args.classes, None)?;
     let summary = Summary::new(&network, args.resolution)?;
+    if let Some(path) = &args.write {
+        write(path, &network.variant)?;
+    }
     if args.json {
         print_json(&summary)?;
     } else {
         print(&table(&summary))?;
     }
     Ok(Exit::Success)
+}
+
+/// Writes a file of rows. One that is there stays, as somebody may have edited it.
+fn write(path: &Path, variant: &Variant) -> Result<(), Failure> {
+    if !network_file::is_path(&path.to_string_lossy()) {
+        let refusal = format!("--write {}: a network's file ends in .toml", path.display());
+        return Err(Failure::Usage(refusal));
+    }
+    let text =
+        network_file::text(variant).map_err(|error| Failure::Usage(format!("cannot write the rows: {error}")))?;
+    let written = fs::File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| Failure::Usage(format!("{}: cannot write the network: {error}", path.display())))
 }
 
 fn table(summary: &Summary) -> String {

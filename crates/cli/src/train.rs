@@ -201,7 +201,7 @@ fn fresh_or_same(args: &TrainArgs) -> Result<Job, Failure> {
     }
     let place = match &args.out {
         Some(out) => Some(out.clone()),
-        None => last_run(Path::new(RUNS), &job.config.model),
+        None => last_run(Path::new(RUNS), &job.config.model.name),
     };
     let Some(place) = place.filter(|place| place.is_dir()) else {
         return Ok(job);
@@ -273,7 +273,7 @@ fn fresh(args: &TrainArgs) -> Result<Job, Failure> {
     let out = args
         .out
         .clone()
-        .unwrap_or_else(|| next_run(Path::new(RUNS), &config.model));
+        .unwrap_or_else(|| next_run(Path::new(RUNS), &config.model.name));
     let start = args.init.clone().map_or(Start::Fresh, Start::Init);
     Ok(Job {
         config,

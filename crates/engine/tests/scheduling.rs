@@ -68,7 +68,7 @@ fn logits(network: &Network, precision: Precision) -> Vec<f32> {
 
 #[test]
 fn no_network_stands_still_with_more_threads_than_processors() {
-    for variant in VARIANTS {
+    for variant in VARIANTS.iter() {
         let network = Network::build(variant, 0.35, 10, Some(0.2)).unwrap();
         for precision in [Precision::F32, Precision::Bf16] {
             let expected = logits(&network, precision);

@@ -2,10 +2,13 @@
 
 use crate::error::ModelError;
 use crate::network::{Conv, ConvKind, Linear, Network, Node, Op, Role, SqueezeExcite, Tensor, TensorId, ValueId};
-use crate::variant::{Stage, Variant};
+use crate::variant::{Block, Kind, Residual, Variant};
 
 /// Largest width multiplier: 166 million parameters in B1, far above anything published (1.4).
 pub const MAX_WIDTH: f64 = 8.0;
+
+/// Most parameters before the classifier: 2 GiB of them. B1 at [`MAX_WIDTH`] has a third.
+pub const MAX_PARAMETERS: usize = 1 << 29;
 
 /// Most classes; with the head's 1280 features that is 5 GB of classifier, the largest part of such a network.
 pub const MAX_CLASSES: usize = 1_000_000;
@@ -15,13 +18,10 @@ impl Network {
     /// there is no dropout node.
     ///
     /// # Errors
-    /// A width outside `(0, MAX_WIDTH]`, classes outside `1..=MAX_CLASSES`, a rate outside `[0, 1)`.
-    pub fn build(
-        variant: &'static Variant,
-        width: f64,
-        classes: usize,
-        dropout: Option<f32>,
-    ) -> Result<Network, ModelError> {
+    /// A row that is impossible, at this width too; a width outside `(0, MAX_WIDTH]`, classes outside `1..=MAX_CLASSES`, a
+    /// rate outside `[0, 1)`.
+    pub fn build(variant: &Variant, width: f64, classes: usize, dropout: Option<f32>) -> Result<Network, ModelError> {
+        variant.check()?;
         if !(width > 0.0 && width <= MAX_WIDTH) {
             return Err(ModelError::Width { width, max: MAX_WIDTH });
         }
@@ -36,14 +36,22 @@ impl Network {
             return Err(ModelError::Dropout { rate });
         }
         let mut builder = Builder::default();
-        builder.conv_layers(variant, width);
+        builder.conv_layers(variant, width)?;
+        let values = builder.parameters.last().map_or(0, |tensor| tensor.range().end);
+        if values > MAX_PARAMETERS {
+            return Err(ModelError::Row {
+                variant: variant.name.clone(),
+                place: "all blocks".into(),
+                reason: format!("{values} parameters at width {width}: at most {MAX_PARAMETERS} are taken"),
+            });
+        }
         builder.node("global_pool", Op::Pool);
         if rate > 0.0 {
             builder.node("dropout", Op::Dropout { rate });
         }
         builder.linear("classifier", variant.head, classes);
         Ok(Network {
-            variant,
+            variant: variant.clone(),
             width,
             classes,
             bn_epsilon: variant.bn_epsilon,
@@ -52,18 +60,6 @@ impl Network {
             parameters: builder.parameters,
             buffers: builder.buffers,
         })
-    }
-}
-
-/// `channels * width` rounded to the nearest multiple of 8, at least 8, and never more than 10 % down: torchvision's
-/// `_round_to_multiple_of` and timm's `make_divisible`.
-pub fn scaled(channels: usize, width: f64) -> usize {
-    let wanted = channels as f64 * width;
-    let rounded = ((wanted + 4.0) as usize / 8 * 8).max(8);
-    if (rounded as f64) < 0.9 * wanted {
-        rounded + 8
-    } else {
-        rounded
     }
 }
 
@@ -108,7 +104,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn conv_layers(&mut self, variant: &Variant, width: f64) {
+    fn conv_layers(&mut self, variant: &Variant, width: f64) -> Result<(), ModelError> {
         let mut channels = variant.stem_channels(width);
         let stem = ConvSpec {
             stride: 2,
@@ -116,71 +112,56 @@ impl Builder {
             ..ConvSpec::dense(3, channels, true)
         };
         self.conv("conv_stem", "bn1", 3, stem);
-        for (s, stage) in variant.stages.iter().enumerate() {
-            let c_out = variant.stage_channels(s, width);
-            for b in 0..stage.repeats {
-                let stride = if b == 0 { stage.stride } else { 1 };
-                let block_input = self.last();
-                let prefix = format!("blocks.{s}.{b}");
-                if s == 0 {
-                    self.separable(&prefix, stage, variant.separable_kernel, stride, channels, c_out);
-                } else {
-                    self.inverted(&prefix, stage, stride, channels, c_out);
-                }
-                if stage.residual && stride == 1 && channels == c_out {
-                    self.node(&format!("{prefix}.add"), Op::Add { shortcut: block_input });
-                }
-                channels = c_out;
+        for (row, block) in variant.blocks.iter().enumerate() {
+            let c_out = variant.block_channels(block, width);
+            let block_input = self.last();
+            let prefix = format!("blocks.{}.{}", block.stage, row - variant.blocks_before(block.stage));
+            match block.kind {
+                Kind::Separable => self.separable(&prefix, block, channels, c_out),
+                Kind::Inverted => self.inverted(&prefix, block, channels, c_out),
             }
+            let fits = block.stride == 1 && channels == c_out;
+            if block.residual == Residual::Always && !fits {
+                return Err(ModelError::Row {
+                    variant: variant.name.clone(),
+                    place: format!("block {row}"),
+                    reason: format!(
+                        "residual is true, but {channels} channels become {c_out} at stride {} (width {width}): give false",
+                        block.stride
+                    ),
+                });
+            }
+            if block.residual != Residual::None && fits {
+                self.node(&format!("{prefix}.add"), Op::Add { shortcut: block_input });
+            }
+            channels = c_out;
         }
         self.conv("conv_head", "bn2", channels, ConvSpec::dense(1, variant.head, true));
+        Ok(())
     }
 
     /// Depthwise and dense convolution, the latter without activation.
-    fn separable(
-        &mut self,
-        prefix: &str,
-        stage: &Stage,
-        dense_kernel: usize,
-        stride: usize,
-        c_in: usize,
-        c_out: usize,
-    ) {
+    fn separable(&mut self, prefix: &str, block: &Block, c_in: usize, c_out: usize) {
         let name = |part: &str| format!("{prefix}.{part}");
-        self.conv(
-            &name("conv_dw"),
-            &name("bn1"),
-            c_in,
-            ConvSpec::depthwise(stage.kernel, stride, c_in),
-        );
-        self.conv(
-            &name("conv_pw"),
-            &name("bn2"),
-            c_in,
-            ConvSpec::dense(dense_kernel, c_out, false),
-        );
+        let depthwise = ConvSpec::depthwise(block.kernel, block.stride, c_in);
+        self.conv(&name("conv_dw"), &name("bn1"), c_in, depthwise);
+        let dense = ConvSpec::dense(block.dense_kernel, c_out, false);
+        self.conv(&name("conv_pw"), &name("bn2"), c_in, dense);
     }
 
     /// Expansion, depthwise convolution, maybe squeeze-excite, and projection without activation.
-    fn inverted(&mut self, prefix: &str, stage: &Stage, stride: usize, c_in: usize, c_out: usize) {
+    fn inverted(&mut self, prefix: &str, block: &Block, c_in: usize, c_out: usize) {
         let name = |part: &str| format!("{prefix}.{part}");
-        let hidden = c_in * stage.expand;
+        let hidden = c_in * block.expansion;
         self.conv(&name("conv_pw"), &name("bn1"), c_in, ConvSpec::dense(1, hidden, true));
-        self.conv(
-            &name("conv_dw"),
-            &name("bn2"),
-            hidden,
-            ConvSpec::depthwise(stage.kernel, stride, hidden),
-        );
-        if stage.squeeze > 0.0 {
-            self.squeeze_excite(&name("se"), hidden, (c_in as f64 * stage.squeeze).round() as usize);
+        let depthwise = ConvSpec::depthwise(block.kernel, block.stride, hidden);
+        self.conv(&name("conv_dw"), &name("bn2"), hidden, depthwise);
+        if block.squeeze_excite > 0.0 {
+            let reduced = (c_in as f64 * block.squeeze_excite).round().max(1.0) as usize;
+            self.squeeze_excite(&name("se"), hidden, reduced);
         }
-        self.conv(
-            &name("conv_pwl"),
-            &name("bn3"),
-            hidden,
-            ConvSpec::dense(1, c_out, false),
-        );
+        let projection = ConvSpec::dense(1, c_out, false);
+        self.conv(&name("conv_pwl"), &name("bn3"), hidden, projection);
     }
 
     fn conv(&mut self, name: &str, norm: &str, c_in: usize, spec: ConvSpec) {

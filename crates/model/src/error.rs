@@ -9,7 +9,7 @@ pub enum ModelError {
         /// What was asked for.
         name: String,
         /// The name that is the fewest edits away.
-        nearest: &'static str,
+        nearest: String,
         /// All names that [`crate::Variant::by_name`] accepts, separated by commas.
         known: String,
     },
@@ -19,9 +19,25 @@ pub enum ModelError {
         /// What was asked for.
         name: String,
         /// The variant it stands for.
-        variant: &'static str,
+        variant: String,
         /// The width multiplier it stands for.
         width: f64,
+    },
+    /// Rows that are not of their form.
+    #[error("the rows of a network cannot be read: {reason}")]
+    Rows {
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A row of a variant says what no network can have.
+    #[error("{variant:?}, {place}: {reason}")]
+    Row {
+        /// The variant's name.
+        variant: String,
+        /// Which row: `block 3`, from 0 on.
+        place: String,
+        /// What is wrong, and what to give.
+        reason: String,
     },
     /// The width multiplier is not a number in `(0, MAX_WIDTH]`.
     #[error("width multiplier {width} is out of range: give a number above 0 and at most {max}")]
@@ -69,7 +85,7 @@ pub enum ModelError {
         /// Our name of the tensor.
         tensor: String,
         /// The variant that owns it.
-        variant: &'static str,
+        variant: String,
         /// The dialect asked for.
         dialect: &'static str,
     },

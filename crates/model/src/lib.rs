@@ -1,8 +1,8 @@
 //! What the network is: variants as tables, layer shapes, parameter names and shapes, initialisation, counts.
 //!
-//! - [`variant`]: the table of variants and the names they are known by.
+//! - [`variant`]: what a network is made of, a row a block; the table of variants and the names they are known by.
 //! - [`network`]: the types a built network consists of. Plain data, read by the engine.
-//! - [`builder`]: from a row of the table to a [`Network`].
+//! - [`builder`]: from a variant to a [`Network`].
 //! - [`shape`]: the shape of every value at a resolution.
 //! - [`names`]: what timm, torchvision and MindSpore call our tensors.
 //! - [`init`]: initial weights, by four schemes.
@@ -16,6 +16,7 @@ pub mod error;
 pub mod init;
 pub mod names;
 pub mod network;
+pub mod rounding;
 pub mod shape;
 pub mod summary;
 pub mod variant;
@@ -26,4 +27,4 @@ pub use names::{Dialect, Place};
 pub use network::*;
 pub use shape::Shape;
 pub use summary::Summary;
-pub use variant::{VARIANTS, Variant};
+pub use variant::{Block, Kind, Residual, VARIANTS, Variant};

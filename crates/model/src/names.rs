@@ -2,6 +2,7 @@
 
 use crate::error::ModelError;
 use crate::network::{Network, Node, Op, Role, Tensor, TensorId};
+use crate::variant::{Kind, Variant};
 
 /// A project's way to name the tensors of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,35 +91,35 @@ impl Dialect {
     }
 
     /// Their name of our module, `None` where they have no such layer.
-    fn module(self, ours: &str, blocks: &Blocks) -> Option<String> {
+    fn module(self, ours: &str, variant: &Variant) -> Option<String> {
         let map = match self {
             Dialect::Timm => return Some(ours.into()),
+            // The numbers behind the blocks are those of seven stages.
+            Dialect::Torchvision if variant.blocks.last()?.stage != 6 => return None,
             Dialect::Torchvision => TORCHVISION,
             Dialect::MindSpore => MINDSPORE,
         };
         let (key, stage, block) = match parse_block(ours) {
             None => (ours.to_string(), 0, 0),
-            Some((0, 0, part)) => (format!("separable.{part}"), 0, 0),
-            Some((stage, block, part)) => (format!("inverted.{part}"), stage, block),
+            Some((stage, block, part)) => {
+                let row = variant.blocks_before(stage) + block;
+                // The origins' first block is separable, and no other.
+                match (variant.blocks.get(row)?.kind, row) {
+                    (Kind::Separable, 0) => (format!("separable.{part}"), stage, block),
+                    (Kind::Inverted, 1..) => (format!("inverted.{part}"), stage, block),
+                    _ => return None,
+                }
+            }
         };
         let (_, theirs) = map.iter().find(|(pattern, _)| *pattern == key)?;
         let numbers = [
             ("{layer}", stage + 7),
             ("{block}", block),
-            ("{feature}", blocks.before(stage) + block + 1),
+            ("{feature}", variant.blocks_before(stage) + block + 1),
         ];
         Some(numbers.iter().fold(theirs.to_string(), |name, (field, n)| {
             name.replace(field, &n.to_string())
         }))
-    }
-}
-
-/// Number of blocks in each stage.
-struct Blocks(Vec<usize>);
-
-impl Blocks {
-    fn before(&self, stage: usize) -> usize {
-        self.0[..stage].iter().sum()
     }
 }
 
@@ -147,17 +148,16 @@ impl Network {
     /// # Errors
     /// A tensor that the dialect's origin does not have, e.g. squeeze-excite in torchvision's names.
     pub fn names(&self, dialect: Dialect) -> Result<Vec<(String, Place)>, ModelError> {
-        let blocks = Blocks(self.variant.stages.iter().map(|stage| stage.repeats).collect());
         let places = self.nodes.iter().flat_map(|node| places(node, dialect));
         places
             .map(|place| {
                 let tensor = self.tensor(place);
                 let module = tensor.name.rsplit_once('.').map_or("", |(module, _)| module);
-                match dialect.module(module, &blocks) {
+                match dialect.module(module, &self.variant) {
                     Some(theirs) => Ok((format!("{theirs}.{}", dialect.leaf(tensor.role)), place)),
                     None => Err(ModelError::NoName {
                         tensor: tensor.name.clone(),
-                        variant: self.variant.name,
+                        variant: self.variant.name.clone(),
                         dialect: dialect.name(),
                     }),
                 }

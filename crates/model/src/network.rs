@@ -11,8 +11,8 @@ pub type ValueId = usize;
 /// A network of one variant at a given width and class count.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// The table row that it was built from.
-    pub variant: &'static Variant,
+    /// What it was built from.
+    pub variant: Variant,
     /// Width multiplier.
     pub width: f64,
     /// Number of classes, the length of the logits.

@@ -9,9 +9,9 @@ use serde::Serialize;
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// Name of the variant.
-    pub variant: &'static str,
+    pub variant: String,
     /// The implementation that it matches.
-    pub origin: &'static str,
+    pub origin: String,
     /// Width multiplier.
     pub width: f64,
     /// Number of classes.
@@ -69,8 +69,8 @@ impl Summary {
         let values = |tensors: &[Tensor]| tensors.iter().map(|tensor| tensor.len() as u64).sum();
         let total = |column: fn(&Row) -> u64| layers.iter().map(column).sum();
         Ok(Summary {
-            variant: network.variant.name,
-            origin: network.variant.origin,
+            variant: network.variant.name.clone(),
+            origin: network.variant.origin.clone(),
             width: network.width,
             classes: network.classes,
             resolution,

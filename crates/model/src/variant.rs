@@ -1,210 +1,185 @@
-//! The variants, as tables: what a paper, torchvision, timm or MindSpore's scripts say, row by row.
-//!
-//! torchvision 0.29.2 (`mnasnet0_5` ... `mnasnet1_3`) and timm 1.0.31 (`mnasnet_050` ... `mnasnet_140`) agree on every
-//! channel count at every width multiplier: the stem and all stages are scaled and rounded by the same rule, the head
-//! stays at 1280. So one row serves both, and a width is an argument rather than a variant.
+//! What a network is made of, a row a block: owned data, from the table of variants or from a file.
 
-use crate::builder::scaled;
+mod table;
+
+pub use table::{ALIASES, VARIANTS};
+
 use crate::error::{ModelError, nearest};
+use crate::rounding::scaled;
+use serde::{Deserialize, Serialize};
 
-/// One row of the table of variants.
-#[derive(Debug)]
+/// Most blocks of a variant; MNASNet has 16 to 19.
+pub const MAX_BLOCKS: usize = 256;
+/// Most channels of a row at width 1. The widest published has 1,280.
+pub const MAX_CHANNELS: usize = 8192;
+/// Largest side of a depthwise kernel.
+pub const MAX_KERNEL: usize = 7;
+/// Most hidden channels over input channels.
+pub const MAX_EXPANSION: usize = 16;
+
+/// A network without its width and classes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Variant {
     /// Name on the command line, e.g. `mnasnet-b1`.
-    pub name: &'static str,
-    /// The implementation that this row matches.
-    pub origin: &'static str,
+    pub name: String,
+    /// The implementation that it matches.
+    #[serde(default)]
+    pub origin: String,
     /// Channels of the first convolution (3x3, stride 2) at width 1.
     pub stem: usize,
-    /// Whether the width multiplier scales the first convolution and the separable stage.
+    /// Whether the width multiplier scales the first convolution and the first stage.
+    #[serde(default = "yes")]
     pub stem_scaled: bool,
     /// Whether the first convolution has a bias in front of its batch norm.
+    #[serde(default)]
     pub stem_bias: bool,
-    /// Kernel side of the dense convolution in the first (separable) stage.
-    pub separable_kernel: usize,
-    /// The stages; the first is depthwise-separable, the others are inverted residuals.
-    pub stages: &'static [Stage],
-    /// Channels of the last convolution (1x1); no origin scales it.
+    /// Channels of the last convolution (1x1). No width scales them.
     pub head: usize,
     /// Dropout before the classifier unless the caller says otherwise.
+    #[serde(default)]
     pub dropout: f32,
     /// Batch norm's epsilon.
+    #[serde(default = "epsilon")]
     pub bn_epsilon: f32,
     /// Batch norm's momentum m: `running = (1 - m) * running + m * batch`.
+    #[serde(default = "momentum")]
     pub bn_momentum: f32,
+    /// The blocks, from the image on.
+    pub blocks: Vec<Block>,
 }
 
-/// Blocks of one shape in a row; the first of them strides and changes the channels.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stage {
-    /// Number of blocks.
-    pub repeats: usize,
-    /// Kernel side of the depthwise convolutions.
+/// One block: the row of a variant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// The stage that it belongs to. Its tensors are named `blocks.STAGE.N`, with N from 0 in each stage.
+    pub stage: usize,
+    /// What it consists of.
+    pub kind: Kind,
+    /// Side of the depthwise kernel: odd.
     pub kernel: usize,
-    /// Stride of the first block; the others have 1.
+    /// Stride of the depthwise convolution.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
-    /// Hidden channels over input channels.
-    pub expand: usize,
+    /// Hidden channels over input channels, of inverted residuals.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub expansion: usize,
+    /// Side of the dense kernel behind the depthwise one, of separable blocks: 1 or 3.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub dense_kernel: usize,
     /// Output channels at width 1.
     pub channels: usize,
-    /// Squeeze-excite: the reduced width over the block's input channels; 0 for none.
-    pub squeeze: f64,
-    /// Whether blocks that keep the shape add their input.
-    pub residual: bool,
+    /// Squeeze-excite, of inverted residuals: the reduced width over the block's input channels; 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub squeeze_excite: f64,
+    /// Whether the block adds its input.
+    #[serde(default, skip_serializing_if = "Residual::is_none")]
+    pub residual: Residual,
+    /// What follows all convolutions but the block's last.
+    #[serde(default, skip_serializing_if = "Activation::is_relu")]
+    pub activation: Activation,
 }
 
-const fn stage(repeats: usize, kernel: usize, stride: usize, expand: usize, channels: usize) -> Stage {
-    Stage {
-        repeats,
-        kernel,
-        stride,
-        expand,
-        channels,
-        squeeze: 0.0,
-        residual: true,
-    }
+/// What a block consists of. The last convolution of each has no activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A depthwise convolution, and a dense one.
+    Separable,
+    /// A pointwise expansion, a depthwise convolution, perhaps squeeze-excite, and a pointwise projection.
+    Inverted,
 }
 
-impl Stage {
-    const fn squeezed(self) -> Stage {
-        Stage { squeeze: 0.25, ..self }
-    }
-    const fn without_residual(self) -> Stage {
-        Stage {
-            residual: false,
-            ..self
+/// Whether a block adds its input to its output. In files `false`, `true` or `"where it fits"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "ResidualValue", into = "ResidualValue")]
+pub enum Residual {
+    /// It does not.
+    #[default]
+    None,
+    /// It does. A block that changes the shape is refused.
+    Always,
+    /// It does if it keeps the shape, which can depend on the width: the first block of a stage in every published network.
+    WhereItFits,
+}
+
+/// The activations that there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// `max(0, x)`.
+    #[default]
+    Relu,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum ResidualValue {
+    Plain(bool),
+    Word(String),
+}
+
+const WHERE_IT_FITS: &str = "where it fits";
+
+impl TryFrom<ResidualValue> for Residual {
+    type Error = String;
+
+    fn try_from(value: ResidualValue) -> Result<Self, String> {
+        match value {
+            ResidualValue::Plain(false) => Ok(Self::None),
+            ResidualValue::Plain(true) => Ok(Self::Always),
+            ResidualValue::Word(word) if word == WHERE_IT_FITS => Ok(Self::WhereItFits),
+            ResidualValue::Word(word) => Err(format!("residual is {word:?}: give false, true or \"{WHERE_IT_FITS}\"")),
         }
     }
 }
 
-/// MNASNet-B1's stages, shared by MindSpore's scripts.
-///
-/// timm forbids the residual in the last stage and torchvision does not; it could only arise where 192 and 320 channels
-/// round to the same count, at widths up to 0.0277, where we follow timm.
-const B1: &[Stage] = &[
-    stage(1, 3, 1, 1, 16).without_residual(),
-    stage(3, 3, 2, 3, 24),
-    stage(3, 5, 2, 3, 40),
-    stage(3, 5, 2, 6, 80),
-    stage(2, 3, 1, 6, 96),
-    stage(4, 5, 2, 6, 192),
-    stage(1, 3, 1, 6, 320).without_residual(),
-];
+impl From<Residual> for ResidualValue {
+    fn from(residual: Residual) -> Self {
+        match residual {
+            Residual::None => Self::Plain(false),
+            Residual::Always => Self::Plain(true),
+            Residual::WhereItFits => Self::Word(WHERE_IT_FITS.into()),
+        }
+    }
+}
 
-const A1: &[Stage] = &[
-    stage(1, 3, 1, 1, 16).without_residual(),
-    stage(2, 3, 2, 6, 24),
-    stage(3, 5, 2, 3, 40).squeezed(),
-    stage(4, 3, 2, 6, 80),
-    stage(2, 3, 1, 6, 112).squeezed(),
-    stage(3, 5, 2, 6, 160).squeezed(),
-    stage(1, 3, 1, 6, 320),
-];
+impl Residual {
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
 
-const SMALL: &[Stage] = &[
-    stage(1, 3, 1, 1, 8),
-    stage(1, 3, 2, 3, 16),
-    stage(2, 3, 2, 6, 16),
-    stage(4, 5, 2, 6, 32).squeezed(),
-    stage(3, 3, 1, 6, 32).squeezed(),
-    stage(3, 5, 2, 6, 88).squeezed(),
-    stage(1, 3, 1, 6, 144),
-];
+impl Activation {
+    fn is_relu(&self) -> bool {
+        *self == Self::Relu
+    }
+}
 
-/// All variants.
-///
-/// Batch norm: epsilon 1e-5 in torchvision, timm and MindSpore alike (1e-3 in TensorFlow's official code). Momentum:
-/// 0.1 in timm and MindSpore, 0.01 in TensorFlow, 0.0003 in torchvision; the last was made for hundreds of epochs of
-/// ImageNet, and with it the running statistics after some thousand steps would still remember their start. So every
-/// row says 0.1, and [`crate::Network::bn_momentum`] and [`crate::Network::bn_epsilon`] can be set for a run.
-/// Dropout: 0.2 in torchvision's and TensorFlow's B1 and TensorFlow's A1, none in TensorFlow's small variant.
-pub static VARIANTS: &[Variant] = &[
-    Variant {
-        name: "mnasnet-b1",
-        origin: "torchvision mnasnet1_0 and timm mnasnet_100; batch-norm momentum as timm",
-        stem: 32,
-        stem_scaled: true,
-        stem_bias: false,
-        separable_kernel: 1,
-        stages: B1,
-        head: 1280,
-        dropout: 0.2,
-        bn_epsilon: 1e-5,
-        bn_momentum: 0.1,
-    },
-    Variant {
-        name: "mnasnet-b1-fixed-stem",
-        origin: "torchvision's first mnasnet (version 1 of its files): the width does not scale the stem",
-        stem: 32,
-        stem_scaled: false,
-        stem_bias: false,
-        separable_kernel: 1,
-        stages: B1,
-        head: 1280,
-        dropout: 0.2,
-        bn_epsilon: 1e-5,
-        bn_momentum: 0.1,
-    },
-    Variant {
-        name: "mnasnet-a1",
-        origin: "timm semnasnet_100; dropout as TensorFlow's mnasnet-a1",
-        stem: 32,
-        stem_scaled: true,
-        stem_bias: false,
-        separable_kernel: 1,
-        stages: A1,
-        head: 1280,
-        dropout: 0.2,
-        bn_epsilon: 1e-5,
-        bn_momentum: 0.1,
-    },
-    Variant {
-        name: "mnasnet-small",
-        origin: "timm mnasnet_small; no dropout, as TensorFlow's mnasnet-small",
-        stem: 8,
-        stem_scaled: true,
-        stem_bias: false,
-        separable_kernel: 1,
-        stages: SMALL,
-        head: 1280,
-        dropout: 0.0,
-        bn_epsilon: 1e-5,
-        bn_momentum: 0.1,
-    },
-    Variant {
-        name: "mnasnet-mindspore",
-        origin: "MindSpore models, research/cv/mnasnet: full 3x3 second convolution, stem bias, no dropout",
-        stem: 32,
-        stem_scaled: true,
-        stem_bias: true,
-        separable_kernel: 3,
-        stages: B1,
-        head: 1280,
-        dropout: 0.0,
-        bn_epsilon: 1e-5,
-        bn_momentum: 0.1,
-    },
-];
+fn yes() -> bool {
+    true
+}
 
-/// Other projects' names: alias, variant, width multiplier.
-pub const ALIASES: &[(&str, &str, f64)] = &[
-    ("mnasnet0_5", "mnasnet-b1", 0.5),
-    ("mnasnet0_75", "mnasnet-b1", 0.75),
-    ("mnasnet1_0", "mnasnet-b1", 1.0),
-    ("mnasnet1_3", "mnasnet-b1", 1.3),
-    ("mnasnet_050", "mnasnet-b1", 0.5),
-    ("mnasnet_075", "mnasnet-b1", 0.75),
-    ("mnasnet_100", "mnasnet-b1", 1.0),
-    ("mnasnet_140", "mnasnet-b1", 1.4),
-    ("mnasnet_b1", "mnasnet-b1", 1.0),
-    ("semnasnet_050", "mnasnet-a1", 0.5),
-    ("semnasnet_075", "mnasnet-a1", 0.75),
-    ("semnasnet_100", "mnasnet-a1", 1.0),
-    ("semnasnet_140", "mnasnet-a1", 1.4),
-    ("mnasnet_a1", "mnasnet-a1", 1.0),
-    ("mnasnet_small", "mnasnet-small", 1.0),
-    ("mnasnet_mindspore", "mnasnet-mindspore", 1.0),
-];
+fn one() -> usize {
+    1
+}
+
+fn is_one(value: &usize) -> bool {
+    *value == 1
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+fn epsilon() -> f32 {
+    1e-5
+}
+
+fn momentum() -> f32 {
+    0.1
+}
 
 impl Variant {
     /// Channels of the first convolution at a width multiplier.
@@ -212,10 +187,150 @@ impl Variant {
         scaled(self.stem, if self.stem_scaled { width } else { 1.0 })
     }
 
-    /// Output channels of a stage at a width multiplier.
-    pub fn stage_channels(&self, stage: usize, width: f64) -> usize {
-        let scales = self.stem_scaled || stage > 0;
-        scaled(self.stages[stage].channels, if scales { width } else { 1.0 })
+    /// Output channels of a block at a width multiplier.
+    pub fn block_channels(&self, block: &Block, width: f64) -> usize {
+        let scales = self.stem_scaled || block.stage > 0;
+        scaled(block.channels, if scales { width } else { 1.0 })
+    }
+
+    /// Blocks before `stage`.
+    pub(crate) fn blocks_before(&self, stage: usize) -> usize {
+        self.blocks.iter().take_while(|block| block.stage < stage).count()
+    }
+
+    /// Looks for what no network can have. What depends on the width is found when the network is built.
+    ///
+    /// # Errors
+    /// The first value that is impossible, with its row.
+    pub fn check(&self) -> Result<(), ModelError> {
+        let whole = |value: usize, most: usize| (1..=most).contains(&value);
+        let range = |what: &str, value: usize, most: usize| format!("{what} is {value}: give 1 to {most}");
+        let refuse = |place: String, reason: String| ModelError::Row {
+            variant: self.name.chars().take(64).collect(),
+            place,
+            reason,
+        };
+        let positive = |value: f32| value.is_finite() && value > 0.0;
+        let head = [
+            (!whole(self.stem, MAX_CHANNELS), range("stem", self.stem, MAX_CHANNELS)),
+            (!whole(self.head, MAX_CHANNELS), range("head", self.head, MAX_CHANNELS)),
+            (
+                !(0.0..1.0).contains(&self.dropout),
+                format!("dropout is {}: give 0 up to, not including, 1", self.dropout),
+            ),
+            (
+                !positive(self.bn_epsilon),
+                format!("bn_epsilon is {}: give a number above 0", self.bn_epsilon),
+            ),
+            (
+                !(positive(self.bn_momentum) && self.bn_momentum <= 1.0),
+                format!("bn_momentum is {}: give a number above 0, 1 at most", self.bn_momentum),
+            ),
+            (
+                !whole(self.blocks.len(), MAX_BLOCKS),
+                format!("{} blocks: give 1 to {MAX_BLOCKS}", self.blocks.len()),
+            ),
+            (
+                self.name.trim().is_empty() || self.name.len() > 64 || self.name.chars().any(char::is_control),
+                "name is empty, longer than 64 bytes or no plain text".to_owned(),
+            ),
+        ];
+        if let Some((_, reason)) = head.into_iter().find(|(wrong, _)| *wrong) {
+            return Err(refuse("the variant".into(), reason));
+        }
+        let mut stage = 0;
+        for (row, block) in self.blocks.iter().enumerate() {
+            let inverted = block.kind == Kind::Inverted;
+            let wrong = [
+                (
+                    block.stage != stage && block.stage != stage + usize::from(row > 0),
+                    format!(
+                        "stage is {} after {stage}: stages count from 0, without gaps",
+                        block.stage
+                    ),
+                ),
+                (
+                    block.kernel % 2 == 0 || block.kernel > MAX_KERNEL,
+                    format!("kernel is {}: give 1, 3, 5 or {MAX_KERNEL}", block.kernel),
+                ),
+                (
+                    !whole(block.stride, 2),
+                    format!("stride is {}: give 1 or 2", block.stride),
+                ),
+                (
+                    !whole(block.channels, MAX_CHANNELS),
+                    range("channels", block.channels, MAX_CHANNELS),
+                ),
+                (
+                    !whole(block.expansion, MAX_EXPANSION),
+                    range("expansion", block.expansion, MAX_EXPANSION),
+                ),
+                (
+                    !inverted && block.expansion != 1,
+                    "expansion belongs to inverted blocks".to_owned(),
+                ),
+                (
+                    !inverted && block.squeeze_excite != 0.0,
+                    "squeeze_excite belongs to inverted blocks".to_owned(),
+                ),
+                (
+                    !(0.0..=1.0).contains(&block.squeeze_excite),
+                    format!("squeeze_excite is {}: give 0 to 1", block.squeeze_excite),
+                ),
+                (
+                    inverted && block.dense_kernel != 1,
+                    "dense_kernel belongs to separable blocks".to_owned(),
+                ),
+                (
+                    ![1, 3].contains(&block.dense_kernel),
+                    format!("dense_kernel is {}: give 1 or 3", block.dense_kernel),
+                ),
+            ];
+            if let Some((_, reason)) = wrong.into_iter().find(|(wrong, _)| *wrong) {
+                return Err(refuse(format!("block {row}"), reason));
+            }
+            stage = block.stage;
+        }
+        Ok(())
+    }
+
+    /// Whether the table has it, under its name.
+    pub fn is_known(&self) -> bool {
+        VARIANTS.contains(self)
+    }
+
+    /// In a word where the table has it: its name. Otherwise all of it, as JSON. [`Variant::from_text`] reads either.
+    pub fn to_text(&self) -> String {
+        match self.is_known() {
+            true => self.name.clone(),
+            // Numbers, names and lists: nothing that JSON cannot hold.
+            false => serde_json::to_string(self).unwrap_or_default(),
+        }
+    }
+
+    /// The variant of a name or of JSON.
+    ///
+    /// # Errors
+    /// An unknown name; rows that cannot be read, that are impossible, or that take the name of another network.
+    pub fn from_text(text: &str) -> Result<Variant, ModelError> {
+        if !text.trim_start().starts_with('{') {
+            return Self::by_name(text).cloned();
+        }
+        let variant: Variant = serde_json::from_str(text).map_err(|error| ModelError::Rows {
+            reason: error.to_string(),
+        })?;
+        variant.check()?;
+        match Self::with_width(&variant.name) {
+            Ok((known, _)) if *known != variant => Err(ModelError::Row {
+                place: "the variant".into(),
+                reason: format!(
+                    "{} is the name of another network: give it one of its own",
+                    variant.name
+                ),
+                variant: variant.name,
+            }),
+            _ => Ok(variant),
+        }
     }
 
     /// The variant called `name`, or that an alias of width 1 stands for.
@@ -227,7 +342,7 @@ impl Variant {
             (variant, 1.0) => Ok(variant),
             (variant, width) => Err(ModelError::NameHasWidth {
                 name: name.into(),
-                variant: variant.name,
+                variant: variant.name.clone(),
                 width,
             }),
         }
@@ -245,7 +360,7 @@ impl Variant {
         // An alias of another width is known, but a command that takes the width apart refuses it: it is not offered.
         let offered = || {
             let aliases = ALIASES.iter().filter(|alias| alias.2 == 1.0).map(|alias| alias.0);
-            VARIANTS.iter().map(|variant| variant.name).chain(aliases)
+            VARIANTS.iter().map(|variant| &*variant.name).chain(aliases)
         };
         VARIANTS
             .iter()
@@ -253,7 +368,7 @@ impl Variant {
             .map(|variant| (variant, width))
             .ok_or_else(|| ModelError::UnknownVariant {
                 name: name.chars().take(64).collect(),
-                nearest: nearest(name, offered()).map_or("", |(nearest, _)| nearest),
+                nearest: nearest(name, offered()).map_or("", |(nearest, _)| nearest).to_owned(),
                 known: offered().collect::<Vec<_>>().join(", "),
             })
     }

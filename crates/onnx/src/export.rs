@@ -186,7 +186,7 @@ pub(crate) fn assemble(
             described(PHOTOS, UINT8, sides)
         }
     };
-    graph.name = Some(network.variant.name.into());
+    graph.name = Some(network.variant.name.clone());
     graph.input = vec![input];
     graph.output = vec![described(
         options.output_name(),

@@ -6,8 +6,8 @@
 use std::ops::Bound;
 use std::path::PathBuf;
 
-use mnasnet_model::Scheme;
 use mnasnet_model::builder::MAX_WIDTH;
+use mnasnet_model::{Scheme, VARIANTS, Variant};
 use serde::{Serialize, Serializer};
 
 use crate::interval::Interval;
@@ -221,8 +221,8 @@ macro_rules! settings {
 
 settings! {
     "Network" {
-        /// Variant: mnasnet-b1, mnasnet-b1-fixed-stem, mnasnet-a1, mnasnet-small or mnasnet-mindspore.
-        model: String = "mnasnet-b1".into();
+        /// Variant: mnasnet-b1, mnasnet-b1-fixed-stem, mnasnet-a1, mnasnet-small or mnasnet-mindspore; or a file of rows, FILE.toml.
+        model: Variant = VARIANTS[0].clone();
         /// Width multiplier.
         width: f64 = 1.0, 0.05..=MAX_WIDTH;
         /// Number of classes; 0 takes as many as the data has, any other number must be the data's.

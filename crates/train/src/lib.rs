@@ -25,6 +25,7 @@ pub mod health;
 pub mod interval;
 pub mod keep;
 pub mod log;
+pub mod network_file;
 pub mod onnx_file;
 pub mod photos;
 pub mod progress;

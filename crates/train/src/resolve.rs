@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, KEYS};
+use crate::network_file;
 use crate::schedule::DecayMode;
 use crate::setting::hint;
 
@@ -100,7 +101,9 @@ impl Resolver {
             });
         }
         match std::fs::read_to_string(path) {
-            Ok(text) => self.toml(&text, name),
+            Ok(text) => self.table(&text, name, |key, value| {
+                written_out(key, value, path.parent().unwrap_or(Path::new("")))
+            }),
             Err(source) => Err(ConfigError::Read {
                 path: path.to_owned(),
                 source,
@@ -109,7 +112,16 @@ impl Resolver {
     }
 
     /// Adds the keys of a TOML text; `origin` names it in messages.
-    pub fn toml(mut self, text: &str, origin: &str) -> Result<Self, ConfigError> {
+    pub fn toml(self, text: &str, origin: &str) -> Result<Self, ConfigError> {
+        self.table(text, origin, |_, value| Ok(value))
+    }
+
+    fn table(
+        mut self,
+        text: &str,
+        origin: &str,
+        value: impl Fn(&str, toml::Value) -> Result<toml::Value, String>,
+    ) -> Result<Self, ConfigError> {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
             origin: match error.span() {
                 Some(span) => format!("{origin}, line {}", text[..span.start].matches('\n').count() + 1),
@@ -117,8 +129,9 @@ impl Resolver {
             },
             message: error.message().to_owned(),
         })?;
-        for (key, value) in &table {
-            self.set(key, value, origin)?;
+        for (key, given) in table {
+            let given = value(&key, given).map_err(|message| value_error(&key, origin, message))?;
+            self.set(&key, &given, origin)?;
         }
         Ok(self)
     }
@@ -131,6 +144,7 @@ impl Resolver {
         let value = row
             .kind
             .read(text.as_ref())
+            .and_then(|value| written_out(key, value, Path::new("")))
             .map_err(|message| value_error(key, COMMAND_LINE, message))?;
         self.set(key, &value, COMMAND_LINE)
     }
@@ -153,9 +167,6 @@ impl Resolver {
             let origin = self.origins.get(key).map_or("defaults", String::as_str);
             Err(value_error(key, origin, message))
         };
-        if let Err(error) = mnasnet_model::Variant::by_name(&config.model) {
-            return refuse("model", format!("cannot be used: {error}"));
-        }
         let epochs = config.epoch_size as f64;
         if config.warmup_epochs > epochs {
             return refuse(
@@ -210,6 +221,18 @@ fn unknown_key(key: &str, origin: &str) -> ConfigError {
         origin: origin.to_owned(),
         key: key.to_owned(),
         hint,
+    }
+}
+
+/// Puts a network's rows in the place of the file that holds them, whose path is one in `folder`. The user's own words alone name files:
+/// settings in a file of weights are a stranger's.
+fn written_out(key: &str, value: toml::Value, folder: &Path) -> Result<toml::Value, String> {
+    match value.as_str() {
+        Some(text) if key == "model" && network_file::is_path(text) => {
+            let variant = network_file::read(&folder.join(text)).map_err(|error| format!("cannot be used: {error}"))?;
+            Ok(variant.to_text().into())
+        }
+        _ => Ok(value),
     }
 }
 

@@ -272,7 +272,7 @@ impl Run<'_> {
         Record {
             format: Record::FORMAT,
             program: Record::program(),
-            model: self.network.variant.name.into(),
+            model: self.network.variant.to_text(),
             width: self.network.width,
             bn_epsilon: self.network.bn_epsilon,
             classes: self.photos.classes.clone(),

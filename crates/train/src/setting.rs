@@ -199,6 +199,18 @@ impl Setting for mnasnet_model::Scheme {
     }
 }
 
+/// A name of the table, or rows written out as JSON. Files of rows become that before ([`crate::network_file`]).
+impl Setting for mnasnet_model::Variant {
+    const KIND: Kind = Kind::Text;
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        let text = value.as_str().ok_or_else(|| wrong_type("a text in quotes", value))?;
+        Self::from_text(text).map_err(|error| format!("cannot be used: {error}"))
+    }
+    fn to_toml(&self) -> toml::Value {
+        toml::Value::String(self.to_text())
+    }
+}
+
 /// The name most like `wanted`, as " (did you mean `name`?)", or nothing where none is like it.
 pub fn hint<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();

@@ -222,7 +222,7 @@ impl WeightsFile {
         let classes = self.record.classes.len();
         let keep = !fresh_classifier && classes == network.classes;
         // The same network with the file's classes: the tables agree in everything before the classifier.
-        let own = Network::build(network.variant, network.width, classes, Some(0.0));
+        let own = Network::build(&network.variant, network.width, classes, Some(0.0));
         let own = own.map_err(|error| WeightsError::Record {
             path: self.path.clone(),
             reason: format!("cannot be used: {error}"),

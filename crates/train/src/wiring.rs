@@ -30,8 +30,7 @@ pub fn settled(storage: Storage) -> Result<Storage, EngineError> {
 
 /// The network of a configuration for `classes` classes.
 pub fn network(config: &Config, classes: usize) -> Result<Network, ModelError> {
-    let variant = Variant::by_name(&config.model)?;
-    let mut network = Network::build(variant, config.width, classes, Some(config.dropout as f32))?;
+    let mut network = Network::build(&config.model, config.width, classes, Some(config.dropout as f32))?;
     network.bn_epsilon = config.bn_epsilon as f32;
     network.bn_momentum = config.bn_momentum as f32;
     Ok(network)
@@ -40,7 +39,7 @@ pub fn network(config: &Config, classes: usize) -> Result<Network, ModelError> {
 /// The network that a file of weights belongs to, for inference.
 pub fn recorded_network(record: &Record) -> Result<Network, ModelError> {
     let mut network = Network::build(
-        Variant::by_name(&record.model)?,
+        &Variant::from_text(&record.model)?,
         record.width,
         record.classes.len(),
         Some(0.0),
@@ -226,7 +225,7 @@ mod tests {
     #[test]
     fn decay_scopes() {
         let config = Config {
-            model: "mnasnet-mindspore".into(),
+            model: Variant::by_name("mnasnet-mindspore").unwrap().clone(),
             ..Config::default()
         };
         let network = network(&config, 10).unwrap();

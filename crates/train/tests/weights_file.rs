@@ -16,7 +16,7 @@ fn record(network: &Network) -> Record {
     Record {
         format: Record::FORMAT,
         program: "test".into(),
-        model: network.variant.name.into(),
+        model: network.variant.to_text(),
         width: network.width,
         bn_epsilon: network.bn_epsilon,
         classes: (0..network.classes)

@@ -9,10 +9,10 @@ use crate::fit::{self, Misfit, Named};
 use crate::{State, TensorData};
 
 /// What a caller knows of the network; the rest is told by the shapes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Variant.
-    pub variant: Option<&'static Variant>,
+    pub variant: Option<Variant>,
     /// Width multiplier.
     pub width: Option<f64>,
 }
@@ -82,7 +82,7 @@ pub fn recognise(state: &State, wanted: Wanted) -> Result<Recognised, (String, S
         .filter(of_network)
         .any(|name| averages.iter().any(|end| name.ends_with(end)));
     let mut best: Option<(Recognised, Vec<Named>, usize)> = None;
-    for (variant, width) in candidates(wanted) {
+    for (variant, width) in candidates(&wanted) {
         let known = wanted.width.is_some();
         let Some(candidate) = candidate(state, dialect, &prefix, folded, variant, width, known) else {
             continue;
@@ -145,14 +145,16 @@ fn first_name(dialect: Dialect) -> &'static str {
 }
 
 /// Variants and widths to try: published widths first, then multiples of 0.05.
-fn candidates(wanted: Wanted) -> impl Iterator<Item = (&'static Variant, f64)> {
+fn candidates(wanted: &Wanted) -> impl Iterator<Item = (&Variant, f64)> {
     let mut widths: Vec<f64> = ALIASES.iter().map(|alias| alias.2).collect();
     widths.extend((1..=160).map(|step| f64::from(step) / 20.0));
     if let Some(width) = wanted.width {
         widths = vec![width];
     }
-    let fits = move |variant: &&Variant| wanted.variant.is_none_or(|wanted| wanted.name == variant.name);
-    let variants: Vec<&'static Variant> = VARIANTS.iter().filter(fits).collect();
+    let variants: Vec<&Variant> = match &wanted.variant {
+        Some(variant) => vec![variant],
+        None => VARIANTS.iter().collect(),
+    };
     widths
         .into_iter()
         .flat_map(move |width| variants.clone().into_iter().map(move |variant| (variant, width)))
@@ -165,7 +167,7 @@ fn candidate(
     dialect: Dialect,
     prefix: &str,
     folded: bool,
-    variant: &'static Variant,
+    variant: &Variant,
     width: f64,
     known: bool,
 ) -> Option<Recognised> {

@@ -212,8 +212,8 @@ fn help_names_every_variant_and_recipe() {
     let place = Place::new(&[]);
     for command in ["train", "info", "bench"] {
         let help = place.done(&format!("{command} --help"));
-        for variant in mnasnet_model::VARIANTS {
-            assert!(help.contains(variant.name), "{command}: {}", variant.name);
+        for variant in mnasnet_model::VARIANTS.iter() {
+            assert!(help.contains(&variant.name), "{command}: {}", variant.name);
         }
     }
     let help = place.done("train --help");

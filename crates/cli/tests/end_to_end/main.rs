@@ -5,6 +5,7 @@ mod commands;
 mod convert;
 mod data;
 mod disk;
+mod networks;
 mod next_steps;
 mod numbers;
 mod onnx;

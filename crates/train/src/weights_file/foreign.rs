@@ -40,7 +40,7 @@ impl Origin {
 /// The network that a record speaks of; a name that it cannot have is told when the network is built.
 pub(super) fn wanted(record: &Record) -> Wanted {
     Wanted {
-        variant: Variant::by_name(&record.model).ok(),
+        variant: Variant::from_text(&record.model).ok(),
         width: Some(record.width),
     }
 }
@@ -99,7 +99,7 @@ fn settings(found: &Recognised) -> String {
         set("normalise", "imagenet".into());
         set("resolution", 224.into());
     }
-    set("model", network.variant.name.into());
+    set("model", network.variant.to_text().into());
     set("width", network.width.into());
     // Its decimal digits, not those of the nearest float64.
     set(
@@ -129,7 +129,7 @@ pub(super) fn record(found: &Recognised, state: &State) -> Record {
         format: Record::FORMAT,
         program: Record::program(),
         isa: None,
-        model: network.variant.name.into(),
+        model: network.variant.to_text(),
         width: network.width,
         bn_epsilon: network.bn_epsilon,
         classes: classes(network.classes),

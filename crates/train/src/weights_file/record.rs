@@ -20,7 +20,7 @@ pub struct Record {
     pub format: u32,
     /// Program and version that wrote it.
     pub program: String,
-    /// Variant.
+    /// Variant: a name, or rows ([`mnasnet_model::Variant::to_text`]).
     pub model: String,
     /// Width multiplier.
     pub width: f64,

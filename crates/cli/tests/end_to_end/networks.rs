@@ -1,0 +1,128 @@
+//! Networks that no table has, from files of rows.
+
+use std::fs;
+
+use crate::{Place, TINY};
+
+/// A network unlike the published ones: a 7x7 kernel, odd channels, a separable block behind inverted ones, no expansion, a
+/// residual in front of everything, squeeze-excite by a half.
+const ROWS: &str = r#"
+name = "found-7"
+origin = "a search"
+stem = 12
+head = 96
+blocks = [
+    { stage = 0, kind = "separable", kernel = 3, channels = 12, residual = true },
+    { stage = 1, kind = "inverted", kernel = 7, stride = 2, expansion = 4, channels = 20, squeeze_excite = 0.5 },
+    { stage = 1, kind = "inverted", kernel = 1, expansion = 1, channels = 20, residual = true },
+    { stage = 2, kind = "separable", kernel = 5, stride = 2, dense_kernel = 3, channels = 28 },
+    { stage = 3, kind = "inverted", kernel = 5, expansion = 6, channels = 28, residual = "where it fits", activation = "relu" },
+]
+"#;
+
+const FOUND: &str = "--data photos --model found.toml --resolution 48 --batch_size 4 --warmup_epochs 1 --opt sgd --lr_max 0.05 \
+    --seed 3";
+
+fn place() -> Place {
+    let place = Place::three_classes();
+    fs::write(place.path("found.toml"), ROWS).unwrap();
+    place
+}
+
+#[test]
+fn a_network_of_a_file_goes_every_way_that_a_published_one_goes() {
+    let place = place();
+    let info = place.json("info --model found.toml --resolution 48 --classes 3 --json");
+    assert_eq!(info["variant"], "found-7");
+    place.done(&format!("train {FOUND} --epoch_size 4 --out whole"));
+    place.done(&format!("train {FOUND} --epoch_size 2 --out parts"));
+    // From here on the rows are those of the checkpoints.
+    fs::remove_file(place.path("found.toml")).unwrap();
+    place.done("train --resume parts --epoch_size 4");
+    let last = |run: &str| fs::read(place.path(&format!("{run}/checkpoints/Mnasnet-rank0-4_6.safetensors"))).unwrap();
+    let tensors = |bytes: &[u8]| {
+        let file = safetensors::SafeTensors::deserialize(bytes).unwrap();
+        let mut all: Vec<_> = file
+            .tensors()
+            .into_iter()
+            .map(|(name, tensor)| (name, tensor.data().to_vec()))
+            .collect();
+        all.sort();
+        all
+    };
+    assert!(
+        tensors(&last("whole")) == tensors(&last("parts")),
+        "other bits after going on"
+    );
+
+    let weights = "whole/checkpoints/best.safetensors";
+    let eval = |file: &str| place.json(&format!("eval --data photos --weights {file} --precision f32 --json"));
+    let right = eval(weights)["correct1"].clone();
+    assert!(right.is_number());
+    // The same network on a runtime that shares no code with the engine.
+    place.done(&format!("export --weights {weights} -o found.onnx --check photos"));
+    assert_eq!(eval("found.onnx")["correct1"], right);
+    for copy in ["timm.pth", "timm.safetensors"] {
+        place.done(&format!("convert {weights} {copy} --to timm"));
+        assert_eq!(eval(copy)["correct1"], right, "{copy}");
+    }
+    let photo = "photos/val/watch";
+    let names = place.done(&format!("predict --weights {weights} --format csv {photo}"));
+    assert_eq!(names.lines().count(), 4, "{names}");
+    let (code, _, error) = place.run(&format!("convert {weights} other.pth --to torchvision"));
+    assert!(
+        code != 0 && error.contains("found-7") && error.contains("has no name in torchvision"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_published_network_as_a_file_is_the_same_network() {
+    let place = Place::three_classes();
+    for model in ["mnasnet-b1", "mnasnet-a1", "mnasnet-small", "mnasnet-mindspore"] {
+        let file = format!("{model}.toml");
+        let shown = place.done(&format!("info --model {model} --width 0.35 --write {file}"));
+        assert_eq!(place.done(&format!("info --model {file} --width 0.35")), shown);
+        let (code, _, error) = place.run(&format!("info --model {model} --write {file}"));
+        assert!(code == 2 && error.contains(&file), "what is there stays: {error}");
+    }
+    place.done(&format!("train {TINY} --out named"));
+    // A run is the same however its network was named.
+    let again = TINY.replace("mnasnet-small", "mnasnet-small.toml");
+    let said = place.run(&format!("train {again} --out named"));
+    assert!(said.0 == 0 && said.2.contains("is done"), "{said:?}");
+}
+
+#[test]
+fn rows_that_cannot_be_are_refused_with_row_and_reason() {
+    let place = place();
+    let refused = |from: &str, to: &str, said: &[&str]| {
+        assert!(ROWS.contains(from), "{from}");
+        fs::write(place.path("bad.toml"), ROWS.replacen(from, to, 1)).unwrap();
+        for command in [
+            "info --model bad.toml",
+            "train --data photos --model bad.toml --out never",
+            "bench train --model bad.toml",
+        ] {
+            let (code, _, error) = place.run(command);
+            assert_eq!(code, 2, "{command}: {error}");
+            for said in said {
+                assert!(error.contains(said), "{command}: {error:?} lacks {said:?}");
+            }
+        }
+        assert!(!place.path("never").exists());
+    };
+    refused("kernel = 7", "kernel = 6", &["bad.toml", "block 1", "kernel is 6"]);
+    refused("channels = 12, res", "channels = 0, res", &["block 0", "channels is 0"]);
+    refused(
+        "stride = 2, dense",
+        "stride = 2, residual = true, dense",
+        &["block 3", "residual is true"],
+    );
+    refused("found-7", "mnasnet-b1", &["mnasnet-b1", "name of another network"]);
+    refused("kernel = 7", "kernels = 7", &["bad.toml", "kernels"]);
+    refused("stem = 12", "stem = 12000000", &["stem is 12000000"]);
+    refused("name = \"found-7\"", "name = ", &["bad.toml"]);
+    let (code, _, error) = place.run("info --model nowhere.toml");
+    assert!(code == 2 && error.contains("nowhere.toml"), "{error}");
+}
