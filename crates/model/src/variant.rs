@@ -5,6 +5,7 @@ mod table;
 pub use table::{ALIASES, VARIANTS};
 
 use crate::error::{ModelError, nearest};
+use crate::network::Network;
 use crate::rounding::scaled;
 use serde::{Deserialize, Serialize};
 
@@ -319,7 +320,8 @@ impl Variant {
         let variant: Variant = serde_json::from_str(text).map_err(|error| ModelError::Rows {
             reason: error.to_string(),
         })?;
-        variant.check()?;
+        // Built once, at the width that the rows are of.
+        Network::build(&variant, 1.0, 1, None)?;
         match Self::with_width(&variant.name) {
             Ok((known, _)) if *known != variant => Err(ModelError::Row {
                 place: "the variant".into(),

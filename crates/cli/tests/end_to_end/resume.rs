@@ -265,8 +265,7 @@ fn a_bad_photo_costs_no_steps() {
 pub fn check_the_end_of_an_epoch(place: &Place, whole: &str, stop: impl Fn(), resume: impl Fn()) {
     let photo = fs::read_dir(place.path("photos/val/watch")).unwrap().next().unwrap();
     let photo = photo.unwrap().path();
-    let good = fs::read(&photo).unwrap();
-    fs::write(&photo, "no photo").unwrap();
+    let good = hollow(&photo);
     stop();
     let at = WeightsFile::open(&place.path("run/checkpoints/Mnasnet-rank0-1_3.safetensors")).unwrap();
     let progress = &at.record().progress;
