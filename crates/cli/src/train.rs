@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use mnasnet_group::Group;
 use mnasnet_train::checkpoint;
-use mnasnet_train::config::Config;
+use mnasnet_train::config::{Config, Key};
 use mnasnet_train::resolve::{ConfigError, Resolver};
 use mnasnet_train::setting::Setting;
 use mnasnet_train::train::{Event, Observer, Outcome, Start, train};
@@ -177,21 +177,6 @@ fn job(args: &TrainArgs) -> Result<Job, Failure> {
     }
 }
 
-/// Settings that may differ for a run to be the same: no bit of its weights follows from them, unless it goes back to a checkpoint
-/// that others would not have written.
-const FREE: &[&str] = &[
-    "workers",
-    "threads",
-    "save_checkpoint",
-    "save_checkpoint_epochs",
-    "keep_checkpoint_max",
-    "checkpoint_every",
-    "keep_step_checkpoint_max",
-    "log_every",
-    "spike_z_score",
-    "rank_timeout",
-];
-
 /// A fresh run, or the one that its folder holds, if that has the same settings; more epochs are as good. Without `--out` that is
 /// the newest of the model's, if it is unfinished.
 fn fresh_or_same(args: &TrainArgs) -> Result<Job, Failure> {
@@ -219,16 +204,16 @@ fn fresh_or_same(args: &TrainArgs) -> Result<Job, Failure> {
     config.precision = wiring::settled(config.precision)?;
     let (done, epochs) = (record.progress.epoch, config.epoch_size);
     let (_, was) = record.settings(file.path(), |_| true)?;
-    let more = |key: &str| key == "epoch_size" && epochs > was.epoch_size;
+    let more = |key: &Key| key.name == "epoch_size" && epochs > was.epoch_size;
     let mut changes = was.changes(&config);
-    changes.retain(|(key, ..)| !FREE.contains(key) && !more(key));
+    changes.retain(|(key, ..)| was.changes_bits(&config, key) && !more(key));
     if args.out.is_none() && (!changes.is_empty() || done >= epochs) {
         return Ok(job);
     }
     let folder = shell_word(&place);
     if !changes.is_empty() {
         let changes: Vec<String> = (changes.iter())
-            .map(|(key, old, new)| format!("{key} {old} -> {new}"))
+            .map(|(key, old, new)| format!("{} {old} -> {new}", key.name))
             .collect();
         return Err(Failure::Usage(format!(
             "{} holds a run with other settings: {}; `--resume {folder}` and the changes as flags go on with it all the same, \

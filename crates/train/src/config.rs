@@ -179,17 +179,48 @@ pub struct Key {
     pub help: &'static str,
     /// What it takes.
     pub kind: Kind,
+    /// What follows from another value.
+    pub effect: Effect,
+}
+
+/// What follows from another value of a setting.
+#[derive(Clone, Copy, Debug)]
+pub enum Effect {
+    /// Other weights.
+    Bits,
+    /// The same weights, bit for bit, unless the run goes back to a checkpoint that another one would not have written.
+    Nothing,
+    /// Other weights where this holds, otherwise nothing.
+    BitsWhere(fn(&Config) -> bool),
+    /// Another run: no step of one can follow one of the other.
+    AnotherRun,
+}
+
+/// The effect of a row that names none is on the bits.
+macro_rules! effect {
+    () => {
+        Effect::Bits
+    };
+    ($effect:expr) => {
+        $effect
+    };
 }
 
 macro_rules! settings {
-    ($($group:literal { $($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:expr $(, $range:expr)?;)* })*) => {
+    ($($group:literal { $($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:expr $(, $range:expr)? $(=> $effect:expr)?;)* })*) => {
         /// All settings, resolved and in range.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Config { $($($(#[doc = $help])+ pub $name: $type,)*)* }
 
         /// The table, in order.
         pub const KEYS: &[Key] = &[$($(
-            Key { name: stringify!($name), group: $group, help: concat!($($help),+), kind: <$type as Setting>::KIND },
+            Key {
+                name: stringify!($name),
+                group: $group,
+                help: concat!($($help),+),
+                kind: <$type as Setting>::KIND,
+                effect: effect!($($effect)?),
+            },
         )*)*];
 
         impl Default for Config {
@@ -252,7 +283,7 @@ settings! {
         /// Where photos are kept, decoded and resized to `resize`, after they were first read; training then crops from those.
         cache: CachePlace = CachePlace::None;
         /// Room of the cache of each split, GiB; photos that find none are decoded each time.
-        cache_gib: f64 = 8.0, (Bound::Excluded(0.0), Bound::Included(65536.0));
+        cache_gib: f64 = 8.0, (Bound::Excluded(0.0), Bound::Included(65536.0)) => Effect::Nothing;
         /// Side of the network's input, pixels.
         resolution: usize = 224, 16.0..=4096.0;
         /// Shorter side before the centre crop of evaluation, pixels; 0 means resolution / 0.875.
@@ -264,11 +295,11 @@ settings! {
         /// Augmentation after random crop and flip.
         policy: Augment = Augment::None;
         /// Operations that randaugment applies to each photo.
-        randaugment_ops: usize = 2, 1.0..=16.0;
+        randaugment_ops: usize = 2, 1.0..=16.0 => Effect::BitsWhere(|config| config.policy == Augment::Randaugment);
         /// Their mean magnitude (randaugment).
-        randaugment_magnitude: f64 = 9.0, 0.0..=10.0;
+        randaugment_magnitude: f64 = 9.0, 0.0..=10.0 => Effect::BitsWhere(|config| config.policy == Augment::Randaugment);
         /// Standard deviation of their magnitude (randaugment).
-        randaugment_noise: f64 = 0.5, 0.0..=100.0;
+        randaugment_noise: f64 = 0.5, 0.0..=100.0 => Effect::BitsWhere(|config| config.policy == Augment::Randaugment);
         /// Brightness, contrast and saturation change by up to this factor; 0 is off.
         color_jitter: f64 = 0.0, 0.0..=1.0;
         /// Hue turns by up to this part of the circle; 0 is off.
@@ -284,45 +315,45 @@ settings! {
         /// Resolution of the first epochs, which then grows in stages to the full one; 0 trains at the full one all the time.
         progressive_from: usize = 0, 0.0..=4096.0;
         /// Stages of the growing resolution, the full one included.
-        progressive_stages: usize = 4, 2.0..=64.0;
+        progressive_stages: usize = 4, 2.0..=64.0 => Effect::BitsWhere(|config| config.progressive_from > 0);
         /// Images in a training step; of each rank, where several train.
         batch_size: usize = 64, 1.0..=65536.0;
         /// Whether images at the end of an epoch of training that do not fill a step are left out.
         drop_remainder: bool = true;
         /// Threads that decode and augment; 0 means as many as the machine has.
-        workers: usize = 0, 0.0..=1024.0;
+        workers: usize = 0, 0.0..=1024.0 => Effect::Nothing;
     }
     "Optimizer" {
         /// Update rule.
-        opt: Opt = Opt::Sgd;
+        opt: Opt = Opt::Sgd => Effect::AnotherRun;
         /// Momentum.
         momentum: f64 = 0.9, 0.0..1.0;
         /// Nesterov's look-ahead (sgd).
-        nesterov: bool = true;
+        nesterov: bool = true => Effect::BitsWhere(|config| config.opt == Opt::Sgd);
         /// Decay of the mean square (rmsprop).
-        opt_decay: f64 = 0.9, 0.0..1.0;
+        opt_decay: f64 = 0.9, 0.0..1.0 => Effect::BitsWhere(|config| config.opt == Opt::RmsProp);
         /// Epsilon inside the root (rmsprop).
-        opt_eps: f64 = 0.001, 1e-30..=1.0;
+        opt_eps: f64 = 0.001, 1e-30..=1.0 => Effect::BitsWhere(|config| config.opt == Opt::RmsProp);
         /// Weight decay, as L2 in the gradient.
         weight_decay: f64 = 5e-5, 0.0..=1.0;
         /// Which tensors decay.
-        weight_decay_scope: DecayScope = DecayScope::Weights;
+        weight_decay_scope: DecayScope = DecayScope::Weights => Effect::BitsWhere(|config| config.weight_decay > 0.0);
         /// Largest norm of all gradients as one vector, as PyTorch's clip_grad_norm_; larger ones are scaled down to it; 0 is off.
         clip_grad_norm: f64 = 0.0, 0.0..=1e6;
         /// Loss scale of the MindSpore scripts; a power of two changes nothing in float32 and is only recorded.
-        loss_scale: f64 = 1024.0, 1.0..=16777216.0;
+        loss_scale: f64 = 1024.0, 1.0..=16777216.0 => Effect::Nothing;
         /// Whether labels are smoothed in training.
         use_label_smooth: bool = true;
         /// Mass taken from the label.
-        label_smooth_factor: f64 = 0.1, 0.0..1.0;
+        label_smooth_factor: f64 = 0.1, 0.0..1.0 => Effect::BitsWhere(|config| config.use_label_smooth || config.smooth_eval_loss);
         /// Where that mass goes.
-        label_smooth_convention: SmoothConvention = SmoothConvention::Uniform;
+        label_smooth_convention: SmoothConvention = SmoothConvention::Uniform => Effect::BitsWhere(|config| config.use_label_smooth || config.smooth_eval_loss);
         /// Whether evaluation's loss is smoothed too, as MindSpore's scripts report it.
         smooth_eval_loss: bool = false;
         /// Whether a moving average of the weights is kept and evaluated.
         ema: bool = false;
         /// Decay of the moving average; it starts lower, at (1 + step) / (10 + step).
-        ema_decay: f64 = 0.9999, 0.0..1.0;
+        ema_decay: f64 = 0.9999, 0.0..1.0 => Effect::BitsWhere(|config| config.ema);
     }
     "Schedule" {
         /// Epochs of the run.
@@ -338,9 +369,9 @@ settings! {
         /// Learning rate at the end.
         lr_end: f64 = 0.0, 0.0..=1e3;
         /// Factor of one stair (exponential).
-        lr_decay_rate: f64 = 0.97, 1e-6..=1.0;
+        lr_decay_rate: f64 = 0.97, 1e-6..=1.0 => Effect::BitsWhere(|config| config.lr_decay_mode == DecayMode::Exponential);
         /// Epochs of one stair (exponential).
-        lr_decay_epochs: f64 = 2.4, 1e-3..=1e6;
+        lr_decay_epochs: f64 = 2.4, 1e-3..=1e6 => Effect::BitsWhere(|config| config.lr_decay_mode == DecayMode::Exponential);
     }
     "Ranks" {
         /// Batch norm's statistics over the images of all ranks; else each rank has its own, and the running ones are averaged.
@@ -350,25 +381,25 @@ settings! {
         /// Whether lr_init, lr_max and lr_end are multiplied by the number of ranks.
         lr_scaling: LrScaling = LrScaling::None;
         /// Seconds that a rank waits for another before the run ends (exit code 9).
-        rank_timeout: f64 = 600.0, (Bound::Excluded(0.0), Bound::Included(1e6));
+        rank_timeout: f64 = 600.0, (Bound::Excluded(0.0), Bound::Included(1e6)) => Effect::Nothing;
     }
     "Run" {
         /// Seed of weights, sample order, augmentation and dropout.
-        seed: u64 = 1;
+        seed: u64 = 1 => Effect::AnotherRun;
         /// What activations are stored as, auto, f32 or bf16; auto is bf16 where the machine has a matrix unit for it.
         precision: Storage = Storage::Auto;
         /// Threads of the network's arithmetic; 0 means as many as the machine has. Results do not depend on it.
-        threads: usize = 0, 0.0..=1024.0;
+        threads: usize = 0, 0.0..=1024.0 => Effect::Nothing;
         /// Whether checkpoints are written; the best and an interrupted run's are in any case.
-        save_checkpoint: bool = true;
+        save_checkpoint: bool = true => Effect::Nothing;
         /// Epochs from one checkpoint to the next; the last epoch has one in any case.
-        save_checkpoint_epochs: usize = 1, 1.0..=1e6;
+        save_checkpoint_epochs: usize = 1, 1.0..=1e6 => Effect::Nothing;
         /// Newest checkpoints of whole epochs that are kept.
-        keep_checkpoint_max: usize = 5, 1.0..=1e6;
+        keep_checkpoint_max: usize = 5, 1.0..=1e6 => Effect::Nothing;
         /// Checkpoints within an epoch too: the time (30s, 10m, 2h) or the steps (500steps) from one to the next, or never.
-        checkpoint_every: Interval = Interval::Never;
+        checkpoint_every: Interval = Interval::Never => Effect::Nothing;
         /// Newest checkpoints from within an epoch that are kept.
-        keep_step_checkpoint_max: usize = 2, 1.0..=1e6;
+        keep_step_checkpoint_max: usize = 2, 1.0..=1e6 => Effect::Nothing;
         /// Steps in a row whose loss or gradients are no numbers, each skipped, after which the run goes back to its last checkpoint.
         max_bad_steps: usize = 5, 1.0..=1e6;
         /// Times that it goes back before it gives up (exit code 5).
@@ -376,11 +407,11 @@ settings! {
         /// Factor on the learning rate from there on.
         rollback_lr_factor: f64 = 0.5, (Bound::Excluded(0.0), Bound::Included(1.0));
         /// Standard deviations above the mean of the last 100 losses from which a loss is logged with its photos; 0 logs none.
-        spike_z_score: f64 = 6.0, 0.0..=1e6;
+        spike_z_score: f64 = 6.0, 0.0..=1e6 => Effect::Nothing;
         /// Folder of the checkpoints; a relative one lies in the run's folder.
         save_checkpoint_path: PathBuf = "checkpoints".into();
         /// Steps from one line of log.txt and metrics.jsonl to the next; 0 writes only one an epoch.
-        log_every: usize = 1, 0.0..=1e9;
+        log_every: usize = 1, 0.0..=1e9 => Effect::Nothing;
     }
 }
 
@@ -407,13 +438,22 @@ impl Config {
     }
 
     /// The settings that differ in `other`: key, value here, value there.
-    pub fn changes(&self, other: &Self) -> Vec<(&'static str, toml::Value, toml::Value)> {
+    pub fn changes(&self, other: &Self) -> Vec<(&'static Key, toml::Value, toml::Value)> {
         let values = self.values().into_iter().zip(other.values());
         KEYS.iter()
             .zip(values)
             .filter(|(_, (here, there))| here != there)
-            .map(|(key, (here, there))| (key.name, here, there))
+            .map(|(key, (here, there))| (key, here, there))
             .collect()
+    }
+
+    /// Whether other weights follow from another value of `key` here and in `other`.
+    pub fn changes_bits(&self, other: &Self, key: &Key) -> bool {
+        match key.effect {
+            Effect::Nothing => false,
+            Effect::BitsWhere(holds) => holds(self) || holds(other),
+            Effect::Bits | Effect::AnotherRun => true,
+        }
     }
 
     /// The learning-rate curve where an epoch has `steps_per_epoch` steps.

@@ -7,14 +7,11 @@ use mnasnet_engine::{Isa, Optimizer};
 use mnasnet_model::{Network, Weights};
 
 use crate::checkpoint;
-use crate::config::Config;
+use crate::config::{Config, Effect};
 use crate::progress::{Best, Progress};
 use crate::train::TrainError;
 use crate::weights_file::{Origin, PhotoList, Record, WeightsError, WeightsFile};
 use crate::wiring;
-
-/// Settings that every later step depends on: with another value it is another run.
-const FIXED: &[&str] = &["seed", "opt"];
 
 /// Checks that a run of `config` on `photos`, in steps of `batches`, can go on from `file`. Returns the settings that have changed
 /// and may, as `epoch_size 12 -> 20`.
@@ -42,10 +39,11 @@ pub(crate) fn check(
     let (_, was) = record.settings(file.path(), |_| true)?;
     let mut allowed = Vec::new();
     for (key, old, new) in was.changes(config) {
-        if FIXED.contains(&key) {
-            return refuse(format!("the run was begun with {key} {old}, not {new}"));
+        let name = key.name;
+        if matches!(key.effect, Effect::AnotherRun) {
+            return refuse(format!("the run was begun with {name} {old}, not {new}"));
         }
-        allowed.push(format!("{key} {old} -> {new}"));
+        allowed.push(format!("{name} {old} -> {new}"));
     }
     if record.classes != photos.classes {
         return refuse("the data has other classes than the run".into());

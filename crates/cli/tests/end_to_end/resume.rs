@@ -99,6 +99,29 @@ fn the_same_command_again_goes_on() {
         "{stdout}"
     );
     assert!(fs::read(place.path("run/checkpoints/best.safetensors")).unwrap() == before);
+    // Settings that nothing follows from here: some never change a bit, others belong to what is off.
+    let idle = [
+        "--loss_scale 512",
+        "--cache_gib 4",
+        "--opt_decay 0.95",
+        "--randaugment_ops 3",
+        "--progressive_stages 3",
+        "--ema_decay 0.5",
+        "--lr_decay_rate 0.5",
+    ];
+    for setting in idle {
+        let stdout = place.done(&format!("{command} {setting}"));
+        assert!(stdout.contains("the run in run is done"), "{setting}: {stdout}");
+    }
+    place.done(&format!("train {TINY} --out idle {}", idle.join(" ")));
+    assert_eq!(last("whole"), last("idle"));
+    let on = format!("{command} --ema true --ema_decay 0.5");
+    refused(
+        &place,
+        &on,
+        2,
+        "other settings: ema false -> true, ema_decay 0.9999 -> 0.5; ",
+    );
     let stdout = place.done(&format!("{command} --epoch_size 4"));
     assert!(stdout.contains("note: epoch_size 3 -> 4\n"), "{stdout}");
     let before = snapshot(&place.path("run"));
