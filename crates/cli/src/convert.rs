@@ -40,7 +40,7 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
     let to = target(args)?;
     let file = WeightsFile::open_as(&args.input, wanted(args)?)?;
     let mut record = record(args, &file)?;
-    let network = wiring::recorded_network(&record)?;
+    let network = wiring::network_of(&args.input, &record)?;
     if args.ema && !file.has_ema() {
         return Err(Failure::Usage(format!(
             "{} holds no moving average; leave out --ema",

@@ -24,7 +24,7 @@ impl Interrupt {
     /// ranks, and may both do so.
     #[cfg(unix)]
     pub fn listen() -> io::Result<Self> {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
         use signal_hook::flag;
         use signal_hook::low_level::pipe;
         use std::os::unix::net::UnixStream;
@@ -39,6 +39,8 @@ impl Interrupt {
             }
             flag::register(signal, stop.clone())?;
         }
+        // A write beyond the limit of a file's size is an error, as on a full disk, and no silent end.
+        flag::register(SIGXFSZ, Arc::default())?;
         Ok(Self { stop, plain, woken })
     }
 

@@ -71,7 +71,7 @@ impl ModelFile {
         }
         let file = WeightsFile::open(path)?;
         let record = file.record().clone();
-        let network = wiring::recorded_network(&record)?;
+        let network = wiring::network_of(path, &record)?;
         let config = record.settings(path, is_used)?.1;
         if ema && !file.has_ema() {
             return Err(Failure::Usage(format!(

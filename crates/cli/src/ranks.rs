@@ -129,13 +129,13 @@ pub fn another_tells() -> bool {
     Launched::detect().is_some_and(|launched| launched.is_mpis && launched.rank > 0)
 }
 
-/// A failure of all ranks, told by the first; by ranks of MPI too where that has not ended them, as it has not happened there.
+/// A failure of all ranks, told by the first; by others too where that has not ended them, as it may not have happened there.
 fn only_once(failure: Failure, json: bool) -> Result<ExitCode, Failure> {
-    let Some(launched) = Launched::detect().filter(|launched| launched.rank > 0) else {
+    if Launched::detect().is_none_or(|launched| launched.rank == 0) {
         return Err(failure);
-    };
+    }
     std::thread::sleep(TELLING);
-    if launched.is_mpis && failure.exit() != Exit::Success {
+    if failure.exit() != Exit::Success {
         failed(&failure, "", json);
     }
     Ok(failure.exit().into())

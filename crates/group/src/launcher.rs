@@ -22,9 +22,8 @@ const fn launcher(name: &'static str, rank: &'static str, ranks: &'static str, i
     }
 }
 
-/// The launchers; of several that left both their variables the first one counts. Those that start others' ranks stand below them.
-/// Slurm's are a step's: a batch script that Slurm gave several tasks has `SLURM_NTASKS`, but is one process.
-const LAUNCHERS: [Launcher; 11] = [
+/// Those of MPI's own, which others start, and which start nobody: the first one that left both its variables counts, whatever others left.
+const MPIS: [Launcher; 4] = [
     launcher(
         "mpirun (Open MPI)",
         "OMPI_COMM_WORLD_RANK",
@@ -33,8 +32,13 @@ const LAUNCHERS: [Launcher; 11] = [
     ),
     launcher("mpirun (MVAPICH)", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", true),
     launcher("mpiexec or srun (PMI)", "PMI_RANK", "PMI_SIZE", true),
-    launcher("srun (PMIx)", "PMIX_RANK", "SLURM_STEP_NUM_TASKS", true),
     launcher("mpiexec (Hydra)", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", true),
+];
+
+/// The others. One task of theirs may be another launcher: the first one that started several counts, or else the first. Slurm's are a
+/// step's: a batch script that Slurm gave several tasks has `SLURM_NTASKS`, but is one process.
+const OTHERS: [Launcher; 7] = [
+    launcher("srun (PMIx)", "PMIX_RANK", "SLURM_STEP_NUM_TASKS", true),
     launcher("jsrun", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE", true),
     launcher("flux", "FLUX_TASK_RANK", "FLUX_JOB_SIZE", false),
     launcher("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", false),
@@ -81,7 +85,10 @@ impl Launched {
         };
         let counted = |by: &Launcher| Some(launched(by, number(by.rank)?, Some(number(by.ranks)?)));
         let uncounted = || Some(launched(&UNCOUNTED, number(UNCOUNTED.rank)?, None));
-        LAUNCHERS.iter().find_map(counted).or_else(uncounted)
+        let others = || OTHERS.iter().filter_map(counted);
+        let several = || others().find(|launched| !launched.is_alone());
+        let mpis = MPIS.iter().find_map(counted);
+        mpis.or_else(several).or_else(|| others().next()).or_else(uncounted)
     }
 
     /// Whether there is nobody else, by the launcher's word.
@@ -138,6 +145,22 @@ mod tests {
                 0,
                 Some(1),
                 true,
+            ),
+            // srun starts torchrun, and that several; or srun starts several that say they are alone.
+            (
+                "SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=1 RANK=2 WORLD_SIZE=4",
+                "torchrun or its like",
+                2,
+                Some(4),
+                false,
+            ),
+            (&format!("{step} RANK=0 WORLD_SIZE=1"), "srun", 1, Some(2), false),
+            (
+                "SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=1 RANK=0 WORLD_SIZE=1",
+                "srun",
+                0,
+                Some(1),
+                false,
             ),
             ("PMIX_RANK=1", "a launcher of MPI (PMIx)", 1, None, true),
             ("RANK=1 WORLD_SIZE=2", "torchrun or its like", 1, Some(2), false),

@@ -18,6 +18,11 @@ pub const MAX_KERNEL: usize = 7;
 /// Most hidden channels over input channels.
 pub const MAX_EXPANSION: usize = 16;
 
+/// Longest name, in characters.
+const MAX_NAME: usize = 64;
+/// Longest origin, in bytes.
+const MAX_ORIGIN: usize = 1024;
+
 /// A network without its width and classes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -115,7 +120,7 @@ pub enum Activation {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "residual is neither false, true nor \"where it fits\"")]
 enum ResidualValue {
     Plain(bool),
     Word(String),
@@ -156,6 +161,12 @@ impl Activation {
     fn is_relu(&self) -> bool {
         *self == Self::Relu
     }
+}
+
+/// Whether a name is that of a file in any folder, nothing hidden in it: names come from strangers' files too.
+fn is_file_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    name.len() <= MAX_NAME && name.chars().all(plain) && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 fn yes() -> bool {
@@ -232,8 +243,15 @@ impl Variant {
                 format!("{} blocks: give 1 to {MAX_BLOCKS}", self.blocks.len()),
             ),
             (
-                self.name.trim().is_empty() || self.name.len() > 64 || self.name.chars().any(char::is_control),
-                "name is empty, longer than 64 bytes or no plain text".to_owned(),
+                !is_file_name(&self.name),
+                format!(
+                    "the name must begin with a letter or digit, and have letters, digits, `-`, `_` and `.` alone, {MAX_NAME} at most: \
+                     runs are named after it"
+                ),
+            ),
+            (
+                self.origin.len() > MAX_ORIGIN || self.origin.chars().any(char::is_control),
+                format!("origin has more than {MAX_ORIGIN} bytes or is no line of text"),
             ),
         ];
         if let Some((_, reason)) = head.into_iter().find(|(wrong, _)| *wrong) {

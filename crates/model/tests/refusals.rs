@@ -139,7 +139,28 @@ fn impossible_rows() {
     );
     check(changed(|variant| variant.blocks.clear()), &["0 blocks"]);
     check(changed(|variant| variant.stem = 0), &["stem is 0"]);
-    check(changed(|variant| variant.name = "a\u{1b}b".into()), &["name"]);
+    let long = "x".repeat(65);
+    for name in [
+        "",
+        "a\u{1b}b",
+        "../x",
+        "/x",
+        "a/b",
+        "a\\b",
+        "..",
+        ".x",
+        "-x",
+        "x\u{202e}y",
+        " x",
+        "x\n",
+        &long,
+    ] {
+        check(
+            changed(|variant| variant.name = name.into()),
+            &["name must begin", "runs are named after it"],
+        );
+    }
+    check(changed(|variant| variant.origin = "a\nb".into()), &["origin"]);
     let huge = changed(|variant| {
         variant.blocks.iter_mut().for_each(|block| {
             block.channels = 8192;
@@ -164,6 +185,7 @@ fn rows_as_text_and_back() {
     assert_eq!((plain.blocks[0].stride, plain.blocks[0].residual), (1, Residual::None));
     for (more, wrong) in [
         ("\"residual\": \"yes\"", "where it fits"),
+        ("\"residual\": 1", "where it fits"),
         ("\"activation\": \"swish\"", "relu"),
         ("\"kernels\": 3", "unknown field"),
     ] {

@@ -1,7 +1,7 @@
 //! Networks as files: a variant in TOML, a row a block.
 
 use std::fmt::Write;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,8 @@ use mnasnet_model::{ModelError, Variant};
 
 /// Largest file: a hundred times the longest network's.
 const MAX_BYTES: u64 = 1 << 20;
+/// Characters of the parser's message that are told.
+const MAX_MESSAGE: usize = 300;
 
 /// Why a file yields no network.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +69,10 @@ pub fn read(path: &Path) -> Result<Variant, NetworkFileError> {
         path: path.to_owned(),
         reason,
     };
+    // Nobody waits for one that writes to a pipe.
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(form("it is no regular file".into()));
+    }
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text));
     read.map_err(|source| NetworkFileError::Read {
@@ -76,20 +82,36 @@ pub fn read(path: &Path) -> Result<Variant, NetworkFileError> {
     if text.len() as u64 > MAX_BYTES {
         return Err(form(format!("it has more than {} KiB", MAX_BYTES >> 10)));
     }
-    let variant: Variant = toml::from_str(&text).map_err(|error| form(error.to_string().trim_end().to_owned()))?;
+    let variant: Variant = toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count());
+        // A line, and what it holds, can be as long as the file.
+        let message: String = error.message().chars().take(MAX_MESSAGE).collect();
+        form(format!("line {}: {message}", line + 1))
+    })?;
+    let network = |source| NetworkFileError::Network {
+        path: path.to_owned(),
+        source,
+    };
+    // JSON has no numbers that are not finite.
+    variant.check().map_err(network)?;
     // The same checks as for rows from a file of weights.
-    Variant::from_text(&serde_json::to_string(&variant).map_err(|error| form(error.to_string()))?).map_err(|source| {
-        NetworkFileError::Network {
-            path: path.to_owned(),
-            source,
-        }
-    })
+    Variant::from_text(&serde_json::to_string(&variant).map_err(|error| form(error.to_string()))?).map_err(network)
+}
+
+/// The number with the same decimal digits.
+pub(crate) fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
 }
 
 /// A network as the text of a file, a line a block.
 pub fn text(variant: &Variant) -> Result<String, toml::ser::Error> {
     let mut table = toml::Table::try_from(variant)?;
     let blocks = table.remove("blocks");
+    for value in table.iter_mut().map(|(_, value)| value) {
+        if let toml::Value::Float(number) = value {
+            *number = decimal(*number as f32);
+        }
+    }
     let mut text = format!(
         "# A network of MNASNet's kind. Blocks of a stage lie together; channels are those of width 1.\n{table}\nblocks = [\n"
     );

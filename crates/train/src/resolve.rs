@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use mnasnet_model::Variant;
+
 use crate::config::{Config, KEYS};
 use crate::network_file;
 use crate::schedule::DecayMode;
@@ -78,6 +80,8 @@ const COMMAND_LINE: &str = "command line";
 pub struct Resolver {
     config: Config,
     origins: BTreeMap<String, String>,
+    /// The network of a file, and which layer named it, where that is the model.
+    network: Option<(Variant, String)>,
 }
 
 impl Resolver {
@@ -101,9 +105,7 @@ impl Resolver {
             });
         }
         match std::fs::read_to_string(path) {
-            Ok(text) => self.table(&text, name, |key, value| {
-                written_out(key, value, path.parent().unwrap_or(Path::new("")))
-            }),
+            Ok(text) => self.table(&text, name, Some(path.parent().unwrap_or(Path::new("")))),
             Err(source) => Err(ConfigError::Read {
                 path: path.to_owned(),
                 source,
@@ -113,15 +115,11 @@ impl Resolver {
 
     /// Adds the keys of a TOML text; `origin` names it in messages.
     pub fn toml(self, text: &str, origin: &str) -> Result<Self, ConfigError> {
-        self.table(text, origin, |_, value| Ok(value))
+        self.table(text, origin, None)
     }
 
-    fn table(
-        mut self,
-        text: &str,
-        origin: &str,
-        value: impl Fn(&str, toml::Value) -> Result<toml::Value, String>,
-    ) -> Result<Self, ConfigError> {
+    /// Adds the keys of a text that may name a network's file in `folder`, if there is one.
+    fn table(mut self, text: &str, origin: &str, folder: Option<&Path>) -> Result<Self, ConfigError> {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
             origin: match error.span() {
                 Some(span) => format!("{origin}, line {}", text[..span.start].matches('\n').count() + 1),
@@ -129,9 +127,8 @@ impl Resolver {
             },
             message: error.message().to_owned(),
         })?;
-        for (key, given) in table {
-            let given = value(&key, given).map_err(|message| value_error(&key, origin, message))?;
-            self.set(&key, &given, origin)?;
+        for (key, value) in table {
+            self.set(&key, value, origin, folder)?;
         }
         Ok(self)
     }
@@ -144,13 +141,29 @@ impl Resolver {
         let value = row
             .kind
             .read(text.as_ref())
-            .and_then(|value| written_out(key, value, Path::new("")))
             .map_err(|message| value_error(key, COMMAND_LINE, message))?;
-        self.set(key, &value, COMMAND_LINE)
+        self.set(key, value, COMMAND_LINE, Some(Path::new("")))
     }
 
-    fn set(&mut self, key: &str, value: &toml::Value, origin: &str) -> Result<(), ConfigError> {
-        match self.config.set(key, value) {
+    /// Sets a key. A network's rows take the place of the file in `folder` that holds them. The user's own words alone name files:
+    /// settings in a file of weights are a stranger's.
+    fn set(
+        &mut self,
+        key: &str,
+        mut value: toml::Value,
+        origin: &str,
+        folder: Option<&Path>,
+    ) -> Result<(), ConfigError> {
+        if key == "model" {
+            self.network = None;
+            if let (Some(folder), Some(text)) = (folder, value.as_str().filter(|text| network_file::is_path(text))) {
+                let variant = network_file::read(&folder.join(text))
+                    .map_err(|error| value_error(key, origin, format!("cannot be used: {error}")))?;
+                value = variant.to_text().into();
+                self.network = Some((variant, origin.to_owned()));
+            }
+        }
+        match self.config.set(key, &value) {
             None => Err(unknown_key(key, origin)),
             Some(Err(message)) => Err(value_error(key, origin, message)),
             Some(Ok(())) => {
@@ -160,8 +173,22 @@ impl Resolver {
         }
     }
 
+    /// What a file of a network says holds where no layer says otherwise. A published network is the same by its name.
+    fn take_from_network(&mut self) -> Result<(), ConfigError> {
+        let Some((variant, origin)) = self.network.take().filter(|(variant, _)| !variant.is_known()) else {
+            return Ok(());
+        };
+        for (key, value) in OF_NETWORK {
+            if !self.origins.contains_key(key) {
+                self.set(key, network_file::decimal(value(&variant)).into(), &origin, None)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The configuration, if its settings go together.
-    pub fn finish(self) -> Result<Config, ConfigError> {
+    pub fn finish(mut self) -> Result<Config, ConfigError> {
+        self.take_from_network()?;
         let config = &self.config;
         let refuse = |key: &str, message: String| {
             let origin = self.origins.get(key).map_or("defaults", String::as_str);
@@ -215,24 +242,19 @@ impl Resolver {
     }
 }
 
+/// Settings that a network's file has too.
+const OF_NETWORK: [(&str, fn(&Variant) -> f32); 3] = [
+    ("dropout", |variant| variant.dropout),
+    ("bn_epsilon", |variant| variant.bn_epsilon),
+    ("bn_momentum", |variant| variant.bn_momentum),
+];
+
 fn unknown_key(key: &str, origin: &str) -> ConfigError {
     let hint = hint(key, KEYS.iter().map(|row| row.name));
     ConfigError::UnknownKey {
         origin: origin.to_owned(),
         key: key.to_owned(),
         hint,
-    }
-}
-
-/// Puts a network's rows in the place of the file that holds them, whose path is one in `folder`. The user's own words alone name files:
-/// settings in a file of weights are a stranger's.
-fn written_out(key: &str, value: toml::Value, folder: &Path) -> Result<toml::Value, String> {
-    match value.as_str() {
-        Some(text) if key == "model" && network_file::is_path(text) => {
-            let variant = network_file::read(&folder.join(text)).map_err(|error| format!("cannot be used: {error}"))?;
-            Ok(variant.to_text().into())
-        }
-        _ => Ok(value),
     }
 }
 

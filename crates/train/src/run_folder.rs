@@ -16,6 +16,8 @@ pub(crate) struct Claim {
     /// The lock lives as long as this is open.
     file: File,
     path: PathBuf,
+    /// The folder itself, where the system lets one be opened.
+    folder: Option<File>,
 }
 
 impl Claim {
@@ -23,7 +25,7 @@ impl Claim {
     pub(crate) fn again(folder: &Path) -> Result<Option<Self>, TrainError> {
         let path = folder.join(LOCK);
         match File::options().write(true).open(&path) {
-            Ok(file) => Self { file, path }.locked(folder).map(Some),
+            Ok(file) => Self::locked(file, path, folder).map(Some),
             // A folder that is not there, or that cannot be written, is told by the first write.
             Err(_) => Ok(None),
         }
@@ -37,31 +39,48 @@ impl Claim {
             File::options().create(true).append(true).open(&path)
         };
         let file = open().map_err(|source| TrainError::folder(folder, source))?;
-        Self { file, path }.locked(folder)
+        Self::locked(file, path, folder)
     }
 
-    fn locked(self, folder: &Path) -> Result<Self, TrainError> {
-        match uninterrupted(|| self.file.try_lock()) {
-            Ok(()) => Ok(self),
+    fn locked(file: File, path: PathBuf, folder: &Path) -> Result<Self, TrainError> {
+        let claim = Self {
+            file,
+            path,
+            folder: File::open(folder).ok(),
+        };
+        match uninterrupted(|| claim.file.try_lock()) {
+            Ok(()) => Ok(claim),
             Err(TryLockError::WouldBlock) => Err(TrainError::Busy {
                 folder: folder.to_owned(),
             }),
             // Some network file systems have no locks; there the user's care has to do.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(self),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(claim),
             Err(TryLockError::Error(source)) => Err(TrainError::folder(folder, source)),
         }
     }
 
-    /// Whether the folder is still the one that was claimed: not removed, moved, or covered by another one.
+    /// Whether the folder is still the one that was claimed: not removed, moved, or covered by another one, nor claimed anew by others
+    /// after its lock was removed.
     pub(crate) fn is_held(&self) -> bool {
-        match (self.file.metadata(), fs::metadata(&self.path)) {
-            #[cfg(unix)]
-            (Ok(own), Ok(there)) => {
-                use std::os::unix::fs::MetadataExt;
-                (own.dev(), own.ino()) == (there.dev(), there.ino())
+        match is_missing(&self.path) {
+            true => {
+                let place = self.path.parent().filter(|place| !is_missing(place));
+                place.is_some_and(|place| self.folder.as_ref().is_some_and(|folder| is_same(folder, place)))
             }
-            _ => !is_missing(&self.path),
+            false => is_same(&self.file, &self.path),
         }
+    }
+}
+
+/// Whether what is open is what lies at `path`; a disk that does not answer does not say no.
+fn is_same(open: &File, path: &Path) -> bool {
+    match (open.metadata(), fs::metadata(path)) {
+        #[cfg(unix)]
+        (Ok(own), Ok(there)) => {
+            use std::os::unix::fs::MetadataExt;
+            (own.dev(), own.ino()) == (there.dev(), there.ino())
+        }
+        _ => true,
     }
 }
 
@@ -275,6 +294,11 @@ mod tests {
         let (folder, moved) = (place.path().join("run"), place.path().join("moved"));
         let claim = Claim::first(&folder).unwrap();
         assert!(claim.is_held());
+        // Whoever tidies up hidden files ends no run; whoever begins another there does.
+        fs::remove_file(folder.join(LOCK)).unwrap();
+        assert!(claim.is_held());
+        let (before, claim) = (claim, Claim::first(&folder).unwrap());
+        assert!(!before.is_held() && claim.is_held());
         fs::rename(&folder, &moved).unwrap();
         assert!(!claim.is_held());
         let other = Claim::first(&folder).unwrap();

@@ -1,5 +1,7 @@
 //! From settings to the types of the other crates.
 
+use std::path::Path;
+
 use mnasnet_data::{
     Batches, ColorJitter, Dataset, Interpolation, Mixing, Policy, Preprocessing, RandAugment, TrainTransform,
 };
@@ -9,7 +11,7 @@ use mnasnet_model::{ModelError, Network, Role, Tensor, Variant};
 
 use crate::config::{Augment, Config, DecayScope, LrScaling, Norm, Opt, Resizing, SmoothConvention, Storage, Travel};
 use crate::schedule::Schedule;
-use crate::weights_file::Record;
+use crate::weights_file::{Record, WeightsError};
 
 /// What activations are stored as on this machine.
 pub fn precision(storage: Storage) -> Result<Precision, EngineError> {
@@ -46,6 +48,14 @@ pub fn recorded_network(record: &Record) -> Result<Network, ModelError> {
     )?;
     network.bn_epsilon = record.bn_epsilon;
     Ok(network)
+}
+
+/// The same network; where there can be none, the file is to blame.
+pub fn network_of(path: &Path, record: &Record) -> Result<Network, WeightsError> {
+    recorded_network(record).map_err(|error| WeightsError::Record {
+        path: path.to_owned(),
+        reason: format!("cannot be used: {error}"),
+    })
 }
 
 /// The loss of training.

@@ -90,6 +90,22 @@ fn settings_that_are_not_needed_do_not_matter_and_damaged_ones_are_the_files_fau
             );
         }
     }
+    // So must its network be, whose name may not lead a run out of its folder.
+    let rows = r#"{"name":"../x","stem":8,"head":8,"blocks":[{"stage":0,"kind":"separable","kernel":3,"channels":8}]}"#;
+    changed(&place, "rows.safetensors", |record| record["model"] = rows.into(), SAME);
+    for arguments in [
+        predict("rows.safetensors"),
+        "eval --weights rows.safetensors --data photos".into(),
+        "export --weights rows.safetensors -o out.onnx".into(),
+        "convert rows.safetensors out.safetensors --to timm".into(),
+    ] {
+        check(
+            &place,
+            &arguments,
+            4,
+            "rows.safetensors cannot be used: \"../x\", the variant: the name must",
+        );
+    }
     let init = format!("train {TINY} --out more --init damaged.safetensors");
     check(
         &place,

@@ -87,6 +87,31 @@ fn a_published_network_as_a_file_is_the_same_network() {
     assert!(said.0 == 0 && said.1.contains("is done"), "{said:?}");
 }
 
+/// A file of settings names one beside itself.
+#[test]
+fn settings_win_over_what_a_network_says_of_itself() {
+    let place = place();
+    let own = "head = 96\ndropout = 0.4\nbn_epsilon = 0.01\nbn_momentum = 0.3";
+    fs::create_dir(place.path("sub")).unwrap();
+    fs::write(place.path("sub/own.toml"), ROWS.replace("head = 96", own)).unwrap();
+    fs::write(place.path("sub/run.toml"), "model = \"own.toml\"\nbn_momentum = 0.2").unwrap();
+    let shown = |arguments: &str| {
+        let config = place.json(&format!("train --data photos --print-config --json {arguments}"));
+        ["dropout", "bn_epsilon", "bn_momentum"].map(|key| config[key].as_f64().unwrap())
+    };
+    assert_eq!(shown("--model sub/own.toml"), [0.4, 0.01, 0.3]);
+    assert_eq!(shown("--model sub/own.toml --dropout 0.1"), [0.1, 0.01, 0.3]);
+    assert_eq!(shown("--config sub/run.toml"), [0.4, 0.01, 0.2]);
+    assert_eq!(shown("--config sub/run.toml --model mnasnet-a1"), [0.2, 1e-5, 0.2]);
+    place.done("info --model mnasnet-a1 --write a1.toml");
+    assert_eq!(shown("--model a1.toml"), shown("--model mnasnet-a1"));
+    let text = fs::read_to_string(place.path("a1.toml")).unwrap();
+    assert!(
+        text.contains("dropout = 0.2\n") && text.contains("bn_epsilon = 0.00001\n"),
+        "{text}"
+    );
+}
+
 #[test]
 fn rows_that_cannot_be_are_refused_with_row_and_reason() {
     let place = place();
@@ -95,7 +120,7 @@ fn rows_that_cannot_be_are_refused_with_row_and_reason() {
         fs::write(place.path("bad.toml"), ROWS.replacen(from, to, 1)).unwrap();
         for command in [
             "info --model bad.toml",
-            "train --data photos --model bad.toml --out never",
+            "train --data photos --batch_size 4 --model bad.toml --out never",
             "bench train --model bad.toml",
         ] {
             let (code, _, error) = place.run(command);
@@ -116,7 +141,32 @@ fn rows_that_cannot_be_are_refused_with_row_and_reason() {
     refused("found-7", "mnasnet-b1", &["mnasnet-b1", "name of another network"]);
     refused("kernel = 7", "kernels = 7", &["bad.toml", "kernels"]);
     refused("stem = 12", "stem = 12000000", &["stem is 12000000"]);
-    refused("name = \"found-7\"", "name = ", &["bad.toml"]);
+    refused("name = \"found-7\"", "name = ", &["bad.toml", "line 2"]);
+    // Runs are named after networks.
+    refused("found-7", "../found-7", &["\"../found-7\"", "name must begin"]);
+    refused("head = 96", "head = 96\nbn_epsilon = nan", &["bn_epsilon is NaN"]);
+    refused("head = 96", "head = 96\nbn_epsilon = 1e300", &["bn_epsilon is inf"]);
+    refused("head = 96", "head = 96\nbn_epsilon = -1.0", &["bn_epsilon is -1"]);
     let (code, _, error) = place.run("info --model nowhere.toml");
     assert!(code == 2 && error.contains("nowhere.toml"), "{error}");
+    // What is long is not told in full, and nobody waits for what never comes.
+    fs::write(place.path("long.toml"), format!("blocks = {}", "[".repeat(1 << 19))).unwrap();
+    let (code, _, error) = place.run("info --model long.toml");
+    assert!(
+        code == 2 && error.contains("long.toml") && error.len() < 1000,
+        "{} bytes",
+        error.len()
+    );
+    #[cfg(unix)]
+    {
+        let made = std::process::Command::new("mkfifo")
+            .arg(place.path("pipe.toml"))
+            .status();
+        assert!(made.unwrap().success());
+        let (code, _, error) = place.run("info --model pipe.toml");
+        assert!(
+            code == 2 && error.contains("pipe.toml: is no network's file: it is no regular file"),
+            "{error}"
+        );
+    }
 }

@@ -291,6 +291,13 @@ fn tasks_that_know_nothing_of_each_other_are_refused() {
         // What has no work to share is each task's own.
         assert_eq!(with(set, "info --model mnasnet-small").0, 0);
     }
+    // Whoever is no first task, and perhaps the only process that there is, is told too.
+    let (code, [_, stderr]) = with("RANK=1 WORLD_SIZE=2", "eval --data photos --weights w");
+    assert!(code == 2 && stderr.contains(", or unset WORLD_SIZE where "), "{stderr}");
+    // srun's only task is torchrun.
+    let nested = "SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=1 RANK=0 WORLD_SIZE=2";
+    let (code, [_, stderr]) = with(nested, "eval --data photos --weights w");
+    assert!(code == 2 && stderr.contains(", or unset WORLD_SIZE where "), "{stderr}");
     assert!(!place.path("run").exists());
     // A batch script is one process, however many tasks it may start; and one task is alone.
     for set in ["SLURM_NTASKS=2 SLURM_PROCID=0", "RANK=0 WORLD_SIZE=1"] {
