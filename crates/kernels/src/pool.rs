@@ -11,7 +11,8 @@
 //!   no foreign scheduler ever holds a helper's work.
 //! - A loop needs no helper. The leader takes every task that nobody has begun, and waits only for tasks that a helper is running.
 //! - A task waits for nothing. A loop within a task runs on the task's own thread, as a plain loop.
-//! - [`Pool`] is neither `Send` nor `Sync`, so a pool has one leader at a time, by the compiler's word.
+//! - [`Pool`] is neither `Send` nor `Sync`, so one thread alone leads a pool's loops. That thread begins no loop within another: where a
+//!   task on it installs the pool again, its loops are plain loops.
 
 mod parts;
 mod team;
@@ -114,7 +115,7 @@ pub fn threads() -> usize {
     unsafe { LED.get().as_ref() }.map_or(1, Team::workers)
 }
 
-/// The calling thread's number, below the [`threads`] of the loop that it works at.
+/// The calling thread's number among the workers of the pool that it works for.
 pub fn worker() -> usize {
     WORKER.get()
 }
@@ -131,12 +132,14 @@ pub fn for_each<P: Parts>(parts: P, task: impl Fn(usize, P::Part) + Sync) {
 /// Runs `task` for all numbers below `count`.
 fn run(count: usize, task: &(dyn Fn(usize) + Sync)) {
     // SAFETY: the pointer is set while its pool is borrowed, by the thread that reads it.
-    match unsafe { LED.get().as_ref() } {
-        Some(team) if count > 1 && team.workers() > 1 => {
-            let _alone = Led::new(std::ptr::null());
-            team.lead(count, task);
-        }
-        _ => (0..count).for_each(task),
+    let Some(team) = (unsafe { LED.get().as_ref() }) else {
+        return (0..count).for_each(task);
+    };
+    let _alone = Led::new(std::ptr::null());
+    if count > 1 && team.workers() > 1 && team.begin() {
+        team.lead(count, task);
+    } else {
+        (0..count).for_each(task);
     }
 }
 

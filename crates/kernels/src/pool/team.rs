@@ -32,6 +32,8 @@ pub(super) struct Team {
     /// A helper's own.
     beds: Box<[Bed]>,
     asleep: AtomicUsize,
+    /// Whether a loop is being led. The leader's thread alone reads and writes it.
+    led: AtomicBool,
     over: AtomicBool,
     /// Rounds of waiting before a thread lets others run: none where there are more workers than processors.
     patience: u32,
@@ -68,6 +70,7 @@ impl Team {
             stretches: (0..workers).map(|_| Stretch::default()).collect(),
             beds: (1..workers).map(|_| Bed::default()).collect(),
             asleep: AtomicUsize::new(0),
+            led: AtomicBool::new(false),
             over: AtomicBool::new(false),
             patience: if crowded { 0 } else { PATIENCE },
             panic: Mutex::new(None),
@@ -78,7 +81,12 @@ impl Team {
         self.stretches.len()
     }
 
-    /// The leader's side of a loop.
+    /// Whether the leader can begin a loop: it can unless it is amid one. [`Team::lead`] follows.
+    pub(super) fn begin(&self) -> bool {
+        !self.led.swap(true, Ordering::Relaxed)
+    }
+
+    /// The leader's side of a loop, after [`Team::begin`].
     pub(super) fn lead(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
         let workers = self.workers();
         for (worker, stretch) in self.stretches.iter().enumerate() {
@@ -95,6 +103,7 @@ impl Team {
         self.wake();
         let led = catch_unwind(AssertUnwindSafe(|| self.work(0)));
         self.close();
+        self.led.store(false, Ordering::Relaxed);
         let helped = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(panic) = led.err().or(helped) {
             resume_unwind(panic);

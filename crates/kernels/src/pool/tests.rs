@@ -51,9 +51,24 @@ fn a_loop_within_a_task_is_a_plain_loop() {
             let here = std::thread::current().id();
             for_each(7, |_, ()| assert_eq!(std::thread::current().id(), here));
         });
+        for_each(1, |_, ()| assert_eq!(threads(), 1));
         assert_eq!(threads(), 3);
     });
     assert_eq!((threads(), worker()), (1, 0));
+}
+
+#[test]
+fn a_pool_within_its_own_tasks_runs_plain_loops() {
+    thread_local! { static POOL: Pool = pool(4); }
+    POOL.with(|pool| {
+        pool.install(|| {
+            for_each(200, |i, ()| {
+                // On the leader's thread this is the pool whose loop is running, on a helper's another one.
+                POOL.with(|pool| pool.install(|| assert!(once(3 + i % 5))));
+            });
+        });
+        assert!(pool.install(|| once(1000)));
+    });
 }
 
 #[test]
