@@ -11,7 +11,6 @@ use mnasnet_train::photos;
 use mnasnet_train::recalibrate::recalibrate;
 use mnasnet_train::train::{TrainError, thread_pool};
 use mnasnet_train::weights_file::{Contents, Record, WeightsFile, write_bytes};
-use mnasnet_train::wiring;
 use mnasnet_weights::Wanted;
 use mnasnet_weights::fit::described;
 use mnasnet_weights::folded::is_folded;
@@ -20,6 +19,7 @@ use serde::Serialize;
 use crate::args::{ConvertArgs, Target};
 use crate::console::{json_path, print, print_json, tell};
 use crate::failure::{Exit, Failure};
+use crate::model_file::network;
 use crate::report::Counter;
 
 #[derive(Serialize)]
@@ -40,7 +40,7 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
     let to = target(args)?;
     let file = WeightsFile::open_as(&args.input, wanted(args)?)?;
     let mut record = record(args, &file)?;
-    let network = wiring::recorded_network(&record)?;
+    let network = network(&args.input, &record)?;
     if args.ema && !file.has_ema() {
         return Err(Failure::Usage(format!(
             "{} holds no moving average; leave out --ema",

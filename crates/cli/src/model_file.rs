@@ -9,7 +9,7 @@ use mnasnet_onnx::{Runtime, is_onnx};
 use mnasnet_train::classifier::{Checked, Classifier, OnEngine, OnRuntime};
 use mnasnet_train::config::Config;
 use mnasnet_train::onnx_file;
-use mnasnet_train::weights_file::{Record, WeightsFile};
+use mnasnet_train::weights_file::{Record, WeightsError, WeightsFile};
 use mnasnet_train::wiring;
 
 use crate::args::{RuntimeArgs, RuntimeName};
@@ -44,6 +44,14 @@ fn is_used(key: &str) -> bool {
     USED.contains(&key)
 }
 
+/// The network that the record in the file at `path` speaks of.
+pub fn network(path: &Path, record: &Record) -> Result<Network, WeightsError> {
+    wiring::recorded_network(record).map_err(|error| WeightsError::Record {
+        path: path.to_owned(),
+        reason: format!("holds an impossible record: {error}"),
+    })
+}
+
 /// Kinds of models.
 pub enum Kind {
     /// Weights of one of our networks.
@@ -71,7 +79,7 @@ impl ModelFile {
         }
         let file = WeightsFile::open(path)?;
         let record = file.record().clone();
-        let network = wiring::recorded_network(&record)?;
+        let network = network(path, &record)?;
         let config = record.settings(path, is_used)?.1;
         if ema && !file.has_ema() {
             return Err(Failure::Usage(format!(
