@@ -104,15 +104,17 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
 
 /// A photo as the model sees it.
 fn read(path: &Path, transform: Option<&EvalTransform>, upright: bool) -> Result<RgbImage, DataError> {
-    let photo = if path == Path::new(STDIN) {
-        read_image_from(io::stdin().lock(), Path::new("standard input"), upright)?
-    } else {
-        read_image(path, upright)?
-    };
-    Ok(match transform {
-        Some(transform) => transform.apply(&photo),
-        None => photo,
-    })
+    if path != Path::new(STDIN) {
+        return match transform {
+            Some(transform) => transform.read(path, upright),
+            None => read_image(path, upright),
+        };
+    }
+    let (bytes, name) = (io::stdin().lock(), Path::new("standard input"));
+    match transform {
+        Some(transform) => transform.read_from(bytes, name, upright),
+        None => read_image_from(bytes, name, upright),
+    }
 }
 
 fn likeliest(logits: &[f32], classes: &[String], count: usize) -> Vec<Guess> {

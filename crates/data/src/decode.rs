@@ -110,9 +110,7 @@ pub(crate) enum Kind {
 /// # Errors
 /// [`DataError::Io`] if it cannot be read, [`DataError::Image`] if it is not an image that can be decoded.
 pub fn read_image(path: &Path, upright: bool) -> Result<RgbImage, DataError> {
-    let mut bytes = Vec::new();
-    read_file(path, &mut bytes)?;
-    decoded(&bytes, path, upright)
+    Ok(read_photo(path, upright)?.image)
 }
 
 /// The same from anything that gives bytes; `name` is for messages.
@@ -120,12 +118,24 @@ pub fn read_image(path: &Path, upright: bool) -> Result<RgbImage, DataError> {
 /// # Errors
 /// As [`read_image`].
 pub fn read_image_from(reader: impl Read, name: &Path, upright: bool) -> Result<RgbImage, DataError> {
+    Ok(read_photo_from(reader, name, upright)?.image)
+}
+
+/// [`read_image`] that keeps the memory of a large photo as its own, until it is dropped.
+pub(crate) fn read_photo(path: &Path, upright: bool) -> Result<Photo, DataError> {
+    let mut bytes = Vec::new();
+    read_file(path, &mut bytes)?;
+    decoded(&bytes, path, upright)
+}
+
+/// The same of [`read_image_from`].
+pub(crate) fn read_photo_from(reader: impl Read, name: &Path, upright: bool) -> Result<Photo, DataError> {
     let mut bytes = Vec::new();
     read_bytes(reader, &mut bytes, || name.to_path_buf())?;
     decoded(&bytes, name, upright)
 }
 
-fn decoded(bytes: &[u8], path: &Path, upright: bool) -> Result<RgbImage, DataError> {
+fn decoded(bytes: &[u8], path: &Path, upright: bool) -> Result<Photo, DataError> {
     let mut photo = Photo::default();
     photo
         .decode(bytes, upright, &Rect::all)
@@ -133,7 +143,7 @@ fn decoded(bytes: &[u8], path: &Path, upright: bool) -> Result<RgbImage, DataErr
             path: path.to_path_buf(),
             source,
         })?;
-    Ok(photo.image)
+    Ok(photo)
 }
 
 /// Replaces `bytes` by a file's content.

@@ -1,11 +1,14 @@
 //! From a decoded photo to the square that the network sees.
 
+use std::io::Read;
+use std::path::Path;
+
 use crate::augment::{ColorJitter, Policy, erase};
 use crate::crop::{CentreRule, random_resized_crop};
-use crate::decode::Photo;
+use crate::decode::{Photo, read_photo, read_photo_from};
 use crate::draws::Draws;
 use crate::resize::{Resizer, Target};
-use crate::{Interpolation, Mixing, Rect, RgbImage};
+use crate::{DataError, Interpolation, Mixing, Rect, RgbImage};
 
 /// Training: random resized crop, flip, policy, colour jitter, erasing, and the mixing of batches; every draw a pure function
 /// of (seed, epoch, sample index), that of mixing of (seed, epoch, number of the batch).
@@ -98,8 +101,29 @@ impl TrainTransform {
 impl EvalTransform {
     /// Transforms a photo: `resolution x resolution`.
     pub fn apply(&self, photo: &RgbImage) -> RgbImage {
+        self.of(&Photo::from(photo.clone()))
+    }
+
+    /// [`read_image`](crate::read_image), transformed. Large photos that are read at the same time share their memory until they
+    /// are.
+    ///
+    /// # Errors
+    /// As `read_image`.
+    pub fn read(&self, path: &Path, upright: bool) -> Result<RgbImage, DataError> {
+        Ok(self.of(&read_photo(path, upright)?))
+    }
+
+    /// The same from anything that gives bytes; `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_from(&self, reader: impl Read, name: &Path, upright: bool) -> Result<RgbImage, DataError> {
+        Ok(self.of(&read_photo_from(reader, name, upright)?))
+    }
+
+    fn of(&self, photo: &Photo) -> RgbImage {
         let mut result = RgbImage::new(self.resolution, self.resolution);
-        self.apply_into(&Photo::from(photo.clone()), &mut Resizer::default(), &mut result);
+        self.apply_into(photo, &mut Resizer::default(), &mut result);
         result
     }
 

@@ -202,3 +202,27 @@ fn a_record_that_asks_for_huge_photos_is_refused() {
         "{stderr}"
     );
 }
+
+/// Commands that build the network of a file blame the file, not the command line.
+#[test]
+fn a_record_of_a_network_that_cannot_be_is_the_files_fault() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    let later = |record: &mut Value| record["model"] = "mnasnet-z".into();
+    let wide = |record: &mut Value| record["width"] = 9.into();
+    changed(&place, "later.safetensors", later, SAME);
+    changed(&place, "wide.safetensors", wide, SAME);
+    for (file, message) in [
+        ("later.safetensors", "unknown model \"mnasnet-z\""),
+        ("wide.safetensors", "width multiplier 9 is out of range"),
+    ] {
+        let message = format!("{file} cannot be used: {message}");
+        for arguments in [
+            format!("predict --weights {file} photos/val"),
+            format!("export --weights {file} -o out.onnx"),
+            format!("convert {file} out.safetensors"),
+        ] {
+            check(&place, &arguments, 4, &message);
+        }
+    }
+}

@@ -135,3 +135,37 @@ fn an_interrupted_prediction_leaves_whole_lines() {
         );
     }
 }
+
+/// Eight photos of 286 MiB each, on as many threads, in a process that may map no more than 4 GiB.
+#[cfg(target_os = "linux")]
+#[test]
+fn large_photos_share_their_memory() {
+    const SIDE: u32 = 10_000;
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    // A bitmap of one bit a pixel, all black.
+    let row = SIDE.div_ceil(32) * 4;
+    let header = [40, SIDE, SIDE, 1 | 1 << 16, 0, row * SIDE, 0, 0, 2, 0, 0, 0xff_ffff];
+    let words = [62 + row * SIDE, 0, 62].into_iter().chain(header);
+    let mut bytes = b"BM".to_vec();
+    bytes.extend(words.flat_map(u32::to_le_bytes));
+    bytes.resize((62 + row * SIDE) as usize, 0);
+    fs::create_dir(place.path("large")).unwrap();
+    fs::write(place.path("large/0.bmp"), bytes).unwrap();
+    for copy in 1..8 {
+        fs::hard_link(place.path("large/0.bmp"), place.path(&format!("large/{copy}.bmp"))).unwrap();
+    }
+    let program = assert_cmd::cargo::cargo_bin("mnasnet");
+    let line = format!(
+        "ulimit -v 4194304; exec {} predict --weights {BEST} --threads 8 --format csv large",
+        program.display()
+    );
+    let output = Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(place.folder.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 9, "{told}");
+}
