@@ -12,6 +12,7 @@ use mnasnet_model::{Network, Role, Scheme, Summary, initialise};
 use mnasnet_train::config::Config;
 use mnasnet_train::network_file;
 use mnasnet_train::resolve::Resolver;
+use mnasnet_train::together::alike;
 use mnasnet_train::train::thread_pool;
 use mnasnet_train::wiring;
 use serde::Serialize;
@@ -194,6 +195,12 @@ fn train(args: &BenchArgs, group: &mut Group) -> Result<Measured, Failure> {
     };
     let (wire, network, mut trainer) = agree(group, planned())?;
     if group.size() > 1 {
+        alike(
+            group,
+            "the networks",
+            &network.variant.to_text(),
+            "give every machine the same file",
+        )?;
         trainer.join(wire, group);
     }
     let batch = args.batch as usize;

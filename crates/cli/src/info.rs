@@ -84,8 +84,12 @@ fn table(summary: &Summary) -> String {
         resolution,
         ..
     } = summary;
+    let origin = match origin.as_str() {
+        "" => String::new(),
+        origin => format!(" (as {origin})"),
+    };
     text += &format!(
-        "\n{variant} at width {width}, {classes} classes, {resolution}x{resolution} pixels (as {origin})\n\
+        "\n{variant} at width {width}, {classes} classes, {resolution}x{resolution} pixels{origin}\n\
          {} parameters, {} running statistics, {} multiply-adds an image, {:.1} MiB of activations an image",
         grouped(summary.parameters),
         grouped(summary.buffers),

@@ -178,9 +178,13 @@ impl Resolver {
         let Some((variant, origin)) = self.network.take().filter(|(variant, _)| !variant.is_known()) else {
             return Ok(());
         };
-        for (key, value) in OF_NETWORK {
+        for (key, value) in [
+            ("dropout", variant.dropout),
+            ("bn_epsilon", variant.bn_epsilon),
+            ("bn_momentum", variant.bn_momentum),
+        ] {
             if !self.origins.contains_key(key) {
-                self.set(key, network_file::decimal(value(&variant)).into(), &origin, None)?;
+                self.set(key, network_file::decimal(value).into(), &origin, None)?;
             }
         }
         Ok(())
@@ -241,13 +245,6 @@ impl Resolver {
         Ok(self.config)
     }
 }
-
-/// Settings that a network's file has too.
-const OF_NETWORK: [(&str, fn(&Variant) -> f32); 3] = [
-    ("dropout", |variant| variant.dropout),
-    ("bn_epsilon", |variant| variant.bn_epsilon),
-    ("bn_momentum", |variant| variant.bn_momentum),
-];
 
 fn unknown_key(key: &str, origin: &str) -> ConfigError {
     let hint = hint(key, KEYS.iter().map(|row| row.name));

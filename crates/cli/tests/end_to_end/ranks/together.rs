@@ -208,6 +208,17 @@ fn ranks_that_are_asked_for_different_things_are_told() {
         assert!(before.contains(zero) && after.contains(one), "{commands:?}\n{stderr}");
     }
     assert!(!place.path("other").exists());
+    // Files of one name may hold different networks.
+    for (folder, channels) in [("a", 8), ("b", 16)] {
+        let block = format!("{{ stage = 0, kind = \"separable\", kernel = 3, channels = {channels} }}");
+        fs::create_dir(place.path(folder)).unwrap();
+        let rows = format!("name = \"net\"\nstem = 8\nhead = 8\nblocks = [{block}]");
+        fs::write(place.path(folder).join("net.toml"), rows).unwrap();
+    }
+    let bench = "exec $0 bench train --model net.toml --resolution 32 --steps 1 --batch 2";
+    let (code, stderr) = unlike(&place, [&format!("cd a; {bench}"), &format!("cd b; {bench}")]);
+    assert_eq!(code, 9, "{stderr}");
+    assert!(stderr.contains("the networks differ: rank 0 on "), "{stderr}");
 }
 
 /// What all ranks find alike is told by the first one alone.
