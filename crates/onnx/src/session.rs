@@ -7,7 +7,7 @@ use crate::shapes::MAX_VALUES;
 use crate::{Model, Preprocess};
 
 pub use self::onnx_runtime::{LoadError, OnnxRuntime, Provider};
-pub(crate) use self::rten::load;
+pub(crate) use self::rten::{load, pool};
 
 /// What computes a model.
 #[derive(Clone)]

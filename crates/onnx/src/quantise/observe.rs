@@ -12,7 +12,7 @@ use rten_tensor::prelude::*;
 use super::float::Float;
 use crate::export::{ExportError, Options, assemble};
 use crate::graph::{INPUT, finite};
-use crate::session::load;
+use crate::session::{load, pool};
 
 /// Bins of a distribution, a power of two: zero lies between two. As many as the range of typical images needs where single ones
 /// reach a hundred times as far.
@@ -139,7 +139,7 @@ impl Observer {
             values: values.collect::<Result<_, ExportError>>()?,
             model,
             resolution: options.resolution,
-            pool: Arc::new(ThreadPool::with_num_threads(threads)),
+            pool: pool(threads),
         })
     }
 

@@ -16,6 +16,12 @@ pub struct Loaded {
     pool: Arc<ThreadPool>,
 }
 
+/// `threads` threads, but no more than there are processors: with a thousand, rten stands almost still.
+pub(crate) fn pool(threads: usize) -> Arc<ThreadPool> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    Arc::new(ThreadPool::with_num_threads(threads.min(processors)))
+}
+
 impl Loaded {
     /// Loads a model, to run on `threads` threads.
     pub fn new(model: &Model, threads: usize) -> Result<Self, String> {
@@ -25,7 +31,7 @@ impl Loaded {
             input: node(&model.input)?,
             output: node(&model.output)?,
             model: loaded,
-            pool: Arc::new(ThreadPool::with_num_threads(threads)),
+            pool: pool(threads),
         })
     }
 
