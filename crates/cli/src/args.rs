@@ -19,7 +19,7 @@ use crate::settings::SettingFlags;
 
 pub use bench::{BenchArgs, Subject};
 pub use data::{CheckArgs, DataAction, DataArgs, PackArgs, SetArgs, ShowArgs};
-pub use devices::DeviceArgs;
+pub use devices::{DeviceArgs, MindsporeDeviceArgs};
 pub use models::{
     CompareArgs, ConvertArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision, PredictArgs,
     PredictFormat, Target,
@@ -131,7 +131,7 @@ pub struct TrainArgs {
     pub json: bool,
     /// MindSpore's flags of devices.
     #[command(flatten)]
-    pub devices: DeviceArgs,
+    pub mindspore: MindsporeDeviceArgs,
     /// The settings.
     #[command(flatten)]
     pub settings: SettingFlags,

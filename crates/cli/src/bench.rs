@@ -6,7 +6,9 @@ mod units;
 
 use std::time::Instant;
 
-use mnasnet_engine::{Isa, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Share, Smoothing, Trainer, isa};
+use mnasnet_engine::{
+    Device, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Share, Smoothing, Snapshot, Step, Trainer,
+};
 use mnasnet_group::Group;
 use mnasnet_model::{Network, Role, Scheme, Summary, initialise};
 use mnasnet_train::config::Config;
@@ -37,7 +39,7 @@ struct Report<'a> {
     ranks: usize,
     threads: usize,
     precision: &'static str,
-    isa: &'static str,
+    device: String,
     steps: usize,
     /// Of all ranks, at the median step.
     images_per_s: f64,
@@ -56,7 +58,7 @@ struct Report<'a> {
 struct Measured {
     times: Vec<f64>,
     planned: usize,
-    stages: Option<(Isa, Clock)>,
+    stages: Option<Clock>,
     best: Option<String>,
 }
 
@@ -66,9 +68,12 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
     agree(group, refused)?;
     let threads = group.threads(args.threads as usize);
     let pool = || thread_pool(threads);
+    let opened = args.device.open();
+    let device = &*agree(group, opened)?;
+    let precision = precision(args, device)?;
     let (bench, measured) = match args.subject {
-        Subject::Train => ("train", pool()?.install(|| train(args, group))?),
-        Subject::Infer => ("infer", pool()?.install(|| infer(args))?),
+        Subject::Train => ("train", pool()?.install(|| train(args, device, precision, group))?),
+        Subject::Infer => ("infer", pool()?.install(|| infer(args, device, precision))?),
         Subject::Data => return data::run(args),
     };
     let Measured {
@@ -84,9 +89,9 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
     // Before the rates are measured, which takes memory too.
     let peak_rss_mib = peak_rss_mib();
     let units = match stages {
-        Some((isa, clock)) if args.units => {
+        Some(clock) if args.units => {
             let summary = Summary::new(&network(args)?, args.resolution)?;
-            let rates = pool()?.install(|| Rates::measure(isa));
+            let rates = Rates::new(pool()?.install(|| device.ceilings()));
             Some(Units::new(&clock, &summary, rates, median))
         }
         _ => None,
@@ -100,8 +105,8 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
         resolution: args.resolution,
         ranks: group.size(),
         threads,
-        precision: precision(args)?.name(),
-        isa: isa()?.name(),
+        precision: precision.name(),
+        device: device.name(),
         steps: times.len(),
         images_per_s: (args.batch as usize * group.size()) as f64 / median,
         ms_per_step: median * 1e3,
@@ -122,13 +127,13 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
             resolution,
             threads,
             precision,
-            isa,
+            device,
             steps,
             images_per_s,
             ms_per_step,
             ms_per_step_min,
             ..
-        } = report;
+        } = &report;
         let memory = memory(peak_rss_mib);
         if let Some(units) = &report.units {
             print(&units.text())?;
@@ -141,7 +146,7 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
             ranks => format!(" on each of {ranks} ranks"),
         };
         print(&format!(
-            "{bench} {} x {}, batch {batch}{ranks}, {resolution}x{resolution}, {threads} threads, {precision} on {isa}: {images_per_s:.1} images/s \
+            "{bench} {} x {}, batch {batch}{ranks}, {resolution}x{resolution}, {threads} threads, {precision} on {device}: {images_per_s:.1} images/s \
              ({ms_per_step:.1} ms a step in the median of {steps}, {ms_per_step_min:.1} at best), peak memory {memory}",
             args.model, args.width
         ))?;
@@ -185,15 +190,32 @@ fn timed<E>(args: &BenchArgs, mut step: impl FnMut() -> Result<f64, E>) -> Resul
     }
 }
 
-fn train(args: &BenchArgs, group: &mut Group) -> Result<Measured, Failure> {
+fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mut Group) -> Result<Measured, Failure> {
+    let batch = args.batch as usize;
+    let rule = Rule::RmsProp {
+        decay: 0.9,
+        momentum: 0.9,
+        epsilon: 1e-3,
+    };
     let planned = || {
         let mut layers = Resolver::new();
         layers.flag("wire", &args.wire)?;
         let network = network(args)?;
-        let trainer = Trainer::new(&network, args.batch as usize, args.resolution, precision(args)?)?;
-        Ok((wiring::wire(&layers.finish()?), network, trainer))
+        let optimizer = Optimizer::new(rule, &network, 1e-5, |tensor| tensor.role == Role::Weight);
+        let start = Snapshot::fresh(initialise(&network, Scheme::default(), 1), &optimizer);
+        let trainer = |device: &dyn Device| {
+            let size = [batch, args.resolution];
+            Trainer::new(device, &network, optimizer.clone(), &start, size, precision)
+        };
+        let mut trainers = vec![(device.name(), trainer(device)?)];
+        if args.assert_best {
+            for other in device.alternatives() {
+                trainers.push((other.name(), trainer(&*other)?));
+            }
+        }
+        Ok((wiring::wire(&layers.finish()?), network, trainers))
     };
-    let (wire, network, mut trainer) = agree(group, planned())?;
+    let (wire, network, mut trainers) = agree(group, planned())?;
     if group.size() > 1 {
         alike(
             group,
@@ -201,16 +223,8 @@ fn train(args: &BenchArgs, group: &mut Group) -> Result<Measured, Failure> {
             &network.variant.to_text(),
             "give every machine the same file",
         )?;
-        trainer.join(wire, group);
+        trainers[0].1.join(wire, group);
     }
-    let batch = args.batch as usize;
-    let mut weights = initialise(&network, Scheme::default(), 1);
-    let rule = Rule::RmsProp {
-        decay: 0.9,
-        momentum: 0.9,
-        epsilon: 1e-3,
-    };
-    let mut optimizer = Optimizer::new(rule, &network, 1e-5, |tensor| tensor.role == Role::Weight)?;
     let loss = Loss {
         smoothing: 0.1,
         convention: Smoothing::Uniform,
@@ -230,28 +244,24 @@ fn train(args: &BenchArgs, group: &mut Group) -> Result<Measured, Failure> {
             group: &mut *group,
             tally: &mut [],
         };
-        let targets = (&labels).into();
-        trainer.shared_step(&mut weights, pixels, targets, loss, seed, share, |stage| {
-            clock.done(stage)
-        })?;
+        let step = Step {
+            pixels,
+            targets: (&labels).into(),
+            loss,
+            dropout_seed: seed,
+        };
+        trainer.shared_step(step, share, |stage| clock.done(stage))?;
         // A rate so small that random labels cannot make the weights blow up.
-        optimizer.step(&mut weights.parameters, trainer.gradients(), 1e-6);
+        trainer.update(1e-6);
         clock.end();
         Ok::<(), Failure>(())
     };
-    let picked = trainer.isa();
-    let mut clocks = vec![(picked, Clock::new(trainer.stages()))];
-    if args.assert_best {
-        let others = Isa::available()
-            .into_iter()
-            .filter(|&isa| isa != picked && !isa.is_stand_in());
-        clocks.extend(others.map(|isa| (isa, Clock::new(trainer.stages()))));
-    }
+    let clock = |(name, trainer): &(String, Trainer)| (name.clone(), Clock::new(trainer.stages()));
+    let mut clocks: Vec<(String, Clock)> = trainers.iter().map(clock).collect();
     let times = timed(args, || {
         // The others take turns with the picked one, so that all see the same noise; only its own steps are the report's.
-        for (isa, clock) in clocks.iter_mut().rev() {
-            trainer.set_isa(*isa);
-            step(&mut trainer, clock)?;
+        for ((_, trainer), (_, clock)) in trainers.iter_mut().zip(&mut clocks).rev() {
+            step(trainer, clock)?;
         }
         Ok::<f64, Failure>(clocks[0].1.step_seconds())
     })?;
@@ -262,17 +272,17 @@ fn train(args: &BenchArgs, group: &mut Group) -> Result<Measured, Failure> {
         .transpose()?;
     Ok(Measured {
         times,
-        planned: trainer.planned_bytes(),
-        stages: Some(picked),
+        planned: trainers[0].1.planned_bytes(),
+        stages: Some(picked.1),
         best,
     })
 }
 
-fn infer(args: &BenchArgs) -> Result<Measured, Failure> {
+fn infer(args: &BenchArgs, device: &dyn Device, precision: Precision) -> Result<Measured, Failure> {
     let network = network(args)?;
     let batch = args.batch as usize;
     let weights = initialise(&network, Scheme::default(), 1);
-    let mut predictor = Predictor::new(&network, &weights, batch, args.resolution, precision(args)?)?;
+    let mut predictor = Predictor::new(device, &network, &weights, [batch, args.resolution], precision)?;
     let pixels = random_bytes(batch * args.resolution * args.resolution * 3);
     let normalise = wiring::normalise(&wiring::preprocessing(&Config::default()));
     let times = timed(args, || {
@@ -288,11 +298,11 @@ fn infer(args: &BenchArgs) -> Result<Measured, Failure> {
     })
 }
 
-/// What `--precision` comes to here.
-fn precision(args: &BenchArgs) -> Result<Precision, Failure> {
+/// What `--precision` comes to on `device`.
+fn precision(args: &BenchArgs, device: &dyn Device) -> Result<Precision, Failure> {
     let mut layers = Resolver::new();
     layers.flag("precision", &args.precision)?;
-    Ok(wiring::precision(layers.finish()?.precision)?)
+    Ok(wiring::precision(layers.finish()?.precision, device))
 }
 
 fn network(args: &BenchArgs) -> Result<Network, Failure> {

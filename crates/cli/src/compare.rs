@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mnasnet_data::BadImage;
+use mnasnet_engine::Device;
 use mnasnet_train::compare::{Comparison, Side, compare};
 use mnasnet_train::train::thread_pool;
 use serde::Serialize;
@@ -45,7 +46,7 @@ pub struct Report {
 struct Model {
     file: String,
     precision: &'static str,
-    runs_on: &'static str,
+    runs_on: String,
     top1: f64,
     top5: f64,
 }
@@ -62,7 +63,7 @@ struct Image {
 pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
     let models = [ModelFile::open(&args.a, false)?, ModelFile::open(&args.b, false)?];
     let models = on_runtime(models, &args.runtime)?;
-    let report = compared(&models, &args.over, &args.precision)?;
+    let report = compared(&models, &args.over, &args.precision, &*args.device.open()?)?;
     if args.over.json {
         print_json(&report)?;
     } else {
@@ -75,7 +76,12 @@ pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
 }
 
 /// Runs two models over a set.
-pub fn compared(models: &[ModelFile; 2], args: &EvaluationArgs, precision: &str) -> Result<Report, Failure> {
+pub fn compared(
+    models: &[ModelFile; 2],
+    args: &EvaluationArgs,
+    precision: &str,
+    device: &dyn Device,
+) -> Result<Report, Failure> {
     let [a, b] = models;
     // The model that names its classes labels the set.
     let named = if a.record.is_numbered() { b } else { a };
@@ -94,13 +100,13 @@ pub fn compared(models: &[ModelFile; 2], args: &EvaluationArgs, precision: &str)
     let dataset = Arc::new(eval::dataset(named, args)?);
     eval::tell_notes(&dataset);
     let batch = (args.batch_size as usize).min(dataset.samples.len()).max(1);
-    let precisions = [a.precision(precision)?, b.precision(precision)?];
+    let precisions = [a.precision(precision, device)?, b.precision(precision, device)?];
     let probabilities = models
         .iter()
         .any(|model| matches!(&model.kind, Kind::Onnx(model) if model.softmax));
     let found = thread_pool(args.threads as usize)?.install(|| -> Result<Comparison, Failure> {
-        let mut one = a.classifier(batch, precisions[0])?;
-        let mut other = b.classifier(batch, precisions[1])?;
+        let mut one = a.classifier(device, batch, precisions[0])?;
+        let mut other = b.classifier(device, batch, precisions[1])?;
         let counter = Counter::new("compare", dataset.samples.len());
         let sides = [
             Side {
@@ -122,7 +128,7 @@ pub fn compared(models: &[ModelFile; 2], args: &EvaluationArgs, precision: &str)
     }
     let images = found.scores[0].images;
     let model = |at: usize| -> Result<Model, Failure> {
-        let (precision, runs_on) = models[at].runs_on(precisions[at])?;
+        let (precision, runs_on) = models[at].runs_on(precisions[at], device);
         Ok(Model {
             file: models[at].path.to_string_lossy().into_owned(),
             precision,
@@ -222,7 +228,7 @@ mod tests {
         let model = || Model {
             file: "m".into(),
             precision: "int8",
-            runs_on: "rten",
+            runs_on: "rten".into(),
             top1: 0.5,
             top5: 1.0,
         };

@@ -92,10 +92,17 @@ fn recalibrated(
     let dataset = photos::plain(photos, Split::Train, record.preprocessing.exif_orientation)?;
     let images = args.calibration_images as usize;
     let counter = Counter::new("batch norm", images.min(dataset.samples.len()));
+    let device = args.device.open()?;
     let new = thread_pool(0)?.install(|| {
-        recalibrate(network, weights, dataset, &record.preprocessing, images, |done| {
-            counter.set(done as u64)
-        })
+        recalibrate(
+            &*device,
+            network,
+            weights,
+            dataset,
+            &record.preprocessing,
+            images,
+            |done| counter.set(done as u64),
+        )
     })?;
     let values = new.parameters.iter().chain(&new.buffers);
     match values.copied().find(|value| !value.is_finite()) {

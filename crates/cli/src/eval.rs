@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mnasnet_data::{BadImage, Dataset, Split};
+use mnasnet_engine::{Cpu, Device, Precision};
 use mnasnet_group::Group;
 use mnasnet_train::evaluate::{Evaluation, Evaluator};
 use mnasnet_train::photos;
@@ -31,7 +32,7 @@ struct Report {
     bad_images: usize,
     images_per_s: f64,
     precision: &'static str,
-    isa: &'static str,
+    device: String,
 }
 
 /// Leaves out the last incomplete batch, as MindSpore's scripts do, and says so, as they do not.
@@ -101,18 +102,19 @@ pub fn tell_notes(dataset: &Dataset) {
 /// Evaluates weights on a set.
 pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
     let over = &args.over;
-    let devices = args.devices.check(group);
-    agree(group, devices)?;
+    agree(group, args.mindspore.check(group))?;
     let opened = || {
+        let device = args.mindspore.open(&args.device)?;
         let model = ModelFile::open(&args.weights, args.ema)?;
         let mut dataset = dataset(&model, over)?;
         if args.drop_remainder {
             drop_remainder(&mut dataset, over.batch_size as usize)?;
         }
-        Ok((model, dataset))
+        let precision = model.precision(&args.precision, &*device)?;
+        Ok((model, dataset, device, precision))
     };
-    let (model, dataset) = agree(group, opened())?;
-    let Some((report, evaluation)) = evaluate(&model, dataset, over, &args.precision, group)? else {
+    let (model, dataset, device, precision) = agree(group, opened())?;
+    let Some((report, evaluation)) = evaluate(&model, dataset, over, (&*device, precision), group)? else {
         return Ok(Exit::Interrupted);
     };
     if !group.is_first() {
@@ -144,10 +146,10 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
         }
         let dataset = dataset(&model, over)?;
         let [model] = on_runtime([model], &args.runtime)?;
-        Ok((model, dataset))
+        Ok((model, dataset, Cpu::detect()?))
     };
-    let (model, dataset) = agree(group, opened())?;
-    let Some((report, evaluation)) = evaluate(&model, dataset, over, "auto", group)? else {
+    let (model, dataset, device) = agree(group, opened())?;
+    let Some((report, evaluation)) = evaluate(&model, dataset, over, (&device, device.precision()), group)? else {
         return Ok(Exit::Interrupted);
     };
     if !group.is_first() {
@@ -167,14 +169,13 @@ fn evaluate(
     model: &ModelFile,
     dataset: Dataset,
     args: &EvaluationArgs,
-    precision: &str,
+    (device, precision): (&dyn Device, Precision),
     group: &mut Group,
 ) -> Result<Option<(Report, Evaluation)>, Failure> {
     if group.is_first() {
         tell_notes(&dataset);
     }
     let (loss, batch) = (wiring::eval_loss(&model.config), args.batch_size as usize);
-    let precision = agree(group, model.precision(precision))?;
     let preprocessing = model.preprocessing().cloned();
     let workers = group.threads(args.workers as usize);
     let evaluator = Evaluator::new(Arc::new(dataset), preprocessing, loss, batch, workers);
@@ -183,7 +184,7 @@ fn evaluate(
     let pool = thread_pool(group.threads(args.threads as usize));
     let pool = agree(group, pool.map_err(Failure::from))?;
     let evaluation = pool.install(|| -> Result<_, Failure> {
-        let classifier = model.classifier(evaluator.batch_size(), precision);
+        let classifier = model.classifier(device, evaluator.batch_size(), precision);
         let mut classifier = agree(group, classifier)?;
         let counter = Counter::new("eval", group.part(evaluator.images()).len());
         let shown = group.is_first();
@@ -202,7 +203,7 @@ fn evaluate(
     }
     let score = evaluation.score;
     let images_per_s = score.images as f64 / evaluation.total.as_secs_f64();
-    let (precision, isa) = model.runs_on(precision)?;
+    let (precision, device) = model.runs_on(precision, device);
     let report = Report {
         loss: score.loss(),
         top1: score.top1(),
@@ -213,7 +214,7 @@ fn evaluate(
         bad_images: evaluation.bad.len(),
         images_per_s,
         precision,
-        isa,
+        device,
     };
     Ok(Some((report, evaluation)))
 }
@@ -228,7 +229,7 @@ fn summary(report: &Report, evaluation: &Evaluation, args: &EvaluationArgs) -> S
         bad_images,
         images_per_s,
         precision,
-        isa,
+        device,
         ..
     } = report;
     let bad = match bad_images {
@@ -238,6 +239,6 @@ fn summary(report: &Report, evaluation: &Evaluation, args: &EvaluationArgs) -> S
     };
     format!(
         "{images} images in {total:.1} s ({images_per_s:.1} images/s, {wait:.1} s of it waiting for photos), {precision} \
-         on {isa}; top-1 right {correct1}, top-5 right {correct5}{bad}"
+         on {device}; top-1 right {correct1}, top-5 right {correct5}{bad}"
     )
 }

@@ -125,7 +125,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         ..ModelFile::open(&output, false)?
     };
     let models = [weights, exported];
-    let report = compared(&models, &EvaluationArgs::on(data), "f32")?;
+    let report = compared(&models, &EvaluationArgs::on(data), "f32", &*args.device.open()?)?;
     if !args.json {
         report.print()?;
     }

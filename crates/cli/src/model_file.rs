@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::Preprocessing;
-use mnasnet_engine::{Precision, isa};
+use mnasnet_engine::{Device, Precision};
 use mnasnet_model::{Network, Weights};
 use mnasnet_onnx::{Runtime, is_onnx};
 use mnasnet_train::classifier::{Checked, Classifier, OnEngine, OnRuntime};
@@ -117,12 +117,12 @@ impl ModelFile {
         })
     }
 
-    /// What activations are stored as, and what computes: an instruction set of ours, or another runtime.
-    pub fn runs_on(&self, precision: Precision) -> Result<(&'static str, &'static str), Failure> {
-        Ok(match &self.kind {
-            Kind::Weights { .. } => (precision.name(), isa()?.name()),
-            Kind::Onnx(model) => (model.numbers.name(), self.runtime.name()),
-        })
+    /// What activations are stored as, and what computes: `device`, or another runtime.
+    pub fn runs_on(&self, precision: Precision, device: &dyn Device) -> (&'static str, String) {
+        match &self.kind {
+            Kind::Weights { .. } => (precision.name(), device.name()),
+            Kind::Onnx(model) => (model.numbers.name(), self.runtime.name().into()),
+        }
     }
 
     /// What becomes of photos before it sees them; `None` where it takes them as they are.
@@ -131,18 +131,23 @@ impl ModelFile {
         (!itself).then_some(&self.record.preprocessing)
     }
 
-    /// What `--precision` comes to for this model.
-    pub fn precision(&self, name: &str) -> Result<Precision, Failure> {
-        settings::precision(name, &self.config)
+    /// What `--precision` comes to on `device` for this model.
+    pub fn precision(&self, name: &str, device: &dyn Device) -> Result<Precision, Failure> {
+        settings::precision(name, &self.config, device)
     }
 
-    /// Plans it for up to `batch` photos at a time; call it in the pool of threads that it shall use.
-    pub fn classifier(&self, batch: usize, precision: Precision) -> Result<Checked, Failure> {
+    /// Plans it on `device`, or on its own runtime, for up to `batch` photos at a time; call it in the pool of threads that it shall use.
+    pub fn classifier(&self, device: &dyn Device, batch: usize, precision: Precision) -> Result<Checked, Failure> {
         let preprocessing = &self.record.preprocessing;
         let model: Box<dyn Classifier> = match &self.kind {
-            Kind::Weights { network, weights } => {
-                Box::new(OnEngine::new(network, weights, batch, preprocessing, precision)?)
-            }
+            Kind::Weights { network, weights } => Box::new(OnEngine::new(
+                device,
+                network,
+                weights,
+                batch,
+                preprocessing,
+                precision,
+            )?),
             Kind::Onnx(model) => Box::new(OnRuntime::new(&self.path, model, &self.runtime, preprocessing)?),
         };
         Ok(Checked::new(&self.path, model))

@@ -42,11 +42,12 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let [model] = on_runtime([ModelFile::open(&args.weights, false)?], &args.runtime)?;
     let record = &model.record;
     let format = if args.json { PredictFormat::Json } else { args.format };
-    let precision = model.precision(&args.precision)?;
+    let device = args.device.open()?;
+    let precision = model.precision(&args.precision, &*device)?;
     let photos = photos(&args.images)?;
     let batch = (args.batch_size as usize).min(photos.len()).max(1);
     let pool = thread_pool(args.threads as usize)?;
-    let mut classifier = pool.install(|| model.classifier(batch, precision))?;
+    let mut classifier = pool.install(|| model.classifier(&*device, batch, precision))?;
     let transform = model.preprocessing().map(Preprocessing::eval_transform);
     let upright = record.preprocessing.exif_orientation;
     let top = (args.top as usize).min(record.classes.len());

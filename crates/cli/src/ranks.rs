@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mnasnet_engine::{Isa, isa};
+use mnasnet_engine::{Cpu, Device};
 use mnasnet_group::{Group, Launched, Watch};
 use mnasnet_train::together::{alike, alike_settings};
 use mnasnet_train::train::TrainError;
@@ -119,8 +119,8 @@ fn carry_out(
 /// Checks that all ranks were asked for the same, and compute alike.
 fn compared(asked: &Asked, group: &mut Group) -> Result<(), TrainError> {
     alike_settings(group, &asked.settings)?;
-    let isa = isa().map_or_else(|error| error.to_string(), |isa| isa.name().into());
-    let advice = format!("set {} to one that all have", Isa::VARIABLE);
+    let isa = Cpu::detect().map_or_else(|error| error.to_string(), |cpu| cpu.name());
+    let advice = format!("set {} to one that all have", Cpu::VARIABLE);
     alike(group, "the instruction sets", &isa, &advice)
 }
 

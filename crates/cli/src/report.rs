@@ -102,7 +102,7 @@ impl Observer for Reporter {
                 done,
                 planned_bytes,
                 precision,
-                isa,
+                device,
             } => {
                 let parameters: usize = network.parameters.iter().map(|tensor| tensor.len()).sum();
                 self.line(&format!(
@@ -113,7 +113,7 @@ impl Observer for Reporter {
                     network.classes,
                     HumanBytes(planned_bytes as u64),
                     precision.name(),
-                    isa.name()
+                    device
                 ));
                 if done > 0 {
                     self.line(&format!("going on after step {done}"));

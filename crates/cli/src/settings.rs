@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
-use mnasnet_engine::Precision;
+use mnasnet_engine::{Device, Precision};
 use mnasnet_train::config::{Config, KEYS, Key};
 use mnasnet_train::resolve::{ConfigError, Resolver};
 use mnasnet_train::setting::Kind;
@@ -11,14 +11,14 @@ use mnasnet_train::wiring;
 
 use crate::failure::Failure;
 
-/// What `--precision` comes to for weights that were trained with `config`.
-pub fn precision(name: &str, config: &Config) -> Result<Precision, Failure> {
+/// What `--precision` comes to on `device` for weights that were trained with `config`.
+pub fn precision(name: &str, config: &Config, device: &dyn Device) -> Result<Precision, Failure> {
     let mut layers = Resolver::new();
     layers.flag("precision", config.precision.name())?;
     if name != "auto" {
         layers.flag("precision", name)?;
     }
-    Ok(wiring::precision(layers.finish()?.precision)?)
+    Ok(wiring::precision(layers.finish()?.precision, device))
 }
 
 /// The settings given as flags, as name and text; their meaning is the resolver's business.

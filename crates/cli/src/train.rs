@@ -41,8 +41,8 @@ struct Report<'a> {
 
 /// Trains.
 pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<Exit, Failure> {
-    let devices = args.devices.check(group);
-    agree(group, devices)?;
+    let asked = args.mindspore.check(group);
+    agree(group, asked)?;
     let Job {
         config,
         out,
@@ -142,13 +142,29 @@ fn jobs(args: &TrainArgs, group: &mut Group) -> Result<Job, Failure> {
 
 fn settled(args: &TrainArgs) -> Result<Job, Failure> {
     let mut job = job(args)?;
-    job.config.precision = wiring::settled(job.config.precision)?;
+    settle(&mut job.config)?;
     if !args.print_config && job.config.data == Path::new(SAMPLE) && !Path::new(SAMPLE).exists() {
         return Err(Failure::Photos(format!(
             "no photos given, and no sample photos at {SAMPLE}: run in the project's folder, or say `--data DIR`"
         )));
     }
     Ok(job)
+}
+
+/// Makes `precision` what it comes to on the run's device.
+fn settle(config: &mut Config) -> Result<(), Failure> {
+    let device = wiring::device(config.device)?;
+    config.precision = wiring::settled(config.precision, &*device);
+    Ok(())
+}
+
+/// Lays the command line's settings over what came before.
+fn flags(args: &TrainArgs, layers: Resolver) -> Result<Resolver, ConfigError> {
+    let mut layers = args.settings.apply(layers)?;
+    if let Some(device) = args.mindspore.device().filter(|_| !args.settings.has("device")) {
+        layers.flag("device", device)?;
+    }
+    Ok(layers)
 }
 
 struct Job {
@@ -201,7 +217,7 @@ fn fresh_or_same(args: &TrainArgs) -> Result<Job, Failure> {
     };
     let record = file.record();
     let mut config = job.config.clone();
-    config.precision = wiring::settled(config.precision)?;
+    settle(&mut config)?;
     let (done, epochs) = (record.progress.epoch, config.epoch_size);
     let (_, was) = record.settings(file.path(), |_| true)?;
     let more = |key: &Key| key.name == "epoch_size" && epochs > was.epoch_size;
@@ -253,7 +269,7 @@ fn fresh(args: &TrainArgs) -> Result<Job, Failure> {
         None if args.settings.has("data") => take(Resolver::new())?,
         None => take(Resolver::new().recipe_or_file("sample")?)?,
     };
-    let config = args.settings.apply(layers)?.finish()?;
+    let config = flags(args, layers)?.finish()?;
     let notes = Vec::from_iter(recorded.and_then(|recorded| recorded.note(&config)));
     let out = args
         .out
@@ -293,7 +309,7 @@ fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
     let layers = Resolver::new().toml(&recorded.to_string(), &format!("settings in {}", file.display()))?;
     // Its tensors are read again when the run starts; there is no need to hold them twice.
     drop(weights);
-    let config = args.settings.apply(layers)?.finish()?;
+    let config = flags(args, layers)?.finish()?;
     let is_run = |folder: &&Path| folder.join("config.toml").is_file();
     let out = match &args.out {
         Some(out) => out.clone(),

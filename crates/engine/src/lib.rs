@@ -1,36 +1,41 @@
 //! Runs a [`mnasnet_model::Network`]: plans its memory, sweeps forward and backward, losses, optimizers.
 //!
-//! A [`Plan`](plan::Plan) says, for one batch size and resolution, which values are stored where in one arena and how each is
-//! read. [`Trainer`] and [`Predictor`] execute it with the kernels. There is no tape and no graph at run time: the network is
-//! the list of nodes, forward runs down the list, backward up.
+//! A [`Plan`](plan::Plan) says, for one batch size and resolution, how each value is read, which values are stored, and for how
+//! long. A [`Device`](device::Device) carries the plan out: [`Cpu`] with the kernels. [`Trainer`], [`Predictor`] and [`Calibrator`]
+//! check what they are given and hand it to the device. There is no tape and no graph at run time: the network is the list of
+//! nodes, forward runs down the list, backward up.
 #![forbid(unsafe_code)]
 
-mod backward;
 mod calibrator;
-mod dropout;
-mod forward;
-pub mod gradients;
+mod cpu;
+mod data_parallel;
+pub mod device;
+mod error;
+mod input;
 pub mod loss;
-mod memory;
-mod norm;
-pub mod optimizer;
+mod optimizer;
+mod places;
 pub mod plan;
 mod precision;
 mod predictor;
+mod report;
 pub mod room;
-mod share;
-mod squeeze_excite;
+mod snapshot;
 mod stage;
-mod state;
 mod trainer;
 
 pub use calibrator::Calibrator;
+pub use cpu::Cpu;
+pub use data_parallel::Share;
+pub use device::Device;
+pub use error::EngineError;
+pub use input::{Normalise, Pixels, Step};
 pub use loss::{Loss, Score, Smoothing, Targets};
-pub use mnasnet_kernels::{Isa, peak, pool};
-pub use optimizer::{Optimizer, Rule};
-pub use precision::{Precision, isa};
+pub use mnasnet_kernels::{Moments, pool};
+pub use optimizer::{Optimizer, Rule, Slot, Span};
+pub use precision::Precision;
 pub use predictor::Predictor;
-pub use share::Share;
+pub use report::{Checks, StepReport};
+pub use snapshot::Snapshot;
 pub use stage::{Stage, Work};
-pub use state::{EngineError, Normalise, Pixels};
-pub use trainer::{StepReport, Trainer};
+pub use trainer::Trainer;

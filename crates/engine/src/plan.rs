@@ -1,12 +1,9 @@
 //! The plan: how each value of the network is read, where it is stored, and for how long.
 
-use crate::Precision;
-use crate::memory::{self, Lifetime};
-use crate::state::EngineError;
-use mnasnet_kernels::dense::Dense;
-use mnasnet_kernels::depthwise::Depthwise;
-use mnasnet_kernels::{Needs, spatial};
-use mnasnet_model::{Conv, ConvKind, Linear, Network, Op, Shape, ValueId};
+use crate::error::EngineError;
+use crate::places::{self, Lifetime};
+use crate::precision::Precision;
+use mnasnet_model::{Network, Op, Shape, ValueId};
 use std::ops::Range;
 
 /// How a value is read.
@@ -31,19 +28,43 @@ pub enum Value {
     Logits(usize),
 }
 
-/// Geometry for the kernels.
+/// What numbers a buffer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Geometry {
-    /// A dense convolution or the classifier.
-    Dense(Dense),
-    /// A depthwise convolution.
-    Depthwise(Depthwise),
-    /// Another operation.
-    None,
+pub enum Kind {
+    /// Activations and their gradients, of the plan's [`Precision`].
+    Stored,
+    /// float32 whatever the precision: pooled features, logits, and their gradients.
+    Float32,
 }
 
-/// The plan of training for one batch size and resolution.
-#[derive(Clone, Debug)]
+/// A stretch of memory that a step uses for a while. A step's moments are counted: the forward sweep of node `i` of `n` is moment
+/// `i`, its backward sweep moment `2 * n - 1 - i`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffer {
+    /// Numbers that it holds; 0 where nothing is stored.
+    pub values: usize,
+    /// What numbers they are.
+    pub kind: Kind,
+    /// The first moment at which the buffer is used.
+    pub first: usize,
+    /// The last moment at which the buffer is used.
+    pub last: usize,
+}
+
+/// A place for each buffer of a plan in one arena, in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The place of each node's result; empty where nothing is stored.
+    pub results: Vec<Range<usize>>,
+    /// The place of each value's gradient, by [`ValueId`].
+    pub gradients: Vec<Range<usize>>,
+    /// Length of the arena in bytes.
+    pub arena: usize,
+}
+
+/// The plan of training for one batch size and resolution. It knows shapes and lifetimes, and nothing of the device that carries
+/// it out.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Most images in a call.
     pub batch: usize,
@@ -55,65 +76,18 @@ pub struct Plan {
     pub values: Vec<Value>,
     /// The shape of each value.
     pub shapes: Vec<Shape>,
-    /// Geometry of each node.
-    pub geometry: Vec<Geometry>,
-    /// The bytes of each node's result in the arena (none where nothing is stored).
-    pub results: Vec<Range<usize>>,
-    /// The bytes of each value's gradient; values that share a gradient (a residual chain) share the place.
-    pub gradients: Vec<Range<usize>>,
+    /// Each node's result.
+    pub results: Vec<Buffer>,
+    /// The gradients. Values that share a gradient (a residual chain) share the buffer.
+    pub gradients: Vec<Buffer>,
+    /// Which of the gradients is that of a value, by [`ValueId`].
+    pub gradient_of: Vec<usize>,
     /// Whether the value is some sum's shortcut, so that its reader adds to a gradient that is there already.
     pub shortcuts: Vec<bool>,
-    /// Length of the arena in bytes.
-    pub arena: usize,
-    /// Workspace of the kernels.
-    pub needs: Needs,
 }
 
 /// Most bytes in an arena: 4 TiB.
 const MAX_ARENA: u128 = 1 << 42;
-
-/// The geometry of a convolution that reads values of `shape`.
-pub(crate) fn geometry(conv: &Conv, shape: Shape) -> Geometry {
-    let (
-        Shape { height, width, .. },
-        &Conv {
-            kernel,
-            stride,
-            c_in,
-            c_out,
-            ..
-        },
-    ) = (shape, conv);
-    match conv.kind {
-        ConvKind::Dense => Geometry::Dense(Dense {
-            kernel,
-            stride,
-            c_in,
-            c_out,
-            height,
-            width,
-        }),
-        ConvKind::Depthwise => Geometry::Depthwise(Depthwise {
-            kernel,
-            stride,
-            channels: c_in,
-            height,
-            width,
-        }),
-    }
-}
-
-/// The classifier as a pointwise convolution.
-pub(crate) fn classifier(linear: &Linear) -> Dense {
-    Dense {
-        kernel: 1,
-        stride: 1,
-        c_in: linear.c_in,
-        c_out: linear.c_out,
-        height: 1,
-        width: 1,
-    }
-}
 
 /// The shape of each value.
 ///
@@ -150,19 +124,16 @@ impl Plan {
     /// Sizes of zero or beyond what can be addressed.
     pub fn new(network: &Network, batch: usize, resolution: usize, precision: Precision) -> Result<Self, EngineError> {
         let shapes = shapes(network, batch, resolution, precision)?;
-        let (values, geometry) = wire(network, &shapes);
         let mut plan = Self {
             batch,
             resolution,
             precision,
-            values,
+            values: readings(network),
             shapes,
-            geometry,
             results: Vec::new(),
             gradients: Vec::new(),
+            gradient_of: Vec::new(),
             shortcuts: Vec::new(),
-            arena: 0,
-            needs: Needs::default(),
         };
         plan.shortcuts = (0..plan.values.len())
             .map(|v| {
@@ -172,9 +143,36 @@ impl Plan {
                     .any(|node| matches!(node.op, Op::Add { shortcut } if shortcut == v))
             })
             .collect();
-        plan.needs = plan.workspace();
-        plan.place(network);
+        plan.results = plan.results(network);
+        (plan.gradients, plan.gradient_of) = plan.gradients(network);
         Ok(plan)
+    }
+
+    /// Places all buffers in one arena, each at a multiple of `align` bytes, such that none overlap that are used at the same
+    /// moment.
+    pub fn places(&self, align: usize) -> Places {
+        let lifetime = |buffer: &Buffer| Lifetime {
+            len: buffer.values * self.bytes(buffer.kind),
+            first: buffer.first,
+            last: buffer.last,
+        };
+        let lifetimes: Vec<Lifetime> = self.results.iter().chain(&self.gradients).map(lifetime).collect();
+        let (mut results, arena) = places::place(&lifetimes, align);
+        let gradients = results.split_off(self.results.len());
+        Places {
+            results,
+            gradients: self.gradient_of.iter().map(|&at| gradients[at].clone()).collect(),
+            arena,
+        }
+    }
+
+    /// The node whose result stands behind `value`; none for the image.
+    pub fn stored_at(&self, value: ValueId) -> Option<usize> {
+        match self.values[value] {
+            Value::Image => None,
+            Value::Normalised(node) | Value::Gated(node, _) | Value::Features(node) | Value::Logits(node) => Some(node),
+            Value::Sum { node, .. } => Some(node),
+        }
     }
 
     /// The convolution whose batch norm a finished gradient of `value` belongs to, and whether a ReLU follows it.
@@ -189,52 +187,42 @@ impl Plan {
         }
     }
 
-    /// Bytes that one number of `value` takes where it is stored.
-    pub fn stored_bytes(&self, value: ValueId) -> usize {
+    /// What numbers `value` is stored as.
+    pub fn kind(&self, value: ValueId) -> Kind {
         match self.values[value] {
-            Value::Features(_) | Value::Logits(_) => size_of::<f32>(),
-            _ => self.precision.bytes(),
+            Value::Features(_) | Value::Logits(_) => Kind::Float32,
+            _ => Kind::Stored,
         }
     }
 
-    fn workspace(&self) -> Needs {
-        let images = self.batch;
-        let one = |(geometry, shape): (&Geometry, &Shape)| match geometry {
-            Geometry::Dense(dense) => dense.needs(images),
-            Geometry::Depthwise(depthwise) => depthwise.needs(images),
-            Geometry::None => spatial::needs(images, shape.channels),
-        };
-        self.geometry
-            .iter()
-            .zip(&self.shapes[1..])
-            .map(one)
-            .fold(Needs::default(), Needs::max)
+    /// Bytes that one number of `kind` takes.
+    pub fn bytes(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Float32 => Precision::F32.bytes(),
+            Kind::Stored => self.precision.bytes(),
+        }
     }
 
-    fn place(&mut self, network: &Network) {
+    /// Each node's result, from the sweep that makes it to the last sweep that reads it.
+    fn results(&self, network: &Network) -> Vec<Buffer> {
         let nodes = network.nodes.len();
-        // Moments: forward of node i is i, its backward `2 * nodes - 1 - i`.
         let backward = |node: usize| 2 * nodes - 1 - node;
-        let mut lifetimes: Vec<Lifetime> = (0..nodes)
+        let mut buffers: Vec<Buffer> = (0..nodes)
             .map(|i| {
-                let stored = match self.values[i + 1] {
-                    Value::Normalised(node) | Value::Features(node) | Value::Logits(node) => node == i,
-                    Value::Sum { node, .. } => node == i,
-                    Value::Image | Value::Gated(..) => false,
-                };
-                let len = if stored {
-                    self.shapes[i + 1].len() * self.batch * self.stored_bytes(i + 1)
+                let is_stored = self.stored_at(i + 1) == Some(i);
+                let values = if is_stored {
+                    self.shapes[i + 1].len() * self.batch
                 } else {
                     0
                 };
-                Lifetime { len, first: i, last: i }
+                Buffer {
+                    values,
+                    kind: self.kind(i + 1),
+                    first: i,
+                    last: i,
+                }
             })
             .collect();
-        let stored_at = |value: Value| match value {
-            Value::Image => None,
-            Value::Normalised(node) | Value::Gated(node, _) | Value::Features(node) | Value::Logits(node) => Some(node),
-            Value::Sum { node, .. } => Some(node),
-        };
         for (i, node) in network.nodes.iter().enumerate() {
             let shortcut = if let Op::Add { shortcut } = node.op {
                 Some(shortcut)
@@ -242,26 +230,30 @@ impl Plan {
                 None
             };
             for value in [Some(node.input), shortcut].into_iter().flatten() {
-                if let Some(at) = stored_at(self.values[value]) {
-                    lifetimes[at].last = lifetimes[at].last.max(backward(i));
+                if let Some(at) = self.stored_at(value) {
+                    buffers[at].last = buffers[at].last.max(backward(i));
                 }
             }
-            // A unit's own backward sweep, and squeeze-excite's, read the raw output again; the logits outlive the step.
-            if let Some(at) = stored_at(self.values[i + 1]) {
-                lifetimes[at].last = lifetimes[at].last.max(backward(at));
+            // A unit's own backward sweep, and squeeze-excite's, read the raw output again.
+            if let Some(at) = self.stored_at(i + 1) {
+                buffers[at].last = buffers[at].last.max(backward(at));
             }
         }
-        if let Some(last) = lifetimes.last_mut() {
+        // The logits outlive the step.
+        if let Some(last) = buffers.last_mut() {
             last.last = 2 * nodes;
         }
+        buffers
+    }
+
+    /// The gradients, and which of them is each value's.
+    fn gradients(&self, network: &Network) -> (Vec<Buffer>, Vec<usize>) {
+        let nodes = network.nodes.len();
+        let backward = |node: usize| 2 * nodes - 1 - node;
         let groups = self.gradient_groups(network);
-        for group in 0..self.values.len() {
+        let buffer = |group: usize| {
             let members: Vec<ValueId> = (1..self.values.len()).filter(|&v| groups[v] == group).collect();
-            let len = members
-                .iter()
-                .map(|&v| self.shapes[v].len() * self.batch * self.stored_bytes(v))
-                .max()
-                .unwrap_or(0);
+            let values = members.iter().map(|&v| self.shapes[v].len() * self.batch).max();
             let readers = network
                 .nodes
                 .iter()
@@ -269,14 +261,14 @@ impl Plan {
                 .filter(|(_, node)| members.contains(&node.input));
             // The last value of all, the logits, gets its gradient from the loss, at the moment `nodes - 1`.
             let first = readers.map(|(i, _)| backward(i)).min().unwrap_or(nodes - 1);
-            let last = members.iter().map(|&v| backward(v - 1)).max().unwrap_or(first);
-            lifetimes.push(Lifetime { len, first, last });
-        }
-        let (mut places, arena) = memory::place(&lifetimes);
-        let gradients = places.split_off(nodes);
-        self.results = places;
-        self.gradients = groups.iter().map(|&g| gradients[g].clone()).collect();
-        self.arena = arena;
+            Buffer {
+                values: values.unwrap_or(0),
+                kind: self.kind(members.first().copied().unwrap_or(0)),
+                first,
+                last: members.iter().map(|&v| backward(v - 1)).max().unwrap_or(first),
+            }
+        };
+        ((0..self.values.len()).map(buffer).collect(), groups)
     }
 
     /// For each value the value whose gradient it shares: a sum's gradient is, in place, that of its main branch and then
@@ -301,27 +293,20 @@ impl Plan {
     }
 }
 
-/// Readings of all values and geometry of all nodes.
-fn wire(network: &Network, shapes: &[Shape]) -> (Vec<Value>, Vec<Geometry>) {
+/// How each value is read.
+fn readings(network: &Network) -> Vec<Value> {
     let mut values = vec![Value::Image];
-    let mut geometries = Vec::new();
     for (i, node) in network.nodes.iter().enumerate() {
-        let (value, geometry) = match &node.op {
-            Op::Conv(conv) => (Value::Normalised(i), geometry(conv, shapes[node.input])),
-            Op::SqueezeExcite(_) => match values[node.input] {
-                Value::Normalised(conv) => (Value::Gated(conv, i), Geometry::None),
-                other => unreachable!("squeeze-excite stands behind a convolution, not {other:?}"),
-            },
-            Op::Add { .. } => match values[node.input] {
-                Value::Normalised(main) => (Value::Sum { node: i, main }, Geometry::None),
-                other => unreachable!("a sum's main branch ends with a convolution, not {other:?}"),
-            },
-            Op::Pool => (Value::Features(i), Geometry::None),
-            Op::Dropout { .. } => (values[node.input], Geometry::None),
-            Op::Linear(linear) => (Value::Logits(i), Geometry::Dense(classifier(linear))),
-        };
-        values.push(value);
-        geometries.push(geometry);
+        values.push(match (&node.op, values[node.input]) {
+            (Op::Conv(_), _) => Value::Normalised(i),
+            (Op::SqueezeExcite(_), Value::Normalised(conv)) => Value::Gated(conv, i),
+            (Op::SqueezeExcite(_), other) => unreachable!("squeeze-excite stands behind a convolution, not {other:?}"),
+            (Op::Add { .. }, Value::Normalised(main)) => Value::Sum { node: i, main },
+            (Op::Add { .. }, other) => unreachable!("a sum's main branch ends with a convolution, not {other:?}"),
+            (Op::Pool, _) => Value::Features(i),
+            (Op::Dropout { .. }, input) => input,
+            (Op::Linear(_), _) => Value::Logits(i),
+        });
     }
-    (values, geometries)
+    values
 }

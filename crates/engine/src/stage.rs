@@ -1,7 +1,7 @@
 //! The stages of a training step, and what each has to do at least: for whoever times them.
 
-use crate::Precision;
 use crate::plan::{Plan, Value};
+use crate::precision::Precision;
 use mnasnet_model::{ConvKind, Network, Op, Summary, ValueId};
 
 /// A part of a training step; an observer is told when one is done.
@@ -64,7 +64,7 @@ fn bytes(network: &Network, plan: &Plan, stage: Stage) -> u64 {
     let stored = |value: ValueId| {
         let bytes = match plan.values[value] {
             Value::Image => 1,
-            _ => plan.stored_bytes(value) as u64,
+            _ => plan.bytes(plan.kind(value)) as u64,
         };
         (plan.shapes[value].len() * plan.batch) as u64 * bytes
     };

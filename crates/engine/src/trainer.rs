@@ -1,255 +1,230 @@
-//! Forward, loss and backward for one batch.
+//! Training: what a caller gives is checked here, and carried out by a device.
 
-use crate::Precision;
-use crate::loss::{Loss, Score, Targets};
-use crate::precision::with_element;
-use crate::share::{Share, Together, Travelling};
+use crate::data_parallel::Share;
+use crate::device::{Device, Training};
+use crate::error::EngineError;
+use crate::input::{Step, check_pixels, check_targets, check_weights};
+use crate::optimizer::Optimizer;
+use crate::plan::Plan;
+use crate::precision::Precision;
+use crate::report::{Checks, StepReport};
+use crate::snapshot::Snapshot;
 use crate::stage::{self, Stage, Work};
-use crate::state::{EngineError, Pixels, State, check_pixels, check_weights};
-use crate::{backward, forward, gradients};
 use mnasnet_group::{Group, Wire};
-use mnasnet_kernels::{Isa, Memory, Moments, Sums};
-use mnasnet_model::{Network, Op, Weights};
+use mnasnet_model::{Network, Weights};
 
-/// What a training step saw.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepReport {
-    /// Mean loss of the batch.
-    pub loss: f32,
-    /// Images whose largest logit was the label's.
-    pub correct: usize,
-}
-
-/// Training steps at one batch size and resolution; all memory is taken when it is made.
+/// Training of one network on one device: weights, average and optimizer state, and the plan of a step.
 pub struct Trainer {
-    state: State,
-    moments: Vec<Moments>,
-    sums: Vec<Sums>,
-    gradients: Memory,
-    travelling: Travelling,
+    network: Network,
+    optimizer: Optimizer,
+    plan: Plan,
+    /// Whether `plan` is in memory.
+    is_prepared: bool,
+    training: Box<dyn Training>,
 }
 
 impl Trainer {
-    /// Plans training of `network` with `batch` images of `resolution` x `resolution`. Scratch memory is taken for the
-    /// workers of the [`pool`](crate::pool) that it is called in, in which [`Trainer::step`] should be called too.
+    /// Plans training of `network` on `device`, from `start` on, with up to `batch` images of `resolution` x `resolution`. All
+    /// memory is taken here.
     ///
     /// # Errors
-    /// A size that cannot be planned or has no room in memory; a forced instruction set that the machine lacks.
-    pub fn new(network: &Network, batch: usize, resolution: usize, precision: Precision) -> Result<Self, EngineError> {
-        let channels = |op: &Op| match op {
-            Op::Conv(conv) => conv.c_out,
-            _ => 0,
-        };
-        let parameters = network.parameters.last().map_or(0, |tensor| tensor.range().end);
+    /// A size that cannot be planned or has no room in memory. A snapshot of another network.
+    pub fn new(
+        device: &dyn Device,
+        network: &Network,
+        optimizer: Optimizer,
+        start: &Snapshot,
+        [batch, resolution]: [usize; 2],
+        precision: Precision,
+    ) -> Result<Self, EngineError> {
+        check_weights(network, &start.weights)?;
+        let plan = Plan::new(network, batch, resolution, precision)?;
+        let mut training = device.training()?;
+        training.prepare(network, &plan)?;
+        training.restore(start)?;
         Ok(Self {
-            state: State::new(network, batch, resolution, precision)?,
-            moments: network
-                .nodes
-                .iter()
-                .map(|node| Moments::new(channels(&node.op)))
-                .collect(),
-            sums: network.nodes.iter().map(|node| Sums::new(channels(&node.op))).collect(),
-            gradients: Memory::of::<f32>(parameters)
-                .map_err(|_| EngineError::Plan(format!("no memory for {parameters} gradients")))?,
-            travelling: Travelling::new(network, Wire::F32, &Group::alone()),
+            network: network.clone(),
+            optimizer,
+            plan,
+            is_prepared: true,
+            training,
         })
     }
 
     /// Takes the memory that [`Trainer::shared_step`] in `group` needs, where gradients travel as `wire`.
     pub fn join(&mut self, wire: Wire, group: &Group) {
-        self.travelling = Travelling::new(&self.state.network, wire, group);
+        self.training.join(wire, group);
     }
 
-    /// One forward and backward sweep over exactly the planned number of images: leaves the gradients in
-    /// [`Trainer::gradients`] and moves the running statistics in `weights.buffers`; the parameters stay.
-    /// `dropout_seed` names the dropout mask, which is a pure function of it.
+    /// Plans steps of another size. Memory of the plans before is used again. What was learnt stays.
     ///
     /// # Errors
-    /// Pixels, labels or weights that do not fit.
-    pub fn step<'a>(
-        &mut self,
-        weights: &mut Weights,
-        pixels: Pixels,
-        targets: impl Into<Targets<'a>>,
-        loss: Loss,
-        dropout_seed: u64,
-    ) -> Result<StepReport, EngineError> {
-        self.observed_step(weights, pixels, targets, loss, dropout_seed, |_| {})
+    /// A size that cannot be planned or has no room in memory: no step can be taken then.
+    pub fn plan(&mut self, batch: usize, resolution: usize) -> Result<(), EngineError> {
+        if self.is_prepared && (self.plan.batch, self.plan.resolution) == (batch, resolution) {
+            return Ok(());
+        }
+        let plan = Plan::new(&self.network, batch, resolution, self.plan.precision)?;
+        self.is_prepared = false;
+        self.training.prepare(&self.network, &plan)?;
+        (self.plan, self.is_prepared) = (plan, true);
+        Ok(())
     }
 
-    /// [`Trainer::step`], which tells `done` of each stage as it ends.
+    /// One forward and backward sweep over exactly the planned number of images. It makes the gradients and moves the running
+    /// statistics. The parameters stay until [`Trainer::update`].
     ///
     /// # Errors
-    /// As [`Trainer::step`].
-    pub fn observed_step<'a>(
-        &mut self,
-        weights: &mut Weights,
-        pixels: Pixels,
-        targets: impl Into<Targets<'a>>,
-        loss: Loss,
-        dropout_seed: u64,
-        done: impl FnMut(Stage),
-    ) -> Result<StepReport, EngineError> {
-        let targets = targets.into();
-        let images = self.state.plan.batch;
-        check_weights(&self.state.network, weights)?;
-        check_pixels(images, self.state.plan.resolution, pixels, targets.labels.len())?;
-        if targets.labels.len() != images {
-            let given = targets.labels.len();
+    /// Pixels or labels that do not fit.
+    pub fn step(&mut self, step: Step) -> Result<StepReport, EngineError> {
+        let (given, planned) = (step.targets.labels.len(), self.plan.batch);
+        check_pixels(planned, self.plan.resolution, step.pixels, given)?;
+        if given != planned {
             return Err(EngineError::Input(format!(
-                "{given} images, but the training plan takes {images}"
+                "{given} images, but the training plan takes {planned}"
             )));
         }
         let share = Share {
             group: &mut Group::alone(),
-            whole: images,
+            whole: planned,
             before: 0,
             sync_bn: false,
             tally: &mut [],
         };
-        self.shared_step(weights, pixels, targets, loss, dropout_seed, share, done)
+        self.shared_step(step, share, |_| {})
     }
 
     /// One process's part of a step: at most the planned number of images, or none. Loss, count, gradients and `share.tally` are the
-    /// whole batch's afterwards, on every process; so are the running statistics, as means over the processes' images where each
-    /// has its own. [`Trainer::join`] must have been called for the group, and all its processes must step alike.
+    /// whole batch's afterwards, on every process. So are the running statistics, as means over the processes' images where each
+    /// has its own. [`Trainer::join`] must have been called for the group, and all its processes must step alike. `done` is told
+    /// of each stage as it ends.
     ///
     /// # Errors
     /// As [`Trainer::step`], before anything has been exchanged.
-    #[allow(clippy::too_many_arguments)]
     pub fn shared_step(
         &mut self,
-        weights: &mut Weights,
-        pixels: Pixels,
-        targets: Targets,
-        loss: Loss,
-        dropout_seed: u64,
+        step: Step,
         share: Share,
         mut done: impl FnMut(Stage),
     ) -> Result<StepReport, EngineError> {
-        let Self {
-            state,
-            moments,
-            sums,
-            gradients,
-            travelling,
-        } = self;
-        let gradients = gradients.values_mut();
-        let Targets { labels, others } = targets;
-        let (images, classes) = (labels.len(), state.network.classes);
-        check_weights(&state.network, weights)?;
+        if !self.is_prepared {
+            return Err(EngineError::Plan(
+                "no plan is in memory: the last one had no room".into(),
+            ));
+        }
+        let images = step.targets.labels.len();
         if images > 0 {
-            check_pixels(state.plan.batch, state.plan.resolution, pixels, images)?;
+            check_pixels(self.plan.batch, self.plan.resolution, step.pixels, images)?;
         }
-        if !others.is_empty() && others.len() != images {
-            let given = others.len();
-            return Err(EngineError::Input(format!("{given} second labels for {images} images")));
+        check_targets(step.targets, self.network.classes)?;
+        self.training.step(step, share, &mut done)
+    }
+
+    /// What shows whether the last step can be learnt from.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn checks(&mut self) -> Result<Checks, EngineError> {
+        self.training.checks()
+    }
+
+    /// Scales the last step's gradients, whose `checks` these are, down to the norm `max_norm` where theirs is larger:
+    /// [`Checks::clip_factor`].
+    pub fn clip_gradients(&mut self, checks: Checks, max_norm: f64) {
+        if let Some(factor) = checks.clip_factor(max_norm) {
+            self.training.scale_gradients(factor);
         }
-        let all = labels.iter().chain(others.iter().map(|(label, _)| label));
-        if let Some(label) = all.into_iter().find(|&&label| label as usize >= classes) {
-            return Err(EngineError::Input(format!(
-                "label {label} does not exist: there are {classes} classes"
-            )));
-        }
-        let Weights { parameters, buffers } = weights;
-        let precision = state.plan.precision;
-        with_element!(precision, E => state.pack::<E>(parameters));
-        done(Stage::Pack);
-        let Share {
-            group,
-            whole,
-            before,
-            sync_bn,
-            tally,
-        } = share;
-        let (memory, starts, scratch) = travelling.parts();
-        let report = group.exchange(memory, |exchange| {
-            let mut together = Together {
-                exchange,
-                whole,
-                before,
-                sync_bn,
-                starts,
-                scratch,
-            };
-            let training = forward::Mode::Train(forward::Training {
-                moments,
-                buffers: &mut *buffers,
-                together: &mut together,
-                dropout_seed,
-            });
-            with_element!(precision, E => {
-                forward::forward::<E>(state, parameters, pixels, images, training, &mut done)
-            });
-            if !sync_bn {
-                together.average(buffers, images);
-            }
-            let score = match images {
-                0 => Score { loss: 0.0, correct: 0 },
-                _ => score(state, targets, loss, whole),
-            };
-            done(Stage::Loss);
-            with_element!(precision, E => {
-                backward::backward::<E>(
-                    state, parameters, pixels, images, dropout_seed, sums, gradients, &mut together, &mut done,
-                )
-            });
-            together.report(score, tally)
-        });
-        Ok(report)
+    }
+
+    /// Updates the parameters from the last step's gradients at learning rate `lr`.
+    pub fn update(&mut self, lr: f32) {
+        self.training.update(&self.optimizer, lr);
+    }
+
+    /// Moves the average, where one is kept, towards the weights: `average += share * (weights - average)`.
+    pub fn move_average(&mut self, share: f32) {
+        self.training.move_average(share);
+    }
+
+    /// The weights, as far as the host must see them: on another device than the processor they are copied.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn weights(&mut self) -> Result<&Weights, EngineError> {
+        self.training.weights()
+    }
+
+    /// The average of the weights, where one is kept.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn average(&mut self) -> Result<Option<&Weights>, EngineError> {
+        self.training.average()
+    }
+
+    /// Puts batch norm's running statistics back to what they were before the last step.
+    pub fn discard(&mut self) {
+        self.training.discard();
+    }
+
+    /// Whether weights, average and optimizer state are all numbers.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn is_finite(&mut self) -> Result<bool, EngineError> {
+        self.training.is_finite()
+    }
+
+    /// Copies weights, average and optimizer state into `snapshot`, whose memory is used again.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn snapshot_into(&mut self, snapshot: &mut Snapshot) -> Result<(), EngineError> {
+        self.training.snapshot(snapshot)
+    }
+
+    /// A copy of weights, average and optimizer state.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn snapshot(&mut self) -> Result<Snapshot, EngineError> {
+        let mut snapshot = Snapshot::empty();
+        self.training.snapshot(&mut snapshot)?;
+        Ok(snapshot)
+    }
+
+    /// Goes on from `snapshot`.
+    ///
+    /// # Errors
+    /// A snapshot of another network.
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), EngineError> {
+        check_weights(&self.network, &snapshot.weights)?;
+        self.training.restore(snapshot)
     }
 
     /// The stages of a step in order, and what each has to do at least.
     pub fn stages(&self) -> Vec<(Stage, Work)> {
-        stage::stages(&self.state.network, &self.state.plan)
-    }
-
-    /// The instruction set that steps run on.
-    pub fn isa(&self) -> Isa {
-        self.state.isa
-    }
-
-    /// Lets steps run on another instruction set of this machine.
-    pub fn set_isa(&mut self, isa: Isa) {
-        self.state.isa = isa;
+        stage::stages(&self.network, &self.plan)
     }
 
     /// d loss / d parameters of the last step, laid out as the parameters.
-    pub fn gradients(&self) -> &[f32] {
-        self.gradients.values()
-    }
-
-    /// Norm of the last step's gradients as one vector: [`gradients::norm`].
-    pub fn gradient_norm(&self) -> f64 {
-        gradients::norm(self.gradients.values())
-    }
-
-    /// Scales the gradients, whose norm is `norm`, down to `max_norm` where it is larger: [`gradients::clip`].
-    pub fn clip_gradients(&mut self, norm: f64, max_norm: f64) {
-        gradients::clip(self.gradients.values_mut(), norm, max_norm);
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn gradients(&mut self) -> Result<&[f32], EngineError> {
+        self.training.gradients()
     }
 
     /// Logits `[batch, classes]` of the last step.
-    pub fn logits(&self) -> &[f32] {
-        let logits = self.state.plan.results[self.state.network.nodes.len() - 1].clone();
-        bytemuck::cast_slice(&self.state.arena[logits])
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn logits(&mut self) -> Result<&[f32], EngineError> {
+        self.training.logits()
     }
 
     /// Bytes that the plan holds.
     pub fn planned_bytes(&self) -> usize {
-        self.state.bytes() + self.gradients.len() + self.travelling.buffers.bytes()
+        self.training.bytes()
     }
-}
-
-/// The loss of the logits, whose gradient it leaves in its place.
-fn score(state: &mut State, targets: Targets, loss: Loss, whole: usize) -> Score {
-    let last = state.network.nodes.len() - 1;
-    let places = [state.plan.results[last].clone(), state.plan.gradients[last + 1].clone()];
-    let [logits, dlogits] = state
-        .arena
-        .get_disjoint_mut(places)
-        .expect("results and gradients lie apart");
-    let (logits, dlogits) = (bytemuck::cast_slice(logits), bytemuck::cast_slice_mut(dlogits));
-    let logits = &logits[..targets.labels.len() * state.network.classes];
-    loss.evaluate_part(logits, targets, whole, Some(dlogits))
 }

@@ -1,7 +1,9 @@
 //! A training step and a prediction allocate nothing: all memory is taken when the plan is made.
 
 use mnasnet_engine::pool::Pool;
-use mnasnet_engine::{Loss, Normalise, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Trainer};
+use mnasnet_engine::{
+    Cpu, Loss, Normalise, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Snapshot, Step, Trainer,
+};
 use mnasnet_model::init::{Scheme, initialise};
 use mnasnet_model::{Network, Variant};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -33,15 +35,21 @@ fn steps_and_predictions_allocate_nothing() {
     for (variant, precision) in [("mnasnet-a1", Precision::F32), ("mnasnet-mindspore", Precision::Bf16)] {
         let network = Network::build(Variant::by_name(variant).unwrap(), 0.5, 10, Some(0.2)).unwrap();
         let counted = pool.install(|| {
-            let mut weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
-            let mut trainer = Trainer::new(&network, 4, 48, precision).unwrap();
-            let mut predictor = Predictor::new(&network, &weights, 4, 48, precision).unwrap();
+            let cpu = Cpu::detect().unwrap();
+            let weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
+            let mut predictor = Predictor::new(&cpu, &network, &weights, [4, 48], precision).unwrap();
             let rule = Rule::RmsProp {
                 decay: 0.9,
                 momentum: 0.9,
                 epsilon: 1e-3,
             };
-            let mut optimizer = Optimizer::new(rule, &network, 1e-5, |_| true).unwrap();
+            let optimizer = Optimizer::new(rule, &network, 1e-5, |_| true);
+            let start = Snapshot {
+                average: Some(weights.clone()),
+                ..Snapshot::fresh(weights, &optimizer)
+            };
+            let mut trainer = Trainer::new(&cpu, &network, optimizer, &start, [4, 48], precision).unwrap();
+            let mut snapshot = Snapshot::empty();
             let loss = Loss {
                 smoothing: 0.1,
                 convention: Smoothing::Others,
@@ -55,8 +63,18 @@ fn steps_and_predictions_allocate_nothing() {
                 },
             );
             let mut round = || {
-                trainer.step(&mut weights, pixels, &[0, 1, 2, 3], loss, 0).unwrap();
-                optimizer.step(&mut weights.parameters, trainer.gradients(), 1e-3);
+                let targets = (&[0, 1, 2, 3]).into();
+                trainer
+                    .step(Step {
+                        pixels,
+                        targets,
+                        loss,
+                        dropout_seed: 0,
+                    })
+                    .unwrap();
+                trainer.update(1e-3);
+                trainer.move_average(0.1);
+                trainer.snapshot_into(&mut snapshot).unwrap();
                 predictor.logits(pixels, 4).unwrap();
             };
             round();

@@ -2,7 +2,9 @@
 #![cfg(target_os = "linux")]
 
 use mnasnet_engine::pool::Pool;
-use mnasnet_engine::{Loss, Normalise, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Trainer};
+use mnasnet_engine::{
+    Cpu, Loss, Normalise, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Snapshot, Step, Trainer,
+};
 use mnasnet_model::init::{Scheme, initialise};
 use mnasnet_model::{Network, VARIANTS};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -33,14 +35,16 @@ fn pin(count: usize) {
 
 /// All logits, of a network that is trained a little.
 fn logits(network: &Network, precision: Precision) -> Vec<f32> {
-    let mut weights = initialise(network, Scheme::by_name("torchvision").unwrap(), 1);
-    let mut trainer = Trainer::new(network, IMAGES, RESOLUTION, precision).unwrap();
-    let mut predictor = Predictor::new(network, &weights, IMAGES, RESOLUTION, precision).unwrap();
+    let cpu = Cpu::detect().unwrap();
+    let weights = initialise(network, Scheme::by_name("torchvision").unwrap(), 1);
+    let mut predictor = Predictor::new(&cpu, network, &weights, [IMAGES, RESOLUTION], precision).unwrap();
     let momentum = Rule::Sgd {
         momentum: 0.9,
         nesterov: false,
     };
-    let mut optimizer = Optimizer::new(momentum, network, 1e-5, |_| true).unwrap();
+    let optimizer = Optimizer::new(momentum, network, 1e-5, |_| true);
+    let start = Snapshot::fresh(weights, &optimizer);
+    let mut trainer = Trainer::new(&cpu, network, optimizer, &start, [IMAGES, RESOLUTION], precision).unwrap();
     let loss = Loss {
         smoothing: 0.1,
         convention: Smoothing::Uniform,
@@ -56,9 +60,16 @@ fn logits(network: &Network, precision: Precision) -> Vec<f32> {
     let mut all = Vec::new();
     for step in 0..STEPS {
         let labels: Vec<u32> = (0..IMAGES as u32).collect();
-        trainer.step(&mut weights, pixels, &labels, loss, step as u64).unwrap();
-        optimizer.step(&mut weights.parameters, trainer.gradients(), 1e-2);
-        predictor.set_weights(&weights).unwrap();
+        trainer
+            .step(Step {
+                pixels,
+                targets: (&labels).into(),
+                loss,
+                dropout_seed: step as u64,
+            })
+            .unwrap();
+        trainer.update(1e-2);
+        predictor.set_weights(trainer.weights().unwrap()).unwrap();
         for _ in 0..PREDICTIONS {
             all.extend_from_slice(predictor.logits(pixels, IMAGES).unwrap());
         }

@@ -9,7 +9,7 @@ pub type TensorId = usize;
 pub type ValueId = usize;
 
 /// A network of one variant at a given width and class count.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// What it was built from.
     pub variant: Variant,
@@ -30,7 +30,7 @@ pub struct Network {
 }
 
 /// One operation and the value that it reads.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Name for tables and messages, e.g. `blocks.1.0.conv_dw`.
     pub name: String,
@@ -41,7 +41,7 @@ pub struct Node {
 }
 
 /// The operations of the MNASNet family.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// Convolution, batch norm, and ReLU or nothing.
     Conv(Conv),
@@ -73,7 +73,7 @@ pub enum ConvKind {
 }
 
 /// A convolution with its batch norm. Padding is `kernel / 2` zeros on each side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Conv {
     /// Depthwise or dense.
     pub kind: ConvKind,
@@ -102,7 +102,7 @@ pub struct Conv {
 }
 
 /// Squeeze-excite: two dense layers on the channel means.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SqueezeExcite {
     /// Channels gated.
     pub channels: usize,
@@ -119,7 +119,7 @@ pub struct SqueezeExcite {
 }
 
 /// A dense layer with bias.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
     /// Input features.
     pub c_in: usize,
@@ -149,7 +149,7 @@ pub enum Role {
 }
 
 /// Name, shape and place of a tensor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     /// Our name, which is timm's: `blocks.1.0.conv_pw.weight`.
     pub name: String,

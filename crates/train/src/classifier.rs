@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::Preprocessing;
-use mnasnet_engine::{Normalise, Pixels, Precision, Predictor, pool, room};
+use mnasnet_engine::{Device, Normalise, Pixels, Precision, Predictor, pool, room};
 use mnasnet_model::{Network, Weights};
 use mnasnet_onnx::{Model, Runtime, Session};
 
@@ -54,11 +54,12 @@ pub struct OnEngine {
 }
 
 impl OnEngine {
-    /// Plans inference of `network` with `weights` for up to `batch` photos that went through `preprocessing`.
+    /// Plans inference of `network` with `weights` on `device` for up to `batch` photos that went through `preprocessing`.
     ///
     /// # Errors
     /// As [`Predictor::new`].
     pub fn new(
+        device: &dyn Device,
         network: &Network,
         weights: &Weights,
         batch: usize,
@@ -66,7 +67,7 @@ impl OnEngine {
         precision: Precision,
     ) -> Result<Self, TrainError> {
         Ok(Self {
-            predictor: Predictor::new(network, weights, batch, preprocessing.resolution, precision)?,
+            predictor: Predictor::new(device, network, weights, [batch, preprocessing.resolution], precision)?,
             normalise: wiring::normalise(preprocessing),
         })
     }

@@ -47,6 +47,16 @@ choices! {
 }
 
 choices! {
+    /// What computes.
+    pub enum Target {
+        /// The fastest device of this machine.
+        Auto = "auto",
+        /// The processor.
+        Cpu = "cpu",
+    }
+}
+
+choices! {
     /// Which tensors weight decay pulls to zero.
     pub enum DecayScope {
         /// Weights of convolutions and dense layers only.
@@ -386,6 +396,8 @@ settings! {
     "Run" {
         /// Seed of weights, sample order, augmentation and dropout.
         seed: u64 = 1 => Effect::AnotherRun;
+        /// What computes; auto is the fastest device of the machine.
+        device: Target = Target::Auto => Effect::Nothing;
         /// What activations are stored as, auto, f32 or bf16; auto is bf16 where the machine has a matrix unit for it.
         precision: Storage = Storage::Auto;
         /// Threads of the network's arithmetic; 0 means as many as the machine has. Results do not depend on it.

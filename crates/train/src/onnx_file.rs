@@ -88,7 +88,7 @@ fn assumed(model: &Model) -> Record {
         classes: classes(model.classes),
         preprocessing,
         config: String::new(),
-        isa: None,
+        device: None,
         photos: None,
         origin: None,
         progress: Progress::default(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mnasnet_data::{Batch, Dataset, Loader, Preprocessing};
-use mnasnet_engine::{Calibrator, Pixels};
+use mnasnet_engine::{Calibrator, Device, Pixels};
 use mnasnet_model::{Network, Weights};
 
 use crate::train::TrainError;
@@ -12,12 +12,13 @@ use crate::wiring;
 /// Photos at a time.
 const BATCH: usize = 32;
 
-/// Measures every batch norm on up to `images` photos, spread over `dataset`, as evaluation sees them. Returns the weights
+/// Measures every batch norm on `device`, on up to `images` photos, spread over `dataset`, as evaluation sees them. Returns the weights
 /// that compute the same with these statistics ([`Calibrator`]). `progress` is called with the number of photos so far.
 ///
 /// # Errors
 /// Photos that cannot be decoded; no memory.
 pub fn recalibrate(
+    device: &dyn Device,
     network: &Network,
     weights: &Weights,
     dataset: Dataset,
@@ -27,7 +28,7 @@ pub fn recalibrate(
 ) -> Result<Weights, TrainError> {
     let dataset = wiring::spread(dataset, images);
     let batch_size = BATCH.min(dataset.samples.len()).max(1);
-    let mut calibrator = Calibrator::new(network, weights, batch_size, preprocessing.resolution)?;
+    let mut calibrator = Calibrator::new(device, network, weights, [batch_size, preprocessing.resolution])?;
     let normalise = wiring::normalise(preprocessing);
     let workers = wiring::thread_count(0);
     let mut loader = Loader::eval(Arc::new(dataset), preprocessing.eval_transform(), batch_size, workers)?;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::{Batches, Dataset};
-use mnasnet_engine::{Isa, Optimizer};
-use mnasnet_model::{Network, Weights};
+use mnasnet_engine::{Cpu, Snapshot};
+use mnasnet_model::Network;
 
 use crate::checkpoint;
 use crate::config::{Config, Effect};
@@ -98,14 +98,13 @@ pub(crate) fn check(
     Ok(allowed)
 }
 
-/// A sentence where the run goes on with another instruction set than it had.
-pub(crate) fn other_isa(record: &Record, isa: Isa) -> Option<String> {
-    let was = record.isa.as_deref().filter(|was| *was != isa.name())?;
+/// A sentence where the run goes on on another device than it had.
+pub(crate) fn other_device(record: &Record, device: &str) -> Option<String> {
+    let was = record.device.as_deref().filter(|was| *was != device)?;
     Some(format!(
-        "the run was on {was} so far and goes on on {}, which may round otherwise: {}={was} keeps the same bits, where the machine \
-         has it",
-        isa.name(),
-        Isa::VARIABLE
+        "the run was on {was} so far and goes on on {device}, which may round otherwise: {}={was} keeps the same bits, where the \
+         machine has it",
+        Cpu::VARIABLE
     ))
 }
 
@@ -167,23 +166,25 @@ fn taken_up(
     Ok(notes)
 }
 
-/// Weights and their average, if it is kept, from a checkpoint; its optimizer state goes to `optimizer`.
-pub(crate) fn load(
-    file: &WeightsFile,
-    network: &Network,
-    ema: bool,
-    optimizer: &mut Optimizer,
-) -> Result<(Weights, Option<Weights>), WeightsError> {
+/// Weights, their average, if it is kept, and optimizer state from a checkpoint.
+pub(crate) fn load(file: &WeightsFile, network: &Network, config: &Config) -> Result<Snapshot, WeightsError> {
     let weights = file.weights(network, "")?;
-    let average = match ema {
+    let average = match config.ema {
         true if file.has_ema() => Some(file.weights(network, "ema.")?),
         true => Some(weights.clone()),
         false => None,
     };
-    for (name, values) in optimizer.slots_mut() {
-        values.copy_from_slice(&file.slot(network, name)?);
-    }
-    Ok((weights, average))
+    let slot = |&name: &&'static str| Ok((name, file.slot(network, name)?));
+    Ok(Snapshot {
+        weights,
+        average,
+        slots: config
+            .opt
+            .slots()
+            .iter()
+            .map(slot)
+            .collect::<Result<_, WeightsError>>()?,
+    })
 }
 
 /// Where the run of a checkpoint stood, in steps of `batches` of an epoch of so many images. MindSpore's says the step alone. Of a

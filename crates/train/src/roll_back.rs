@@ -22,13 +22,12 @@ impl Run<'_> {
             false => Ok(()),
         };
         agree(self.group, went)?;
-        spread(
-            self.group,
-            &mut self.weights,
-            &mut self.average,
-            &mut self.optimizer,
-            &mut self.progress,
-        )
+        if self.group.size() > 1 {
+            let mut state = self.trainer.snapshot()?;
+            spread(self.group, &mut state, &mut self.progress)?;
+            self.trainer.restore(&state)?;
+        }
+        Ok(())
     }
 
     fn go_back(&mut self, cause: TrainError) -> Result<(), TrainError> {
@@ -45,8 +44,8 @@ impl Run<'_> {
             return Err(cause);
         };
         let steps = self.schedule.steps_per_epoch;
-        let (weights, average) = resume::load(&file, &self.network, self.config.ema, &mut self.optimizer)?;
-        (self.weights, self.average) = (weights, average);
+        self.trainer
+            .restore(&resume::load(&file, &self.network, self.config)?)?;
         let then = resume::position(&file, &self.batches, self.photos.samples.len());
         // What lies beyond leads to the same trouble again. The best weights on disk stay the bar.
         let beyond = resume::beyond(&self.checkpoints(), steps, then.global_step)?;

@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mnasnet_data::{BadImage, Batch, Batches, Dataset, Epoch, Loader, Preprocessing};
-use mnasnet_engine::{Isa, Loss, Optimizer, Trainer};
+use mnasnet_engine::{Loss, Trainer};
 use mnasnet_group::Group;
-use mnasnet_model::{Network, Weights};
+use mnasnet_model::Network;
 
 use crate::checkpoint;
 use crate::classifier::OnEngine;
@@ -26,7 +26,7 @@ use crate::train::{Event, Observer, Outcome, TrainError};
 use crate::weights_file::PhotoList;
 use crate::wiring;
 
-/// Everything that a run holds. What is not in [`Progress`], the weights, their average and the optimizer's state is a pure
+/// Everything that a run holds. What is not in [`Progress`] and in the [`Trainer`]'s snapshot is a pure
 /// function of the configuration: that is why a resumed run equals an uninterrupted one.
 pub(crate) struct Run<'a> {
     pub(crate) config: &'a Config,
@@ -45,16 +45,12 @@ pub(crate) struct Run<'a> {
     pub(crate) network: Network,
     pub(crate) schedule: Schedule,
     pub(crate) loss: Loss,
-    /// The plan of training and its resolution; none while an epoch has it.
-    pub(crate) trainer: Option<(usize, Trainer)>,
-    pub(crate) isa: Isa,
-    pub(crate) optimizer: Optimizer,
+    /// Weights, average and optimizer state, and the plan of a step.
+    pub(crate) trainer: Trainer,
+    /// The name of what computes.
+    pub(crate) device: String,
     pub(crate) evaluator: Evaluator,
     pub(crate) classifier: OnEngine,
-    pub(crate) weights: Weights,
-    pub(crate) average: Option<Weights>,
-    /// Running statistics before the current step, for the case that it is skipped.
-    pub(crate) statistics: Vec<f32>,
     pub(crate) progress: Progress,
     /// The checkpoint that this process began from.
     pub(crate) begun_from: Option<PathBuf>,
@@ -134,20 +130,11 @@ impl Run<'_> {
         let resolution = transform.resolution;
         let workers = self.group.threads(config.workers);
         let mut loader = Loader::train(self.photos.clone(), transform, epoch, self.batches, workers)?;
-        let mut trainer = match self.trainer.take() {
-            Some((planned, trainer)) if planned == resolution => trainer,
-            other => {
-                // There is never memory for two plans.
-                drop(other);
-                wiring::trainer(config, &self.network, resolution, self.group)?
-            }
-        };
-        let done = self.steps(&mut trainer, &mut loader, stop)?;
-        self.trainer = Some((resolution, trainer));
-        Ok(done)
+        self.trainer.plan(config.batch_size, resolution)?;
+        self.steps(&mut loader, stop)
     }
 
-    fn steps(&mut self, trainer: &mut Trainer, loader: &mut Loader, stop: &AtomicBool) -> Result<bool, TrainError> {
+    fn steps(&mut self, loader: &mut Loader, stop: &AtomicBool) -> Result<bool, TrainError> {
         let mut batch = Batch::default();
         while self.progress.step < self.schedule.steps_per_epoch {
             let asked = Instant::now();
@@ -161,7 +148,7 @@ impl Run<'_> {
                 Err(error) if self.group.size() == 1 => return Err(error.into()),
                 Err(error) => Some(error),
             };
-            let Tally { stop, save } = self.step(trainer, &batch, failed, asked.elapsed(), stop)?;
+            let Tally { stop, save } = self.step(&batch, failed, asked.elapsed(), stop)?;
             self.save_if(save)?;
             if stop {
                 return Ok(false);
@@ -173,16 +160,16 @@ impl Run<'_> {
     /// Ends the current epoch: validation, logs, checkpoints. False if `stop` was set before it was done.
     fn validate(&mut self, stop: &AtomicBool) -> Result<bool, TrainError> {
         let start = Instant::now();
-        let weights = format!("{:08x}", checksum(&self.weights.parameters));
+        let weights = format!("{:08x}", checksum(&self.trainer.weights()?.parameters));
         let advice = "their arithmetic is not the same, or one computes wrongly; go on from the last checkpoint";
         alike(self.group, "the checksums of the weights", &weights, advice)?;
         let Some(val) = self.evaluate(false, stop)? else {
             return Ok(false);
         };
         self.tell(&val.bad);
-        let ema = match &self.average {
-            None => None,
-            Some(_) => match self.evaluate(true, stop)? {
+        let ema = match self.config.ema {
+            false => None,
+            true => match self.evaluate(true, stop)? {
                 None => return Ok(false),
                 average => average,
             },
@@ -277,13 +264,16 @@ impl Run<'_> {
     }
 
     fn evaluate(&mut self, average: bool, stop: &AtomicBool) -> Result<Option<Evaluation>, TrainError> {
-        let weights = match &self.average {
-            Some(weights) if average => weights,
-            _ => &self.weights,
-        };
         let images = self.group.part(self.evaluator.images()).len();
         let observer = &mut self.observer;
-        self.classifier.set_weights(weights)?;
+        match average {
+            true => {
+                if let Some(average) = self.trainer.average()? {
+                    self.classifier.set_weights(average)?;
+                }
+            }
+            false => self.classifier.set_weights(self.trainer.weights()?)?,
+        }
         self.evaluator.run(self.group, &mut self.classifier, stop, |score| {
             observer.event(Event::Validating { score, images })
         })

@@ -32,8 +32,8 @@ pub(crate) struct Begun<'a> {
     pub(crate) train_photos: &'a PhotoList,
     /// The photos of validation.
     pub(crate) val_photos: PhotoList,
-    /// The kernels' instruction set.
-    pub(crate) isa: &'static str,
+    /// The name of what computes.
+    pub(crate) device: &'a str,
     /// What activations are stored as.
     pub(crate) precision: &'static str,
     /// Threads of arithmetic, of each rank.

@@ -72,8 +72,8 @@ impl Run<'_> {
         /// Most bytes that record and names take, but for class names.
         const REST: usize = 1 << 16;
         let rest = REST + self.photos.classes.iter().map(|name| name.len() + 8).sum::<usize>();
-        let whole = writer::bytes(&self.weights, self.average.as_ref(), &self.optimizer.slots()) + rest;
-        let best = writer::bytes(&self.weights, None, &[]) + rest;
+        let whole = writer::checkpoint_bytes(&self.network, self.config) + rest;
+        let best = writer::weights_bytes(&self.network) + rest;
         let folder = self.checkpoints();
         let there = checkpoint::list(&folder)?.len();
         let (wanted, best_is_there) = (
@@ -175,19 +175,9 @@ impl Run<'_> {
     }
 
     /// Whether another rank saves. What rank 0 would refuse to write ends all of them alike.
-    fn is_others(&self, something: bool) -> Result<bool, TrainError> {
-        if self.group.size() > 1 && something {
-            let average = self
-                .average
-                .iter()
-                .flat_map(|average| [&average.parameters, &average.buffers]);
-            let vectors = [&self.weights.parameters, &self.weights.buffers]
-                .into_iter()
-                .chain(average);
-            let mut slots = self.optimizer.slots().into_iter().flat_map(|(_, values)| values);
-            if !vectors.flatten().all(|value| value.is_finite()) || !slots.all(|value| value.is_finite()) {
-                return Err(self.not_finite());
-            }
+    fn is_others(&mut self, something: bool) -> Result<bool, TrainError> {
+        if self.group.size() > 1 && something && !self.trainer.is_finite()? {
+            return Err(self.not_finite());
         }
         Ok(!self.group.is_first())
     }
@@ -278,7 +268,7 @@ impl Run<'_> {
             classes: self.photos.classes.clone(),
             preprocessing: self.preprocessing.clone(),
             config: self.config.to_toml(),
-            isa: Some(self.isa.name().into()),
+            device: Some(self.device.clone()),
             photos: Some(self.photo_list.clone()),
             origin: None,
             progress: self.progress.clone(),
@@ -310,8 +300,8 @@ impl Run<'_> {
         }
         let record = self.record();
         let snapshot = self.saving.writer.snapshot();
-        snapshot.fill(&self.weights, self.average.as_ref(), &self.optimizer.slots());
-        if !snapshot.contents(&record).is_finite() {
+        self.trainer.snapshot_into(snapshot)?;
+        if !snapshot.is_finite() {
             return Err(self.not_finite());
         }
         if checkpoint {

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::{Dataset, Preprocessing};
-use mnasnet_engine::{Isa, Loss, Optimizer, Precision, Trainer, isa};
+use mnasnet_engine::{Device, Loss, Precision, Snapshot, Trainer};
 use mnasnet_group::Group;
-use mnasnet_model::{Network, Weights, initialise};
+use mnasnet_model::{Network, initialise};
 use mnasnet_weights::folded::is_folded;
 
 use crate::checkpoint;
@@ -36,9 +36,8 @@ const STAGES: [&str; 5] = ["model init", "loss init", "dataset init", "lr init",
 struct Planned {
     network: Network,
     precision: Precision,
-    weights: Weights,
-    average: Option<Weights>,
-    optimizer: Optimizer,
+    /// What the run starts from, on rank 0.
+    state: Snapshot,
     loss: Loss,
     preprocessing: Preprocessing,
     evaluator: Evaluator,
@@ -46,7 +45,6 @@ struct Planned {
     schedule: Schedule,
     progress: Progress,
     best_is_here: bool,
-    resolution: usize,
     trainer: Trainer,
 }
 
@@ -58,6 +56,7 @@ impl Planned {
         Photos { train, val }: Photos,
         start: &Start,
         resumed: Option<&WeightsFile>,
+        device: &dyn Device,
         group: &Group,
         observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
@@ -65,11 +64,9 @@ impl Planned {
 
         observer.event(Event::Stage(STAGES[0]));
         let network = wiring::network(config, train.classes.len())?;
-        let precision = wiring::precision(config.precision)?;
-        let mut weights = initialise(&network, config.init_scheme, config.seed);
-        let scope = config.weight_decay_scope;
-        let decays = |tensor: &_| wiring::decays(scope, tensor);
-        let mut optimizer = Optimizer::new(wiring::rule(config), &network, config.weight_decay as f32, decays)?;
+        let precision = wiring::precision(config.precision, device);
+        let optimizer = wiring::optimizer(config, &network);
+        let mut state = Snapshot::fresh(initialise(&network, config.init_scheme, config.seed), &optimizer);
 
         observer.event(Event::Stage(STAGES[1]));
         let loss = wiring::train_loss(config);
@@ -88,7 +85,7 @@ impl Planned {
             group.threads(config.workers),
         );
         let batch = evaluator.batch_size();
-        let classifier = OnEngine::new(&network, &weights, batch, &preprocessing, precision)?;
+        let classifier = OnEngine::new(device, &network, &state.weights, batch, &preprocessing, precision)?;
 
         observer.event(Event::Stage(STAGES[3]));
         let schedule = wiring::schedule(config, steps, group.size());
@@ -97,14 +94,13 @@ impl Planned {
             batch: batches.images,
             ..Progress::default()
         };
-        let mut average = None;
         let mut best_is_here = false;
         if let Some(file) = resumed {
             let record = file.record();
             let mut notes = vec![format!("going on from {}", file.path().display())];
             notes.extend(resume::check(file, config, &train, &batches)?);
-            notes.extend(resume::other_isa(record, isa()?));
-            (weights, average) = resume::load(file, &network, config.ema, &mut optimizer)?;
+            notes.extend(resume::other_device(record, &device.name()));
+            state = resume::load(file, &network, config)?;
             progress = resume::position(file, &batches, images);
             let health = &progress.health;
             if health.rollbacks > 0 {
@@ -149,7 +145,7 @@ impl Planned {
             }
             // Where the classes' names are unknown, their number has to do.
             let others = record.classes != train.classes && !record.is_numbered();
-            if !file.initialise(&network, &mut weights, others)? {
+            if !file.initialise(&network, &mut state.weights, others)? {
                 let (there, here) = (record.classes.len(), network.classes);
                 let why = if there == here {
                     "others than here".into()
@@ -160,25 +156,26 @@ impl Planned {
                     format!("{place}: backbone taken over, the classifier starts fresh: it has {there} classes, {why}");
                 observer.event(Event::Note(&note));
             }
-            if is_folded(&network, &weights) {
+            if is_folded(&network, &state.weights) {
                 observer.event(Event::Note(&format!(
                     "{place}: batch norm was folded into the convolutions, and training starts badly from such weights; measure \
                      it again before: mnasnet convert {place} NEW.safetensors --recalibrate-bn PHOTOS"
                 )));
             }
         }
-        if config.ema && average.is_none() {
-            average = Some(weights.clone());
+        if config.ema && state.average.is_none() {
+            state.average = Some(state.weights.clone());
         }
 
-        let resolution = wiring::train_resolution(config, progress.epoch);
-        let trainer = wiring::trainer(config, &network, resolution, group)?;
+        let size = [config.batch_size, wiring::train_resolution(config, progress.epoch)];
+        let mut trainer = Trainer::new(device, &network, optimizer, &state, size, precision)?;
+        if group.size() > 1 {
+            trainer.join(wiring::wire(config), group);
+        }
         Ok(Self {
             network,
             precision,
-            weights,
-            average,
-            optimizer,
+            state,
             loss,
             preprocessing,
             evaluator,
@@ -186,7 +183,6 @@ impl Planned {
             schedule,
             progress,
             best_is_here,
-            resolution,
             trainer,
         })
     }
@@ -217,13 +213,12 @@ impl<'a> Run<'a> {
         observer: &'a mut dyn Observer,
     ) -> Result<Self, TrainError> {
         let train = photos.train.clone();
-        let planned = Planned::new(config, out, photos, start, resumed.as_ref(), group, observer);
+        let device = agree(group, wiring::device(config.device).map_err(TrainError::from))?;
+        let planned = Planned::new(config, out, photos, start, resumed.as_ref(), &*device, group, observer);
         let Planned {
             network,
             precision,
-            mut weights,
-            mut average,
-            mut optimizer,
+            mut state,
             loss,
             preprocessing,
             evaluator,
@@ -231,10 +226,9 @@ impl<'a> Run<'a> {
             schedule,
             mut progress,
             best_is_here,
-            resolution,
-            trainer,
+            mut trainer,
         } = agree(group, planned)?;
-        let isa = trainer.isa();
+        let device = device.name();
         let batches = wiring::batches(config, group);
         let steps = schedule.steps_per_epoch;
         let photo_list = PhotoList::of(&train);
@@ -244,7 +238,11 @@ impl<'a> Run<'a> {
             evaluator.check_alike(group)?;
             observer.event(Event::Note(&ranks(config, group)));
         }
-        spread(group, &mut weights, &mut average, &mut optimizer, &mut progress)?;
+        if group.size() > 1 {
+            spread(group, &mut state, &mut progress)?;
+            trainer.restore(&state)?;
+        }
+        drop(state);
 
         let opened = match group.is_first() {
             true => open(
@@ -256,14 +254,13 @@ impl<'a> Run<'a> {
                 resumed.as_ref(),
                 &progress,
                 group,
-                isa,
+                &device,
                 precision,
             ),
             false => Ok((None, RunLog::nowhere(), None)),
         };
         let (claim, log, begun_from) = agree(group, opened)?;
-        let planned_bytes =
-            trainer.planned_bytes() + writer::planned_bytes(&weights, average.as_ref(), &optimizer.slots());
+        let planned_bytes = trainer.planned_bytes() + writer::planned_bytes(&network, config);
         let saving = Saving::new(&network)?;
         let mut run = Self {
             config,
@@ -280,14 +277,10 @@ impl<'a> Run<'a> {
             network,
             schedule,
             loss,
-            trainer: Some((resolution, trainer)),
-            isa,
-            optimizer,
+            trainer,
+            device,
             evaluator,
             classifier,
-            weights,
-            average,
-            statistics: Vec::new(),
             progress,
             begun_from,
             saving,
@@ -307,7 +300,7 @@ impl<'a> Run<'a> {
             done: run.progress.global_step,
             planned_bytes,
             precision,
-            isa,
+            device: &run.device,
         });
         Ok(run)
     }
@@ -355,7 +348,7 @@ fn open(
     resumed: Option<&WeightsFile>,
     progress: &Progress,
     group: &Group,
-    isa: Isa,
+    device: &str,
     precision: Precision,
 ) -> Result<(Option<Claim>, RunLog, Option<PathBuf>), TrainError> {
     let folder = out.join(&config.save_checkpoint_path);
@@ -366,7 +359,7 @@ fn open(
     let Some(file) = resumed else {
         // Another run may have come and gone while this one was planned.
         vacant(out, &folder)?;
-        let log = begin(config, out, train, evaluator, progress, group, isa, precision, false)?;
+        let log = begin(config, out, train, evaluator, progress, group, device, precision, false)?;
         return Ok((Some(claim), log, None));
     };
     let mut begun_from = file.path().to_owned();
@@ -377,7 +370,7 @@ fn open(
             begun_from = folder.join(checkpoint::of(progress, batches.count(images)));
         }
     }
-    let log = begin(config, out, train, evaluator, progress, group, isa, precision, true)?;
+    let log = begin(config, out, train, evaluator, progress, group, device, precision, true)?;
     Ok((Some(claim), log, Some(begun_from)))
 }
 
@@ -389,7 +382,7 @@ fn begin(
     evaluator: &Evaluator,
     progress: &Progress,
     group: &Group,
-    isa: Isa,
+    device: &str,
     precision: Precision,
     goes_on: bool,
 ) -> Result<RunLog, TrainError> {
@@ -401,7 +394,7 @@ fn begin(
         config,
         train_photos: &PhotoList::of(train),
         val_photos: PhotoList::of(evaluator.dataset()),
-        isa: isa.name(),
+        device,
         precision: precision.name(),
         threads: group.threads(config.threads),
         hosts: (0..group.size()).map(|rank| group.host(rank)).collect(),

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mnasnet_data::{Batch, DataError};
-use mnasnet_engine::{Pixels, Share, Targets, Trainer};
+use mnasnet_engine::{Checks, Pixels, Share, Step, Targets};
 
 use crate::ema;
 use crate::log::StepLog;
@@ -33,7 +33,6 @@ impl Run<'_> {
     /// rank `failed`, nothing is done, and every rank returns an error.
     pub(crate) fn step(
         &mut self,
-        trainer: &mut Trainer,
         batch: &Batch,
         failed: Option<DataError>,
         wait: Duration,
@@ -53,7 +52,6 @@ impl Run<'_> {
             labels: &batch.labels,
             others: &batch.others,
         };
-        self.statistics.clone_from(&self.weights.buffers);
         let whole = self
             .batches
             .whole(step, self.photos.samples.len(), self.progress.images);
@@ -75,10 +73,16 @@ impl Run<'_> {
             sync_bn: self.config.sync_bn && together,
             tally: &mut tally,
         };
-        let report = trainer.shared_step(&mut self.weights, pixels, targets, self.loss, seed, share, |_| {})?;
+        let asked = Step {
+            pixels,
+            targets,
+            loss: self.loss,
+            dropout_seed: seed,
+        };
+        let report = self.trainer.shared_step(asked, share, |_| {})?;
         let [bad_places, bad, failures, stopping, due] = tally;
         if failures > 0.0 {
-            self.weights.buffers.clone_from(&self.statistics);
+            self.trainer.discard();
             let own = failed.map_or(Ok(()), |error| Err(TrainError::Data(error)));
             agree(self.group, own)?;
         }
@@ -86,26 +90,30 @@ impl Run<'_> {
             let bad = all_bad(self.group, &batch.bad);
             self.tell(&bad);
         }
-        let grad_norm = trainer.gradient_norm();
+        let checks = self.trainer.checks()?;
+        let Checks {
+            gradient_norm: grad_norm,
+            statistics_are_finite,
+        } = checks;
         let trouble = if !report.loss.is_finite() {
             Some(format!("the loss is {}", report.loss))
         } else if !grad_norm.is_finite() {
             Some(format!("the norm of the gradients is {grad_norm}"))
-        } else if !self.weights.buffers.iter().all(|value| value.is_finite()) {
+        } else if !statistics_are_finite {
             Some("batch norm's running statistics are not finite".into())
         } else {
             None
         };
         if trouble.is_some() {
-            self.weights.buffers.clone_from(&self.statistics);
+            self.trainer.discard();
         } else {
             if self.config.clip_grad_norm > 0.0 {
-                trainer.clip_gradients(grad_norm, self.config.clip_grad_norm);
+                self.trainer.clip_gradients(checks, self.config.clip_grad_norm);
             }
-            self.optimizer
-                .step(&mut self.weights.parameters, trainer.gradients(), lr);
-            if let Some(average) = &mut self.average {
-                ema::update(average, &self.weights, self.config.ema_decay, global_step);
+            self.trainer.update(lr);
+            if self.config.ema {
+                self.trainer
+                    .move_average(ema::share(self.config.ema_decay, global_step));
             }
         }
         let (compute_s, wait_s) = (start.elapsed().as_secs_f64(), wait.as_secs_f64());

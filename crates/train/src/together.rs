@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::BadImage;
-use mnasnet_engine::Optimizer;
+use mnasnet_engine::Snapshot;
 use mnasnet_group::Group;
-use mnasnet_model::Weights;
 use mnasnet_weights::FileError;
 
 use crate::progress::Progress;
@@ -94,13 +93,7 @@ pub fn alike_file(group: &mut Group, what: &str, path: &Path) -> Result<(), Trai
 }
 
 /// Gives every rank what rank 0 has learnt.
-pub(crate) fn spread(
-    group: &mut Group,
-    weights: &mut Weights,
-    average: &mut Option<Weights>,
-    optimizer: &mut Optimizer,
-    progress: &mut Progress,
-) -> Result<(), TrainError> {
+pub(crate) fn spread(group: &mut Group, state: &mut Snapshot, progress: &mut Progress) -> Result<(), TrainError> {
     if group.size() == 1 {
         return Ok(());
     }
@@ -108,11 +101,7 @@ pub(crate) fn spread(
     let text = group.broadcast(text);
     *progress = serde_json::from_slice(&text)
         .map_err(|error| TrainError::Unlike(format!("rank 0 sent a position that cannot be read: {error}")))?;
-    for weights in [Some(weights), average.as_mut()].into_iter().flatten() {
-        group.broadcast_values(&mut weights.parameters);
-        group.broadcast_values(&mut weights.buffers);
-    }
-    for (_, values) in optimizer.slots_mut() {
+    for values in state.vectors_mut() {
         group.broadcast_values(values);
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mnasnet_data::DataError;
 use mnasnet_engine::pool::Pool;
-use mnasnet_engine::{EngineError, Isa, Precision};
+use mnasnet_engine::{EngineError, Precision};
 use mnasnet_group::Group;
 use mnasnet_model::{ModelError, Network};
 use mnasnet_onnx::ExportError;
@@ -223,8 +223,8 @@ pub enum Event<'a> {
         planned_bytes: usize,
         /// What activations are stored as.
         precision: Precision,
-        /// What the kernels run on.
-        isa: Isa,
+        /// The name of what computes.
+        device: &'a str,
     },
     /// A step is done.
     Step(&'a StepLog),

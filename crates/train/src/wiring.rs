@@ -5,29 +5,41 @@ use std::path::Path;
 use mnasnet_data::{
     Batches, ColorJitter, Dataset, Interpolation, Mixing, Policy, Preprocessing, RandAugment, TrainTransform,
 };
-use mnasnet_engine::{EngineError, Loss, Normalise, Precision, Rule, Smoothing, Trainer};
+use mnasnet_engine::{Cpu, Device, EngineError, Loss, Normalise, Optimizer, Precision, Rule, Smoothing};
 use mnasnet_group::{Group, Wire};
 use mnasnet_model::{ModelError, Network, Role, Tensor, Variant};
 
-use crate::config::{Augment, Config, DecayScope, LrScaling, Norm, Opt, Resizing, SmoothConvention, Storage, Travel};
+use crate::config::{
+    Augment, Config, DecayScope, LrScaling, Norm, Opt, Resizing, SmoothConvention, Storage, Target, Travel,
+};
 use crate::schedule::Schedule;
 use crate::weights_file::{Record, WeightsError};
 
-/// What activations are stored as on this machine.
-pub fn precision(storage: Storage) -> Result<Precision, EngineError> {
+/// The device that computes.
+///
+/// # Errors
+/// A device that this machine lacks.
+pub fn device(target: Target) -> Result<Box<dyn Device>, EngineError> {
+    match target {
+        Target::Auto | Target::Cpu => Ok(Box::new(Cpu::detect()?)),
+    }
+}
+
+/// What activations are stored as on this device.
+pub fn precision(storage: Storage, device: &dyn Device) -> Precision {
     match storage {
-        Storage::Auto => Precision::auto(),
-        Storage::F32 => Ok(Precision::F32),
-        Storage::Bf16 => Ok(Precision::Bf16),
+        Storage::Auto => device.precision(),
+        Storage::F32 => Precision::F32,
+        Storage::Bf16 => Precision::Bf16,
     }
 }
 
 /// The same as a setting: what a run keeps, so that it goes on alike on another machine.
-pub fn settled(storage: Storage) -> Result<Storage, EngineError> {
-    Ok(match precision(storage)? {
+pub fn settled(storage: Storage, device: &dyn Device) -> Storage {
+    match precision(storage, device) {
         Precision::F32 => Storage::F32,
         Precision::Bf16 => Storage::Bf16,
-    })
+    }
 }
 
 /// The network of a configuration for `classes` classes.
@@ -197,13 +209,10 @@ pub fn schedule(config: &Config, steps: usize, ranks: usize) -> Schedule {
     })
 }
 
-/// The plan of a rank's training at one resolution.
-pub fn trainer(config: &Config, network: &Network, resolution: usize, group: &Group) -> Result<Trainer, EngineError> {
-    let mut trainer = Trainer::new(network, config.batch_size, resolution, precision(config.precision)?)?;
-    if group.size() > 1 {
-        trainer.join(wire(config), group);
-    }
-    Ok(trainer)
+/// The update rule with the weight decay of each parameter.
+pub fn optimizer(config: &Config, network: &Network) -> Optimizer {
+    let decays = |tensor: &Tensor| decays(config.weight_decay_scope, tensor);
+    Optimizer::new(rule(config), network, config.weight_decay as f32, decays)
 }
 
 /// Normalisation in the engine's form.

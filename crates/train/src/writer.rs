@@ -6,88 +6,54 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
-use mnasnet_engine::pool::{chunks, chunks_mut, for_each};
-use mnasnet_model::{Network, Weights};
+use mnasnet_engine::Snapshot;
+use mnasnet_model::{Network, Tensor};
 
 use crate::checkpoint;
+use crate::config::Config;
 use crate::keep::Keep;
 use crate::run_folder::replace_by;
 use crate::train::TrainError;
 use crate::weights_file::{Contents, Record, WeightsError};
 
-/// A copy of weights, average and optimizer state.
-#[derive(Debug)]
-pub(crate) struct Snapshot {
-    weights: Weights,
-    average: Option<Weights>,
-    slots: Vec<(&'static str, Vec<f32>)>,
+/// Everything of a snapshot, as the contents of a file.
+fn contents<'a>(snapshot: &'a Snapshot, record: &'a Record) -> Contents<'a> {
+    Contents {
+        record,
+        weights: &snapshot.weights,
+        ema: snapshot.average.as_ref(),
+        slots: (snapshot.slots.iter())
+            .map(|(name, values)| (*name, &values[..]))
+            .collect(),
+    }
 }
 
-impl Snapshot {
-    fn empty() -> Weights {
-        Weights {
-            parameters: Vec::new(),
-            buffers: Vec::new(),
-        }
+/// The weights alone: the average where one is kept.
+fn best<'a>(snapshot: &'a Snapshot, record: &'a Record) -> Contents<'a> {
+    Contents {
+        record,
+        weights: snapshot.average.as_ref().unwrap_or(&snapshot.weights),
+        ema: None,
+        slots: Vec::new(),
     }
+}
 
-    /// Takes over everything; the memory stays from one time to the next.
-    pub(crate) fn fill(&mut self, weights: &Weights, average: Option<&Weights>, slots: &[(&'static str, &[f32])]) {
-        let all = |to: &mut Weights, from: &Weights| {
-            copy(&mut to.parameters, &from.parameters);
-            copy(&mut to.buffers, &from.buffers);
-        };
-        all(&mut self.weights, weights);
-        match average {
-            Some(average) => all(self.average.get_or_insert_with(Self::empty), average),
-            None => self.average = None,
-        }
-        self.slots.resize_with(slots.len(), || ("", Vec::new()));
-        for (to, (name, from)) in self.slots.iter_mut().zip(slots) {
-            to.0 = name;
-            copy(&mut to.1, from);
-        }
-    }
-
-    /// Everything, as the contents of a file.
-    pub(crate) fn contents<'a>(&'a self, record: &'a Record) -> Contents<'a> {
-        Contents {
-            record,
-            weights: &self.weights,
-            ema: self.average.as_ref(),
-            slots: (self.slots.iter()).map(|(name, values)| (*name, &values[..])).collect(),
-        }
-    }
-
-    /// The weights alone: the average where one is kept.
-    fn best<'a>(&'a self, record: &'a Record) -> Contents<'a> {
-        Contents {
-            record,
-            weights: self.average.as_ref().unwrap_or(&self.weights),
-            ema: None,
-            slots: Vec::new(),
-        }
-    }
+/// Bytes of a network's weights.
+pub(crate) fn weights_bytes(network: &Network) -> usize {
+    let values = |tensors: &[Tensor]| tensors.iter().map(Tensor::len).sum::<usize>();
+    size_of::<f32>() * (values(&network.parameters) + values(&network.buffers))
 }
 
 /// Bytes of a checkpoint's values.
-pub(crate) fn bytes(weights: &Weights, average: Option<&Weights>, slots: &[(&'static str, &[f32])]) -> usize {
-    let all = |weights: &Weights| weights.parameters.len() + weights.buffers.len();
-    let slots: usize = slots.iter().map(|(_, values)| values.len()).sum();
-    size_of::<f32>() * (all(weights) + average.map_or(0, all) + slots)
+pub(crate) fn checkpoint_bytes(network: &Network, config: &Config) -> usize {
+    let parameters: usize = network.parameters.iter().map(Tensor::len).sum();
+    let slots = config.opt.slots().len() * size_of::<f32>() * parameters;
+    weights_bytes(network) * (1 + usize::from(config.ema)) + slots
 }
 
 /// Bytes that weights, average and optimizer state take in a run: themselves, their copy, and the file made of that.
-pub(crate) fn planned_bytes(weights: &Weights, average: Option<&Weights>, slots: &[(&'static str, &[f32])]) -> usize {
-    3 * bytes(weights, average, slots)
-}
-
-fn copy(to: &mut Vec<f32>, from: &[f32]) {
-    const PIECE: usize = 1 << 18;
-    to.resize(from.len(), 0.0);
-    for_each((chunks_mut(to, PIECE), chunks(from, PIECE)), |_, (to, from)| {
-        to.copy_from_slice(from)
-    });
+pub(crate) fn planned_bytes(network: &Network, config: &Config) -> usize {
+    3 * checkpoint_bytes(network, config)
 }
 
 /// What is to be written, in this order.
@@ -141,11 +107,7 @@ impl Writer {
         Ok(Self {
             jobs: Some(jobs),
             written,
-            idle: Some(Snapshot {
-                weights: Snapshot::empty(),
-                average: None,
-                slots: Vec::new(),
-            }),
+            idle: Some(Snapshot::empty()),
             thread: Some(thread),
         })
     }
@@ -218,7 +180,7 @@ fn write(network: &Network, snapshot: &Snapshot, job: Job) -> Written {
         best,
     } = job;
     let checkpoint = checkpoint.map(|(path, keep)| {
-        let bytes = snapshot.contents(&record).to_bytes(&path, network);
+        let bytes = contents(snapshot, &record).to_bytes(&path, network);
         let put = bytes.map_err(io::Error::other).and_then(|bytes| match keep {
             Some(keep) => checkpoint::put(&path, &bytes, keep),
             None => put_whole(&path, &bytes).map(|()| None),
@@ -226,7 +188,7 @@ fn write(network: &Network, snapshot: &Snapshot, job: Job) -> Written {
         (path, put)
     });
     let best = best.map(|path| {
-        let bytes = snapshot.best(&record).to_bytes(&path, network);
+        let bytes = self::best(snapshot, &record).to_bytes(&path, network);
         let put = bytes
             .map_err(io::Error::other)
             .and_then(|bytes| put_whole(&path, &bytes));

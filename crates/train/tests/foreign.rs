@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use mnasnet_data::{Interpolation, Preprocessing};
-use mnasnet_engine::{Calibrator, Loss, Pixels, Precision, Predictor, Smoothing, Trainer};
+use mnasnet_engine::{
+    Calibrator, Cpu, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Snapshot, Step, Trainer,
+};
 use mnasnet_model::{Dialect, Network, Scheme, Variant, Weights, initialise};
 use mnasnet_train::weights_file::{Contents, Record, WeightsFile};
 use mnasnet_train::wiring::recorded_network;
@@ -61,7 +63,8 @@ fn images() -> Vec<f32> {
 }
 
 fn logits(network: &Network, weights: &Weights) -> Vec<f32> {
-    let mut predictor = Predictor::new(network, weights, 2, SIDE, Precision::F32).unwrap();
+    let cpu = Cpu::detect().unwrap();
+    let mut predictor = Predictor::new(&cpu, network, weights, [2, SIDE], Precision::F32).unwrap();
     predictor.logits(Pixels::F32(&images()), 2).unwrap().to_vec()
 }
 
@@ -219,7 +222,8 @@ fn mindspores_checkpoint_is_written_byte_for_byte_and_gives_its_logits() {
     assert_eq!((&*record.classes[0], &*record.classes[999]), ("n01440764", "n15075141"));
     let network = recorded_network(record).unwrap();
     let weights = file.weights(&network, "").unwrap();
-    let mut predictor = Predictor::new(&network, &weights, seeded::IMAGES, seeded::SIDE, Precision::F32).unwrap();
+    let (cpu, size) = (Cpu::detect().unwrap(), [seeded::IMAGES, seeded::SIDE]);
+    let mut predictor = Predictor::new(&cpu, &network, &weights, size, Precision::F32).unwrap();
     let logits = predictor
         .logits(Pixels::F32(&seeded::fixed_input()), seeded::IMAGES)
         .unwrap();
@@ -344,7 +348,7 @@ fn measured_again_the_network_stays_and_training_finds_its_statistics() {
     let folded = file.weights(&network, "").unwrap();
     let images = images();
     let (first, second) = images.split_at(images.len() / 2);
-    let mut calibrator = Calibrator::new(&network, &folded, 1, SIDE).unwrap();
+    let mut calibrator = Calibrator::new(&Cpu::detect().unwrap(), &network, &folded, [1, SIDE]).unwrap();
     calibrator.observe(Pixels::F32(first), 1).unwrap();
     calibrator.observe(Pixels::F32(second), 1).unwrap();
     let measured = calibrator.finish();
@@ -357,16 +361,26 @@ fn measured_again_the_network_stays_and_training_finds_its_statistics() {
     // normalises, which is 1 in 2048 rows of the first layer and 1 in 512 of the last one here.
     network.bn_momentum = 1.0;
     let after_step = |weights: &Weights| {
-        let mut weights = weights.clone();
-        let mut trainer = Trainer::new(&network, 2, SIDE, Precision::F32).unwrap();
+        let rule = Rule::Sgd {
+            momentum: 0.0,
+            nesterov: false,
+        };
+        let optimizer = Optimizer::new(rule, &network, 0.0, |_| false);
+        let (cpu, start) = (Cpu::detect().unwrap(), Snapshot::fresh(weights.clone(), &optimizer));
+        let mut trainer = Trainer::new(&cpu, &network, optimizer, &start, [2, SIDE], Precision::F32).unwrap();
         let loss = Loss {
             smoothing: 0.0,
             convention: Smoothing::Uniform,
         };
         trainer
-            .step(&mut weights, Pixels::F32(&images), &[0u32, 1][..], loss, 0)
+            .step(Step {
+                pixels: Pixels::F32(&images),
+                targets: (&[0, 1]).into(),
+                loss,
+                dropout_seed: 0,
+            })
             .unwrap();
-        weights
+        trainer.snapshot().unwrap().weights
     };
     let (from_measured, from_folded) = (after_step(&measured), after_step(&folded));
     for (norm, tolerance) in [("bn1", 1e-5), ("blocks.0.0.bn1", 2e-3), ("blocks.1.0.bn2", 1e-2)] {

@@ -24,7 +24,7 @@ fn record(network: &Network) -> Record {
             .collect(),
         preprocessing: Preprocessing::imagenet(64),
         config: "seed = 1\n".into(),
-        isa: None,
+        device: None,
         photos: Some(PhotoList {
             images: 3,
             fingerprint: "0123456789abcdef".into(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{RankArgs, model_help, positive, side, threads};
+use super::{DeviceArgs, RankArgs, model_help, positive, side, threads};
 
 /// What `mnasnet bench` times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -43,6 +43,9 @@ pub struct BenchArgs {
     /// What activations are stored as: auto (bf16 where the machine has a matrix unit for it), f32 or bf16
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub precision: String,
+    /// What computes.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Steps (batches) to time; without it, as many as fit into --seconds
     #[arg(long, value_name = "N", value_parser = positive())]
     pub steps: Option<u64>,

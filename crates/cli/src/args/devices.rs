@@ -1,14 +1,38 @@
-//! Flags of MindSpore's scripts that choose devices: taken where they ask for what is done anyway, answered where not. They are not
-//! in `--help`.
+//! What computes: `--device`, and the flags of MindSpore's scripts that choose devices.
 
+use mnasnet_engine::Device;
 use mnasnet_group::Group;
+use mnasnet_train::resolve::Resolver;
+use mnasnet_train::wiring;
 
 use crate::console::note;
 use crate::failure::Failure;
 
-/// The flags.
+/// `--device`.
 #[derive(Debug, clap::Args)]
 pub struct DeviceArgs {
+    /// What computes: auto (the fastest device of this machine) or cpu
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub device: String,
+}
+
+impl DeviceArgs {
+    /// The device.
+    pub fn open(&self) -> Result<Box<dyn Device>, Failure> {
+        open(&self.device)
+    }
+}
+
+/// The device of that name.
+fn open(name: &str) -> Result<Box<dyn Device>, Failure> {
+    let mut layers = Resolver::new();
+    layers.flag("device", name)?;
+    Ok(wiring::device(layers.finish()?.device)?)
+}
+
+/// MindSpore's flags: taken where they ask for what can be done, answered where not. They are not in `--help`.
+#[derive(Debug, clap::Args)]
+pub struct MindsporeDeviceArgs {
     #[arg(long = "device_target", alias = "device-target", value_name = "NAME", hide = true)]
     target: Option<String>,
     #[arg(long = "device_id", alias = "device-id", value_name = "N", hide = true)]
@@ -22,7 +46,17 @@ pub struct DeviceArgs {
     distribute: Option<String>,
 }
 
-impl DeviceArgs {
+impl MindsporeDeviceArgs {
+    /// The setting `device` that the flags ask for, where they ask for one. [`MindsporeDeviceArgs::check`] has refused all others.
+    pub fn device(&self) -> Option<&'static str> {
+        self.target.is_some().then_some("cpu")
+    }
+
+    /// The device that the flags ask for, or else `device`.
+    pub fn open(&self, device: &DeviceArgs) -> Result<Box<dyn Device>, Failure> {
+        open(self.device().unwrap_or(&device.device))
+    }
+
     /// Whether what they ask for is what these processes do.
     pub fn check(&self, group: &Group) -> Result<(), Failure> {
         let refused = |reason: String| Err(Failure::Usage(reason));

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use mnasnet_model::Dialect;
 use mnasnet_onnx::Method;
 
-use super::{DeviceArgs, RankArgs, RuntimeArgs, SetArgs, positive, side, threads, tolerance};
+use super::{DeviceArgs, MindsporeDeviceArgs, RankArgs, RuntimeArgs, SetArgs, positive, side, threads, tolerance};
 
 /// What a model is evaluated on, and how.
 #[derive(Debug, clap::Args)]
@@ -54,9 +54,12 @@ pub struct EvalArgs {
     /// What activations are stored as: auto (as in training), f32 or bf16
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub precision: String,
+    /// What computes.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// MindSpore's flags of devices.
     #[command(flatten)]
-    pub devices: DeviceArgs,
+    pub mindspore: MindsporeDeviceArgs,
     /// What ranks do about each other.
     #[command(flatten)]
     pub ranks: RankArgs,
@@ -103,6 +106,9 @@ pub struct PredictArgs {
     /// What activations are stored as: auto (as in training), f32 or bf16
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub precision: String,
+    /// What computes.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Threads of arithmetic and decoding; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
     pub threads: u64,
@@ -204,6 +210,9 @@ pub struct ConvertArgs {
         requires = "recalibrate_bn"
     )]
     pub calibration_images: u64,
+    /// What measures batch norm.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -361,6 +370,9 @@ pub struct ExportArgs {
     /// Compare the model with the weights on the photos of this set, as `compare` does
     #[arg(long, value_name = "PATH")]
     pub check: Option<PathBuf>,
+    /// What computes the weights for --check.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// What computes the model for --check.
     #[command(flatten)]
     pub runtime: RuntimeArgs,
@@ -403,6 +415,9 @@ pub struct CompareArgs {
     /// What activations of weights are stored as: auto (as in training), f32 or bf16
     #[arg(long, value_name = "NAME", default_value = "f32")]
     pub precision: String,
+    /// What computes.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Fail, with exit code 4, if two logits differ by more, times the largest logit where that is above 1
     #[arg(long, value_name = "X", value_parser = tolerance)]
     pub tolerance: Option<f64>,

@@ -1,6 +1,6 @@
 //! `--assert-best`: is the instruction set that the program picked the fastest one, unit by unit?
 
-use mnasnet_engine::{Isa, Stage};
+use mnasnet_engine::Stage;
 use mnasnet_model::Network;
 
 use super::units::Clock;
@@ -13,7 +13,7 @@ const TOLERANCE: (f64, f64) = (20e-6, 1.1);
 ///
 /// # Errors
 /// Every sweep that another instruction set runs faster.
-pub fn check(network: &Network, picked: &(Isa, Clock), others: &[(Isa, Clock)]) -> Result<String, Failure> {
+pub fn check(network: &Network, picked: &(String, Clock), others: &[(String, Clock)]) -> Result<String, Failure> {
     let mut sweeps = 0;
     let mut slower = String::new();
     for (i, (stage, _, ours)) in picked
@@ -25,7 +25,7 @@ pub fn check(network: &Network, picked: &(Isa, Clock), others: &[(Isa, Clock)]) 
         sweeps += 1;
         let times = others
             .iter()
-            .filter_map(|(isa, clock)| Some((isa, clock.fastest().nth(i)?.2)));
+            .filter_map(|(name, clock)| Some((name, clock.fastest().nth(i)?.2)));
         let Some((best, theirs)) = times.min_by(|a, b| a.1.total_cmp(&b.1)) else {
             continue;
         };
@@ -36,12 +36,12 @@ pub fn check(network: &Network, picked: &(Isa, Clock), others: &[(Isa, Clock)]) 
                 Stage::Pack | Stage::Loss => continue,
             };
             let [ours, theirs] = [ours, theirs].map(|seconds| seconds * 1e3);
-            slower += &format!("\n  {name} {sweep}: {ours:.3} ms, {theirs:.3} ms with {}", best.name());
+            slower += &format!("\n  {name} {sweep}: {ours:.3} ms, {theirs:.3} ms with {best}");
         }
     }
-    let picked = picked.0.name();
+    let picked = &picked.0;
     if slower.is_empty() {
-        let others: Vec<&str> = others.iter().map(|(isa, _)| isa.name()).collect();
+        let others: Vec<&str> = others.iter().map(|(name, _)| &name[..]).collect();
         Ok(format!(
             "{picked} is the fastest of {picked}, {} on all {sweeps} sweeps",
             others.join(", ")

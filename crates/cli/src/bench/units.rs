@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::time::Instant;
 
-use mnasnet_engine::{Isa, Stage, Work, peak};
+use mnasnet_engine::device::Ceilings;
+use mnasnet_engine::{Stage, Work};
 use mnasnet_model::Summary;
 use mnasnet_model::summary::Row;
 use serde::Serialize;
@@ -83,7 +84,7 @@ impl Clock {
     }
 }
 
-/// What the machine does at best with this instruction set and these threads.
+/// What the device does at best.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Rates {
     /// Multiply-adds in registers, two operations each.
@@ -96,12 +97,12 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Measures them, on the current thread pool.
-    pub fn measure(isa: Isa) -> Self {
+    /// In the units of the report.
+    pub fn new(ceilings: Ceilings) -> Self {
         Self {
-            gflop_per_s: 2e-9 * peak::multiply_adds_per_second(isa),
-            tile_gflop_per_s: peak::tile_multiply_adds_per_second(isa).map(|rate| 2e-9 * rate),
-            gb_per_s: 1e-9 * peak::copied_bytes_per_second(),
+            gflop_per_s: 2e-9 * ceilings.multiply_adds,
+            tile_gflop_per_s: ceilings.tile_multiply_adds.map(|rate| 2e-9 * rate),
+            gb_per_s: 1e-9 * ceilings.copied_bytes,
         }
     }
 

@@ -42,7 +42,7 @@ fn eval_counts_every_image() {
                 "correct5",
                 "images",
                 "images_per_s",
-                "isa",
+                "device",
                 "loss",
                 "precision",
                 "top1",
@@ -141,7 +141,7 @@ fn bench_reports_speed_and_memory() {
             let output = place.command(&forced).env("MNASNET_ISA", "portable").output().unwrap();
             let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(
-                (&report["precision"], &report["isa"]),
+                (&report["precision"], &report["device"]),
                 (&precision.into(), &"portable".into())
             );
         }

@@ -337,7 +337,7 @@ fn onnx_runtime_says_what_the_weights_say() {
         let report =
             place.json("eval-onnx --data photos --model model.onnx --runtime onnxruntime --batch_size 4 --json");
         assert_eq!(
-            (report["isa"].as_str(), report["images"].as_u64()),
+            (report["device"].as_str(), report["images"].as_u64()),
             (Some("onnxruntime"), Some(9))
         );
         let loss = |report: &serde_json::Value| report["loss"].as_f64().unwrap();

@@ -228,7 +228,7 @@ fn changes_are_noted_and_the_log_says_where_it_goes_on() {
         (&24.into(), &9.into())
     );
     assert_eq!(first["train_photos"], second["train_photos"]);
-    assert_eq!(second["isa"], "portable-wide");
+    assert_eq!(second["device"], "portable-wide");
     assert_eq!(second["features"], serde_json::json!(["label_smoothing"]));
     // 40 or 64 hexadecimal digits from git, or a word.
     let commit = second["commit"].as_str().unwrap();

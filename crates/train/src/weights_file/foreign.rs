@@ -128,7 +128,7 @@ pub(super) fn record(found: &Recognised, state: &State) -> Record {
     Record {
         format: Record::FORMAT,
         program: Record::program(),
-        isa: None,
+        device: None,
         model: network.variant.to_text(),
         width: network.width,
         bn_epsilon: network.bn_epsilon,

@@ -32,9 +32,9 @@ pub struct Record {
     pub preprocessing: Preprocessing,
     /// The run's configuration as TOML.
     pub config: String,
-    /// The instruction set of the last steps, as MNASNET_ISA names it; another one rounds otherwise.
-    #[serde(default)]
-    pub isa: Option<String>,
+    /// The name of what computed the last steps; another device rounds otherwise. Files of older days call it `isa`.
+    #[serde(default, alias = "isa")]
+    pub device: Option<String>,
     /// The photos that were learnt from; files of the first days lack it.
     #[serde(default)]
     pub photos: Option<PhotoList>,

@@ -1,15 +1,11 @@
 //! The engine against timm's and torchvision's networks, squeeze-excite above all: float64 runs of PyTorch, made by
 //! `fixtures/timm/make.py` from weights and images that both sides compute from hashes.
 
-#[path = "support/npy.rs"]
-mod npy;
-#[path = "support/seeded.rs"]
-mod seeded;
-
-use mnasnet_engine::{Loss, Pixels, Precision, Predictor, Smoothing, Trainer};
+use crate::npy::json;
+use crate::seeded::hash24;
+use crate::trainer;
+use mnasnet_engine::{Device, Loss, Pixels, Precision, Predictor, Smoothing, Snapshot, Step};
 use mnasnet_model::{Dialect, Network, Place, Role, Tensor, Variant, Weights};
-use npy::json;
-use seeded::hash24;
 use serde_json::Value;
 
 const BATCH: usize = 3;
@@ -149,20 +145,20 @@ fn worst_error<'a>(fixture: &Value, ours: impl Iterator<Item = (&'a str, &'a [f3
 }
 
 /// Compares evaluation and one training step of `name`, a fixture and an alias of ours.
-fn check(name: &str, dialect: Dialect) {
+fn check(device: &dyn Device, name: &str, dialect: Dialect) {
     let fixture = json(&format!("timm/{name}.json"));
     let integer = |key: &str| fixture[key].as_u64().unwrap() as usize;
     let (variant, width) = Variant::with_width(name).unwrap();
     let network = Network::build(variant, width, integer("classes"), Some(0.0)).unwrap();
     let names = network.names(dialect).unwrap();
     let side = integer("side");
-    let ((mut weights, probes), pixels) = (weights(&network, &names), images(side));
+    let ((weights, probes), pixels) = (weights(&network, &names), images(side));
     // Sums of multiples of a power of two, exact in f64 in any order.
     assert_eq!(Some(probes), fixture["weights_probe"].as_f64(), "other weights");
     let sum: f64 = pixels.iter().map(|&v| f64::from(v)).sum();
     assert_eq!(Some(sum), fixture["pixels_sum"].as_f64(), "other images");
 
-    let mut predictor = Predictor::new(&network, &weights, BATCH, side, Precision::F32).unwrap();
+    let mut predictor = Predictor::new(device, &network, &weights, [BATCH, side], Precision::F32).unwrap();
     let logits = predictor.logits(Pixels::F32(&pixels), BATCH).unwrap();
     let error = error_of_logits(logits, &fixture["eval_logits"]);
     assert_within(&format!("{name}: evaluation"), error, TOLERANCE.evaluation_logits);
@@ -172,16 +168,22 @@ fn check(name: &str, dialect: Dialect) {
         smoothing: 0.1,
         convention: Smoothing::Uniform,
     };
-    let mut trainer = Trainer::new(&network, BATCH, side, Precision::F32).unwrap();
+    let mut trainer = trainer(device, &network, &weights, [BATCH, side], Precision::F32);
     let report = trainer
-        .step(&mut weights, Pixels::F32(&pixels), &labels, loss, 0)
+        .step(Step {
+            pixels: Pixels::F32(&pixels),
+            targets: (&labels).into(),
+            loss,
+            dropout_seed: 0,
+        })
         .unwrap();
     let expected = fixture["loss"].as_f64().unwrap();
     let error = (f64::from(report.loss) / expected - 1.0).abs();
     assert_within(&format!("{name}: loss"), error, TOLERANCE.loss);
-    let error = error_of_logits(trainer.logits(), &fixture["train_logits"]);
+    let error = error_of_logits(trainer.logits().unwrap(), &fixture["train_logits"]);
     assert_within(&format!("{name}: training"), error, TOLERANCE.training_logits);
 
+    let Snapshot { weights, .. } = trainer.snapshot().unwrap();
     let running = names.iter().filter_map(|(name, place)| match place {
         Place::Buffer(id) => Some((name.as_str(), &weights.buffers[network.buffers[*id].range()])),
         Place::Parameter(_) => None,
@@ -189,35 +191,31 @@ fn check(name: &str, dialect: Dialect) {
     let (error, worst) = worst_error(&fixture["running"], running);
     assert_within(&format!("{name}: {worst}"), error, TOLERANCE.running_statistics);
 
+    let gradients = trainer.gradients().unwrap();
     let gradients = names.iter().filter_map(|(name, place)| match place {
-        Place::Parameter(id) => Some((name.as_str(), &trainer.gradients()[network.parameters[*id].range()])),
+        Place::Parameter(id) => Some((name.as_str(), &gradients[network.parameters[*id].range()])),
         Place::Buffer(_) => None,
     });
     let (error, worst) = worst_error(&fixture["gradients"], gradients);
     assert_within(&format!("{name}: gradient of {worst}"), error, TOLERANCE.gradients);
 }
 
-#[test]
-fn b1_equals_timms() {
-    check("mnasnet_100", Dialect::Timm);
+pub fn b1_equals_timms(device: &dyn Device) {
+    check(device, "mnasnet_100", Dialect::Timm);
 }
 
-#[test]
-fn a1_at_an_odd_resolution_equals_timms() {
-    check("semnasnet_100", Dialect::Timm);
+pub fn a1_at_an_odd_resolution_equals_timms(device: &dyn Device) {
+    check(device, "semnasnet_100", Dialect::Timm);
 }
 
-#[test]
-fn a1_at_another_width_equals_timms() {
-    check("semnasnet_075", Dialect::Timm);
+pub fn a1_at_another_width_equals_timms(device: &dyn Device) {
+    check(device, "semnasnet_075", Dialect::Timm);
 }
 
-#[test]
-fn small_equals_timms() {
-    check("mnasnet_small", Dialect::Timm);
+pub fn small_equals_timms(device: &dyn Device) {
+    check(device, "mnasnet_small", Dialect::Timm);
 }
 
-#[test]
-fn b1_at_half_width_equals_torchvisions() {
-    check("mnasnet0_5", Dialect::Torchvision);
+pub fn b1_at_half_width_equals_torchvisions(device: &dyn Device) {
+    check(device, "mnasnet0_5", Dialect::Torchvision);
 }

@@ -1,13 +1,15 @@
 //! The forward sweep: down the list of nodes.
 
-use crate::dropout;
-use crate::norm::update_running;
-use crate::plan::{Geometry, Value};
-use crate::share::Together;
-use crate::squeeze_excite::Gate;
+use crate::cpu::dropout;
+use crate::cpu::exchange::Together;
+use crate::cpu::gate::Gate;
+use crate::cpu::geometry::Geometry;
+use crate::cpu::norm::update_running;
+use crate::cpu::state::State;
+use crate::cpu::tensor::tensor;
+use crate::input::Pixels;
+use crate::plan::Value;
 use crate::stage::Stage;
-use crate::state::{Pixels, State, tensor};
-
 use bytemuck::{cast_slice, cast_slice_mut};
 use mnasnet_kernels::{Element, Moments, dense, depthwise, spatial};
 use mnasnet_model::{Op, Weights};
@@ -40,7 +42,7 @@ pub(crate) fn forward<E: Element>(
     pixels: Pixels,
     images: usize,
     mut mode: Mode,
-    done: &mut impl FnMut(Stage),
+    done: &mut dyn FnMut(Stage),
 ) {
     for i in 0..state.network.nodes.len() {
         let moments = match &mut mode {
@@ -67,11 +69,11 @@ pub(crate) fn forward<E: Element>(
 fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usize, moments: &mut Moments) {
     let (parts, arena, workspace) = state.parts();
     let input = parts.network.nodes[i].input;
-    let (geometry, isa, weights) = (parts.plan.geometry[i], parts.isa, parts.forward_weights(i));
+    let (geometry, isa, weights) = (parts.geometry[i], parts.isa, parts.forward_weights(i));
     if geometry == Geometry::None {
         return;
     }
-    let out = parts.plan.results[i].clone();
+    let out = parts.places.results[i].clone();
     let [raw, out] = arena
         .get_disjoint_mut([parts.place(input).unwrap_or(0..0), out])
         .expect("the plan keeps a node's input and result apart");
@@ -147,7 +149,7 @@ fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: 
     let node = &parts.network.nodes[i];
     let shape = parts.plan.shapes[node.input];
     let (pixels, channels) = (shape.height * shape.width, shape.channels);
-    let (isa, out) = (parts.isa, parts.plan.results[i].clone());
+    let (isa, out) = (parts.isa, parts.places.results[i].clone());
     let place = |value| parts.place(value).unwrap_or(0..0);
     let apart = "the plan keeps a node's inputs and result apart";
     match &node.op {

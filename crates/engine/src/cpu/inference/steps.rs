@@ -1,14 +1,18 @@
 //! The steps of inference: which nodes run together, what each reads and where it leaves its result.
 
-use crate::Precision;
-use crate::memory::{self, Lifetime};
-use crate::plan::{self, Geometry};
-use crate::state::EngineError;
+use crate::cpu::geometry::{Geometry, classifier, geometries};
+use crate::error::EngineError;
+use crate::places::{self, Lifetime};
+use crate::plan;
+use crate::precision::Precision;
 use mnasnet_kernels::dense::Dense;
 use mnasnet_kernels::inference::{self, Block};
 use mnasnet_kernels::{Needs, spatial};
 use mnasnet_model::{Network, Op, Shape, ValueId};
 use std::ops::Range;
+
+/// Bytes that values start at multiples of.
+const CACHE_LINE: usize = 64;
 
 /// One step.
 #[derive(Clone, Debug)]
@@ -43,8 +47,6 @@ pub(super) enum Action {
 pub(super) struct Steps {
     /// Most images in a call.
     pub batch: usize,
-    /// Height and width of the images.
-    pub resolution: usize,
     /// What values are stored as.
     pub precision: Precision,
     pub steps: Vec<Step>,
@@ -69,7 +71,6 @@ impl Steps {
         let shapes = plan::shapes(network, batch, resolution, precision)?;
         let mut steps = Self {
             batch,
-            resolution,
             precision,
             steps: group(network, &shapes),
             places: Vec::new(),
@@ -132,7 +133,7 @@ impl Steps {
                 };
             }
         }
-        let (places, arena) = memory::place(&lifetimes);
+        let (places, arena) = places::place(&lifetimes, CACHE_LINE);
         self.places = stored.into_iter().map(|value| places[value].clone()).collect();
         self.arena = arena;
     }
@@ -142,8 +143,9 @@ impl Steps {
 /// the next one alone.
 fn group(network: &Network, shapes: &[Shape]) -> Vec<Step> {
     let nodes = &network.nodes;
+    let geometries = geometries(network, shapes);
     let geometry = |i: usize| match &nodes[i].op {
-        Op::Conv(conv) => plan::geometry(conv, shapes[nodes[i].input]),
+        Op::Conv(_) => geometries[i],
         _ => Geometry::None,
     };
     let reads = |i: usize, value: ValueId| {
@@ -194,7 +196,7 @@ fn group(network: &Network, shapes: &[Shape]) -> Vec<Step> {
                 (Op::Add { .. }, _) => Some(Action::Add),
                 (Op::Pool, _) => Some(Action::Pool),
                 (Op::Linear(linear), _) => Some(Action::Classify {
-                    conv: plan::classifier(linear),
+                    conv: classifier(linear),
                     node: i,
                 }),
                 _ => None,

@@ -1,70 +1,19 @@
 //! What the sweeps of training share: the plan, its memory, packed weights and batch norm's maps.
 
-use crate::norm::Norm;
-use crate::plan::{Geometry, Plan, Value};
-use crate::squeeze_excite::Gate;
-use crate::{Precision, isa, room};
+use crate::cpu::gate::Gate;
+use crate::cpu::geometry::{Geometry, geometries, needs};
+use crate::cpu::norm::Norm;
+use crate::cpu::room::Room;
+use crate::error::EngineError;
+use crate::input::{Normalise, Pixels};
+use crate::plan::{Places, Plan, Value};
 use mnasnet_kernels::dense::{self, Input};
-use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, depthwise, padded, pool};
-use mnasnet_model::{Network, Op, Tensor, TensorId, ValueId, Weights};
+use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, depthwise, padded};
+use mnasnet_model::{Network, Op, ValueId};
 use std::ops::Range;
 
-/// What can be wrong with a call.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The network cannot run at this size, or the plan would need too much memory.
-    #[error("{0}")]
-    Plan(String),
-    /// A slice has the wrong length, or a label is out of range.
-    #[error("{0}")]
-    Input(String),
-    /// The forced instruction set is not there.
-    #[error(transparent)]
-    Isa(#[from] mnasnet_kernels::IsaError),
-}
-
-impl EngineError {
-    /// Refuses a plan of `bytes` that the machine has no room for, before any of it is taken.
-    pub(crate) fn room(batch: usize, resolution: usize, bytes: usize) -> Result<(), Self> {
-        let gib = |bytes: f64| bytes / f64::from(1 << 30);
-        match room::available() {
-            Some(there) if there < bytes as u64 => Err(Self::Plan(format!(
-                "a batch of {batch} images of {resolution} x {resolution} pixels needs {:.1} GiB of memory, and {:.1} GiB are \
-                 available: lower the batch size or the resolution",
-                gib(bytes as f64),
-                gib(there as f64)
-            ))),
-            _ => Ok(()),
-        }
-    }
-
-    /// The system has not the memory for a plan.
-    pub(crate) fn no_memory(batch: usize, resolution: usize, bytes: usize) -> Self {
-        Self::Plan(format!(
-            "no memory for a batch of {batch} images of {resolution} x {resolution} pixels, {:.1} GiB: lower the batch \
-             size or the resolution",
-            bytes as f64 / (1u64 << 30) as f64
-        ))
-    }
-}
-
-/// `x = scale[c] * value + shift[c]`, applied as pixels are loaded.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Normalise {
-    /// Factor for each channel.
-    pub scale: [f32; 3],
-    /// Added after it.
-    pub shift: [f32; 3],
-}
-
-/// Images `[N, R, R, 3]`, channels last.
-#[derive(Clone, Copy, Debug)]
-pub enum Pixels<'a> {
-    /// Bytes, normalised on load.
-    U8(&'a [u8], Normalise),
-    /// Values that are normalised already.
-    F32(&'a [f32]),
-}
+/// Bytes that buffers start at multiples of.
+const CACHE_LINE: usize = 64;
 
 /// Where one node's weights lie, laid out for the kernels.
 #[derive(Clone, Default)]
@@ -73,14 +22,15 @@ struct Packed {
     transposed: Range<usize>,
 }
 
-/// The memory of a plan and what fills it.
+/// A plan in memory, and what fills it.
 pub(crate) struct State {
     pub network: Network,
     pub plan: Plan,
+    pub places: Places,
+    pub geometry: Vec<Geometry>,
     pub isa: Isa,
-    pub workspace: Workspace,
-    /// Results and gradients, where the plan put them.
-    pub arena: Memory,
+    /// Results and gradients, where `places` says, and the kernels' workspace.
+    pub room: Room,
     /// One for each node; empty where it is no convolution.
     pub norms: Vec<Norm>,
     /// One for each node; empty where it is no squeeze-excite.
@@ -93,15 +43,12 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub fn new(network: &Network, batch: usize, resolution: usize, precision: Precision) -> Result<Self, EngineError> {
-        let isa = isa()?;
-        let plan = Plan::new(network, batch, resolution, precision)?;
-        let threads = pool::threads();
-        let bytes = plan.arena + size_of::<f32>() * (plan.needs.partials + threads * plan.needs.scratch);
-        EngineError::room(batch, resolution, bytes)?;
-        let no_memory = |_| EngineError::no_memory(batch, resolution, bytes);
-        let arena = Memory::new(plan.arena).map_err(no_memory)?;
-        let workspace = Workspace::new(plan.needs, threads).map_err(no_memory)?;
+    /// Puts a plan into memory, that of `room` as far as it suffices.
+    pub fn new(isa: Isa, network: &Network, plan: &Plan, mut room: Room) -> Result<Self, EngineError> {
+        let geometry = geometries(network, &plan.shapes);
+        let places = plan.places(CACHE_LINE);
+        let (batch, resolution) = (plan.batch, plan.resolution);
+        room.make(places.arena, needs(&geometry, &plan.shapes, batch), batch, resolution)?;
         let channels = |node: &Op| match node {
             Op::Conv(conv) => conv.c_out,
             _ => 0,
@@ -113,7 +60,7 @@ impl State {
             packed_len = (start + len).next_multiple_of(16);
             start..start + len
         };
-        let packed: Vec<Packed> = (plan.geometry.iter())
+        let packed: Vec<Packed> = (geometry.iter())
             .map(|geometry| match geometry {
                 Geometry::Dense(dense) => Packed {
                     forward: take(dense::packed_len(dense)),
@@ -126,7 +73,8 @@ impl State {
                 Geometry::None => Packed::default(),
             })
             .collect();
-        let weights = Memory::of::<f32>(packed_len).map_err(no_memory)?;
+        let weights = Memory::of::<f32>(packed_len)
+            .map_err(|_| EngineError::no_memory(batch, resolution, size_of::<f32>() * packed_len))?;
         let gate = |node: &Op| match node {
             Op::SqueezeExcite(se) => Gate::new(se, batch),
             _ => Gate::default(),
@@ -139,8 +87,7 @@ impl State {
             .unwrap_or(0);
         Ok(Self {
             isa,
-            workspace,
-            arena,
+            room,
             norms: network.nodes.iter().map(|node| Norm::new(channels(&node.op))).collect(),
             gates: network.nodes.iter().map(|node| gate(&node.op)).collect(),
             packed,
@@ -148,13 +95,15 @@ impl State {
             ones: vec![1.0; widest],
             zeros: vec![0.0; widest],
             network: network.clone(),
-            plan,
+            plan: plan.clone(),
+            places,
+            geometry,
         })
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.arena.len() + self.weights.len() + self.workspace.bytes()
+        self.room.bytes() + self.weights.len()
     }
 
     /// Lays the weights out for the kernels, of both directions.
@@ -168,7 +117,7 @@ impl State {
                 _ => continue,
             };
             let weight = &parameters[self.network.parameters[weight].range()];
-            match &self.plan.geometry[i] {
+            match &self.geometry[i] {
                 Geometry::Dense(dense) => {
                     let (isa, is_conv) = (self.isa, matches!(node.op, Op::Conv(_)));
                     let to = &mut packed_weights[packed.forward.clone()];
@@ -197,6 +146,8 @@ impl State {
         let parts = Parts {
             network: &self.network,
             plan: &self.plan,
+            places: &self.places,
+            geometry: &self.geometry,
             isa: self.isa,
             norms: &self.norms,
             gates: &self.gates,
@@ -205,7 +156,7 @@ impl State {
             ones: &self.ones,
             zeros: &self.zeros,
         };
-        (parts, &mut self.arena, &mut self.workspace)
+        (parts, &mut self.room.arena, &mut self.room.workspace)
     }
 }
 
@@ -213,6 +164,8 @@ impl State {
 pub(crate) struct Parts<'a> {
     pub network: &'a Network,
     pub plan: &'a Plan,
+    pub places: &'a Places,
+    pub geometry: &'a [Geometry],
     pub isa: Isa,
     pub norms: &'a [Norm],
     pub gates: &'a [Gate],
@@ -235,13 +188,7 @@ impl<'a> Parts<'a> {
 
     /// Where the stored values behind `value` lie; none for the image.
     pub fn place(&self, value: ValueId) -> Option<Range<usize>> {
-        match self.plan.values[value] {
-            Value::Image => None,
-            Value::Normalised(node) | Value::Gated(node, _) | Value::Features(node) | Value::Logits(node) => {
-                Some(self.plan.results[node].clone())
-            }
-            Value::Sum { node, .. } => Some(self.plan.results[node].clone()),
-        }
+        self.plan.stored_at(value).map(|node| self.places.results[node].clone())
     }
 
     /// How `value`, whose stored values are `raw`, is read.
@@ -271,40 +218,4 @@ impl<'a> Parts<'a> {
             _ => Input::Values(self.source(value, raw)),
         }
     }
-}
-
-/// A tensor's values in a flat vector.
-pub(crate) fn tensor<'a>(table: &[Tensor], flat: &'a [f32], id: TensorId) -> &'a [f32] {
-    &flat[table[id].range()]
-}
-
-/// The same, to write.
-pub(crate) fn tensor_mut<'a>(table: &[Tensor], flat: &'a mut [f32], id: TensorId) -> &'a mut [f32] {
-    &mut flat[table[id].range()]
-}
-
-/// Checks that `weights` belong to `network`.
-pub(crate) fn check_weights(network: &Network, weights: &Weights) -> Result<(), EngineError> {
-    let length = |tensors: &[Tensor]| tensors.last().map_or(0, |tensor| tensor.range().end);
-    if weights.parameters.len() != length(&network.parameters) || weights.buffers.len() != length(&network.buffers) {
-        return Err(EngineError::Input(
-            "the weights are not this network's: their lengths differ".into(),
-        ));
-    }
-    Ok(())
-}
-
-/// Checks that `pixels` holds `count` images, no more than planned.
-pub(crate) fn check_pixels(batch: usize, resolution: usize, pixels: Pixels, count: usize) -> Result<(), EngineError> {
-    let expected = count * resolution * resolution * 3;
-    let length = match pixels {
-        Pixels::U8(pixels, _) => pixels.len(),
-        Pixels::F32(values) => values.len(),
-    };
-    if count == 0 || count > batch || length != expected {
-        return Err(EngineError::Input(format!(
-            "{length} pixel values for {count} images: the plan takes 1 to {batch} images of {resolution} x {resolution} x 3"
-        )));
-    }
-    Ok(())
 }

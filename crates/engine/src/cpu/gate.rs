@@ -1,6 +1,6 @@
 //! Squeeze-excite's two small dense layers, forward and backward, on `[N, C]` means.
 
-use crate::state::{tensor, tensor_mut};
+use crate::cpu::tensor::{tensor, tensor_mut};
 use mnasnet_kernels::padded;
 use mnasnet_kernels::pool::{chunks, chunks_mut, for_each};
 use mnasnet_model::{SqueezeExcite, Tensor};

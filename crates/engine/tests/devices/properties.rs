@@ -1,8 +1,12 @@
 //! What must hold for every variant: gradients are derivatives, results do not depend on threads or on the batch around an
 //! image, and any size runs.
 
+use crate::trainer;
 use mnasnet_engine::pool::Pool;
-use mnasnet_engine::{Loss, Normalise, Pixels, Precision, Predictor, Smoothing, StepReport, Targets, Trainer};
+use mnasnet_engine::{
+    Device, Loss, Normalise, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Snapshot, Step, StepReport,
+    Targets, Trainer,
+};
 use mnasnet_model::init::{Scheme, initialise};
 use mnasnet_model::{Network, Variant, Weights};
 
@@ -29,34 +33,42 @@ fn labels(images: usize) -> Vec<u32> {
     (0..images as u32).map(|i| i * 7 % 10).collect()
 }
 
-struct Step {
+struct Done {
     report: StepReport,
     logits: Vec<f32>,
     gradients: Vec<f32>,
     weights: Weights,
 }
 
-fn step(network: &Network, weights: &Weights, images: usize, resolution: usize, precision: Precision) -> Step {
-    let mut weights = weights.clone();
-    let mut trainer = Trainer::new(network, images, resolution, precision).unwrap();
-    let pixels = pixels(images, resolution);
-    let report = trainer
-        .step(&mut weights, Pixels::U8(&pixels, NORMALISE), &labels(images), LOSS, 3)
-        .unwrap();
+/// A step on `pixels`.
+fn on<'a>(pixels: Pixels<'a>, targets: impl Into<Targets<'a>>) -> Step<'a> {
     Step {
+        pixels,
+        targets: targets.into(),
+        loss: LOSS,
+        dropout_seed: 3,
+    }
+}
+
+fn step(device: &dyn Device, network: &Network, weights: &Weights, size: [usize; 2], precision: Precision) -> Done {
+    let mut trainer = trainer(device, network, weights, size, precision);
+    let [images, resolution] = size;
+    let (pixels, labels) = (pixels(images, resolution), labels(images));
+    let report = trainer.step(on(Pixels::U8(&pixels, NORMALISE), &labels)).unwrap();
+    Done {
         report,
-        logits: trainer.logits().to_vec(),
-        gradients: trainer.gradients().to_vec(),
-        weights,
+        logits: trainer.logits().unwrap().to_vec(),
+        gradients: trainer.gradients().unwrap().to_vec(),
+        weights: trainer.weights().unwrap().clone(),
     }
 }
 
 /// Along its gradient a tensor's loss rises by the gradient's length. Measured by central differences of a float32 loss
 /// across ReLU kinks: short distances drown in rounding, long ones cross kinks, so one of four has to agree to a tenth.
-fn check_derivatives(variant: &str, width: f64, images: usize, resolution: usize) {
+fn check_derivatives(device: &dyn Device, variant: &str, width: f64, images: usize, resolution: usize) {
     let network = build(variant, width);
     let weights = initialise(&network, Scheme::by_name("tensorflow").unwrap(), 5);
-    let base = step(&network, &weights, images, resolution, Precision::F32);
+    let base = step(device, &network, &weights, [images, resolution], Precision::F32);
     let length = |values: &[f32]| values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
     let largest = length(&base.gradients);
     let mut checked = 0;
@@ -70,7 +82,11 @@ fn check_derivatives(variant: &str, width: f64, images: usize, resolution: usize
             for i in tensor.range() {
                 moved.parameters[i] += (distance * f64::from(base.gradients[i]) / slope) as f32;
             }
-            f64::from(step(&network, &moved, images, resolution, Precision::F32).report.loss)
+            f64::from(
+                step(device, &network, &moved, [images, resolution], Precision::F32)
+                    .report
+                    .loss,
+            )
         };
         let measured = |distance: f64| (loss_at(distance) - loss_at(-distance)) / (2.0 * distance);
         let distances = [1e-3, 3e-4, 3e-3, 1e-4];
@@ -88,11 +104,10 @@ fn check_derivatives(variant: &str, width: f64, images: usize, resolution: usize
     );
 }
 
-#[test]
-fn gradients_are_derivatives() {
-    check_derivatives("mnasnet-small", 0.5, 8, 96);
-    check_derivatives("mnasnet-a1", 0.25, 8, 97);
-    check_derivatives("mnasnet-mindspore", 0.25, 8, 96);
+pub fn gradients_are_derivatives(device: &dyn Device) {
+    check_derivatives(device, "mnasnet-small", 0.5, 8, 96);
+    check_derivatives(device, "mnasnet-a1", 0.25, 8, 97);
+    check_derivatives(device, "mnasnet-mindspore", 0.25, 8, 96);
 }
 
 fn in_both(variant: &str) -> [(&str, Precision); 2] {
@@ -103,15 +118,14 @@ fn in_pool<R>(threads: usize, work: impl FnOnce() -> R) -> R {
     Pool::new(threads).unwrap().install(work)
 }
 
-#[test]
-fn results_do_not_depend_on_the_number_of_threads() {
+pub fn results_do_not_depend_on_the_number_of_threads(device: &dyn Device) {
     for (variant, precision) in ["mnasnet-b1", "mnasnet-a1", "mnasnet-mindspore"]
         .into_iter()
         .flat_map(in_both)
     {
         let network = build(variant, 0.5);
         let weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
-        let run = |threads| in_pool(threads, || step(&network, &weights, 5, 64, precision));
+        let run = |threads| in_pool(threads, || step(device, &network, &weights, [5, 64], precision));
         let one = run(1);
         for threads in [2, 3, 7] {
             let many = run(threads);
@@ -128,8 +142,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
     }
 }
 
-#[test]
-fn an_image_is_predicted_the_same_in_any_batch() {
+pub fn an_image_is_predicted_the_same_in_any_batch(device: &dyn Device) {
     let variants = ["mnasnet-b1", "mnasnet-a1", "mnasnet-small", "mnasnet-mindspore"];
     for (variant, precision) in variants.into_iter().flat_map(in_both) {
         let network = build(variant, 0.75);
@@ -137,8 +150,8 @@ fn an_image_is_predicted_the_same_in_any_batch() {
         let (images, resolution) = (6, 65);
         let pixels = pixels(images, resolution);
         let image = resolution * resolution * 3;
-        let mut large = Predictor::new(&network, &weights, images, resolution, precision).unwrap();
-        let mut small = Predictor::new(&network, &weights, 1, resolution, precision).unwrap();
+        let mut large = Predictor::new(device, &network, &weights, [images, resolution], precision).unwrap();
+        let mut small = Predictor::new(device, &network, &weights, [1, resolution], precision).unwrap();
         let together = large.logits(Pixels::U8(&pixels, NORMALISE), images).unwrap().to_vec();
         for i in 0..images {
             let one = Pixels::U8(&pixels[i * image..(i + 1) * image], NORMALISE);
@@ -157,13 +170,12 @@ fn an_image_is_predicted_the_same_in_any_batch() {
 }
 
 /// Fewer images than planned are cut into other chunks, more of them in places.
-#[test]
-fn a_batch_may_be_smaller_than_planned() {
+pub fn a_batch_may_be_smaller_than_planned(device: &dyn Device) {
     let network = build("mnasnet-b1", 0.1);
     let weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 2);
     let pixels = pixels(32, 224);
     for precision in [Precision::F32, Precision::Bf16] {
-        let mut predictor = Predictor::new(&network, &weights, 32, 224, precision).unwrap();
+        let mut predictor = Predictor::new(device, &network, &weights, [32, 224], precision).unwrap();
         let all = Pixels::U8(&pixels, NORMALISE);
         let together = predictor.logits(all, 32).unwrap().to_vec();
         for count in [1, 2, 3, 5, 8, 9, 15, 16, 17, 31] {
@@ -176,12 +188,11 @@ fn a_batch_may_be_smaller_than_planned() {
 
 /// bfloat16 has 8 bits: the loss is float32's to about that, and so is the classifier's gradient. Further down batch norm
 /// amplifies every rounding; docs/accuracy.md compares those gradients with PyTorch's bfloat16.
-#[test]
-fn bfloat16_is_float32_to_its_rounding() {
+pub fn bfloat16_is_float32_to_its_rounding(device: &dyn Device) {
     for (variant, width) in [("mnasnet-b1", 1.0), ("mnasnet-a1", 0.75), ("mnasnet-mindspore", 0.5)] {
         let network = build(variant, width);
         let weights = initialise(&network, Scheme::by_name("mindspore-uniform").unwrap(), 4);
-        let [exact, half] = [Precision::F32, Precision::Bf16].map(|p| step(&network, &weights, 8, 96, p));
+        let [exact, half] = [Precision::F32, Precision::Bf16].map(|p| step(device, &network, &weights, [8, 96], p));
         let loss = (exact.report.loss - half.report.loss).abs();
         assert!(loss < 0.02 * exact.report.loss, "{variant}: loss off by {loss}");
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
@@ -197,8 +208,7 @@ fn bfloat16_is_float32_to_its_rounding() {
     }
 }
 
-#[test]
-fn any_size_runs() {
+pub fn any_size_runs(device: &dyn Device) {
     for (variant, width, images, resolution) in [
         ("mnasnet-b1", 1.0, 1, 1),
         ("mnasnet-a1", 0.3, 2, 7),
@@ -208,39 +218,135 @@ fn any_size_runs() {
         let network = build(variant, width);
         let weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
         for precision in [Precision::F32, Precision::Bf16] {
-            let step = step(&network, &weights, images, resolution, precision);
+            let step = step(device, &network, &weights, [images, resolution], precision);
             assert!(step.report.loss.is_finite() && step.report.correct <= images);
             assert!(step.gradients.iter().all(|g| g.is_finite()), "{variant}, {precision:?}");
         }
     }
 }
 
-#[test]
-fn wrong_calls_are_refused_with_a_sentence() {
+pub fn wrong_calls_are_refused_with_a_sentence(device: &dyn Device) {
     let network = build("mnasnet-b1", 0.5);
     let mut weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
-    let mut trainer = Trainer::new(&network, 2, 32, Precision::F32).unwrap();
+    let mut trainer = trainer(device, &network, &weights, [2, 32], Precision::F32);
     let pixels = pixels(2, 32);
     let all = Pixels::U8(&pixels, NORMALISE);
     let message = |result: Result<StepReport, mnasnet_engine::EngineError>| result.unwrap_err().to_string();
-    assert!(message(trainer.step(&mut weights, all, &[1, 10], LOSS, 0)).contains("label 10 does not exist"));
-    assert!(message(trainer.step(&mut weights, all, &[1], LOSS, 0)).contains("6144 pixel values for 1 images"));
+    assert!(message(trainer.step(on(all, &[1, 10]))).contains("label 10 does not exist"));
+    assert!(message(trainer.step(on(all, &[1]))).contains("6144 pixel values for 1 images"));
     for (others, expected) in [
         (&[(10, 0.5), (1, 0.5)][..], "label 10 does not exist"),
         (&[(1, 0.5)], "1 second labels for 2 images"),
     ] {
         let labels = &[1, 2];
-        let refused = message(trainer.step(&mut weights, all, Targets { labels, others }, LOSS, 0));
+        let refused = message(trainer.step(on(all, Targets { labels, others })));
         assert!(refused.contains(expected), "{refused}");
     }
     weights.buffers.pop();
-    assert!(message(trainer.step(&mut weights, all, &[1, 2], LOSS, 0)).contains("not this network's"));
-    let refused = |batch, resolution| {
-        Trainer::new(&network, batch, resolution, Precision::F32)
-            .err()
-            .map(|error| error.to_string())
+    let foreign = Snapshot {
+        weights: weights.clone(),
+        ..trainer.snapshot().unwrap()
     };
+    let refused = trainer.restore(&foreign).unwrap_err().to_string();
+    assert!(refused.contains("not this network's"), "{refused}");
+    let mut refused = |batch, resolution| trainer.plan(batch, resolution).err().map(|error| error.to_string());
     assert!(refused(0, 32).unwrap().contains("batch size is 0"));
     assert!(refused(2, 0).unwrap().contains("resolution"));
     assert!(refused(1 << 40, 224).unwrap().contains("lower the batch size"));
+    // What was planned before stays.
+    assert_eq!(refused(2, 32), None);
+    trainer.step(on(all, &[1, 2])).unwrap();
+    // What has no room takes the plan with it, and says so until there is another.
+    if let Err(error) = trainer.plan(1 << 17, 224) {
+        assert!(error.to_string().contains("lower the batch size"), "{error}");
+        let refused = message(trainer.step(on(all, &[1, 2])));
+        assert!(refused.contains("no plan is in memory"), "{refused}");
+    }
+    trainer.plan(2, 32).unwrap();
+    trainer.step(on(all, &[1, 2])).unwrap();
+}
+
+/// Sizes that take turns in one memory give what each gives in its own.
+pub fn memory_is_used_again(device: &dyn Device) {
+    for (variant, precision) in ["mnasnet-b1", "mnasnet-a1"].into_iter().flat_map(in_both) {
+        let network = build(variant, 0.35);
+        let weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
+        let start = trainer(device, &network, &weights, [1, 32], precision)
+            .snapshot()
+            .unwrap();
+        let mut one = trainer(device, &network, &weights, [2, 32], precision);
+        let mut largest = 0;
+        for size in [[2, 32], [4, 64], [3, 40], [4, 64], [1, 33]] {
+            let [images, resolution] = size;
+            one.restore(&start).unwrap();
+            one.plan(images, resolution).unwrap();
+            let (pixels, labels) = (pixels(images, resolution), labels(images));
+            let report = one.step(on(Pixels::U8(&pixels, NORMALISE), &labels)).unwrap();
+            let own = step(device, &network, &weights, size, precision);
+            let what = format!("{variant}, {precision:?}, {size:?}");
+            assert_eq!(report, own.report, "{what}");
+            assert!(one.gradients().unwrap() == own.gradients, "{what}: gradients");
+            assert!(*one.weights().unwrap() == own.weights, "{what}: running statistics");
+            assert!(one.planned_bytes() >= largest, "{what}: memory was given back");
+            largest = one.planned_bytes();
+        }
+    }
+}
+
+/// A trainer that is restored from another one's snapshot does what the other one does.
+pub fn a_snapshot_is_where_training_goes_on(device: &dyn Device) {
+    let network = build("mnasnet-small", 0.5);
+    let weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
+    let (pixels, labels) = (pixels(4, 48), labels(4));
+    let rules = [
+        Rule::RmsProp {
+            decay: 0.9,
+            momentum: 0.9,
+            epsilon: 1e-3,
+        },
+        Rule::Sgd {
+            momentum: 0.9,
+            nesterov: true,
+        },
+    ];
+    for rule in rules {
+        let optimizer = Optimizer::new(rule, &network, 1e-4, |_| true);
+        let fresh = Snapshot {
+            average: Some(weights.clone()),
+            ..Snapshot::fresh(weights.clone(), &optimizer)
+        };
+        let new = |start: &Snapshot| {
+            Trainer::new(device, &network, optimizer.clone(), start, [4, 48], Precision::F32).unwrap()
+        };
+        let learn = |trainer: &mut Trainer, steps: usize| {
+            for _ in 0..steps {
+                trainer.step(on(Pixels::U8(&pixels, NORMALISE), &labels)).unwrap();
+                let checks = trainer.checks().unwrap();
+                assert!(checks.gradient_norm > 0.0 && checks.statistics_are_finite);
+                trainer.clip_gradients(checks, 0.5 * checks.gradient_norm);
+                trainer.update(1e-2);
+                trainer.move_average(0.25);
+            }
+        };
+        let mut one = new(&fresh);
+        assert_eq!(one.snapshot().unwrap(), fresh);
+        learn(&mut one, 2);
+        let middle = one.snapshot().unwrap();
+        assert!(one.is_finite().unwrap() && middle.is_finite());
+        for (before, after) in fresh.vectors().zip(middle.vectors()) {
+            assert!(before != after, "a vector did not move");
+        }
+        // A step that is not learnt from leaves no trace.
+        one.step(on(Pixels::U8(&pixels, NORMALISE), &labels)).unwrap();
+        one.discard();
+        assert_eq!(one.snapshot().unwrap(), middle);
+        learn(&mut one, 2);
+        let mut other = new(&middle);
+        learn(&mut other, 2);
+        assert_eq!(one.snapshot().unwrap(), other.snapshot().unwrap());
+        let mut broken = middle.clone();
+        broken.slots[0].1[7] = f32::NAN;
+        other.restore(&broken).unwrap();
+        assert!(!other.is_finite().unwrap());
+    }
 }

@@ -1,4 +1,4 @@
-//! The global norm of a step's gradients, and clipping by it.
+//! The global norm of a step's gradients, and scaling by it.
 
 use mnasnet_kernels::pool::{chunks, chunks_mut, for_each};
 
@@ -11,7 +11,7 @@ const LANES: usize = 16;
 
 /// Euclidean norm of all gradients as one vector. Not finite where one of them is not, or where squares exceed float32, as an
 /// optimizer's would. The same for any number of threads.
-pub fn norm(gradients: &[f32]) -> f64 {
+pub(crate) fn norm(gradients: &[f32]) -> f64 {
     // Collected before they are added: the order of the sum is that of the chunks.
     let mut sums = vec![0.0; gradients.len().div_ceil(CHUNK)];
     for_each(
@@ -36,20 +36,17 @@ fn squares(values: &[f32]) -> f64 {
     values.chunks(BLOCK).map(block).sum()
 }
 
-/// Scales gradients of norm `norm` down to `max_norm` where it is larger, as PyTorch's `clip_grad_norm_`: by
-/// `max_norm / (norm + 1e-6)`.
-pub fn clip(gradients: &mut [f32], norm: f64, max_norm: f64) {
-    let scale = (max_norm / (norm + 1e-6)) as f32;
-    if scale < 1.0 {
-        for_each(chunks_mut(gradients, CHUNK), |_, chunk| {
-            chunk.iter_mut().for_each(|value| *value *= scale);
-        });
-    }
+/// Multiplies all gradients by `factor`.
+pub(crate) fn scale(gradients: &mut [f32], factor: f32) {
+    for_each(chunks_mut(gradients, CHUNK), |_, chunk| {
+        chunk.iter_mut().for_each(|value| *value *= factor);
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Checks;
 
     fn values(count: usize, scale: f64) -> Vec<f32> {
         (0..count)
@@ -60,7 +57,7 @@ mod tests {
     /// PyTorch 2.15's `clip_grad_norm_` on the same values, as two tensors: norm, and five of the clipped values.
     #[test]
     fn clipped_as_by_pytorch() {
-        for (count, scale, max_norm, norm, expected) in [
+        for (count, step, max_norm, norm, expected) in [
             (
                 70_001,
                 0.01,
@@ -89,10 +86,16 @@ mod tests {
                 [-0.717_662_3, -0.186_592_2, 0.344_477_9, -0.574_129_8, -0.043_059_736],
             ),
         ] {
-            let mut gradients = values(count, scale);
+            let mut gradients = values(count, step);
             let found = super::norm(&gradients);
             assert!((found / norm - 1.0).abs() < 1e-6, "{found} {norm}");
-            clip(&mut gradients, found, max_norm);
+            let checks = Checks {
+                gradient_norm: found,
+                statistics_are_finite: true,
+            };
+            if let Some(factor) = checks.clip_factor(max_norm) {
+                super::scale(&mut gradients, factor);
+            }
             for (at, expected) in [0, 1, 2, 3, count - 1].into_iter().zip(expected) {
                 let value = gradients[at];
                 assert!((value - expected).abs() < 1e-6 * expected.abs(), "{value} {expected}");

@@ -10,12 +10,9 @@ pub(crate) struct Lifetime {
     pub last: usize,
 }
 
-/// Bytes that buffers start at multiples of: one cache line.
-const ALIGN: usize = 64;
-
 /// A place for each buffer such that no two that live at the same moment overlap, and the arena's length. Longest first,
-/// each at the lowest place that is free for its whole life.
-pub(crate) fn place(buffers: &[Lifetime]) -> (Vec<Range<usize>>, usize) {
+/// each at the lowest multiple of `align` that is free for its whole life.
+pub(crate) fn place(buffers: &[Lifetime], align: usize) -> (Vec<Range<usize>>, usize) {
     let mut order: Vec<usize> = (0..buffers.len()).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(buffers[i].len), i));
     let mut places = vec![0..0; buffers.len()];
@@ -30,7 +27,7 @@ pub(crate) fn place(buffers: &[Lifetime]) -> (Vec<Range<usize>>, usize) {
             if start + buffer.len <= range.start {
                 break;
             }
-            start = start.max(range.end.next_multiple_of(ALIGN));
+            start = start.max(range.end.next_multiple_of(align));
         }
         places[i] = start..start + buffer.len;
         placed.push(i);
@@ -43,6 +40,8 @@ pub(crate) fn place(buffers: &[Lifetime]) -> (Vec<Range<usize>>, usize) {
 mod tests {
     use super::*;
 
+    const ALIGN: usize = 64;
+
     #[test]
     fn buffers_that_live_together_do_not_overlap_and_others_share() {
         let buffer = |len, first, last| Lifetime { len, first, last };
@@ -53,7 +52,7 @@ mod tests {
             buffer(30, 2, 4),
             buffer(0, 0, 9),
         ];
-        let (places, total) = place(&buffers);
+        let (places, total) = place(&buffers, ALIGN);
         for (i, a) in buffers.iter().enumerate() {
             assert_eq!(places[i].len(), a.len);
             for (j, b) in buffers.iter().enumerate().skip(i + 1) {

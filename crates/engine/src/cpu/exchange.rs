@@ -1,28 +1,13 @@
-//! A step that is one process's part of a larger one: what is summed with the others, and when.
+//! What a step sums with the other processes, and when.
 
 use crate::loss::Score;
-use crate::trainer::StepReport;
+use crate::report::StepReport;
 use mnasnet_group::{Buffers, Exchange, Group, Wire};
 use mnasnet_kernels::{Moments, Sums};
 use mnasnet_model::{Network, Op};
 
 /// Gradients that travel together: 2 MiB as float32. Smaller ones go out sooner, larger ones need fewer messages.
 const BUCKET: usize = 1 << 19;
-
-/// What a step shares with the other processes of its batch.
-pub struct Share<'g> {
-    /// All of them.
-    pub group: &'g mut Group,
-    /// Images of the whole batch.
-    pub whole: usize,
-    /// Those of lower ranks.
-    pub before: usize,
-    /// Whether batch norm's statistics are those of the whole batch; else each process has its own, and the running ones are
-    /// averaged.
-    pub sync_bn: bool,
-    /// Whatever else is to be summed over all processes.
-    pub tally: &'g mut [f64],
-}
 
 /// Memory of what travels.
 pub(crate) struct Travelling {

@@ -1,16 +1,10 @@
 //! The engine against real MindSpore and PyTorch runs of the MindSpore scripts' network, with the tolerances that the
 //! fixtures' makers measured between those two.
 
-#[path = "support/npy.rs"]
-mod npy;
-#[path = "support/seeded.rs"]
-mod seeded;
-
-use mnasnet_engine::{Loss, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Trainer};
+use crate::npy::{self, Array, folder, json, npy};
+use crate::seeded::{IMAGES, SIDE, fixed_input, seeded_weights};
+use mnasnet_engine::{Device, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Snapshot, Step, Trainer};
 use mnasnet_model::{Dialect, Network, Place, Role, Tensor, Variant, Weights};
-use npy::{Array, folder, json, npy};
-use seeded::{IMAGES, SIDE, fixed_input, seeded_weights};
-use serde_json::Value;
 
 /// MindSpore's rule: everything decays but batch norm's gamma and beta.
 fn decays(tensor: &Tensor) -> bool {
@@ -51,12 +45,11 @@ fn values<'a>(network: &Network, weights: &'a Weights, name: &str) -> &'a [f32] 
     }
 }
 
-#[test]
-fn evaluation_logits_equal_mindspores() {
+pub fn evaluation_logits_equal_mindspores(device: &dyn Device) {
     let network = network();
     let (weights, expected) = (seeded_weights(&network), npy::<f32>("a_ckpt/eval_logits.npy"));
     let input = fixed_input();
-    let mut predictor = Predictor::new(&network, &weights, IMAGES, SIDE, Precision::F32).unwrap();
+    let mut predictor = Predictor::new(device, &network, &weights, [IMAGES, SIDE], Precision::F32).unwrap();
     let all = predictor.logits(Pixels::F32(&input), IMAGES).unwrap().to_vec();
     assert_close("logits", &all, &expected.values, 2e-5);
     // A call with fewer images than planned gives the same logits.
@@ -65,10 +58,8 @@ fn evaluation_logits_equal_mindspores() {
     assert_close("second image", second, &all[1000..2000], 2e-6);
 }
 
-#[test]
-fn three_training_steps_equal_mindspores() {
+pub fn three_training_steps_equal_mindspores(device: &dyn Device) {
     let network = network();
-    let mut weights = seeded_weights(&network);
     let meta = json("b_train/meta.json");
     let labels: Vec<u32> = npy::<i32>("b_train/labels.npy")
         .values
@@ -85,11 +76,17 @@ fn three_training_steps_equal_mindspores() {
         momentum: 0.9,
         epsilon: 1e-3,
     };
-    let mut trainer = Trainer::new(&network, IMAGES, SIDE, Precision::F32).unwrap();
-    let mut optimizer = Optimizer::new(rule, &network, 1e-5, decays).unwrap();
+    let optimizer = Optimizer::new(rule, &network, 1e-5, decays);
+    let start = Snapshot::fresh(seeded_weights(&network), &optimizer);
+    let mut trainer = Trainer::new(device, &network, optimizer, &start, [IMAGES, SIDE], Precision::F32).unwrap();
     for (step, lr) in [0.002, 0.004, 0.008].into_iter().enumerate() {
         let report = trainer
-            .step(&mut weights, Pixels::F32(&input), &labels, loss, 0)
+            .step(Step {
+                pixels: Pixels::F32(&input),
+                targets: (&labels).into(),
+                loss,
+                dropout_seed: 0,
+            })
             .unwrap();
         let expected = meta["losses_before_each_step_reference"][step].as_f64().unwrap();
         let relative = (f64::from(report.loss) - expected).abs() / expected;
@@ -101,18 +98,20 @@ fn three_training_steps_equal_mindspores() {
         );
         if step == 0 {
             let logits = npy::<f32>("b_train/train_logits_step1.npy");
-            assert_close("training logits", trainer.logits(), &logits.values, 2e-5);
-            check_gradients(&network, trainer.gradients());
+            assert_close("training logits", trainer.logits().unwrap(), &logits.values, 2e-5);
+            check_gradients(&network, trainer.gradients().unwrap());
         }
-        optimizer.step(&mut weights.parameters, trainer.gradients(), lr);
+        trainer.update(lr);
         if step == 0 {
-            check_weights(&network, &weights, "bn_running_after_step1", 1e-6);
-            check_weights(&network, &weights, "params_after_step1", 1e-4);
+            let weights = trainer.weights().unwrap();
+            check_weights(&network, weights, "bn_running_after_step1", 1e-6);
+            check_weights(&network, weights, "params_after_step1", 1e-4);
         }
     }
+    let Snapshot { weights, slots, .. } = trainer.snapshot().unwrap();
     check_weights(&network, &weights, "bn_running_after_step3", 1e-4);
     check_weights(&network, &weights, "params_after_step3", 1e-4);
-    for (slot, values) in optimizer.slots() {
+    for (slot, values) in slots {
         let name = format!("b_train/{slot}_after_step3.json");
         for (tensor, expected) in json(&name).as_object().unwrap() {
             let tensor = tensor.trim_start_matches("mean_square.").trim_start_matches("moment.");
@@ -182,97 +181,6 @@ fn check_weights(network: &Network, weights: &Weights, fixture: &str, tolerance:
                 &expected,
                 tolerance as f32 * size,
             );
-        }
-    }
-}
-
-#[test]
-fn losses_and_their_gradients_equal_mindspores() {
-    for case in json("d_loss/cases.json").as_array().unwrap() {
-        let name = case["name"].as_str().unwrap();
-        if name.contains("mismatch") {
-            continue; // A class count that is not the logits' width: a quirk that we refuse instead.
-        }
-        let smoothing = case["smooth_factor"].as_f64().unwrap() as f32;
-        let labels: Vec<u32> = case["labels"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|l| l.as_u64().unwrap() as u32)
-            .collect();
-        let logits = npy::<f32>(&format!("d_loss/{name}_logits.npy"));
-        let expected = npy::<f32>(&format!("d_loss/{name}_grad.npy"));
-        let mut gradient = vec![f32::NAN; logits.values.len()];
-        let loss = Loss {
-            smoothing,
-            convention: Smoothing::Others,
-        };
-        let score = loss.evaluate(&logits.values, &labels, Some(&mut gradient));
-        let truth = case["loss"].as_f64().unwrap();
-        assert!(
-            (score.loss - truth).abs() < 1e-6 * truth,
-            "{name}: {} instead of {truth}",
-            score.loss
-        );
-        assert_close(name, &gradient, &expected.values, 1e-7);
-    }
-}
-
-fn floats(value: &Value) -> Vec<f32> {
-    value
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|v| v.as_f64().unwrap() as f32)
-        .collect()
-}
-
-#[test]
-fn optimizers_trace_mindspores_steps() {
-    let names = ["w", "fc.bias", "bn.gamma"];
-    let roles = [Role::Weight, Role::Bias, Role::Gamma];
-    for trace in json("e_optim/traces.json").as_array().unwrap() {
-        let number = |key: &str| trace[key].as_f64().unwrap() as f32;
-        let mut network = network();
-        network.parameters.clear();
-        let mut parameters = Vec::new();
-        for (name, role) in names.iter().zip(roles) {
-            let init = floats(&trace["init"][name]);
-            let tensor = Tensor {
-                name: name.to_string(),
-                shape: vec![init.len()],
-                role,
-                offset: parameters.len(),
-            };
-            network.parameters.push(tensor);
-            parameters.extend(init);
-        }
-        let rule = match trace["kind"].as_str().unwrap() {
-            "rmsprop" => Rule::RmsProp {
-                decay: number("decay"),
-                momentum: number("momentum"),
-                epsilon: number("epsilon"),
-            },
-            "sgd" => Rule::Sgd {
-                momentum: number("momentum"),
-                nesterov: false,
-            },
-            other => panic!("unknown optimizer {other}"),
-        };
-        let mut optimizer = Optimizer::new(rule, &network, number("weight_decay"), decays).unwrap();
-        for (i, step) in trace["steps"].as_array().unwrap().iter().enumerate() {
-            let gradients: Vec<f32> = names
-                .iter()
-                .flat_map(|name| floats(&step["grad_unscaled"][name]))
-                .collect();
-            let lr = trace["lr"][i].as_f64().unwrap() as f32;
-            optimizer.step(&mut parameters, &gradients, lr);
-            let expected = |key: &str| -> Vec<f32> { names.iter().flat_map(|name| floats(&step[key][name])).collect() };
-            let what = format!("{} step {}", trace["kind"], i + 1);
-            assert_close(&what, &parameters, &expected("param"), 1e-6);
-            for (slot, values) in optimizer.slots() {
-                assert_close(&format!("{what} {slot}"), values, &expected(slot), 1e-6);
-            }
         }
     }
 }

@@ -4,12 +4,15 @@
 //! needs; the sweep that computes it last does both. A value that is a shortcut has two readers: its sum's gradient, which
 //! lies in the same place, and the reader that adds to it.
 
-use crate::dropout;
-use crate::plan::{Geometry, Value};
-use crate::share::Together;
-use crate::squeeze_excite::Gate;
+use crate::cpu::dropout;
+use crate::cpu::exchange::Together;
+use crate::cpu::gate::Gate;
+use crate::cpu::geometry::Geometry;
+use crate::cpu::state::{Parts, State};
+use crate::cpu::tensor::tensor_mut;
+use crate::input::Pixels;
+use crate::plan::Value;
 use crate::stage::Stage;
-use crate::state::{Parts, Pixels, State, tensor_mut};
 use bytemuck::{cast_slice, cast_slice_mut};
 use mnasnet_kernels::{Below, Element, Gradient, Sink, Sums, dense, depthwise, spatial};
 use mnasnet_model::{Op, ValueId};
@@ -26,7 +29,7 @@ pub(crate) fn backward<'a, E: Element>(
     sums: &mut [Sums],
     gradients: &'a mut [f32],
     together: &mut Together<'a, '_, '_>,
-    done: &mut impl FnMut(Stage),
+    done: &mut dyn FnMut(Stage),
 ) {
     // What others may sum up already is taken from the end.
     let mut rest = gradients;
@@ -49,8 +52,8 @@ pub(crate) fn backward<'a, E: Element>(
             _ if images == 0 => {}
             Op::Linear(linear) => {
                 let (bias, width) = (linear.bias, linear.c_out);
-                let logits = state.plan.gradients[i + 1].clone();
-                let logits: &[f32] = cast_slice(&state.arena[logits]);
+                let logits = state.places.gradients[i + 1].clone();
+                let logits: &[f32] = cast_slice(&state.room.arena[logits]);
                 let column_sum = |c: usize| {
                     let column = logits[..images * width].iter().skip(c).step_by(width);
                     column.map(|&g| f64::from(g)).sum::<f64>() as f32
@@ -60,9 +63,9 @@ pub(crate) fn backward<'a, E: Element>(
                 classify(state, i, pixels, images, gradients);
             }
             Op::Dropout { rate } => {
-                let (rate, place) = (*rate, state.plan.gradients[i + 1].clone());
+                let (rate, place) = (*rate, state.places.gradients[i + 1].clone());
                 let width = state.plan.shapes[i + 1].channels;
-                let features = cast_slice_mut(&mut state.arena[place]);
+                let features = cast_slice_mut(&mut state.room.arena[place]);
                 dropout::apply(
                     &mut features[..images * width],
                     rate,
@@ -116,7 +119,7 @@ impl<'a> Parts<'a> {
     /// Where the raw values of the unit below `value` lie, if they are not the value's own stored values.
     fn main_branch(&self, value: ValueId) -> Range<usize> {
         match self.plan.values[value] {
-            Value::Sum { main, .. } => self.plan.results[main].clone(),
+            Value::Sum { main, .. } => self.places.results[main].clone(),
             _ => 0..0,
         }
     }
@@ -132,19 +135,19 @@ fn convolve<E: Element>(
     gradients: &mut [f32],
 ) {
     let (parts, arena, workspace) = state.parts();
-    let (plan, network, isa) = (parts.plan, parts.network, parts.isa);
+    let (plan, places, network, isa) = (parts.plan, parts.places, parts.network, parts.isa);
     let value = network.nodes[i].input;
     let Op::Conv(conv) = &network.nodes[i].op else { return };
     let dw = tensor_mut(&network.parameters, gradients, conv.weight);
     let input_gradient = if plan.values[value] == Value::Image {
         0..0
     } else {
-        plan.gradients[value].clone()
+        places.gradients[value].clone()
     };
     let [dz, y, raw, main, out] = arena
         .get_disjoint_mut([
-            plan.gradients[i + 1].clone(),
-            plan.results[i].clone(),
+            places.gradients[i + 1].clone(),
+            places.results[i].clone(),
             parts.place(value).unwrap_or(0..0),
             parts.main_branch(value),
             input_gradient,
@@ -163,7 +166,7 @@ fn convolve<E: Element>(
         Some((node, _)) => &mut sums[node],
         None => &mut none,
     };
-    match plan.geometry[i] {
+    match parts.geometry[i] {
         Geometry::Dense(conv) => {
             let input = parts.input(value, pixels, raw);
             if plan.values[value] == Value::Image {
@@ -188,16 +191,16 @@ fn convolve<E: Element>(
 /// The classifier's products: gradients of its weights and of the features.
 fn classify(state: &mut State, i: usize, pixels: Pixels, images: usize, gradients: &mut [f32]) {
     let (parts, arena, workspace) = state.parts();
-    let (plan, network) = (parts.plan, parts.network);
-    let (value, geometry) = (network.nodes[i].input, plan.geometry[i]);
+    let (places, network) = (parts.places, parts.network);
+    let (value, geometry) = (network.nodes[i].input, parts.geometry[i]);
     let (Op::Linear(linear), Geometry::Dense(conv)) = (&network.nodes[i].op, geometry) else {
         return;
     };
     let dw = tensor_mut(&network.parameters, gradients, linear.weight);
     let places = [
-        plan.gradients[i + 1].clone(),
+        places.gradients[i + 1].clone(),
         parts.place(value).unwrap_or(0..0),
-        plan.gradients[value].clone(),
+        places.gradients[value].clone(),
     ];
     let [dz, features, out] = arena.get_disjoint_mut(places).expect("results and gradients lie apart");
     let dz: &[f32] = cast_slice(dz);
@@ -234,7 +237,7 @@ fn excite<E: Element>(
     let Op::SqueezeExcite(se) = &node.op else { return };
     let shape = parts.plan.shapes[node.input];
     let places = [
-        parts.plan.gradients[i + 1].clone(),
+        parts.places.gradients[i + 1].clone(),
         parts.place(node.input).unwrap_or(0..0),
     ];
     let [gated, raw] = arena.get_disjoint_mut(places).expect("results and gradients lie apart");
@@ -248,18 +251,18 @@ fn excite<E: Element>(
 /// The gradient that flows back through means: of pooling, or of squeeze-excite, where it joins the gated value's.
 fn spread<E: Element>(state: &mut State, i: usize, gate: Option<&Gate>, images: usize, sums: &mut [Sums]) {
     let (parts, arena, workspace) = state.parts();
-    let (plan, value) = (parts.plan, parts.network.nodes[i].input);
+    let (plan, places, value) = (parts.plan, parts.places, parts.network.nodes[i].input);
     let shape = plan.shapes[value];
     let features = if gate.is_some() {
         0..0
     } else {
-        plan.gradients[i + 1].clone()
+        places.gradients[i + 1].clone()
     };
     let places = [
         features,
         parts.place(value).unwrap_or(0..0),
         parts.main_branch(value),
-        plan.gradients[value].clone(),
+        places.gradients[value].clone(),
     ];
     let [features, raw, main, out] = arena.get_disjoint_mut(places).expect("results and gradients lie apart");
     let below = parts.below::<E>(value, cast_slice(if main.is_empty() { raw } else { main }));

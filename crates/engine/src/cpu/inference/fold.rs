@@ -1,9 +1,10 @@
 //! Weights with batch norm folded in, laid out for the kernels.
 
 use super::steps::{Action, Steps};
-use crate::norm::Norm;
-use crate::plan::{self, Geometry};
-use crate::state::{EngineError, tensor};
+use crate::cpu::geometry::{Geometry, classifier, geometries};
+use crate::cpu::norm::Norm;
+use crate::cpu::tensor::tensor;
+use crate::error::EngineError;
 use mnasnet_kernels::dense::{self, Dense};
 use mnasnet_kernels::inference::{Block, Folded, Layers};
 use mnasnet_kernels::{Element, Isa, Memory, depthwise, padded};
@@ -32,11 +33,11 @@ impl FoldedWeights {
     pub(super) fn new(network: &Network, steps: &Steps) -> Result<Self, EngineError> {
         let (mut len, mut largest) = (0, 0);
         let mut nodes = Vec::new();
-        for node in &network.nodes {
-            let (geometry, channels, relu) = match &node.op {
-                Op::Conv(conv) => (plan::geometry(conv, steps.shapes[node.input]), conv.c_out, conv.relu),
-                Op::Linear(linear) => (Geometry::Dense(plan::classifier(linear)), linear.c_out, false),
-                _ => (Geometry::None, 0, false),
+        for (node, geometry) in network.nodes.iter().zip(geometries(network, &steps.shapes)) {
+            let (channels, relu) = match &node.op {
+                Op::Conv(conv) => (conv.c_out, conv.relu),
+                Op::Linear(linear) => (linear.c_out, false),
+                _ => (0, false),
             };
             let packed = match &geometry {
                 Geometry::Dense(conv) => dense::packed_len(conv),
@@ -111,7 +112,7 @@ impl FoldedWeights {
                     }
                 }
                 Op::Linear(linear) => {
-                    let conv: Dense = plan::classifier(linear);
+                    let conv: Dense = classifier(linear);
                     dense::pack::<E>(isa, &conv, parameter(linear.weight), packed);
                     norm.shift[..linear.c_out].copy_from_slice(parameter(linear.bias));
                 }

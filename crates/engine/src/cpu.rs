@@ -1,0 +1,86 @@
+//! The processor: sweeps over the plan, carried out by the kernels.
+
+mod backward;
+mod dropout;
+mod element;
+mod exchange;
+mod forward;
+mod gate;
+mod geometry;
+mod gradients;
+mod inference;
+mod norm;
+mod room;
+mod state;
+mod tensor;
+mod training;
+mod values;
+
+use crate::device::{Ceilings, Device, Inference, Training};
+use crate::error::EngineError;
+use crate::precision::Precision;
+use inference::CpuInference;
+use mnasnet_kernels::{Isa, peak};
+use training::CpuTraining;
+
+/// The processor with one instruction set. It computes on the [`pool`](crate::pool) that it is called in: memory is taken for that
+/// pool's threads when a plan is prepared, and sweeps should run in the same pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cpu {
+    isa: Isa,
+}
+
+impl Cpu {
+    /// The environment variable that forces an instruction set.
+    pub const VARIABLE: &'static str = Isa::VARIABLE;
+
+    /// The processor with its best instruction set, or with the one that [`Cpu::VARIABLE`] names.
+    ///
+    /// # Errors
+    /// A forced instruction set that the machine lacks.
+    pub fn detect() -> Result<Self, EngineError> {
+        Ok(Self { isa: Isa::detect()? })
+    }
+
+    /// The processor with each of its instruction sets, slowest first, and with those that stand in for what it may lack.
+    pub fn all() -> Vec<Self> {
+        Isa::available().into_iter().map(|isa| Self { isa }).collect()
+    }
+}
+
+impl Device for Cpu {
+    fn name(&self) -> String {
+        self.isa.name().into()
+    }
+
+    /// bfloat16 where the processor has a matrix unit for it, which is faster throughout. Elsewhere float32: bfloat16 would train
+    /// somewhat faster, but predict single images slower.
+    fn precision(&self) -> Precision {
+        match self.isa.has_tiles() {
+            true => Precision::Bf16,
+            false => Precision::F32,
+        }
+    }
+
+    fn training(&self) -> Result<Box<dyn Training>, EngineError> {
+        Ok(Box::new(CpuTraining::new(self.isa)))
+    }
+
+    fn inference(&self) -> Result<Box<dyn Inference>, EngineError> {
+        Ok(Box::new(CpuInference::new(self.isa)))
+    }
+
+    fn alternatives(&self) -> Vec<Box<dyn Device>> {
+        let others = Isa::available().into_iter();
+        let others = others.filter(|&isa| isa != self.isa && !isa.is_stand_in());
+        others.map(|isa| Box::new(Self { isa }) as Box<dyn Device>).collect()
+    }
+
+    fn ceilings(&self) -> Ceilings {
+        Ceilings {
+            multiply_adds: peak::multiply_adds_per_second(self.isa),
+            tile_multiply_adds: peak::tile_multiply_adds_per_second(self.isa),
+            copied_bytes: peak::copied_bytes_per_second(),
+        }
+    }
+}

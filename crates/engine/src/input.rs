@@ -1,0 +1,78 @@
+//! What a device is given: images, answers, weights, each checked against the network and the plan.
+
+use crate::error::EngineError;
+use crate::loss::{Loss, Targets};
+use mnasnet_model::{Network, Tensor, Weights};
+
+/// `x = scale[c] * value + shift[c]`, applied as pixels are loaded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Normalise {
+    /// Factor for each channel.
+    pub scale: [f32; 3],
+    /// Added after it.
+    pub shift: [f32; 3],
+}
+
+/// Images `[N, R, R, 3]`, channels last.
+#[derive(Clone, Copy, Debug)]
+pub enum Pixels<'a> {
+    /// Bytes, normalised on load.
+    U8(&'a [u8], Normalise),
+    /// Values that are normalised already.
+    F32(&'a [f32]),
+}
+
+/// A batch to learn from.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// The images.
+    pub pixels: Pixels<'a>,
+    /// What the images show: one label for each image, or two.
+    pub targets: Targets<'a>,
+    /// The loss.
+    pub loss: Loss,
+    /// Names the dropout mask, which is a pure function of the seed.
+    pub dropout_seed: u64,
+}
+
+/// Checks that `weights` belong to `network`.
+pub(crate) fn check_weights(network: &Network, weights: &Weights) -> Result<(), EngineError> {
+    let length = |tensors: &[Tensor]| tensors.last().map_or(0, |tensor| tensor.range().end);
+    if weights.parameters.len() != length(&network.parameters) || weights.buffers.len() != length(&network.buffers) {
+        return Err(EngineError::Input(
+            "the weights are not this network's: their lengths differ".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks that `pixels` holds `count` images, no more than planned.
+pub(crate) fn check_pixels(batch: usize, resolution: usize, pixels: Pixels, count: usize) -> Result<(), EngineError> {
+    let expected = count * resolution * resolution * 3;
+    let length = match pixels {
+        Pixels::U8(pixels, _) => pixels.len(),
+        Pixels::F32(values) => values.len(),
+    };
+    if count == 0 || count > batch || length != expected {
+        return Err(EngineError::Input(format!(
+            "{length} pixel values for {count} images: the plan takes 1 to {batch} images of {resolution} x {resolution} x 3"
+        )));
+    }
+    Ok(())
+}
+
+/// Checks that `targets` answer each image with one of the `classes`.
+pub(crate) fn check_targets(Targets { labels, others }: Targets, classes: usize) -> Result<(), EngineError> {
+    let images = labels.len();
+    if !others.is_empty() && others.len() != images {
+        let given = others.len();
+        return Err(EngineError::Input(format!("{given} second labels for {images} images")));
+    }
+    let all = labels.iter().chain(others.iter().map(|(label, _)| label));
+    match all.into_iter().find(|&&label| label as usize >= classes) {
+        Some(label) => Err(EngineError::Input(format!(
+            "label {label} does not exist: there are {classes} classes"
+        ))),
+        None => Ok(()),
+    }
+}
