@@ -58,15 +58,17 @@ fn floats(value: &Value) -> Vec<f32> {
         .collect()
 }
 
+/// The tensors of a trace.
+const NAMES: [&str; 3] = ["w", "fc.bias", "bn.gamma"];
+
 #[test]
 fn optimizers_trace_mindspores_steps() {
-    let names = ["w", "fc.bias", "bn.gamma"];
     let roles = [Role::Weight, Role::Bias, Role::Gamma];
     for trace in json("e_optim/traces.json").as_array().unwrap() {
         let number = |key: &str| trace[key].as_f64().unwrap() as f32;
         let mut parameters = Vec::new();
         let mut spans: Vec<Span> = Vec::new();
-        for (name, role) in names.iter().zip(roles) {
+        for (name, role) in NAMES.iter().zip(roles) {
             let init = floats(&trace["init"][name]);
             // MindSpore's rule: everything decays but batch norm's gamma and beta.
             let decay = if role == Role::Gamma {
@@ -106,7 +108,7 @@ fn trace_on(isa: Isa, trace: &Value, rule: Rule, spans: &[Span], mut parameters:
         .map(|slot| (slot.name, vec![slot.initial; parameters.len()]))
         .collect();
     for (i, step) in trace["steps"].as_array().unwrap().iter().enumerate() {
-        let gradients: Vec<f32> = names
+        let gradients: Vec<f32> = NAMES
             .iter()
             .flat_map(|name| floats(&step["grad_unscaled"][name]))
             .collect();
@@ -114,7 +116,7 @@ fn trace_on(isa: Isa, trace: &Value, rule: Rule, spans: &[Span], mut parameters:
         let mut vectors = state.iter_mut().map(|(_, values)| &mut values[..]);
         let (first, second) = (vectors.next().unwrap(), vectors.next().unwrap_or(&mut []));
         update(isa, rule, spans, lr, &mut parameters, &gradients, first, second);
-        let expected = |key: &str| -> Vec<f32> { names.iter().flat_map(|name| floats(&step[key][name])).collect() };
+        let expected = |key: &str| -> Vec<f32> { NAMES.iter().flat_map(|name| floats(&step[key][name])).collect() };
         let what = format!("{} step {} on {}", trace["kind"], i + 1, isa.name());
         assert_close(&what, &parameters, &expected("param"), 1e-6);
         for (slot, values) in &state {

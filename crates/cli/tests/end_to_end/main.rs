@@ -4,6 +4,7 @@ mod absurd;
 mod commands;
 mod convert;
 mod data;
+mod devices;
 mod disk;
 mod networks;
 mod next_steps;
