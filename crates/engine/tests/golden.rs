@@ -1,15 +1,10 @@
 //! The engine against real MindSpore and PyTorch runs of the MindSpore scripts' network, with the tolerances that the
 //! fixtures' makers measured between those two.
 
-#[path = "support/npy.rs"]
-mod npy;
-#[path = "support/seeded.rs"]
-mod seeded;
-
 use mnasnet_engine::{Loss, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Trainer};
 use mnasnet_model::{Dialect, Network, Place, Role, Tensor, Variant, Weights};
-use npy::{Array, folder, json, npy};
-use seeded::{IMAGES, SIDE, fixed_input, seeded_weights};
+use mnasnet_testing::npy::{self, Array, folder, json, npy};
+use mnasnet_testing::seeded::{IMAGES, SIDE, fixed_input, seeded_weights};
 use serde_json::Value;
 
 /// MindSpore's rule: everything decays but batch norm's gamma and beta.

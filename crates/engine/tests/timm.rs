@@ -1,15 +1,10 @@
 //! The engine against timm's and torchvision's networks, squeeze-excite above all: float64 runs of PyTorch, made by
 //! `fixtures/timm/make.py` from weights and images that both sides compute from hashes.
 
-#[path = "support/npy.rs"]
-mod npy;
-#[path = "support/seeded.rs"]
-mod seeded;
-
 use mnasnet_engine::{Loss, Pixels, Precision, Predictor, Smoothing, Trainer};
 use mnasnet_model::{Dialect, Network, Place, Role, Tensor, Variant, Weights};
-use npy::json;
-use seeded::hash24;
+use mnasnet_testing::npy::json;
+use mnasnet_testing::seeded::hash24;
 use serde_json::Value;
 
 const BATCH: usize = 3;

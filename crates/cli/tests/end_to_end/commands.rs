@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use crate::{Place, TINY};
+use mnasnet_testing::{Place, TINY};
 
 const BEST: &str = "run/checkpoints/best.safetensors";
 

@@ -5,8 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use flate2::read::GzDecoder;
-
-use crate::{Place, TINY};
+use mnasnet_testing::{Place, TINY};
 
 /// Files that torchvision and timm wrote, from the tests of `train`.
 fn unpack(place: &Place, file: &str) {

@@ -3,8 +3,8 @@
 use std::fs;
 
 use mnasnet_data::read_image;
-
-use crate::{Place, TINY, names};
+use mnasnet_testing::place::names;
+use mnasnet_testing::{Place, TINY};
 
 #[test]
 fn a_set_is_clean_or_told_why_not() {

@@ -3,8 +3,9 @@
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
-use crate::runs::{signal, wait_for};
-use crate::{Place, sample};
+use mnasnet_testing::Place;
+use mnasnet_testing::place::sample;
+use mnasnet_testing::process::{signal, wait_for};
 
 /// Settings of a small run, each of those that belong to the weights other than the default.
 const OTHER: &str = "--model mnasnet-small --width 0.35 --resolution 32 --batch_size 4 --warmup_epochs 1 --opt sgd \

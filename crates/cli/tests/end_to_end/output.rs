@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::{Place, TINY, sample};
+use mnasnet_testing::place::sample;
+use mnasnet_testing::{Place, TINY};
 
 const BEST: &str = "run/checkpoints/best.safetensors";
 

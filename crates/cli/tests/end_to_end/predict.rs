@@ -3,8 +3,8 @@
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
-use crate::runs::{signal, wait_for};
-use crate::{Place, TINY};
+use mnasnet_testing::process::{signal, wait_for};
+use mnasnet_testing::{Place, TINY};
 
 const BEST: &str = "run/checkpoints/best.safetensors";
 
