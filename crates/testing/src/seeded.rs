@@ -32,7 +32,7 @@ fn levels(seed: u64, n: usize) -> impl Iterator<Item = f32> {
 
 /// The fixtures' weights for `mnasnet-mindspore` at width 1 with 1000 classes.
 pub fn seeded_weights(network: &Network) -> Weights {
-    let mut parameters = vec![0.0; network.parameters.last().unwrap().range().end];
+    let mut parameters = vec![0.0; network.parameter_count()];
     for (k, (_, place)) in network.names(Dialect::MindSpore).unwrap().into_iter().enumerate() {
         if let Place::Parameter(id) = place {
             let tensor = &network.parameters[id];
