@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Output;
 
 use mnasnet_testing::place::refused;
-use mnasnet_testing::{Place, TINY};
+use mnasnet_testing::{Place, TINY, text};
 
 #[test]
 fn command_line_and_settings() {
@@ -81,10 +81,7 @@ fn an_instruction_set_that_is_not_there() {
         let output = place.command(arguments).env("MNASNET_ISA", "mmx").output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{stderr}");
-        assert!(
-            stderr.starts_with("error: MNASNET_ISA=mmx: this machine has "),
-            "{stderr}"
-        );
+        text::begins(&stderr, "error: MNASNET_ISA=mmx: this machine has ");
     }
 }
 
@@ -276,11 +273,8 @@ fn tasks_that_know_nothing_of_each_other_are_refused() {
             let (code, [stdout, stderr]) = with(set, command);
             assert_eq!((code, stdout.as_str()), (2, ""), "{set}\n{stderr}");
             assert_eq!(stderr.lines().count(), 1, "{stderr}");
-            assert!(
-                stderr.starts_with(&format!("error: {launcher} started this as one of ")),
-                "{stderr}"
-            );
-            assert!(stderr.contains(&format!(", or unset {variable} where ")), "{stderr}");
+            text::begins(&stderr, &format!("error: {launcher} started this as one of "));
+            text::holds(&stderr, &format!(", or unset {variable} where "));
         }
         // What has no work to share is each task's own.
         assert_eq!(with(set, "info --model mnasnet-small").0, 0);
