@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::archive;
+use super::archive::{self, Placed};
 use super::listing::has_ending;
 use super::split::Split;
 use crate::{DataError, Dataset};
@@ -51,10 +51,12 @@ pub(super) struct Layout {
     pub(super) has_both: fn(&Path) -> bool,
     /// Whether a file is such a set, or a part of one, by its content where that tells.
     pub(super) looks_like: fn(&Look) -> Result<bool, DataError>,
-    /// Lists the images and their labels of a set at `root` with such `files` (one where the unit is one), and of a file that
-    /// has both splits those of one.
-    pub(super) open: fn(root: &Path, files: &[PathBuf], rows: Option<Split>) -> Result<Dataset, DataError>,
+    /// Lists the images and their labels.
+    pub(super) open: Open,
 }
+
+/// Lists a set of such a root and files (one where the unit is one), and of a file that has both splits the rows of one.
+type Open = fn(&Path, &[PathBuf], Option<Split>) -> Result<Dataset, DataError>;
 
 /// What makes one set.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,7 +98,7 @@ pub(super) struct Look<'a> {
     pub(super) path: &'a Path,
     /// The first 512 bytes; none of what is no regular file.
     pub(super) start: Vec<u8>,
-    members: OnceCell<Option<Vec<(String, u64, u64)>>>,
+    members: OnceCell<Option<Vec<Placed>>>,
 }
 
 impl<'a> Look<'a> {
@@ -114,8 +116,8 @@ impl<'a> Look<'a> {
         })
     }
 
-    /// The files of an archive, as name, offset and length; `None` for what is no archive. They are read once.
-    pub(super) fn members(&self) -> Result<Option<&[(String, u64, u64)]>, DataError> {
+    /// The files of an archive; `None` for what is no archive. They are read once.
+    pub(super) fn members(&self) -> Result<Option<&[Placed]>, DataError> {
         if let Some(members) = self.members.get() {
             return Ok(members.as_deref());
         }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::{Format, Layout, Unit};
 use crate::DataError;
 use crate::dataset::{Classes, Dataset};
-use crate::source::archive::{self, Member, Members};
+use crate::source::archive::{self, Member, Members, Placed};
 use crate::source::listing::{PassedOver, has_ending, is_image};
 
 pub(super) const LAYOUT: Layout = Layout {
@@ -22,7 +22,7 @@ pub(super) const LAYOUT: Layout = Layout {
     lists: false,
     has_both: |_| false,
     looks_like: |look| {
-        let is = |(name, ..): &(String, u64, u64)| is_tar(name) || name.contains("ILSVRC2012_val");
+        let is = |(name, ..): &Placed| is_tar(name) || name.contains("ILSVRC2012_val");
         Ok(look.members()?.is_some_and(|members| members.iter().any(is)))
     },
     open: |_, files, _| open(&files[0]),
@@ -113,7 +113,7 @@ fn open_val(path: &Path) -> Result<Dataset, DataError> {
     let truth = ground_truth::find(path)?;
     let names: Vec<&str> = images.iter().map(|(name, ..)| file_name(name)).collect();
     let (classes, labels) = truth.label(&names, || classes_beside(path))?;
-    let member = |(name, offset, len): (String, u64, u64)| Member {
+    let member = |(name, offset, len): Placed| Member {
         archive: 0,
         name: name.into(),
         offset,

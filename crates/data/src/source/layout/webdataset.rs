@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{Format, Layout, Look, Unit, known};
 use crate::DataError;
 use crate::dataset::{Classes, Dataset};
-use crate::source::archive::{self, Member, Members};
+use crate::source::archive::{self, Member, Members, Placed};
 use crate::source::class_list::read_names;
 use crate::source::listing::{PassedOver, is_image};
 
@@ -190,7 +190,7 @@ fn split_key(name: &str) -> (&str, &str) {
 }
 
 /// Whether an archive looks like a shard: its first samples have labels.
-fn has_labels(members: &[(String, u64, u64)]) -> bool {
+fn has_labels(members: &[Placed]) -> bool {
     let endings = members.iter().take(64).map(|(name, ..)| split_key(name).1);
     endings.into_iter().any(|ending| matches!(ending, "cls" | "json"))
 }
