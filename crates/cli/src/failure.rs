@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use mnasnet_data::{DataError, PackError};
 use mnasnet_engine::EngineError;
 use mnasnet_model::ModelError;
-use mnasnet_onnx::{ExportError, LoadError, ReadError};
+use mnasnet_onnx::{ExportError, LoadError, OnnxRuntime, ReadError};
 use mnasnet_train::network_file::NetworkFileError;
 use mnasnet_train::resolve::ConfigError;
 use mnasnet_train::train::TrainError;
@@ -79,7 +79,7 @@ pub enum Failure {
     #[error(transparent)]
     Onnx(#[from] ReadError),
     /// ONNX Runtime, which was asked for.
-    #[error(transparent)]
+    #[error("{0}{advice}", advice = runtime_advice(.0))]
     OnnxRuntime(#[from] LoadError),
     /// A network that ONNX cannot hold.
     #[error(transparent)]
@@ -127,6 +127,18 @@ impl Failure {
             Failure::BrokenPipe => Exit::Success,
             Failure::Train(error) => of_training(error),
         }
+    }
+}
+
+/// What to do about a runtime that cannot be used.
+fn runtime_advice(error: &LoadError) -> String {
+    match error {
+        LoadError::Library { .. } => format!(
+            "; say where it is by --runtime-library FILE or the environment variable {}: libonnxruntime.so of a release, or of \
+             Python's package (onnxruntime/capi/libonnxruntime.so.1.*)",
+            OnnxRuntime::VARIABLE
+        ),
+        LoadError::Provider(_) => ", or --provider cpu".into(),
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn decode_part(
         Some(Kind::Known(name)) => return Err(DecodeError::Unsupported(name)),
         None => return Err(DecodeError::NotAnImage(bytes[..bytes.len().min(8)].to_vec())),
     }
-    photo.is_whole();
+    photo.mark_whole();
     Ok(())
 }
 
@@ -217,7 +217,12 @@ impl Claim {
         let pixels = width.saturating_mul(height);
         let memory = memory.max(pixels.saturating_mul(per_pixel));
         if memory > MAX_PHOTO_MEMORY {
-            return Err(DecodeError::TooLarge { width, height, memory });
+            return Err(DecodeError::TooLarge {
+                width,
+                height,
+                memory,
+                limit: MAX_PHOTO_MEMORY,
+            });
         }
         if pixels > bytes.saturating_mul(pixels_per_byte) {
             return corrupt(format!(

@@ -150,7 +150,7 @@ pub enum DecodeError {
     /// Decoding would take more than [`crate::MAX_PHOTO_MEMORY`].
     #[error(
         "decoding {width}x{height} pixels of this kind takes {} MiB, more than the limit of {} MiB; save it smaller",
-        memory.div_ceil(1 << 20), crate::MAX_PHOTO_MEMORY >> 20
+        memory.div_ceil(1 << 20), limit >> 20
     )]
     TooLarge {
         /// Pixels.
@@ -159,6 +159,8 @@ pub enum DecodeError {
         height: usize,
         /// Bytes.
         memory: usize,
+        /// The most bytes.
+        limit: usize,
     },
     /// The system has no memory for it.
     #[error("there are no {} MiB of memory for the image", bytes.div_ceil(1 << 20))]
@@ -186,6 +188,36 @@ pub enum DecodeError {
         /// `JPEG` for example.
         format: &'static str,
         /// The decoder's words.
+        reason: String,
+    },
+}
+
+/// Why a set could not be packed.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// The set, or an image of it.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The shards cannot be written.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Write {
+        /// File or folder.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// Another packing is there.
+    #[error("{record} is of another packing (other images, classes or settings); choose another folder or remove it", record = record.display())]
+    Other {
+        /// The record of it.
+        record: PathBuf,
+    },
+    /// An image cannot be encoded.
+    #[error("cannot encode {image} as JPEG: {reason}", image = image.display())]
+    Encode {
+        /// The image.
+        image: PathBuf,
+        /// Cause.
         reason: String,
     },
 }

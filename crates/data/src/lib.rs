@@ -10,11 +10,29 @@
 //!   index). No number of threads changes a byte of a batch.
 //! - An image is data from a stranger: its size is checked before memory is taken, and no file makes this crate panic.
 //! - Nothing is passed over in silence: [`Dataset::notes`] says what was, and why.
+//!
+//! # Example
+//! ```
+//! use std::sync::Arc;
+//!
+//! use mnasnet_data::{Loader, Preprocessing, Split, locate};
+//!
+//! let photos = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/sample");
+//! let set = locate(photos.as_ref(), Split::Val, None)?.open()?;
+//! let transform = Preprocessing::imagenet(64).eval_transform();
+//! let batch_size = 8;
+//! let mut loader = Loader::eval(Arc::new(set), transform, batch_size, 2)?;
+//! let batch = loader.next().expect("the set has photos")?;
+//! assert_eq!(batch.shape(), [8, 64, 64]);
+//! assert_eq!(batch.pixels.len(), 8 * 64 * 64 * 3);
+//! # Ok::<(), mnasnet_data::DataError>(())
+//! ```
 
 #![forbid(unsafe_code)]
 
 mod augment;
 mod bad_images;
+mod batch;
 mod cache;
 mod check;
 mod crop;
@@ -37,18 +55,19 @@ mod wordnet;
 
 pub use augment::{ColorJitter, Policy, RandAugment};
 pub use bad_images::{BadImage, BadImages};
+pub use batch::Batch;
 pub use cache::{Cache, CacheIn};
 pub use check::{Checked, ClassCount, Finding, SetReport, check};
 pub use crop::Rect;
 pub use dataset::{Dataset, Sample};
 pub use decode::{Format as ImageFormat, MAX_FILE_BYTES, MAX_PHOTO_MEMORY, decode, read_image, read_image_from};
 pub use draws::epoch_order;
-pub use error::{DataError, DecodeError};
+pub use error::{DataError, DecodeError, PackError};
 pub use glance::glance;
 pub use image::RgbImage;
-pub use loader::{Batch, Batches, Epoch, Loader};
+pub use loader::{Batches, Epoch, Loader};
 pub use mix::Mixing;
-pub use pack::{PackError, Packed, Packing, pack};
+pub use pack::{Packed, Packing, pack};
 pub use preprocessing::Preprocessing;
 pub use resize::Interpolation;
 pub use sheet::{Sheet, write_png};

@@ -1,7 +1,7 @@
 //! Mixing the images of a batch: mixup (Zhang et al., 2018, arXiv:1710.09412) and CutMix (Yun et al., 2019,
 //! arXiv:1905.04899), in timm's batch mode: image `i` meets image `n - 1 - i`, with one share for the whole batch.
 
-use crate::Batch;
+use crate::batch::Batch;
 use crate::draws::Draws;
 
 /// How batches are mixed. Where both are on, each batch gets one of them, with even chances.

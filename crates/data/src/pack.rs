@@ -5,13 +5,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::decode::Photo;
 use crate::draws::epoch_order;
+use crate::error::PackError;
 use crate::resize::Resizer;
 use crate::source::archive;
 use crate::{BadImage, BadImages, DataError, Dataset, ImageFormat, Interpolation, Rect};
@@ -137,36 +138,6 @@ fn is_whole(path: &Path, images: usize) -> bool {
     // A sample is an image, its label and its record; bad images may be left out.
     let is_full = |members: usize| members.is_multiple_of(3) && (1..=images).contains(&(members / 3));
     path.is_file() && archive::count(path).is_ok_and(is_full)
-}
-
-/// Why a set could not be packed.
-#[derive(Debug, thiserror::Error)]
-pub enum PackError {
-    /// The set, or an image of it.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// The shards cannot be written.
-    #[error("cannot write {path}: {source}", path = path.display())]
-    Write {
-        /// File or folder.
-        path: PathBuf,
-        /// Cause.
-        source: io::Error,
-    },
-    /// Another packing is there.
-    #[error("{record} is of another packing (other images, classes or settings); choose another folder or remove it", record = record.display())]
-    Other {
-        /// The record of it.
-        record: PathBuf,
-    },
-    /// An image cannot be encoded.
-    #[error("cannot encode {image} as JPEG: {reason}", image = image.display())]
-    Encode {
-        /// The image.
-        image: PathBuf,
-        /// Cause.
-        reason: String,
-    },
 }
 
 fn shard(

@@ -1,17 +1,14 @@
-//! Where images lie: folders, archives, tables. One file each; [`layout`] tells which by looking.
+//! Where images lie: folders, archives, tables. [`layout`] has a row for each kind, [`locate()`] tells which by looking.
 
 pub(crate) mod archive;
 mod class_list;
 mod files;
-mod folder;
-mod ground_truth;
-mod imagenet_tar;
 mod layout;
 mod listing;
-mod parquet;
+mod locate;
+mod pattern;
 mod positioned;
-mod table;
-mod webdataset;
+mod split;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -21,8 +18,9 @@ use crate::DataError;
 pub(crate) use self::positioned::{read_at, write_at};
 
 pub use self::class_list::ClassList;
-pub use self::folder::images_below;
-pub use self::layout::{Format, Location, Split, locate};
+pub use self::layout::{Format, images_below};
+pub use self::locate::{Location, locate};
+pub use self::split::Split;
 
 /// Where the bytes of a set's images are. Entries are read by number, in any order, by any number of threads at once.
 pub trait Source: Debug + Send + Sync {

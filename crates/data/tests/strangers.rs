@@ -106,7 +106,8 @@ fn a_small_file_cannot_claim_a_large_image() {
         Err(DecodeError::TooLarge {
             width: 65535,
             height: 65535,
-            memory: 65535 * 65535 * 3
+            memory: 65535 * 65535 * 3,
+            limit: MAX_PHOTO_MEMORY,
         })
     );
 }

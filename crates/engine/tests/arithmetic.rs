@@ -1,13 +1,10 @@
 //! Losses and optimizers on their own against MindSpore's runs of them.
 
-#[path = "support/npy.rs"]
-mod npy;
-
 use mnasnet_engine::{Loss, Optimizer, Rule, Smoothing, Span};
 use mnasnet_kernels::Isa;
 use mnasnet_kernels::update::update;
 use mnasnet_model::Role;
-use npy::{json, npy};
+use mnasnet_testing::npy::{json, npy};
 use serde_json::Value;
 
 fn assert_close(what: &str, actual: &[f32], expected: &[f32], tolerance: f32) {

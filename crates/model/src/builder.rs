@@ -1,7 +1,7 @@
 //! From a row of the table to a network: nodes in execution order, tensors in network order.
 
 use crate::error::ModelError;
-use crate::network::{Conv, ConvKind, Linear, Network, Node, Op, Role, SqueezeExcite, Tensor, TensorId, ValueId};
+use crate::network::{Conv, ConvKind, Linear, Network, Node, Op, Role, SqueezeExcite, Tensor, TensorId, ValueId, end};
 use crate::variant::{Block, Kind, Residual, Variant};
 
 /// Largest width multiplier: 166 million parameters in B1, far above anything published (1.4).
@@ -37,7 +37,7 @@ impl Network {
         }
         let mut builder = Builder::default();
         builder.conv_layers(variant, width)?;
-        let values = builder.parameters.last().map_or(0, |tensor| tensor.range().end);
+        let values = end(&builder.parameters);
         if values > MAX_PARAMETERS {
             return Err(ModelError::Row {
                 variant: variant.name.clone(),
@@ -261,7 +261,7 @@ impl Builder {
 }
 
 fn append(tensors: &mut Vec<Tensor>, name: String, shape: &[usize], role: Role) -> TensorId {
-    let offset = tensors.last().map_or(0, |tensor| tensor.range().end);
+    let offset = end(tensors);
     tensors.push(Tensor {
         name,
         shape: shape.to_vec(),

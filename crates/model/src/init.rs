@@ -2,7 +2,7 @@
 //! another order of filling, leaves them as they are.
 
 use crate::error::{ModelError, nearest};
-use crate::network::{ConvKind, Network, Op, Role, Tensor, TensorId, Weights};
+use crate::network::{ConvKind, Network, Op, Role, TensorId, Weights};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, Uniform};
@@ -72,9 +72,8 @@ impl Scheme {
 
 /// Initial weights of a network.
 pub fn initialise(network: &Network, scheme: Scheme, seed: u64) -> Weights {
-    let length = |tensors: &[Tensor]| tensors.last().map_or(0, |tensor| tensor.range().end);
-    let mut parameters = vec![0.0; length(&network.parameters)];
-    let mut buffers = vec![0.0; length(&network.buffers)];
+    let mut parameters = vec![0.0; network.parameter_count()];
+    let mut buffers = vec![0.0; network.buffer_count()];
     let ones = |role| matches!(role, Role::Gamma | Role::Variance);
     for tensor in network.parameters.iter().filter(|tensor| ones(tensor.role)) {
         parameters[tensor.range()].fill(1.0);
@@ -88,8 +87,8 @@ pub fn initialise(network: &Network, scheme: Scheme, seed: u64) -> Weights {
             .into_iter()
             .flatten()
         {
-            let tensor = &network.parameters[id];
-            draw.fill(&mut parameters[tensor.range()], &mut stream(seed, &tensor.name));
+            let name = &network.parameters[id].name;
+            draw.fill(network.parameter_mut(&mut parameters, id), &mut stream(seed, name));
         }
     }
     Weights { parameters, buffers }

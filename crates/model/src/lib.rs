@@ -9,6 +9,19 @@
 //! - [`summary`]: the layer table with parameters, multiply-adds and activation bytes.
 //!
 //! Nothing here computes on images, reads files or prints.
+//!
+//! # Example
+//! ```
+//! use mnasnet_model::{Network, Scheme, Summary, Variant, initialise};
+//!
+//! let network = Network::build(Variant::by_name("mnasnet-a1")?, 1.0, 1000, None)?;
+//! let summary = Summary::new(&network, 224)?;
+//! assert_eq!(summary.parameters, 3_887_038);
+//!
+//! let weights = initialise(&network, Scheme::Tensorflow, 42);
+//! assert_eq!(weights.parameters.len(), network.parameter_count());
+//! # Ok::<(), mnasnet_model::ModelError>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod builder;
@@ -19,6 +32,7 @@ pub mod network;
 pub mod rounding;
 pub mod shape;
 pub mod summary;
+mod text;
 pub mod variant;
 
 pub use error::ModelError;

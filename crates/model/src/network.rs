@@ -29,6 +29,45 @@ pub struct Network {
     pub buffers: Vec<Tensor>,
 }
 
+/// Flat vectors are laid out by the tables: trainable values, and also their gradients, by [`Network::parameters`], running
+/// statistics by [`Network::buffers`]. Those of another length panic.
+impl Network {
+    /// Number of trainable values: the length of [`Weights::parameters`].
+    pub fn parameter_count(&self) -> usize {
+        end(&self.parameters)
+    }
+
+    /// Number of running statistics: the length of [`Weights::buffers`].
+    pub fn buffer_count(&self) -> usize {
+        end(&self.buffers)
+    }
+
+    /// A trainable tensor's values, or their gradients.
+    pub fn parameter<'a>(&self, flat: &'a [f32], id: TensorId) -> &'a [f32] {
+        &flat[self.parameters[id].range()]
+    }
+
+    /// The same, to write.
+    pub fn parameter_mut<'a>(&self, flat: &'a mut [f32], id: TensorId) -> &'a mut [f32] {
+        &mut flat[self.parameters[id].range()]
+    }
+
+    /// A running mean or variance.
+    pub fn buffer<'a>(&self, flat: &'a [f32], id: TensorId) -> &'a [f32] {
+        &flat[self.buffers[id].range()]
+    }
+
+    /// The same, to write.
+    pub fn buffer_mut<'a>(&self, flat: &'a mut [f32], id: TensorId) -> &'a mut [f32] {
+        &mut flat[self.buffers[id].range()]
+    }
+}
+
+/// The length of a flat vector of `tensors`, which lie one behind the other.
+pub(crate) fn end(tensors: &[Tensor]) -> usize {
+    tensors.last().map_or(0, |tensor| tensor.range().end)
+}
+
 /// One operation and the value that it reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {

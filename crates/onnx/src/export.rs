@@ -4,8 +4,10 @@ use mnasnet_model::shape::MAX_RESOLUTION;
 use mnasnet_model::{ModelError, Network, Weights};
 use prost::Message;
 
+use crate::error::ExportError;
 use crate::graph::{INPUT, graph};
-use crate::preprocess::{self, PHOTOS, Preprocess};
+use crate::options::Options;
+use crate::preprocess::PHOTOS;
 use crate::proto::{Dim, Entry, FLOAT, Graph, Model, OperatorSet, Shape, Side, TensorType, Type, UINT8, ValueInfo};
 
 /// Operator sets that can be written, each with the oldest format version that may hold it.
@@ -26,114 +28,6 @@ const OPSETS: &[(u32, i64)] = &[
 
 /// Protobuf's limit for a message.
 const MAX_BYTES: usize = (1 << 31) - 1;
-
-/// How a model is written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Options {
-    /// Images a call; `None` leaves it to the caller of the model.
-    pub batch: Option<usize>,
-    /// Side of the images, pixels.
-    pub resolution: usize,
-    /// Version of ONNX's operator set.
-    pub opset: u32,
-    /// Batch norm goes into the convolutions.
-    pub fold_bn: bool,
-    /// Weights and arithmetic are float16; input and output stay float32.
-    pub half: bool,
-    /// The output is probabilities instead of logits.
-    pub softmax: bool,
-    /// What becomes of photos, where the model takes them as they are.
-    pub preprocess: Option<Preprocess>,
-}
-
-impl Options {
-    /// The operator set that every current runtime reads.
-    pub const OPSET: u32 = 17;
-
-    /// float32 images of `resolution` in any number, batch norm folded, logits out.
-    pub fn new(resolution: usize) -> Self {
-        Self {
-            batch: None,
-            resolution,
-            opset: Self::OPSET,
-            fold_bn: true,
-            half: false,
-            softmax: false,
-            preprocess: None,
-        }
-    }
-
-    /// Name of the model's output.
-    pub fn output_name(&self) -> &'static str {
-        if self.softmax { "probabilities" } else { "logits" }
-    }
-}
-
-/// Why a network could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// An operator set that this program does not write.
-    #[error("opset {opset} cannot be written; choose one from {} to {}", OPSETS[0].0, OPSETS[OPSETS.len() - 1].0)]
-    Opset {
-        /// The one asked for.
-        opset: u32,
-    },
-    /// A resolution out of range.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// A weight out of float16's range.
-    #[error("{name} holds {value}, which float16 cannot hold (65504 at most); export with precision f32")]
-    Half {
-        /// The tensor.
-        name: String,
-        /// The value.
-        value: f32,
-    },
-    /// Weights that come to no numbers.
-    #[error(
-        "{name} comes to {value}: the weights are too large to compute with; train them again at a lower learning rate"
-    )]
-    NotFinite {
-        /// The tensor or result.
-        name: String,
-        /// The value.
-        value: f32,
-    },
-    /// An operator set without scales by channel.
-    #[error("int8 needs opset 13 or newer, not {opset}")]
-    QuantisedOpset {
-        /// The one asked for.
-        opset: u32,
-    },
-    /// Options that contradict integers.
-    #[error("int8 models have their batch norm folded, and no float16")]
-    QuantisedFolded,
-    /// An operator set that cannot resize as Pillow does.
-    #[error("preprocessing needs opset {} or newer, not {opset}", preprocess::MIN_OPSET)]
-    PreprocessOpset {
-        /// The one asked for.
-        opset: u32,
-    },
-    /// A crop that does not lie inside the resized photo.
-    #[error(
-        "photos are resized to {resize} pixels and {resolution} of them are taken: a model cannot do that inside; export without preprocessing"
-    )]
-    PreprocessCrop {
-        /// The shorter side.
-        resize: usize,
-        /// Side of the crop.
-        resolution: usize,
-    },
-    /// The runtime that calibrates refused.
-    #[error("cannot calibrate: {0}")]
-    Calibration(String),
-    /// More than protobuf can hold.
-    #[error("the model would have {bytes} bytes, an ONNX file holds {MAX_BYTES} at most; export a smaller width")]
-    Size {
-        /// Its size.
-        bytes: usize,
-    },
-}
 
 /// The bytes of an ONNX model: input `image`, float32 `[batch, 3, resolution, resolution]`, normalised, or with preprocessing
 /// `photos`, uint8 `[batch, height, width, 3]`; output `logits` or
@@ -159,7 +53,11 @@ pub(crate) fn assemble(
 ) -> Result<Vec<u8>, ExportError> {
     let opset = options.opset;
     let ir_version = OPSETS.iter().find(|row| row.0 == opset).map(|row| row.1);
-    let ir_version = ir_version.ok_or(ExportError::Opset { opset })?;
+    let ir_version = ir_version.ok_or(ExportError::Opset {
+        opset,
+        oldest: OPSETS[0].0,
+        newest: OPSETS[OPSETS.len() - 1].0,
+    })?;
     let resolution = options.resolution;
     if !(1..=MAX_RESOLUTION).contains(&resolution) {
         return Err(ModelError::Resolution {
@@ -211,7 +109,7 @@ pub(crate) fn assemble(
             .collect(),
     };
     match model.encoded_len() {
-        bytes if bytes > MAX_BYTES => Err(ExportError::Size { bytes }),
+        bytes if bytes > MAX_BYTES => Err(ExportError::Size { bytes, max: MAX_BYTES }),
         _ => Ok(model.encode_to_vec()),
     }
 }

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use half::f16;
 use mnasnet_model::{Conv, ConvKind, Linear, Network, Op, SqueezeExcite, TensorId, ValueId, Weights};
 
-use crate::ExportError;
-use crate::export::Options;
+use crate::error::ExportError;
 use crate::fold::folded;
+use crate::options::Options;
 use crate::proto::{Attribute, FLOAT, FLOAT16, Graph, Node, Tensor};
 
 /// Name of the model's input.
@@ -165,13 +165,15 @@ impl Builder<'_> {
     }
 
     fn parameter(&mut self, id: TensorId) -> Result<String, ExportError> {
-        let (tensor, weights) = (&self.network.parameters[id], self.weights);
-        self.tensor(&tensor.name, &tensor.shape, &weights.parameters[tensor.range()])
+        let tensor = &self.network.parameters[id];
+        let values = self.network.parameter(&self.weights.parameters, id);
+        self.tensor(&tensor.name, &tensor.shape, values)
     }
 
     fn buffer(&mut self, id: TensorId) -> Result<String, ExportError> {
-        let (tensor, weights) = (&self.network.buffers[id], self.weights);
-        self.tensor(&tensor.name, &tensor.shape, &weights.buffers[tensor.range()])
+        let tensor = &self.network.buffers[id];
+        let values = self.network.buffer(&self.weights.buffers, id);
+        self.tensor(&tensor.name, &tensor.shape, values)
     }
 
     /// Appends an initialiser and returns its name.

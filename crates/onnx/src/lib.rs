@@ -7,11 +7,30 @@
 //!   takes to run is known before.
 //! - [`Session`]: a model on a [`Runtime`], batch by batch: rten, linked in, or the user's ONNX Runtime.
 //! - [`proto`]: the messages of ONNX's protobuf that are needed.
+//!
+//! # Example
+//! ```
+//! use mnasnet_model::{Network, Scheme, Variant, initialise};
+//! use mnasnet_onnx::{Options, export, parse};
+//!
+//! let network = Network::build(Variant::by_name("mnasnet-small")?, 1.0, 10, None)?;
+//! let weights = initialise(&network, Scheme::Tensorflow, 42);
+//! let bytes = export(&network, &weights, &Options::new(64), &[("author", "me".into())])?;
+//!
+//! // Read again as a stranger's model is: nothing in it is believed.
+//! let model = parse(bytes.into())?;
+//! assert_eq!((model.resolution, model.classes), (64, 10));
+//! assert_eq!(model.metadata["author"], "me");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//! With the feature `runtimes`, `Session` computes the model.
 #![forbid(unsafe_code)]
 
+mod error;
 pub mod export;
 pub mod fold;
 pub mod graph;
+mod options;
 pub mod preprocess;
 #[allow(missing_docs, reason = "the fields are those of onnx.proto")]
 pub mod proto;
@@ -22,11 +41,13 @@ mod read;
 mod session;
 mod shapes;
 
-pub use read::{MAX_FILE, Model, Numbers, ReadError, is_onnx, parse, read};
 #[cfg(feature = "runtimes")]
-pub use session::{LoadError, OnnxRuntime, Provider, Runtime, Session};
-
-pub use export::{ExportError, Options, export};
-pub use preprocess::{Preprocess, Resampling};
+pub use error::LoadError;
+pub use error::{ExportError, ReadError};
+pub use export::export;
+pub use options::{Options, Preprocess, Resampling};
 #[cfg(feature = "runtimes")]
 pub use quantise::{Calibration, Method};
+pub use read::{MAX_FILE, Model, Numbers, is_onnx, parse, read};
+#[cfg(feature = "runtimes")]
+pub use session::{OnnxRuntime, Provider, Runtime, Session};

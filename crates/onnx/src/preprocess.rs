@@ -6,8 +6,9 @@
 
 use mnasnet_model::shape::MAX_RESOLUTION;
 
-use crate::export::{ExportError, Options};
+use crate::error::ExportError;
 use crate::graph::INPUT;
+use crate::options::{Options, Preprocess, Resampling};
 use crate::proto::{Attribute, FLOAT, Graph, INT64, Node, tensor};
 
 /// Name of a model's input that takes photos as they are.
@@ -16,33 +17,9 @@ pub const PHOTOS: &str = "photos";
 /// Operator set from which on `Resize` smooths what it makes smaller.
 pub const MIN_OPSET: u32 = 18;
 
-/// How photos are resized.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resampling {
-    /// Pillow's bilinear, smoothed where it makes smaller.
-    Bilinear,
-    /// Pillow's bicubic, likewise.
-    Bicubic,
-    /// MindSpore's linear: two by two pixels, whatever the scale.
-    MindSpore,
-}
-
 impl Resampling {
     /// All of them.
     const ALL: [Self; 3] = [Resampling::Bilinear, Resampling::Bicubic, Resampling::MindSpore];
-}
-
-/// Resizing of the shorter side, centre crop to the network's resolution, normalisation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Preprocess {
-    /// The shorter side before the crop, pixels; no less than the resolution.
-    pub resize: usize,
-    /// How it is resized.
-    pub resampling: Resampling,
-    /// Factor of each channel's bytes.
-    pub scale: [f32; 3],
-    /// Added after it.
-    pub shift: [f32; 3],
 }
 
 impl Preprocess {
@@ -50,7 +27,10 @@ impl Preprocess {
     pub(crate) fn possible(&self, options: &Options) -> Result<(), ExportError> {
         let (opset, resolution, resize) = (options.opset, options.resolution, self.resize);
         match () {
-            () if opset < MIN_OPSET => Err(ExportError::PreprocessOpset { opset }),
+            () if opset < MIN_OPSET => Err(ExportError::PreprocessOpset {
+                opset,
+                oldest: MIN_OPSET,
+            }),
             () if resize < resolution => Err(ExportError::PreprocessCrop { resize, resolution }),
             () => Ok(()),
         }

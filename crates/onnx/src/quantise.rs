@@ -15,8 +15,10 @@ use std::collections::BTreeMap;
 
 use mnasnet_model::{Network, Weights};
 
-use crate::export::{ExportError, Options, assemble};
+use crate::error::ExportError;
+use crate::export::assemble;
 use crate::graph::graph;
+use crate::options::Options;
 use float::Float;
 use observe::{Observer, Seen};
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Error, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::{Buf, Bytes};
 use half::f16;
@@ -11,8 +11,10 @@ use mnasnet_model::shape::MAX_RESOLUTION;
 use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
+use crate::error::ReadError;
 use crate::graph::INPUT;
-use crate::preprocess::{PHOTOS, Preprocess};
+use crate::options::Preprocess;
+use crate::preprocess::PHOTOS;
 use crate::proto::{self, DOUBLE, FLOAT, FLOAT16, Graph, INT64, Side, UINT8, ValueInfo};
 use crate::shapes;
 
@@ -90,27 +92,6 @@ impl Numbers {
             Numbers::Int8 => "int8",
         }
     }
-}
-
-/// Why a file is no model that can be run.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The operating system refused.
-    #[error("cannot read {path}: {source}", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Cause.
-        source: Error,
-    },
-    /// No whole ONNX model, or not one of an image classifier.
-    #[error("{path} {reason}", path = path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, completing "PATH ...".
-        reason: String,
-    },
 }
 
 /// Whether a file is an ONNX model by its name or its first bytes, whole or not.
@@ -201,12 +182,15 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
         (_, Some(&[batch, None, None, Some(3)])) if text(&input.name) == PHOTOS => {
             let found = Preprocess::take_off(&mut graph);
             let (preprocess, resolution) = found.ok_or_else(|| {
-                unfit("its input is photos, and it does not begin with the nodes that `export --with-preprocessing` writes".into())
+                unfit(
+                    "its input is photos, and it does not begin with the nodes that this program writes for them"
+                        .into(),
+                )
             })?;
             (batch, resolution, Some(preprocess))
         }
         _ => {
-            let wanted = "its input must be float32 [batch, 3, R, R] with the sides given, or be made by `export --with-preprocessing`";
+            let wanted = "its input must be float32 [batch, 3, R, R] with the sides given, or photos as this program writes them";
             return Err(unfit(wanted.into()));
         }
     };

@@ -3,10 +3,11 @@
 mod onnx_runtime;
 mod rten;
 
+use crate::options::Preprocess;
+use crate::read::Model;
 use crate::shapes::MAX_VALUES;
-use crate::{Model, Preprocess};
 
-pub use self::onnx_runtime::{LoadError, OnnxRuntime, Provider};
+pub use self::onnx_runtime::{OnnxRuntime, Provider};
 pub(crate) use self::rten::{load, pool};
 
 /// What computes a model.
@@ -63,9 +64,11 @@ impl Session {
             ));
         }
         if let (Some(_), Runtime::Rten) = (&model.photos, runtime) {
-            return Err("it takes photos as they are, which rten cannot resize; run it by --runtime onnxruntime, or export it without \
-                 --with-preprocessing"
-                .into());
+            return Err(
+                "it takes photos as they are, which rten cannot resize; run it on ONNX Runtime, or export it without \
+                 preprocessing"
+                    .into(),
+            );
         }
         Ok(Self {
             loaded: match runtime {

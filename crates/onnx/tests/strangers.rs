@@ -147,7 +147,7 @@ fn preprocessing_is_ours_or_refused() {
         ] {
             let reason = swap(&from, &to);
             assert!(
-                reason.contains("does not begin with the nodes that `export --with-preprocessing` writes"),
+                reason.contains("does not begin with the nodes that this program writes for them"),
                 "{reason}"
             );
         }

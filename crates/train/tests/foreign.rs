@@ -1,8 +1,5 @@
 //! Files of other programs: what they compute there, they compute here. `fixtures/foreign/make.py` says where from.
 
-#[path = "../../engine/tests/support/seeded.rs"]
-mod seeded;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -14,6 +11,7 @@ use mnasnet_engine::{
     Calibrator, Cpu, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Snapshot, Step, Trainer,
 };
 use mnasnet_model::{Dialect, Network, Scheme, Variant, Weights, initialise};
+use mnasnet_testing::{npy::npy, seeded};
 use mnasnet_train::weights_file::{Contents, Record, WeightsFile};
 use mnasnet_train::wiring::recorded_network;
 use mnasnet_weights::Wanted;
@@ -227,13 +225,8 @@ fn mindspores_checkpoint_is_written_byte_for_byte_and_gives_its_logits() {
     let logits = predictor
         .logits(Pixels::F32(&seeded::fixed_input()), seeded::IMAGES)
         .unwrap();
-    let expected =
-        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/fixtures/a_ckpt/eval_logits.npy"))
-            .unwrap();
-    // [4, 1000] float32 behind NumPy's header.
-    let expected = expected[expected.len() - 16_000..].as_chunks::<4>().0;
-    for (ours, theirs) in logits.iter().zip(expected) {
-        assert!((ours - f32::from_le_bytes(*theirs)).abs() <= 2e-5);
+    for (ours, theirs) in logits.iter().zip(npy::<f32>("a_ckpt/eval_logits.npy").values) {
+        assert!((ours - theirs).abs() <= 2e-5);
     }
 }
 

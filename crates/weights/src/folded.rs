@@ -9,15 +9,17 @@ pub fn is_folded(network: &Network, weights: &Weights) -> bool {
     /// A variance may be 1 less epsilon, and a file may be rounded to 16 bits.
     const NEAR: f32 = 0.005;
     let near = |values: &[f32], to: f32| values.iter().all(|value| (value - to).abs() <= NEAR);
-    let parameter = |id: usize| &weights.parameters[network.parameters[id].range()];
-    let buffer = |id: usize| &weights.buffers[network.buffers[id].range()];
+    let Weights { parameters, buffers } = weights;
     let mut shifted = false;
     network.nodes.iter().all(|node| match &node.op {
         Op::Conv(conv) => {
-            shifted |= parameter(conv.beta).iter().any(|&shift| shift != 0.0);
-            buffer(conv.mean).iter().all(|&mean| mean == 0.0)
-                && near(buffer(conv.variance), 1.0)
-                && near(parameter(conv.gamma), 1.0)
+            shifted |= network
+                .parameter(parameters, conv.beta)
+                .iter()
+                .any(|&shift| shift != 0.0);
+            network.buffer(buffers, conv.mean).iter().all(|&mean| mean == 0.0)
+                && near(network.buffer(buffers, conv.variance), 1.0)
+                && near(network.parameter(parameters, conv.gamma), 1.0)
         }
         _ => true,
     }) && shifted

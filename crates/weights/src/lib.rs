@@ -13,6 +13,30 @@
 //!   slices of the file, never copies that it can multiply; nothing in it is ever run.
 //! - Nothing is loaded half: a file that does not fit is refused with every tensor that is wrong.
 //! - A reader that is given any bytes returns; it does not panic.
+//!
+//! # Example
+//! ```
+//! use mnasnet_model::{Dialect, Network, Variant};
+//! use mnasnet_weights::{Wanted, parse, recognise, safetensors};
+//!
+//! // A file under torchvision's names, as its users have it.
+//! let network = Network::build(Variant::by_name("mnasnet-b1")?, 0.5, 10, None)?;
+//! let values = vec![0.5; network.parameter_count()];
+//! let names = network.names(Dialect::Torchvision)?;
+//! let tensors = names.iter().map(|(name, place)| {
+//!     let tensor = network.tensor(*place);
+//!     (name.clone(), &*tensor.shape, &values[..tensor.len()])
+//! });
+//! let file = safetensors::write(tensors, None)?;
+//!
+//! // Read again: whose names they are, and which network they fit.
+//! let state = parse(file.into())?;
+//! let found = recognise(&state, Wanted::default()).map_err(|(_, misfits)| misfits)?;
+//! assert_eq!(found.dialect, Dialect::Torchvision);
+//! assert_eq!((&*found.network.variant.name, found.network.width, found.network.classes), ("mnasnet-b1", 0.5, 10));
+//! assert!(found.rename(&state).contains_key("conv_stem.weight"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod error;

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::fs;
 
+use mnasnet_testing::place::{names, refused};
+use mnasnet_testing::{Place, TINY};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
-
-use crate::refusals::check;
-use crate::{Place, TINY, names};
 
 const BEST: &str = "run/checkpoints/best.safetensors";
 
@@ -82,7 +81,7 @@ fn settings_that_are_not_needed_do_not_matter_and_damaged_ones_are_the_files_fau
             format!("compare {file} {BEST} --data photos"),
             format!("export --weights {file} -o out.onnx"),
         ] {
-            check(
+            refused(
                 &place,
                 &arguments,
                 4,
@@ -99,7 +98,7 @@ fn settings_that_are_not_needed_do_not_matter_and_damaged_ones_are_the_files_fau
         "export --weights rows.safetensors -o out.onnx".into(),
         "convert rows.safetensors out.safetensors --to timm".into(),
     ] {
-        check(
+        refused(
             &place,
             &arguments,
             4,
@@ -107,7 +106,7 @@ fn settings_that_are_not_needed_do_not_matter_and_damaged_ones_are_the_files_fau
         );
     }
     let init = format!("train {TINY} --out more --init damaged.safetensors");
-    check(
+    refused(
         &place,
         &init,
         4,
@@ -132,12 +131,12 @@ fn what_is_no_number_is_no_result() {
             format!("compare {file} {BEST} --data photos"),
             format!("compare {BEST} {file} --data photos"),
         ] {
-            check(&place, &arguments, 4, &format!("{file} computes "));
-            check(&place, &arguments, 4, no_result);
+            refused(&place, &arguments, 4, &format!("{file} computes "));
+            refused(&place, &arguments, 4, no_result);
         }
     }
-    check(&place, "eval --weights huge.safetensors --data photos", 4, no_result);
-    check(&place, "eval-onnx --model huge.onnx --data photos", 4, no_result);
+    refused(&place, "eval --weights huge.safetensors --data photos", 4, no_result);
+    refused(&place, "eval-onnx --model huge.onnx --data photos", 4, no_result);
     let json = "predict --weights huge.safetensors photos/val --json";
     let (code, stdout, _) = place.run(json);
     assert!(
@@ -162,7 +161,7 @@ fn what_is_no_number_is_no_result() {
             "comes to NaN: the weights are too large",
         ),
     ] {
-        check(&place, arguments, 4, message);
+        refused(&place, arguments, 4, message);
     }
     assert!(!place.path("out.safetensors").exists());
     assert!(!place.path("none.onnx").exists());
@@ -192,7 +191,7 @@ fn a_record_that_asks_for_huge_photos_is_refused() {
     };
     changed(&place, "huge.safetensors", huge, SAME);
     let message = "huge.safetensors holds an impossible record: resolution is 4097";
-    check(&place, "predict --weights huge.safetensors photos/val", 4, message);
+    refused(&place, "predict --weights huge.safetensors photos/val", 4, message);
     let batch = "bench infer --model mnasnet-b1 --batch 65536 --resolution 4096 --steps 1";
     let (code, _, stderr) = place.run(batch);
     assert_eq!(code, 1, "{stderr}");
@@ -222,7 +221,7 @@ fn a_record_of_a_network_that_cannot_be_is_the_files_fault() {
             format!("export --weights {file} -o out.onnx"),
             format!("convert {file} out.safetensors"),
         ] {
-            check(&place, &arguments, 4, &message);
+            refused(&place, &arguments, 4, &message);
         }
     }
 }

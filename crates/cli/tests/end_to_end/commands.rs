@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use crate::{Place, TINY};
+use mnasnet_testing::{Place, TINY, text};
 
 const BEST: &str = "run/checkpoints/best.safetensors";
 
@@ -65,15 +65,12 @@ fn eval_counts_every_image() {
     ));
     let eval: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((code, eval["images"].as_u64()), (0, Some(8)));
-    assert_eq!(stderr, "note: 8 of 9 images; the last 1 do not fill a batch of 4\n");
+    text::same(&stderr, "note: 8 of 9 images; the last 1 do not fill a batch of 4\n");
     let (code, _, stderr) = place.run(&format!(
         "eval --data photos --weights {BEST} --batch_size 10 --drop_remainder"
     ));
     assert_eq!(code, 3);
-    assert!(
-        stderr.starts_with("error: photos/val has 9 images, fewer than one batch of 10"),
-        "{stderr}"
-    );
+    text::begins(&stderr, "error: photos/val has 9 images, fewer than one batch of 10");
     // The last line is MindSpore's; a folder of classes alone does too.
     let stdout = place.done(&format!("eval --data photos/val --weights {BEST}"));
     let last = stdout.lines().last().unwrap();
@@ -94,10 +91,7 @@ fn eval_counts_every_image() {
     fs::copy(&photo, place.path("more/zebra/a.jpg")).unwrap();
     let (code, _, stderr) = place.run(&format!("eval --data more --weights {BEST}"));
     assert_eq!(code, 3);
-    assert!(
-        stderr.contains("class \"zebra\" is not one of the 3 known classes"),
-        "{stderr}"
-    );
+    text::holds(&stderr, "class \"zebra\" is not one of the 3 known classes");
 }
 
 #[test]
@@ -183,7 +177,7 @@ fn bench_sets_each_unit_beside_its_floor() {
     let text = place.done(small);
     let stem = text.lines().find(|line| line.starts_with("conv_stem")).unwrap();
     assert_eq!(stem.matches('%').count(), 2, "{stem}");
-    assert!(text.contains("\ntotal: "), "{text}");
+    text::holds(&text, "\ntotal: ");
 }
 
 #[test]
@@ -204,7 +198,7 @@ fn bench_times_decoding_and_transforms_apart() {
         assert!(report.get(absent).is_none(), "{absent} says nothing of photos");
     }
     let text = place.done(&format!("{arguments} --seconds 0.1"));
-    assert!(text.contains(" ms to decode an image and "), "{text}");
+    text::holds(&text, " ms to decode an image and ");
 }
 
 #[test]

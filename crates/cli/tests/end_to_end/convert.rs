@@ -5,8 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use flate2::read::GzDecoder;
-
-use crate::{Place, TINY};
+use mnasnet_testing::{Place, TINY, text};
 
 /// Files that torchvision and timm wrote, from the tests of `train`.
 fn unpack(place: &Place, file: &str) {
@@ -80,16 +79,13 @@ fn training_starts_from_foreign_weights() {
         "note: mnasnet_small.safetensors: backbone taken over, the classifier starts fresh: it has 5 classes, here 3\n",
         "model = \"mnasnet-small\"",
     ] {
-        assert!(stdout.contains(expected), "{stdout}");
+        text::holds(&stdout, expected);
     }
     assert!(!stdout.contains("folded"), "{stdout}");
 
     unpack(&place, "fused.pth");
     let stdout = place.done(&format!("{start} --init fused.pth --out folded"));
-    assert!(
-        stdout.contains("note: fused.pth: batch norm was folded into the convolutions"),
-        "{stdout}"
-    );
+    text::holds(&stdout, "note: fused.pth: batch norm was folded into the convolutions");
     fs::write(place.path("five.txt"), "airplanes\nleopards\nwatch\nzebra\nyak\n").unwrap();
     let (code, _, stderr) = place.run("convert fused.pth folded.safetensors --class_list five.txt");
     assert!(code == 0 && stderr.contains("--recalibrate-bn PHOTOS"), "{stderr}");
@@ -143,10 +139,7 @@ fn a_run_of_mindspore_is_taken_up_where_it_stopped() {
         "train --resume Mnasnet-rank0-2_6.ckpt --out again {}",
         settings.join(" ")
     ));
-    assert!(
-        stdout.contains("12 steps are done, which is step 0 of epoch 3 here"),
-        "{stdout}"
-    );
+    text::holds(&stdout, "12 steps are done, which is step 0 of epoch 3 here");
     let last = "checkpoints/Mnasnet-rank0-3_6.safetensors";
     let data = |run: &str| {
         let bytes = fs::read(place.path(run).join(last)).unwrap();
@@ -303,7 +296,7 @@ fn what_mindspores_file_cannot_hold_is_told() {
         "left out, MindSpore has no place for it: what becomes of photos",
         "left out, MindSpore has no place for it: batch norm's epsilon",
     ] {
-        assert!(stderr.contains(expected), "{stderr}");
+        text::holds(&stderr, expected);
     }
     assert_eq!(left_out("convert m.ckpt back.safetensors"), 0);
     assert_eq!(left_out("convert back.safetensors again.ckpt"), 0);

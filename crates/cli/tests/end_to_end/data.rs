@@ -3,8 +3,8 @@
 use std::fs;
 
 use mnasnet_data::read_image;
-
-use crate::{Place, TINY, names};
+use mnasnet_testing::place::names;
+use mnasnet_testing::{Place, TINY, text};
 
 #[test]
 fn a_set_is_clean_or_told_why_not() {
@@ -156,7 +156,7 @@ fn a_contact_sheet_shows_what_the_settings_do() {
     let show = "data show photos --recipe sample --images 6 --epochs 1";
     let stdout = place.done(&format!("{show} -o plain.png"));
     // Two sections of a heading and one row of six squares of 64 pixels.
-    assert_eq!(stdout, "plain.png: 932x208 pixels\n");
+    text::same(&stdout, "plain.png: 932x208 pixels\n");
     place.done(&format!("{show} -o again.png"));
     place.done(&format!("{show} -o mixed.png --policy randaugment --cutmix 1"));
     let read = |name: &str| read_image(&place.path(name), false).unwrap();

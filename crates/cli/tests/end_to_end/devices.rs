@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::{Place, TINY};
+use mnasnet_testing::place::{Place, TINY};
 
 const BEST: &str = "run/checkpoints/best.safetensors";
 

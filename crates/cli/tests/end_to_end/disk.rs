@@ -5,21 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Child;
 
+use mnasnet_testing::place::names;
+use mnasnet_testing::process::{limit_files, signal, spawn, wait_for};
+use mnasnet_testing::{Place, TINY};
 use mnasnet_train::checkpoint;
 use mnasnet_train::weights_file::WeightsFile;
-
-use crate::runs::{signal, spawn, wait_for};
-use crate::{Place, TINY, names};
-
-/// Lets a process write files of so many bytes at most, as a disk that is full does from then on.
-pub fn limit_files(child: &Child, bytes: &str) {
-    let limit = format!("--fsize={bytes}:unlimited");
-    let pid = child.id().to_string();
-    let status = std::process::Command::new("prlimit")
-        .args(["--pid", &pid, &limit])
-        .status();
-    assert!(status.unwrap().success());
-}
 
 #[test]
 fn a_disk_that_refuses_ends_no_run() {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::{Place, TINY};
+use mnasnet_testing::{Place, TINY};
 
 /// A network unlike the published ones: a 7x7 kernel, odd channels, a separable block behind inverted ones, no expansion, a
 /// residual in front of everything, squeeze-excite by a half.

@@ -3,8 +3,9 @@
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
-use crate::runs::{signal, wait_for};
-use crate::{Place, sample};
+use mnasnet_testing::place::sample;
+use mnasnet_testing::process::{signal, wait_for};
+use mnasnet_testing::{Place, text};
 
 /// Settings of a small run, each of those that belong to the weights other than the default.
 const OTHER: &str = "--model mnasnet-small --width 0.35 --resolution 32 --batch_size 4 --warmup_epochs 1 --opt sgd \
@@ -78,8 +79,8 @@ fn after_training() {
     let taken = "model = \"mnasnet-small\", width = 0.35, bn_epsilon = 0.00001, resolution = 32, interpolation = \"bicubic\", \
         normalise = \"mindspore\"\n";
     let note = format!("note: as {RUN}/checkpoints/best.safetensors has it: {taken}");
-    assert!(stdout.starts_with(&note), "{stdout}");
-    assert!(stdout.contains("backbone taken over"), "{stdout}");
+    text::begins(&stdout, &note);
+    text::holds(&stdout, "backbone taken over");
     let settings = fs::read_to_string(place.path("next/config.toml")).unwrap();
     for setting in ["lr_init = 0.0001", "lr_max = 0.005"] {
         assert!(settings.contains(&format!("\n{setting}\n")), "{settings}");
@@ -101,7 +102,7 @@ fn after_an_interruption() {
         .find_map(|line| line.strip_prefix("go on with: "))
         .unwrap();
     let stdout = done(&place, next);
-    assert!(stdout.contains("going on after step "), "{stdout}");
+    text::holds(&stdout, "going on after step ");
 }
 
 #[test]

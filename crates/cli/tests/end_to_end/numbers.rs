@@ -2,14 +2,13 @@
 
 use std::fs;
 
+use mnasnet_testing::place::{names, refused};
+use mnasnet_testing::process::{signal, spawn, wait_for};
+use mnasnet_testing::run::{check_equal_runs, killed_until_done};
+use mnasnet_testing::{Place, TINY};
 use mnasnet_train::checkpoint;
 use mnasnet_train::weights_file::{Contents, WeightsFile, write};
 use mnasnet_train::wiring;
-
-use crate::resume::refused;
-use crate::runs::{check_equal_runs, signal, spawn, wait_for};
-use crate::survival::killed_until_done;
-use crate::{Place, TINY, names};
 
 /// Weight decay at such a rate multiplies the weights by about -44 a step: on every instruction set batch norm's statistics leave float32
 /// in the sixth and last step of an epoch.

@@ -3,8 +3,8 @@
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
-use crate::runs::{signal, wait_for};
-use crate::{Place, TINY};
+use mnasnet_testing::process::{signal, wait_for};
+use mnasnet_testing::{Place, TINY, text};
 
 const BEST: &str = "run/checkpoints/best.safetensors";
 
@@ -35,7 +35,7 @@ fn predict_names_the_classes() {
     let photo = predictions[0]["image"].as_str().unwrap();
     let (code, stdout, stderr) = place.run(&format!("predict --weights {BEST} broken.jpg {photo}"));
     assert_eq!(code, 3);
-    assert!(stderr.starts_with("error: broken.jpg: not an image"), "{stderr}");
+    text::begins(&stderr, "error: broken.jpg: not an image");
     assert!(stdout.starts_with(photo) && stdout.contains(" %  "), "{stdout}");
 }
 
@@ -98,7 +98,7 @@ fn every_form_says_the_same() {
     assert_eq!((code, top(&piped)), (Some(0), top(&named)));
     let (code, _, stderr) = from("-", b"no photo".to_vec());
     assert_eq!(code, Some(3));
-    assert!(stderr.starts_with("error: standard input: not an image"), "{stderr}");
+    text::begins(&stderr, "error: standard input: not an image");
     let (code, _, stderr) = place.run(&format!("predict --weights {BEST} - -"));
     assert_eq!(code, 2, "{stderr}");
 }

@@ -10,11 +10,13 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use mnasnet_testing::place::{names, refused};
+use mnasnet_testing::process::wait_for;
+use mnasnet_testing::run::tensors;
+use mnasnet_testing::{Place, TINY};
 use mnasnet_train::checkpoint;
 
-use crate::resume::{check_the_end_of_an_epoch, refused};
-use crate::runs::{tensors, wait_for};
-use crate::{Place, TINY, names};
+use crate::resume::check_the_end_of_an_epoch;
 
 /// `TINY` for two ranks: the same steps, on photos large enough for batch norm over two of them.
 const HALF: &str = "--batch_size 2 --resolution 64 --lr_max 0.002 --rank_timeout 60";

@@ -3,14 +3,8 @@
 use std::fs;
 use std::process::Output;
 
-use crate::{Place, TINY};
-
-pub fn check(place: &Place, arguments: &str, code: i32, message: &str) {
-    let (found, stdout, stderr) = place.run(arguments);
-    assert_eq!(found, code, "mnasnet {arguments}\n{stdout}\n{stderr}");
-    assert!(stderr.starts_with("error: "), "mnasnet {arguments}\n{stderr}");
-    assert!(stderr.contains(message), "mnasnet {arguments}\n{stderr}");
-}
+use mnasnet_testing::place::refused;
+use mnasnet_testing::{Place, TINY, text};
 
 #[test]
 fn command_line_and_settings() {
@@ -73,7 +67,7 @@ fn command_line_and_settings() {
         ),
         ("predict --weights x", "required"),
     ] {
-        check(&place, arguments, 2, message);
+        refused(&place, arguments, 2, message);
     }
 }
 
@@ -87,10 +81,7 @@ fn an_instruction_set_that_is_not_there() {
         let output = place.command(arguments).env("MNASNET_ISA", "mmx").output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{stderr}");
-        assert!(
-            stderr.starts_with("error: MNASNET_ISA=mmx: this machine has "),
-            "{stderr}"
-        );
+        text::begins(&stderr, "error: MNASNET_ISA=mmx: this machine has ");
     }
 }
 
@@ -151,11 +142,11 @@ fn photos() {
             "class_num is 1000, but photos/train has 3 classes",
         ),
     ] {
-        check(&place, &arguments, 3, message);
+        refused(&place, &arguments, 3, message);
     }
     assert!(!place.path("run").exists(), "a refused run leaves nothing");
     fs::write(place.path("photos/train/watch/a.jpg"), "no photo").unwrap();
-    check(
+    refused(
         &place,
         &train("--epoch_size 1"),
         3,
@@ -198,21 +189,21 @@ fn weights() {
             "holds weights only, nothing to go on from; to begin another run with its weights alone, say `--init run/",
         ),
     ] {
-        check(&place, &arguments, 4, message);
+        refused(&place, &arguments, 4, message);
     }
-    check(
+    refused(
         &place,
         &format!("train {TINY} --resume never --out run"),
         2,
         "run holds a run already, which is not begun anew; go on with it by `--resume run`",
     );
-    check(
+    refused(
         &place,
         "eval --data photos --weights run/checkpoints/best.safetensors --ema",
         2,
         "is of a run without a moving average (`ema` was false); leave out --ema",
     );
-    check(
+    refused(
         &place,
         "train --resume run --seed 4 --epoch_size 2",
         3,
@@ -228,7 +219,7 @@ fn a_run_that_diverges_keeps_its_last_checkpoint() {
     let before = fs::read(&checkpoint).unwrap();
     // Every step multiplies every parameter by some -1000: float32 ends within a few.
     let wild = "--epoch_size 9 --warmup_epochs 0 --lr_max 1000 --weight_decay 1 --weight_decay_scope all";
-    check(
+    refused(
         &place,
         &format!("train --resume run {wild}"),
         5,
@@ -282,11 +273,8 @@ fn tasks_that_know_nothing_of_each_other_are_refused() {
             let (code, [stdout, stderr]) = with(set, command);
             assert_eq!((code, stdout.as_str()), (2, ""), "{set}\n{stderr}");
             assert_eq!(stderr.lines().count(), 1, "{stderr}");
-            assert!(
-                stderr.starts_with(&format!("error: {launcher} started this as one of ")),
-                "{stderr}"
-            );
-            assert!(stderr.contains(&format!(", or unset {variable} where ")), "{stderr}");
+            text::begins(&stderr, &format!("error: {launcher} started this as one of "));
+            text::holds(&stderr, &format!(", or unset {variable} where "));
         }
         // What has no work to share is each task's own.
         assert_eq!(with(set, "info --model mnasnet-small").0, 0);

@@ -1,39 +1,15 @@
 //! Going on with a run: what is refused, what is noted, and that nothing is lost.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use mnasnet_testing::place::{hollow, refused, snapshot};
+use mnasnet_testing::process::{signal, spawn, wait_for};
+use mnasnet_testing::run::tensors;
+use mnasnet_testing::{Place, TINY};
 use mnasnet_train::progress::Best;
 use mnasnet_train::weights_file::{Contents, WeightsFile, write};
 use mnasnet_train::wiring;
-
-use crate::runs::{signal, spawn, tensors, wait_for};
-use crate::{Place, TINY, hollow};
-
-/// Every file below a folder with its bytes.
-pub fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(snapshot(&path));
-        } else {
-            files.insert(path.clone(), fs::read(&path).unwrap());
-        }
-    }
-    files
-}
-
-/// Runs the program, which must refuse with this exit code and message.
-pub fn refused(place: &Place, arguments: &str, code: i32, message: &str) {
-    let (found, stdout, stderr) = place.run(arguments);
-    assert_eq!(found, code, "mnasnet {arguments}\n{stdout}\n{stderr}");
-    assert!(
-        stderr.starts_with("error: ") && stderr.contains(message),
-        "mnasnet {arguments}\n{stderr}"
-    );
-}
 
 #[test]
 fn a_refused_resume_leaves_the_folder_as_it_was() {

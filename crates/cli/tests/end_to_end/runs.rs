@@ -1,13 +1,12 @@
 //! Training runs: what they leave, and that stopping them changes nothing.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use safetensors::SafeTensors;
-
-use crate::{Place, TINY, names, sample};
+use mnasnet_testing::place::{names, sample};
+use mnasnet_testing::process::{signal, spawn, wait_for};
+use mnasnet_testing::run::{check_equal_runs, tensors};
+use mnasnet_testing::{Place, TINY};
 
 #[test]
 fn a_run_leaves_settings_logs_and_checkpoints() {
@@ -188,72 +187,6 @@ fn weights_start_another_run() {
     assert_ne!(
         of(&before, "classifier.weight").len(),
         of(&after, "classifier.weight").len()
-    );
-}
-
-/// All tensors of a file, with names.
-pub fn tensors(path: &Path) -> Vec<(String, Vec<u8>)> {
-    let bytes = fs::read(path).unwrap();
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let mut tensors: Vec<_> = file
-        .tensors()
-        .into_iter()
-        .map(|(name, view)| (name, view.data().to_vec()))
-        .collect();
-    tensors.sort();
-    assert!(tensors.len() > 100);
-    tensors
-}
-
-/// The last checkpoints are equal to the last byte (optimizer state, average, record), and so are the curves.
-pub fn check_equal_runs(place: &Place, whole: &str, broken: &str, epochs: usize) {
-    let last = format!("checkpoints/Mnasnet-rank0-{epochs}_6.safetensors");
-    let read = |run: &str| fs::read(place.path(run).join(&last)).unwrap();
-    assert!(read(whole) == read(broken), "the last checkpoints differ");
-    let best = |run: &str| fs::read(place.path(run).join("checkpoints/best.safetensors")).unwrap();
-    assert!(best(whole) == best(broken), "the best weights differ");
-    let curve = |run: &str| {
-        let steps = place.metrics(run, "step");
-        steps
-            .iter()
-            .map(|step| (step["global_step"].as_u64(), step["loss"].as_f64()))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(curve(whole), curve(broken));
-    let epochs = |run: &str| {
-        let epochs = place.metrics(run, "epoch");
-        epochs
-            .iter()
-            .map(|epoch| (epoch["train_loss"].as_f64(), epoch["val"].clone()))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(epochs(whole), epochs(broken));
-}
-
-pub fn spawn(place: &Place, arguments: &str) -> Child {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin("mnasnet"));
-    command
-        .args(arguments.split_whitespace())
-        .current_dir(place.folder.path());
-    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-pub fn wait_for(child: &mut Child, reached: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !reached() {
-        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
-        assert!(start.elapsed() < Duration::from_secs(60), "the run does not get there");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-pub fn signal(child: &Child, name: &str) {
-    assert!(
-        Command::new("kill")
-            .args([name, &child.id().to_string()])
-            .status()
-            .unwrap()
-            .success()
     );
 }
 

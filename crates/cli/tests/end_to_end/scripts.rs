@@ -6,8 +6,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::runs::wait_for;
-use crate::{Place, names};
+use mnasnet_testing::Place;
+use mnasnet_testing::place::names;
+use mnasnet_testing::process::wait_for;
 
 const SMALL: &str =
     "--model mnasnet-small --width 0.35 --resolution 32 --batch_size 4 --epoch_size 1 --warmup_epochs 0 --class_num 0";

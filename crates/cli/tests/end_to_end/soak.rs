@@ -8,12 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mnasnet_testing::process::{limit_files, signal, wait_for};
+use mnasnet_testing::{Place, TINY};
 use mnasnet_train::checkpoint;
 use mnasnet_train::weights_file::WeightsFile;
-
-use crate::disk::limit_files;
-use crate::runs::{signal, wait_for};
-use crate::{Place, TINY};
 
 const SETTINGS: &str = "--epoch_size 100000 --warmup_epochs 0 --checkpoint_every 5steps --keep_step_checkpoint_max 3 \
     --keep_checkpoint_max 3 --log_every 0 --policy randaugment --mixup 0.2 --dropout 0.3 --ema true";

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Place, TINY, hollow, names};
+use mnasnet_testing::place::{hollow, names};
+use mnasnet_testing::{Place, TINY};
 
 /// The small set of the data crate's tests, in every layout.
 fn fixture(name: &str) -> PathBuf {

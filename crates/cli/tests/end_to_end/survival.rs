@@ -1,15 +1,14 @@
 //! Runs that are killed at any moment, or whose files are damaged: nothing that was saved is lost.
 
 use std::fs;
-use std::thread;
 use std::time::{Duration, Instant};
 
+use mnasnet_testing::place::{names, refused, snapshot};
+use mnasnet_testing::process::{signal, spawn, wait_for};
+use mnasnet_testing::run::{check_equal_runs, killed_until_done};
+use mnasnet_testing::{Place, TINY};
 use mnasnet_train::checkpoint;
 use mnasnet_train::weights_file::WeightsFile;
-
-use crate::resume::{refused, snapshot};
-use crate::runs::{check_equal_runs, signal, spawn, wait_for};
-use crate::{Place, TINY, names};
 
 #[test]
 fn killed_at_random_moments_it_ends_in_the_same_bits() {
@@ -21,43 +20,6 @@ fn killed_at_random_moments_it_ends_in_the_same_bits() {
     let kills = killed_until_done(&place, &settings, "broken", 20);
     eprintln!("{kills} kills");
     check_equal_runs(&place, "whole", "broken", 12);
-}
-
-/// Starts a run over and over and kills it at random moments, `most` times at most, then lets it end. Returns how often it was
-/// killed.
-pub fn killed_until_done(place: &Place, settings: &str, run: &str, most: usize) -> usize {
-    // Marsaglia's xorshift: moments that are the same in every run of the test.
-    let mut random = 6_u64;
-    let mut moment = || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        Duration::from_millis(random % 300)
-    };
-    let mut kills = 0;
-    loop {
-        // Until its first checkpoint a run is begun again.
-        let checkpoints = place.path(&format!("{run}/checkpoints"));
-        let begun = checkpoints.exists()
-            && names(&checkpoints)
-                .iter()
-                .any(|name| name.starts_with("Mnasnet-rank0-"));
-        let mut child = match begun {
-            true => spawn(place, &format!("train --resume {run}")),
-            false => spawn(place, &format!("train {settings} --out {run}")),
-        };
-        thread::sleep(moment());
-        if kills < most && child.try_wait().unwrap().is_none() {
-            signal(&child, "-KILL");
-            child.wait().unwrap();
-            kills += 1;
-            continue;
-        }
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        break;
-    }
-    kills
 }
 
 /// What is on disk where the machine stops before, within or after each operation of the last checkpoint and the best weights.

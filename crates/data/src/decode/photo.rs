@@ -57,12 +57,12 @@ impl Photo {
         self.turned = false;
         decoded?;
         orientation::turn(orientation, &mut self.image)?;
-        self.is_whole();
+        self.mark_whole();
         Ok(())
     }
 
-    /// All of the image is there.
-    pub(crate) fn is_whole(&mut self) {
+    /// Notes that all of the image is there.
+    pub(crate) fn mark_whole(&mut self) {
         (self.size, self.x, self.y) = ((self.image.width, self.image.height), 0, 0);
     }
 
@@ -82,7 +82,7 @@ impl From<RgbImage> for Photo {
             image,
             ..Self::default()
         };
-        photo.is_whole();
+        photo.mark_whole();
         photo
     }
 }

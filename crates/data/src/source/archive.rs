@@ -81,11 +81,14 @@ pub(super) fn open(path: &Path) -> Result<Positioned, DataError> {
     open().map_err(|source| DataError::io(path, source))
 }
 
-/// The regular files of a tar archive that is `part` of a file, in order, as name, offset in `part` and length.
+/// Name, offset and length of a file in an archive.
+pub(super) type Placed = (String, u64, u64);
+
+/// The regular files of a tar archive that is `part` of a file, in order; offsets are those in `part`.
 ///
 /// # Errors
 /// [`DataError::Archive`] if it is not a tar archive or is cut short; `path` is for that message.
-pub(super) fn index(part: &Positioned, path: &Path) -> Result<Vec<(String, u64, u64)>, DataError> {
+pub(super) fn index(part: &Positioned, path: &Path) -> Result<Vec<Placed>, DataError> {
     let broken = |reason: String| DataError::Archive {
         path: path.to_path_buf(),
         reason,

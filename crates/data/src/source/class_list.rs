@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::ground_truth::read_text;
+use super::files::read_text;
 use crate::{DataError, Dataset, Sample};
 
 /// A list of classes for sets that are relabelled or used in part. A line is a class's name; with a tab, `NAME IN THE

@@ -44,7 +44,7 @@ impl Entry {
     /// Whether a file is an image. A usual ending is believed, as opening each file of a large set would take minutes; what
     /// it is its content decides when it is decoded. A file of any other name is opened and looked at.
     pub(super) fn guess(&self) -> Result<Guess, DataError> {
-        if has_ending(&self.path, &["jpg", "jpeg", "png", "webp", "bmp"]) {
+        if has_ending(&self.path, IMAGE_ENDINGS) {
             return Ok(Guess::Image);
         }
         let mut start = Vec::with_capacity(32);
@@ -62,6 +62,15 @@ impl Entry {
 pub(super) fn has_ending(path: &Path, endings: &[&str]) -> bool {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     endings.iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// Usual endings of images that are read.
+const IMAGE_ENDINGS: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp"];
+
+/// Whether a member of an archive is an image, by its name.
+pub(super) fn is_image(member: &str) -> bool {
+    let name = member.rsplit('/').next().unwrap_or(member);
+    !name.starts_with('.') && has_ending(Path::new(member), IMAGE_ENDINGS)
 }
 
 /// A folder's entries in byte order of their names. Links are followed.

@@ -1,10 +1,10 @@
 //! The engine against real MindSpore and PyTorch runs of the MindSpore scripts' network, with the tolerances that the
 //! fixtures' makers measured between those two.
 
-use crate::npy::{self, Array, folder, json, npy};
-use crate::seeded::{IMAGES, SIDE, fixed_input, seeded_weights};
 use mnasnet_engine::{Device, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Snapshot, Step, Trainer};
 use mnasnet_model::{Dialect, Network, Place, Role, Tensor, Variant, Weights};
+use mnasnet_testing::npy::{self, Array, folder, json, npy};
+use mnasnet_testing::seeded::{IMAGES, SIDE, fixed_input, seeded_weights};
 
 /// MindSpore's rule: everything decays but batch norm's gamma and beta.
 fn decays(tensor: &Tensor) -> bool {

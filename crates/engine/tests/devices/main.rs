@@ -4,11 +4,7 @@
 
 mod derivatives;
 mod golden;
-#[path = "../support/npy.rs"]
-mod npy;
 mod properties;
-#[path = "../support/seeded.rs"]
-mod seeded;
 mod timm;
 
 use mnasnet_engine::pool::Pool;

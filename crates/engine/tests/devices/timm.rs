@@ -1,11 +1,11 @@
 //! The engine against timm's and torchvision's networks, squeeze-excite above all: float64 runs of PyTorch, made by
 //! `fixtures/timm/make.py` from weights and images that both sides compute from hashes.
 
-use crate::npy::json;
-use crate::seeded::hash24;
 use crate::trainer;
 use mnasnet_engine::{Device, Loss, Pixels, Precision, Predictor, Smoothing, Snapshot, Step};
 use mnasnet_model::{Dialect, Network, Place, Role, Tensor, Variant, Weights};
+use mnasnet_testing::npy::json;
+use mnasnet_testing::seeded::hash24;
 use serde_json::Value;
 
 const BATCH: usize = 3;

@@ -8,6 +8,7 @@ pub mod inlined;
 
 use mnasnet_kernels::pool::Pool;
 use mnasnet_kernels::{Below, Element, Gradient, Isa, Source, padded};
+use mnasnet_testing::splitmix64::SplitMix64;
 
 /// Runs `test` for each instruction set of the machine, its loops on two threads.
 pub fn on_every_isa(test: impl FnMut(Isa)) {
@@ -16,20 +17,16 @@ pub fn on_every_isa(test: impl FnMut(Isa)) {
         .install(|| Isa::available().into_iter().for_each(test));
 }
 
-/// SplitMix64, to uniform values in [-1, 1).
-pub struct Random(u64);
+/// Uniform values in [-1, 1).
+pub struct Random(SplitMix64);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix64::new(seed))
     }
 
     pub fn value(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        self.0.value()
     }
 
     pub fn values(&mut self, count: usize) -> Vec<f32> {

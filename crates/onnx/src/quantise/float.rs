@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::export::Options;
 use crate::graph::INPUT;
+use crate::options::Options;
 use crate::proto::{FLOAT, Graph, Node, Tensor, tensor};
 
 /// A constant tensor.

@@ -10,8 +10,10 @@ use rten_tensor::NdTensorView;
 use rten_tensor::prelude::*;
 
 use super::float::Float;
-use crate::export::{ExportError, Options, assemble};
+use crate::error::ExportError;
+use crate::export::assemble;
 use crate::graph::{INPUT, finite};
+use crate::options::Options;
 use crate::session::{load, pool};
 
 /// Bins of a distribution, a power of two: zero lies between two. As many as the range of typical images needs where single ones

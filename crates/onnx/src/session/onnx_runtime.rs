@@ -11,10 +11,8 @@ use ort::ep::{CUDA, ExecutionProvider};
 use ort::logging::LogLevel;
 use ort::value::{PrimitiveTensorElementType, TensorRef};
 
-use crate::Model;
-
-/// The environment variable that names the library, as other programs that load ONNX Runtime read it.
-const VARIABLE: &str = "ORT_DYLIB_PATH";
+use crate::error::LoadError;
+use crate::read::Model;
 
 /// What ONNX Runtime computes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,27 +40,10 @@ pub struct OnnxRuntime {
     provider: Provider,
 }
 
-/// Why ONNX Runtime cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// No library, or none that is ONNX Runtime.
-    #[error(
-        "cannot load ONNX Runtime from {library}: {reason}; say where it is by --runtime-library FILE or the environment \
-         variable {VARIABLE}: libonnxruntime.so of a release, or of Python's package (onnxruntime/capi/libonnxruntime.so.1.*)",
-        library = library.display()
-    )]
-    Library {
-        /// Where it was looked for.
-        library: PathBuf,
-        /// Cause.
-        reason: String,
-    },
-    /// The library does not compute on what was asked for.
-    #[error("{} is an ONNX Runtime without CUDA; take its GPU build, or --provider cpu", .0.display())]
-    Provider(PathBuf),
-}
-
 impl OnnxRuntime {
+    /// The environment variable that names the library, as other programs that load ONNX Runtime read it.
+    pub const VARIABLE: &str = "ORT_DYLIB_PATH";
+
     /// Loads `library`, or the one that `ORT_DYLIB_PATH` names, or the system's. What the library does from then on is its own:
     /// it is code.
     ///
@@ -70,7 +51,7 @@ impl OnnxRuntime {
     /// [`LoadError`].
     pub fn open(library: Option<&Path>, provider: Provider) -> Result<Self, LoadError> {
         let named = library.map(Path::to_owned).or_else(|| {
-            let variable = env::var_os(VARIABLE).filter(|value| !value.is_empty());
+            let variable = env::var_os(Self::VARIABLE).filter(|value| !value.is_empty());
             variable.map(PathBuf::from)
         });
         // A path is one as the user sees it; a name alone is the system's to find.

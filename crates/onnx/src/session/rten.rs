@@ -6,7 +6,7 @@ use ::rten::{ModelOptions, NodeId, OpRegistry, RunOptions, ThreadPool, op_types}
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, NdTensorView};
 
-use crate::Model;
+use crate::read::Model;
 
 /// A model, ready to run.
 pub struct Loaded {

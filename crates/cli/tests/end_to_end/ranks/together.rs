@@ -35,7 +35,7 @@ fn what_one_rank_cannot_do_ends_all_with_one_message() {
         .unwrap()
         .unwrap()
         .path();
-    let good = crate::hollow(&photo);
+    let good = mnasnet_testing::place::hollow(&photo);
     let (code, _, stderr) = run(&place, 2, &format!("train {settings} --out run"));
     assert_eq!(code, 3, "{stderr}");
     assert_eq!(

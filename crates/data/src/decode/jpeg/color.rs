@@ -1,22 +1,11 @@
 //! From the samples of each component to RGB, bit for bit as libjpeg and Pillow: ITU-R 601 in 16-bit fixed point
 //! (`jdcolor.c`), ink on paper as Pillow composes it (`Convert.c`).
 
+use super::header::Colors;
 use super::plane::Track;
 use super::upsample::Upsampled;
 use crate::decode::resize;
 use crate::{DecodeError, Rect, RgbImage};
-
-/// What an image's components are.
-#[derive(Clone, Copy)]
-pub(super) enum Colors {
-    Grey,
-    Ycc,
-    Rgb,
-    /// Inks, inverted: 255 is none, as Adobe's programs write them.
-    Cmyk,
-    /// The first three inks as the YCC of their inverse.
-    Ycck,
-}
 
 /// The part of the image, filled row by row.
 pub(super) struct Output<'a> {

@@ -1,9 +1,20 @@
 //! What stands before the entropy-coded bytes of a JPEG (ITU-T T.81, annex B).
 
-use super::color::Colors;
 use super::huffman::{AcTable, DcTable};
 use super::{broken, standard, unread};
 use crate::DecodeError;
+
+/// What an image's components are.
+#[derive(Clone, Copy)]
+pub(super) enum Colors {
+    Grey,
+    Ycc,
+    Rgb,
+    /// Inks, inverted: 255 is none, as Adobe's programs write them.
+    Cmyk,
+    /// The first three inks as the YCC of their inverse.
+    Ycck,
+}
 
 /// An image of 8 bits and Huffman codes, sequential or progressive: nearly all there are. Its tables change from scan to scan.
 #[derive(Default)]

@@ -5,8 +5,7 @@ use std::ops::Range;
 use fearless_simd::Simd;
 
 use super::header::{Component, Header};
-use super::idct;
-use super::scan::ZIGZAG;
+use super::idct::{self, ZIGZAG};
 use crate::decode::filled;
 use crate::{DecodeError, Rect};
 

@@ -9,8 +9,9 @@ use super::broken;
 use super::color::Output;
 use super::header::{Component, Header, Scan};
 use super::huffman::Bits;
+use super::idct::ZIGZAG;
 use super::plane::{Held, Track};
-use super::scan::{Restarts, ZIGZAG, wrong_codes};
+use super::scan::{Restarts, wrong_codes};
 use crate::decode::filled;
 use crate::{DecodeError, Rect, RgbImage};
 

@@ -8,15 +8,9 @@ use super::broken;
 use super::color::Output;
 use super::header::{Header, Scan};
 use super::huffman::{Bits, END};
+use super::idct::ZIGZAG;
 use super::plane::{Held, Track};
 use crate::{DecodeError, Rect, RgbImage};
-
-/// Place of a coefficient in a block, by its place in the stream.
-pub(super) const ZIGZAG: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
-    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
-    47, 55, 62, 63,
-];
 
 /// Reads the part of the image. Where `to_the_end`, each scan is read to its end, though its lower rows may not be wanted.
 #[inline(always)]

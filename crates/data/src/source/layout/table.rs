@@ -5,18 +5,30 @@ mod columns;
 use std::path::{Path, PathBuf};
 
 use self::columns::Columns;
-use super::Split;
-use super::files::Files;
-use super::ground_truth::read_text;
-use crate::DataError;
+use super::{Format, Layout, Unit};
 use crate::dataset::{Classes, Dataset};
+use crate::source::files::{Files, read_text};
+use crate::source::listing::has_ending;
+use crate::{DataError, Split};
+
+pub(super) const LAYOUT: Layout = Layout {
+    format: Format::Table,
+    looks: "a .csv or .tsv table of path and label",
+    unit: Unit::File,
+    endings: &["csv", "tsv"],
+    below: None,
+    lists: true,
+    has_both: is_divided,
+    looks_like: |look| Ok(has_ending(look.path, &["csv", "tsv", "txt"])),
+    open: |_, files, rows| open(&files[0], rows),
+};
 
 /// Opens a table; paths are relative to its folder. Where every label is a number they are the classes' numbers, otherwise
 /// names in byte order. With `split`, only its rows are taken: see [`is_divided`].
 ///
 /// # Errors
 /// [`DataError::Io`]; [`DataError::Label`] where the columns cannot be told, or with the line where one cannot be read.
-pub(super) fn open(path: &Path, split: Option<Split>) -> Result<Dataset, DataError> {
+fn open(path: &Path, split: Option<Split>) -> Result<Dataset, DataError> {
     let (text, error) = (read_text(path)?, |reason| label_error(path, reason));
     let table = Table::new(path, &text).map_err(error)?;
     let wanted = match split {
@@ -60,7 +72,7 @@ pub(super) fn open(path: &Path, split: Option<Split>) -> Result<Dataset, DataErr
 
 /// Whether a column says of each row which split it belongs to, and rows of both are there. What is wrong with a table
 /// [`open`] says.
-pub(super) fn is_divided(path: &Path) -> bool {
+fn is_divided(path: &Path) -> bool {
     let word = |table: &Table, split| table.split_word(split).ok().flatten();
     read_text(path).is_ok_and(|text| {
         Table::new(path, &text)

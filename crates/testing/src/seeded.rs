@@ -4,9 +4,10 @@
 //! checkpoint holds hash values of seed `1000 + k`, scaled by its role. Only the running statistics were measured (in a
 //! forward pass, then rounded to 7 bits), so they are stored, as bfloat16. A hash of all 4,425,360 values of the
 //! checkpoint file proves the formula below.
-#![allow(dead_code, reason = "no test needs every part")]
 
 use mnasnet_model::{Dialect, Network, Op, Place, Role, Tensor, Weights};
+
+use crate::splitmix64;
 
 /// Images of the fixed input.
 pub const IMAGES: usize = 4;
@@ -14,17 +15,13 @@ pub const IMAGES: usize = 4;
 pub const SIDE: usize = 224;
 
 /// The running means and variances in network order, the upper halves of their f32 bits, little-endian.
-static BUFFERS: &[u8] = include_bytes!("../fixtures/a_ckpt/seeded_buffers.bf16");
+static BUFFERS: &[u8] = include_bytes!("../../engine/tests/fixtures/a_ckpt/seeded_buffers.bf16");
 
 /// `n` unsigned 24-bit integers: the top bits of SplitMix64's output function over a Weyl sequence.
 pub fn hash24(seed: u64, n: usize) -> impl Iterator<Item = u32> {
     (1..=n as u64).map(move |i| {
-        let z = seed
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .wrapping_add(i.wrapping_mul(0xD134_2543_DE82_EF95));
-        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 40) as u32
+        let z = seed.wrapping_mul(splitmix64::GAMMA);
+        (splitmix64::mix(z.wrapping_add(i.wrapping_mul(0xD134_2543_DE82_EF95))) >> 40) as u32
     })
 }
 
@@ -35,7 +32,7 @@ fn levels(seed: u64, n: usize) -> impl Iterator<Item = f32> {
 
 /// The fixtures' weights for `mnasnet-mindspore` at width 1 with 1000 classes.
 pub fn seeded_weights(network: &Network) -> Weights {
-    let mut parameters = vec![0.0; network.parameters.last().unwrap().range().end];
+    let mut parameters = vec![0.0; network.parameter_count()];
     for (k, (_, place)) in network.names(Dialect::MindSpore).unwrap().into_iter().enumerate() {
         if let Place::Parameter(id) = place {
             let tensor = &network.parameters[id];
@@ -132,7 +129,7 @@ mod tests {
     #[test]
     fn input_has_the_fixtures_sums_and_ends() {
         let check: serde_json::Value =
-            serde_json::from_str(include_str!("../fixtures/a_ckpt/input_check.json")).unwrap();
+            serde_json::from_str(include_str!("../../engine/tests/fixtures/a_ckpt/input_check.json")).unwrap();
         let input = fixed_input();
         // Sums of multiples of 2^-15 (their squares: 2^-30) of this size are exact in f64, in any order.
         let sum: f64 = input.iter().map(|&v| f64::from(v)).sum();

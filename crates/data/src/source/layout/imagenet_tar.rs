@@ -1,22 +1,48 @@
 //! The archives that ImageNet comes in, as they are: `ILSVRC2012_img_train.tar`, a tar of one tar a class, and
 //! `ILSVRC2012_img_val.tar` with its ground truth beside it.
 
+mod ground_truth;
+
 use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::archive::{self, Member, Members};
-use super::ground_truth;
-use super::listing::{PassedOver, has_ending};
+use super::{Format, Layout, Unit};
 use crate::DataError;
 use crate::dataset::{Classes, Dataset};
+use crate::source::archive::{self, Member, Members, Placed};
+use crate::source::listing::{PassedOver, has_ending, is_image};
+
+pub(super) const LAYOUT: Layout = Layout {
+    format: Format::Imagenet,
+    looks: "ILSVRC2012_img_train.tar or ILSVRC2012_img_val.tar with its labels beside it",
+    unit: Unit::File,
+    endings: &["tar"],
+    below: None,
+    lists: false,
+    has_both: |_| false,
+    looks_like: |look| {
+        let is = |(name, ..): &Placed| is_tar(name) || name.contains("ILSVRC2012_val");
+        Ok(look.members()?.is_some_and(|members| members.iter().any(is)))
+    },
+    open: |_, files, _| open(&files[0]),
+};
+
+/// Either archive; the training set's has tars in it.
+fn open(path: &Path) -> Result<Dataset, DataError> {
+    let members = archive::index(&archive::open(path)?, path)?;
+    match members.iter().any(|(name, ..)| is_tar(name)) {
+        true => open_train(path),
+        false => open_val(path),
+    }
+}
 
 /// The training archive: class `n01440764` is the member `n01440764.tar`. Classes and images are in byte order of their
 /// names, as in the folder that unpacking would make.
 ///
 /// # Errors
 /// [`DataError::Io`], [`DataError::Archive`]; [`DataError::Layout`] where it holds no class with an image.
-pub(super) fn open_train(path: &Path) -> Result<Dataset, DataError> {
+fn open_train(path: &Path) -> Result<Dataset, DataError> {
     let whole = archive::open(path)?;
     let mut passed = PassedOver::default();
     let mut inner = archive::index(&whole, path)?;
@@ -70,7 +96,7 @@ pub(super) fn open_train(path: &Path) -> Result<Dataset, DataError> {
 /// # Errors
 /// [`DataError::Io`], [`DataError::Archive`], [`DataError::Label`]; [`DataError::Layout`] where there is no ground truth or
 /// no image.
-pub(super) fn open_val(path: &Path) -> Result<Dataset, DataError> {
+fn open_val(path: &Path) -> Result<Dataset, DataError> {
     let whole = archive::open(path)?;
     let mut passed = PassedOver::default();
     let mut images = archive::index(&whole, path)?;
@@ -86,8 +112,8 @@ pub(super) fn open_val(path: &Path) -> Result<Dataset, DataError> {
     images.sort_by(|a, b| file_name(&a.0).cmp(file_name(&b.0)));
     let truth = ground_truth::find(path)?;
     let names: Vec<&str> = images.iter().map(|(name, ..)| file_name(name)).collect();
-    let (classes, labels) = truth.label(&names)?;
-    let member = |(name, offset, len): (String, u64, u64)| Member {
+    let (classes, labels) = truth.label(&names, || classes_beside(path))?;
+    let member = |(name, offset, len): Placed| Member {
         archive: 0,
         name: name.into(),
         offset,
@@ -102,22 +128,22 @@ pub(super) fn open_val(path: &Path) -> Result<Dataset, DataError> {
     Ok(dataset)
 }
 
-/// The classes of a training archive, in order, from its outer headers alone.
-pub(super) fn classes(path: &Path) -> Result<Vec<String>, DataError> {
-    let members = archive::index(&archive::open(path)?, path)?;
+/// The classes of the training archive beside the validation archive, in order, from its outer headers alone. `None` where
+/// there is none.
+fn classes_beside(path: &Path) -> Result<Option<Vec<String>>, DataError> {
+    let train = path.with_file_name("ILSVRC2012_img_train.tar");
+    if !train.is_file() {
+        return Ok(None);
+    }
+    let members = archive::index(&archive::open(&train)?, &train)?;
     let tars = members.iter().filter(|(name, ..)| is_tar(name));
     let mut classes: Vec<String> = tars.map(|(name, ..)| class(name).to_owned()).collect();
     classes.sort_unstable();
-    Ok(classes)
+    Ok(Some(classes))
 }
 
-pub(super) fn is_tar(name: &str) -> bool {
+fn is_tar(name: &str) -> bool {
     has_ending(Path::new(name), &["tar"])
-}
-
-pub(super) fn is_image(name: &str) -> bool {
-    let hidden = file_name(name).starts_with('.');
-    !hidden && has_ending(Path::new(name), &["jpg", "jpeg", "png", "webp", "bmp"])
 }
 
 fn file_name(member: &str) -> &str {

@@ -2,11 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::Files;
-use super::layout::KNOWN_LAYOUTS;
-use super::listing::{Entry, Guess, Kind, PassedOver, list};
+use super::{Format, Layout, Unit, known};
 use crate::DataError;
 use crate::dataset::{Classes, Dataset};
+use crate::source::files::Files;
+use crate::source::listing::{Entry, Guess, Kind, PassedOver, list};
+
+pub(super) const LAYOUT: Layout = Layout {
+    format: Format::Folder,
+    looks: "one folder for each class with images inside",
+    unit: Unit::Folder,
+    endings: &[],
+    below: None,
+    lists: false,
+    has_both: |_| false,
+    looks_like: |_| Ok(false),
+    open: |root, _, _| open(root),
+};
 
 /// Lists a folder of class folders. Classes are numbered in byte order of their names (upper case before lower). Images are
 /// files that end in .jpg, .jpeg, .png, .webp or .bmp, and others whose first bytes say so, in the class's folder and those
@@ -16,7 +28,7 @@ use crate::dataset::{Classes, Dataset};
 /// # Errors
 /// [`DataError::Io`] if a folder cannot be listed, [`DataError::Layout`] if there is no class with an image,
 /// [`DataError::ClassName`] if a class's name is not UTF-8: written down it could not be told from others.
-pub(super) fn open(dir: &Path) -> Result<Dataset, DataError> {
+fn open(dir: &Path) -> Result<Dataset, DataError> {
     let (mut classes, mut labels) = (Vec::new(), Vec::new());
     let mut walk = Walk::default();
     for entry in list(dir)? {
@@ -47,7 +59,7 @@ pub(super) fn open(dir: &Path) -> Result<Dataset, DataError> {
                 [] => "the folder is empty".to_owned(),
                 notes => format!("no class with an image ({})", notes.join("; ")),
             },
-            expected: KNOWN_LAYOUTS.to_owned(),
+            expected: known(),
         });
     }
     let mut dataset = Dataset::new(dir, Classes::named(classes), labels, Files(walk.images));

@@ -1,10 +1,9 @@
-//! Reads the fixtures' NumPy files: little-endian `f4` and `i4` arrays in C order.
-#![allow(dead_code, reason = "no test needs every reader")]
+//! Reads the engine's golden fixtures. NumPy's files hold little-endian `f4` and `i4` arrays in C order.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An array in C order.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,8 +38,8 @@ impl Element for i32 {
 
 /// Path of a fixture, e.g. `b_train/labels.npy`.
 pub fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../engine/tests/fixtures")
         .join(name)
 }
 

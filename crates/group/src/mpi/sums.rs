@@ -9,11 +9,11 @@ use std::mem;
 
 use mnasnet_kernels::pool::{chunks, chunks_mut, for_each};
 use mpi::datatype::Equivalence;
-use mpi::request::LocalScope;
+use mpi::request::{LocalScope, scope};
 
-use crate::Wire;
-use crate::mpi::{Awaited, Link, Patience};
-use crate::wire::{Travels, part};
+use super::link::{Awaited, Link};
+use super::patience::Patience;
+use crate::wire::{Travels, Wire, part};
 
 /// Values that one task converts or adds.
 const CHUNK: usize = 1 << 14;
@@ -92,8 +92,13 @@ pub(crate) struct Sums<'a, 's> {
     rounded: Option<Buckets<'a, 's, u16>>,
 }
 
+/// Calls `body` with the sums of an exchange, which are to be finished within.
+pub(crate) fn summing<'a, R>(link: &mut Link, room: &'a mut Room, body: impl FnOnce(Sums<'a, '_>) -> R) -> R {
+    scope(|scope| body(Sums::new(link, scope, room)))
+}
+
 impl<'a, 's> Sums<'a, 's> {
-    pub(crate) fn new(link: &'s mut Link, scope: &'s LocalScope<'a>, room: &'a mut Room) -> Self {
+    fn new(link: &'s mut Link, scope: &'s LocalScope<'a>, room: &'a mut Room) -> Self {
         Self {
             link,
             exact: Buckets::new(scope, &mut room.exact),
@@ -131,7 +136,7 @@ impl<'a, 's> Sums<'a, 's> {
             if self.exact.is_empty() && rounded.is_none_or(Buckets::is_empty) {
                 return;
             }
-            if self.link.is_late(&mut patience) {
+            if self.link.is_late(patience.look()) {
                 let rounded = rounded.into_iter().flat_map(Buckets::waits_for);
                 self.link.lost(self.exact.waits_for().chain(rounded));
             }

@@ -13,16 +13,29 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::serialized_reader::SerializedPageReader;
 use rayon::prelude::*;
 
-use super::Source;
+use super::{Format, Layout, Unit};
+use crate::Source;
 use crate::dataset::{Classes, Dataset};
 use crate::decode::MAX_FILE_BYTES;
 use crate::{DataError, DecodeError};
+
+pub(super) const LAYOUT: Layout = Layout {
+    format: Format::Parquet,
+    looks: "Parquet files with the columns image and label",
+    unit: Unit::Files,
+    endings: &["parquet"],
+    below: Some("data"),
+    lists: false,
+    has_both: |_| false,
+    looks_like: |look| Ok(look.start.starts_with(b"PAR1")),
+    open: |root, files, _| open(root, files),
+};
 
 /// Opens files in the order given. Labels are numbers, which Hugging Face's metadata names, or names.
 ///
 /// # Errors
 /// [`DataError::Io`], [`DataError::Archive`] where a file is broken or has other columns, [`DataError::Label`].
-pub(super) fn open(root: &Path, paths: &[PathBuf]) -> Result<Dataset, DataError> {
+fn open(root: &Path, paths: &[PathBuf]) -> Result<Dataset, DataError> {
     let read = paths
         .par_iter()
         .map(|path| Table::open(path))

@@ -4,16 +4,27 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::archive::{self, Member, Members};
-use super::class_list::read_names;
-use super::imagenet_tar::is_image;
-use super::layout::KNOWN_LAYOUTS;
-use super::listing::PassedOver;
+use super::{Format, Layout, Look, Unit, known};
 use crate::DataError;
 use crate::dataset::{Classes, Dataset};
+use crate::source::archive::{self, Member, Members, Placed};
+use crate::source::class_list::read_names;
+use crate::source::listing::{PassedOver, is_image};
+
+pub(super) const LAYOUT: Layout = Layout {
+    format: Format::Webdataset,
+    looks: "WebDataset shards (.tar) of .jpg with .cls or .json",
+    unit: Unit::Files,
+    endings: &["tar"],
+    below: None,
+    lists: false,
+    has_both: |_| false,
+    looks_like: |look: &Look| Ok(look.members()?.is_some_and(has_labels)),
+    open: |root, files, _| open(root, files),
+};
 
 /// Files beside the shards that name the classes, one a line, in the order of their numbers.
-pub(crate) const CLASS_NAMES: [&str; 2] = ["classes.txt", "classnames.txt"];
+const CLASS_NAMES: [&str; 2] = ["classes.txt", "classnames.txt"];
 
 /// One shard, read.
 struct Shard {
@@ -29,7 +40,7 @@ struct Shard {
 ///
 /// # Errors
 /// [`DataError::Io`], [`DataError::Archive`], [`DataError::Label`]; [`DataError::Layout`] where no image has a label.
-pub(super) fn open(root: &Path, shards: &[PathBuf]) -> Result<Dataset, DataError> {
+fn open(root: &Path, shards: &[PathBuf]) -> Result<Dataset, DataError> {
     let read = shards
         .par_iter()
         .enumerate()
@@ -56,7 +67,7 @@ pub(super) fn open(root: &Path, shards: &[PathBuf]) -> Result<Dataset, DataError
                 [] => format!("{} tar archives without an image", shards.len()),
                 notes => notes.join("; "),
             },
-            expected: KNOWN_LAYOUTS.to_owned(),
+            expected: known(),
         });
     }
     let folder = shards.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
@@ -179,63 +190,14 @@ fn split_key(name: &str) -> (&str, &str) {
 }
 
 /// Whether an archive looks like a shard: its first samples have labels.
-pub(super) fn has_labels(members: &[(String, u64, u64)]) -> bool {
+fn has_labels(members: &[Placed]) -> bool {
     let endings = members.iter().take(64).map(|(name, ..)| split_key(name).1);
     endings.into_iter().any(|ending| matches!(ending, "cls" | "json"))
-}
-
-/// Expands one `{a..b}` or `{a,b,c}` after the other, as shells do: `train-{000..146}.tar`. `None` where the braces do not
-/// match or stand for more than a million names.
-pub(super) fn expand_braces(pattern: &str) -> Option<Vec<String>> {
-    let mut names = vec![String::new()];
-    let mut rest = pattern;
-    while let Some(open) = rest.find('{') {
-        let close = open + rest[open..].find('}')?;
-        let inside = &rest[open + 1..close];
-        let choices: Vec<String> = match inside.split_once("..") {
-            Some((from, to)) => {
-                let width = if from.len() == to.len() { from.len() } else { 0 };
-                let (from, to): (usize, usize) = (from.parse().ok()?, to.parse().ok()?);
-                if to < from || to - from >= 1_000_000 {
-                    return None;
-                }
-                (from..=to).map(|number| format!("{number:0width$}")).collect()
-            }
-            None => inside.split(',').map(str::to_owned).collect(),
-        };
-        if names.len().saturating_mul(choices.len()) > 1_000_000 {
-            return None;
-        }
-        let before = &rest[..open];
-        names = names
-            .iter()
-            .flat_map(|name| choices.iter().map(move |choice| format!("{name}{before}{choice}")))
-            .collect();
-        rest = &rest[close + 1..];
-    }
-    names.iter_mut().for_each(|name| name.push_str(rest));
-    Some(names)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn braces() {
-        for (pattern, expected) in [
-            ("a-{08..10}.tar", Some(vec!["a-08.tar", "a-09.tar", "a-10.tar"])),
-            ("{a,b}/{1..2}", Some(vec!["a/1", "a/2", "b/1", "b/2"])),
-            ("{9..10}", Some(vec!["9", "10"])),
-            ("plain", Some(vec!["plain"])),
-            ("{1..", None),
-            ("{2..1}", None),
-            ("{0..9999999}", None),
-        ] {
-            let expected = expected.map(|names| names.into_iter().map(String::from).collect::<Vec<_>>());
-            assert_eq!(expand_braces(pattern), expected, "{pattern}");
-        }
-    }
 
     #[test]
     fn keys() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use signal_hook::low_level::exit;
 
-use crate::mpi::Patience;
+use super::patience::Patience;
 
 /// Time from one look at the clock to the next.
 const LOOK: Duration = Duration::from_millis(50);
@@ -23,7 +23,7 @@ pub(crate) fn within<R>(
     let look = move || {
         let mut patience = Patience::begin();
         while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK) {
-            if patience.waited() > limit {
+            if patience.look() > limit {
                 late();
                 exit(exit_code);
             }

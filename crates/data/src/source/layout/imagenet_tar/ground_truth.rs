@@ -1,12 +1,11 @@
 //! The labels of ImageNet's validation archive, which holds none itself.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::imagenet_tar;
 use crate::DataError;
 use crate::dataset::Classes;
+use crate::source::files::read_text;
 
 /// Files of labels that are looked for, the clearest first.
 const NAMES: [&str; 8] = [
@@ -55,11 +54,16 @@ impl GroundTruth {
     /// Classes, and the label of each image; `images` are the file names in byte order.
     ///
     /// A line is `FILE LABEL` (or `FILE,LABEL ...`), or the label alone, one for each image in order. A label is a WordNet
-    /// id, a place in their sorted list from 0, or, alone in its line, an id of the development kit from 1.
+    /// id, a place in their sorted list from 0, or, alone in its line, an id of the development kit from 1. `sorted` gives
+    /// that sorted list where it is known, and is asked for numbers alone.
     ///
     /// # Errors
-    /// [`DataError::Label`].
-    pub(super) fn label(&self, images: &[&str]) -> Result<(Classes, Vec<u32>), DataError> {
+    /// [`DataError::Label`], and those of `sorted`.
+    pub(super) fn label(
+        &self,
+        images: &[&str],
+        sorted: impl FnOnce() -> Result<Option<Vec<String>>, DataError>,
+    ) -> Result<(Classes, Vec<u32>), DataError> {
         let rows: Vec<Vec<&str>> = self
             .text
             .lines()
@@ -105,7 +109,7 @@ impl GroundTruth {
             )));
         }
         let numbers = labels.iter().all(|label| label.parse::<u32>().is_ok());
-        let names = if numbers { self.sorted_classes()? } else { None };
+        let names = if numbers { sorted()? } else { None };
         self.classes(&labels, names)
     }
 
@@ -145,12 +149,6 @@ impl GroundTruth {
         self.classes(&labels, None)
     }
 
-    /// The sorted WordNet ids, where the training archive is beside.
-    fn sorted_classes(&self) -> Result<Option<Vec<String>>, DataError> {
-        let train = self.folder.join("ILSVRC2012_img_train.tar");
-        train.is_file().then(|| imagenet_tar::classes(&train)).transpose()
-    }
-
     fn classes(&self, labels: &[&str], names: Option<Vec<String>>) -> Result<(Classes, Vec<u32>), DataError> {
         Classes::of_labels(labels, names).map_err(|(_, reason)| self.error(reason))
     }
@@ -161,22 +159,4 @@ impl GroundTruth {
             reason,
         }
     }
-}
-
-/// The most bytes of a list of labels: 50,000 lines have two megabytes.
-const MAX_BYTES: u64 = 1 << 30;
-
-/// A text file from outside.
-pub(super) fn read_text(path: &Path) -> Result<String, DataError> {
-    let read = || {
-        let about = fs::metadata(path)?;
-        if !about.is_file() || about.len() > MAX_BYTES {
-            return Err(std::io::Error::other(format!(
-                "not a file of at most {MAX_BYTES} bytes"
-            )));
-        }
-        // A byte-order mark, as some editors write it, is no part of the first name.
-        fs::read_to_string(path).map(|text| text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
-    };
-    read().map_err(|source| DataError::io(path, source))
 }
