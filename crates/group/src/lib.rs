@@ -6,6 +6,7 @@
 //! no call of MPI is made.
 #![forbid(unsafe_code)]
 
+mod agreement;
 #[cfg(feature = "mpi")]
 mod cores;
 #[cfg(feature = "mpi")]
@@ -16,13 +17,16 @@ mod launcher;
 mod mpi;
 #[cfg(feature = "mpi")]
 mod sums;
+mod threads;
 mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use agreement::{Elsewhere, Unlike, agree, alike};
 pub use exchange::{Buffers, Exchange};
 pub use launcher::Launched;
+pub use threads::{NoThreads, thread_count, thread_pool};
 pub use wire::Wire;
 
 /// What is done when others do not answer.
@@ -189,10 +193,7 @@ impl Group {
     /// As many threads as asked for; for 0, this rank's share of the cores that it may run on.
     pub fn threads(&self, asked: usize) -> usize {
         match asked {
-            0 => {
-                let cores = std::thread::available_parallelism().map_or(1, usize::from);
-                (cores / self.sharing).max(1)
-            }
+            0 => (thread_count(0) / self.sharing).max(1),
             asked => asked,
         }
     }

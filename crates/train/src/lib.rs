@@ -15,36 +15,13 @@
 //! - Nothing here prints or exits.
 #![forbid(unsafe_code)]
 
-pub mod checkpoint;
-pub mod classifier;
-pub mod compare;
-pub mod config;
-pub mod ema;
-pub mod evaluate;
-pub mod health;
-pub mod interval;
-pub mod keep;
-pub mod log;
-pub mod network_file;
-pub mod onnx_file;
-pub mod photos;
-pub mod progress;
-pub mod quantise;
-pub mod recalibrate;
-pub mod resolve;
-mod resume;
-mod roll_back;
-mod run;
-pub mod run_file;
-pub mod run_folder;
-mod saving;
-pub mod schedule;
-pub mod score;
-pub mod setting;
-mod start;
-mod step;
-pub mod together;
-pub mod train;
-pub mod weights_file;
-pub mod wiring;
-mod writer;
+mod error;
+mod events;
+pub mod folder;
+pub mod run;
+mod train;
+
+pub use error::TrainError;
+pub use events::{Event, Observer, Outcome};
+pub use run::start::Start;
+pub use train::train;

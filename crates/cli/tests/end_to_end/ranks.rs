@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use mnasnet_train::checkpoint;
+use mnasnet_train::folder::checkpoint;
 
 use crate::resume::{check_the_end_of_an_epoch, refused};
 use crate::runs::{tensors, wait_for};

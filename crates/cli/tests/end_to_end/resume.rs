@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mnasnet_train::progress::Best;
-use mnasnet_train::weights_file::{Contents, WeightsFile, write};
-use mnasnet_train::wiring;
+use mnasnet_weights_file::progress::Best;
+use mnasnet_weights_file::{Contents, WeightsFile, recorded_network, write};
 
 use crate::runs::{signal, spawn, tensors, wait_for};
 use crate::{Place, TINY, hollow};
@@ -353,7 +352,7 @@ fn the_last_epoch_has_a_checkpoint_and_best_alone_says_what_to_do() {
 fn claim(path: &Path, best: Option<Best>) {
     let file = WeightsFile::open(path).unwrap();
     let mut record = file.record().clone();
-    let network = wiring::recorded_network(&record).unwrap();
+    let network = recorded_network(&record).unwrap();
     let accum = (!file.slots().is_empty()).then(|| file.slot(&network, "accum").unwrap());
     record.progress.best = best;
     let contents = Contents {

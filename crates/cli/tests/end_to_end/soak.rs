@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mnasnet_train::checkpoint;
-use mnasnet_train::weights_file::WeightsFile;
+use mnasnet_train::folder::{checkpoint, checkpoint_name};
+use mnasnet_weights_file::WeightsFile;
 
 use crate::disk::limit_files;
 use crate::runs::{signal, wait_for};
@@ -123,8 +123,9 @@ fn killed_for_long_it_loses_nothing_and_grows_nowhere() {
         }
         if fault == 4 {
             let id = child.id();
-            let done = checkpoint::position(expected.as_ref().unwrap()).unwrap().0;
-            for name in (done..done + 40).flat_map(|epoch| (1..=6).map(move |step| checkpoint::file_name(epoch, step)))
+            let done = checkpoint_name::position(expected.as_ref().unwrap()).unwrap().0;
+            for name in
+                (done..done + 40).flat_map(|epoch| (1..=6).map(move |step| checkpoint_name::file_name(epoch, step)))
             {
                 // One that is being written right now has its file already.
                 let _ = std::os::unix::fs::symlink("/dev/full", folder.join(format!(".{name}.{id}.part")));

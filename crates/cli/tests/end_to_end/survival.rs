@@ -4,8 +4,8 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mnasnet_train::checkpoint;
-use mnasnet_train::weights_file::WeightsFile;
+use mnasnet_train::folder::checkpoint;
+use mnasnet_weights_file::WeightsFile;
 
 use crate::resume::{refused, snapshot};
 use crate::runs::{check_equal_runs, signal, spawn, wait_for};
