@@ -64,7 +64,7 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
     let stop = AtomicBool::new(false);
     let mut until = Until {
         target,
-        rollbacks: record.progress.health.rollbacks,
+        rollbacks: record.progress.bad_steps.rollbacks,
         stop: &stop,
         quiet: args.json,
     };

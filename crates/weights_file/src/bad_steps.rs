@@ -12,9 +12,10 @@ const ENOUGH: usize = 20;
 /// What has been seen, as far as later steps depend on it: part of a run's [`Progress`](crate::progress::Progress).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Health {
+pub struct BadSteps {
     /// Steps in a row, the last one included, that were skipped.
-    pub bad_steps: usize,
+    #[serde(rename = "bad_steps")]
+    pub in_a_row: usize,
     /// Steps skipped in all.
     pub skipped: u64,
     /// Times that the run went back to a checkpoint.
@@ -27,10 +28,10 @@ pub struct Health {
     pub losses: VecDeque<f32>,
 }
 
-impl Default for Health {
+impl Default for BadSteps {
     fn default() -> Self {
         Self {
-            bad_steps: 0,
+            in_a_row: 0,
             skipped: 0,
             rollbacks: 0,
             back_to: None,
@@ -40,16 +41,16 @@ impl Default for Health {
     }
 }
 
-impl Health {
+impl BadSteps {
     /// A step was skipped.
     pub fn bad_step(&mut self) {
-        self.bad_steps += 1;
+        self.in_a_row += 1;
         self.skipped += 1;
     }
 
     /// A step was done at this loss.
     pub fn good_step(&mut self, loss: f32) {
-        self.bad_steps = 0;
+        self.in_a_row = 0;
         self.losses.push_back(loss);
         if self.losses.len() > WINDOW {
             self.losses.pop_front();
@@ -74,7 +75,7 @@ impl Health {
     /// same one again lowers the learning rate further.
     pub fn rolled_back(&self, then: &Self, global_step: u64, factor: f64) -> Self {
         Self {
-            bad_steps: 0,
+            in_a_row: 0,
             skipped: self.skipped,
             rollbacks: self.rollbacks + 1,
             back_to: Some(global_step),
@@ -99,51 +100,51 @@ mod tests {
 
     #[test]
     fn bad_steps_are_counted_in_a_row_and_in_all() {
-        let mut health = Health::default();
+        let mut bad_steps = BadSteps::default();
         for (loss, expected) in [(None, (1, 1)), (None, (2, 2)), (Some(1.0), (0, 2)), (None, (1, 3))] {
             match loss {
-                None => health.bad_step(),
-                Some(loss) => health.good_step(loss),
+                None => bad_steps.bad_step(),
+                Some(loss) => bad_steps.good_step(loss),
             }
-            assert_eq!((health.bad_steps, health.skipped), expected);
+            assert_eq!((bad_steps.in_a_row, bad_steps.skipped), expected);
         }
-        assert_eq!(health.losses, [1.0]);
+        assert_eq!(bad_steps.losses, [1.0]);
     }
 
     /// NumPy: `(x - w.mean()) / w.std(ddof=1)`.
     #[test]
     fn a_spike_is_far_above_the_last_losses() {
-        let mut health = Health::default();
+        let mut bad_steps = BadSteps::default();
         for step in 0..250 {
             if step == ENOUGH - 1 {
-                assert_eq!(health.z_score(1.0), None);
+                assert_eq!(bad_steps.z_score(1.0), None);
             }
-            health.good_step((step * 37 % 11) as f32 * 0.1);
+            bad_steps.good_step((step * 37 % 11) as f32 * 0.1);
         }
-        assert_eq!(health.losses.len(), WINDOW);
-        let z = health.z_score(2.5).unwrap();
+        assert_eq!(bad_steps.losses.len(), WINDOW);
+        let z = bad_steps.z_score(2.5).unwrap();
         assert!((z - 6.318_234_612_648_141).abs() < 1e-5, "{z}");
-        assert!(health.z_score(0.5).unwrap().abs() < 0.1);
-        assert!(health.z_score(-2.0).unwrap() < 0.0);
+        assert!(bad_steps.z_score(0.5).unwrap().abs() < 0.1);
+        assert!(bad_steps.z_score(-2.0).unwrap() < 0.0);
     }
 
     #[test]
     fn equal_losses_make_no_spike_of_rounding() {
-        let mut health = Health::default();
-        (0..ENOUGH).for_each(|_| health.good_step(2.0));
-        assert!(health.z_score(2.000_001).unwrap() < 1.0);
-        assert!(health.z_score(2.1).unwrap() > 1e3);
+        let mut bad_steps = BadSteps::default();
+        (0..ENOUGH).for_each(|_| bad_steps.good_step(2.0));
+        assert!(bad_steps.z_score(2.000_001).unwrap() < 1.0);
+        assert!(bad_steps.z_score(2.1).unwrap() > 1e3);
     }
 
     #[test]
     fn going_back_twice_to_the_same_place_lowers_the_rate_twice() {
-        let mut then = Health::default();
+        let mut then = BadSteps::default();
         then.good_step(1.5);
         let mut now = then.clone();
         for (rollbacks, factor) in [(1, 0.5), (2, 0.25)] {
             now.bad_step();
             now = now.rolled_back(&then, 7, 0.5);
-            assert_eq!((now.rollbacks, now.lr_factor, now.bad_steps), (rollbacks, factor, 0));
+            assert_eq!((now.rollbacks, now.lr_factor, now.in_a_row), (rollbacks, factor, 0));
             assert_eq!((&now.losses, now.back_to), (&then.losses, Some(7)));
         }
         assert_eq!(now.skipped, 2);
@@ -151,6 +152,6 @@ mod tests {
 
     #[test]
     fn records_of_before_have_none() {
-        assert_eq!(serde_json::from_str::<Health>("{}").unwrap(), Health::default());
+        assert_eq!(serde_json::from_str::<BadSteps>("{}").unwrap(), BadSteps::default());
     }
 }

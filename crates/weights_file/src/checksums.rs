@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crc32fast::Hasher;
 use serde::Deserialize;
 
-/// What a sealed entry begins with.
+/// What an entry with checksums begins with.
 const MARK: &str = "{\"crc32\":\"";
 
 #[derive(Deserialize)]
@@ -18,8 +18,8 @@ struct Sections {
     sections: BTreeMap<String, String>,
 }
 
-/// Seals a record, a JSON object that is not empty, with the tensors that it comes with, in any order.
-pub(crate) fn seal<'a>(record: &str, tensors: impl IntoIterator<Item = (&'a str, Cow<'a, [u8]>)>) -> String {
+/// Adds the checksums to a record, a JSON object that is not empty. `tensors` are those that it comes with, in any order.
+pub(crate) fn with_checksums<'a>(record: &str, tensors: impl IntoIterator<Item = (&'a str, Cow<'a, [u8]>)>) -> String {
     let tensors: BTreeMap<&str, Cow<[u8]>> = tensors.into_iter().collect();
     let sections = sums(tensors.iter().map(|(name, bytes)| (*name, &bytes[..])));
     let sections = serde_json::to_string(&sections).unwrap_or_default();
@@ -27,16 +27,16 @@ pub(crate) fn seal<'a>(record: &str, tensors: impl IntoIterator<Item = (&'a str,
     format!("{MARK}{:08x}\",{rest}", crc32fast::hash(rest.as_bytes()))
 }
 
-/// Whether a text is a sealed entry, whatever name a damaged file has for it.
-pub(crate) fn is_sealed(text: &str) -> bool {
+/// Whether a text is an entry with checksums, whatever name a damaged file has for it.
+pub(crate) fn has_checksums(text: &str) -> bool {
     text.starts_with(MARK) || text.contains("\"sections\":{")
 }
 
-/// Checks an entry against the tensors in the order of their names. Files of the first days are not sealed.
+/// Checks an entry against the tensors in the order of their names. Files of the first days have no checksums.
 pub(crate) fn check<'a>(text: &str, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<(), String> {
     let differs = |what: &str| Err(format!("is damaged: the checksum of its {what} differs"));
     let Some((stated, rest)) = text.strip_prefix(MARK).and_then(|text| text.split_once("\",")) else {
-        return if is_sealed(text) { differs("record") } else { Ok(()) };
+        return if has_checksums(text) { differs("record") } else { Ok(()) };
     };
     if stated != format!("{:08x}", crc32fast::hash(rest.as_bytes())) {
         return differs("record");

@@ -57,7 +57,7 @@ impl WeightsFile {
     pub fn open_as(path: &Path, wanted: Wanted) -> Result<Self, WeightsError> {
         let mut state = mnasnet_weights::read(path)?;
         let record = match state.texts.get(ENTRY) {
-            None if state.texts.values().any(|text| checksums::is_sealed(text)) => {
+            None if state.texts.values().any(|text| checksums::has_checksums(text)) => {
                 return Err(WeightsError::Record {
                     path: path.to_owned(),
                     reason: "is damaged: its record has lost its name".into(),

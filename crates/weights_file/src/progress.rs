@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bad_steps::Health;
+use crate::bad_steps::BadSteps;
 
 /// Position and running sums of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,8 +24,8 @@ pub struct Progress {
     /// Sums over the current epoch's steps.
     pub sums: EpochSums,
     /// Losses and gradients so far.
-    #[serde(default)]
-    pub health: Health,
+    #[serde(default, rename = "health")]
+    pub bad_steps: BadSteps,
 }
 
 /// The best epoch so far.

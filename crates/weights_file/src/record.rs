@@ -141,7 +141,7 @@ impl Record {
         let positive = |value: &f32| value.is_finite() && *value > 0.0;
         let top1 = self.progress.best.map_or(0.0, |best| best.top1);
         let (skipped, step) = (self.progress.sums.skipped, self.progress.step);
-        let health = self.progress.health.impossible();
+        let bad_steps = self.progress.bad_steps.impossible();
         let refusals = [
             (self.classes.is_empty(), "it has no classes".to_owned()),
             (
@@ -167,7 +167,7 @@ impl Record {
                 skipped > step,
                 format!("{skipped} of {step} steps of the epoch were skipped"),
             ),
-            (health.is_some(), health.unwrap_or_default()),
+            (bad_steps.is_some(), bad_steps.unwrap_or_default()),
         ];
         refusals.into_iter().find_map(|(refused, what)| refused.then_some(what))
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use mnasnet_model::{Dialect, Network, Place, Tensor, Weights};
 use mnasnet_weights::{FileError, mindspore, safetensors};
 
-use crate::checksums::seal;
+use crate::checksums::with_checksums;
 use crate::replace::replace;
 use crate::{ENTRY, Record, WeightsError};
 
@@ -104,7 +104,7 @@ impl<'a> Contents<'a> {
             reason: format!("cannot be written: {reason}"),
         };
         let record = serde_json::to_string(self.record).map_err(|error| format(error.to_string()))?;
-        let record = seal(
+        let record = with_checksums(
             &record,
             tensors
                 .iter()

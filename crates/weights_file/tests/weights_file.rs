@@ -234,7 +234,7 @@ fn records_that_no_run_can_have_written_are_refused() {
         "1099511627776 of 2 steps of the epoch were skipped",
     );
     check(
-        &|record| record.progress.health.lr_factor = -0.5,
+        &|record| record.progress.bad_steps.lr_factor = -0.5,
         "the learning rate's factor is -0.5",
     );
     assert!(reopen(&network, &record(&network), &weights).is_ok());

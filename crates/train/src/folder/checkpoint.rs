@@ -10,7 +10,7 @@ use mnasnet_weights_file::{WeightsError, WeightsFile};
 
 use crate::error::TrainError;
 use crate::folder::checkpoint_name::{BEST, position};
-use crate::folder::retention::Keep;
+use crate::folder::retention::Retention;
 
 /// The checkpoints of a folder in the order of training, by epoch and step: times of writing do not survive a copy. A folder that is not there has none.
 pub fn list(folder: &Path) -> Result<Vec<PathBuf>, WeightsError> {
@@ -90,18 +90,18 @@ pub(crate) fn vacant(out: &Path, checkpoints: &Path) -> Result<(), TrainError> {
 ///
 /// # Errors
 /// The operating system's.
-pub fn put(path: &Path, bytes: &[u8], keep: Keep) -> io::Result<Option<WeightsError>> {
-    put_by(path, bytes, keep, &mut |_| Ok(()))
+pub fn put(path: &Path, bytes: &[u8], retention: Retention) -> io::Result<Option<WeightsError>> {
+    put_by(path, bytes, retention, &mut |_| Ok(()))
 }
 
-fn put_by(path: &Path, bytes: &[u8], keep: Keep, before: Before) -> io::Result<Option<WeightsError>> {
+fn put_by(path: &Path, bytes: &[u8], retention: Retention, before: Before) -> io::Result<Option<WeightsError>> {
     replace_by(path, bytes, before)?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    Ok(prune(folder, keep, path, before).err())
+    Ok(prune(folder, retention, path, before).err())
 }
 
-fn prune(folder: &Path, keep: Keep, written: &Path, before: Before) -> Result<(), WeightsError> {
-    for path in keep.surplus(&list(folder)?, written) {
+fn prune(folder: &Path, retention: Retention, written: &Path, before: Before) -> Result<(), WeightsError> {
+    for path in retention.surplus(&list(folder)?, written) {
         let removed = before(Operation::Remove).and_then(|()| fs::remove_file(path));
         removed.map_err(|source| FileError::Io {
             action: "remove",
@@ -137,14 +137,14 @@ mod tests {
         // Written in no order, as a copy may leave them.
         let [eleven, two, ten, one] = [11, 2, 10, 1].map(write);
         assert_eq!(list(folder.path()).unwrap(), [one, two, ten.clone(), eleven.clone()]);
-        let keep = Keep {
+        let retention = Retention {
             epochs: 2,
             steps: 1,
             steps_per_epoch: 7,
             every_epochs: 1,
             every: Interval::Never,
         };
-        let prune = |written: &Path| prune(folder.path(), keep, written, &mut |_| Ok(())).unwrap();
+        let prune = |written: &Path| prune(folder.path(), retention, written, &mut |_| Ok(())).unwrap();
         prune(&eleven);
         assert_eq!(list(folder.path()).unwrap(), [ten.clone(), eleven.clone()]);
         // One written after going back is the first, and stays.
@@ -165,32 +165,32 @@ mod tests {
     }
 
     /// A folder with the checkpoints of two epochs, of which one is kept, and the bytes of a third, of several writes.
-    fn two_of_three() -> (tempfile::TempDir, PathBuf, Vec<u8>, Keep) {
+    fn two_of_three() -> (tempfile::TempDir, PathBuf, Vec<u8>, Retention) {
         let folder = tempfile::tempdir().unwrap();
         for epoch in [1, 2] {
             fs::write(folder.path().join(file_name(epoch, 7)), format!("epoch {epoch}")).unwrap();
         }
         let path = folder.path().join(file_name(3, 7));
-        let keep = Keep {
+        let retention = Retention {
             epochs: 1,
             steps: 1,
             steps_per_epoch: 7,
             every_epochs: 1,
             every: Interval::Never,
         };
-        (folder, path, vec![3; (2 << 20) + 5], keep)
+        (folder, path, vec![3; (2 << 20) + 5], retention)
     }
 
     #[test]
     fn what_is_on_disk_is_synced_before_anything_goes() {
         use Operation::*;
-        let (folder, path, bytes, keep) = two_of_three();
+        let (folder, path, bytes, retention) = two_of_three();
         let mut done = Vec::new();
         let mut note = |operation| {
             done.push(operation);
             Ok(())
         };
-        put_by(&path, &bytes, keep, &mut note).unwrap();
+        put_by(&path, &bytes, retention, &mut note).unwrap();
         assert_eq!(
             done,
             [Create, Write, Write, Write, Sync, Rename, SyncFolder, Remove, Remove]
@@ -206,7 +206,7 @@ mod tests {
         let mut faults = 0;
         for (errno, crash) in [(ENOSPC, false), (EIO, false), (EIO, true)] {
             for fault in 0.. {
-                let (folder, path, bytes, keep) = two_of_three();
+                let (folder, path, bytes, retention) = two_of_three();
                 let mut count = 0;
                 let mut fail = |_| {
                     count += 1;
@@ -215,7 +215,7 @@ mod tests {
                         false => Ok(()),
                     }
                 };
-                let result = put_by(&path, &bytes, keep, &mut fail);
+                let result = put_by(&path, &bytes, retention, &mut fail);
                 let hit = count > fault;
                 let left = list(folder.path()).unwrap();
                 let newest = left.last().unwrap();
@@ -237,7 +237,7 @@ mod tests {
                     assert_eq!(parts, left.len(), "a part was left behind");
                 }
                 // With the fault gone, the same call does all of it.
-                assert!(put(&path, &bytes, keep).unwrap().is_none());
+                assert!(put(&path, &bytes, retention).unwrap().is_none());
                 assert!(fs::read(newest_file(folder.path())).unwrap() == bytes);
                 if !hit {
                     break;

@@ -12,7 +12,7 @@ use crate::folder::checkpoint_name;
 
 /// The settings that say when checkpoints are written, and how many stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
+pub struct Retention {
     /// Of the ends of epochs that the settings name.
     pub epochs: usize,
     /// Of the steps within an epoch that the settings name; and of all others.
@@ -38,7 +38,7 @@ enum Kind {
     Other,
 }
 
-impl Keep {
+impl Retention {
     /// Of a run.
     pub fn new(config: &Config, steps_per_epoch: usize) -> Self {
         Self {
@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    fn keep(every: Interval, every_epochs: usize) -> Keep {
+    fn retention(every: Interval, every_epochs: usize) -> Retention {
         let config = Config {
             checkpoint_every: every,
             save_checkpoint_epochs: every_epochs,
@@ -115,7 +115,7 @@ mod tests {
             keep_step_checkpoint_max: 1,
             ..Config::default()
         };
-        Keep::new(&config, 6)
+        Retention::new(&config, 6)
     }
 
     fn path((epoch, step): (usize, usize)) -> PathBuf {
@@ -136,21 +136,26 @@ mod tests {
             ((0, 6), Interval::Never, 1, None),
             ((1, 0), minute, 2, Some(0)),
         ] {
-            assert_eq!(keep(every, epochs).scheduled(&path(at)), expected, "{at:?} {every}");
+            assert_eq!(
+                retention(every, epochs).scheduled(&path(at)),
+                expected,
+                "{at:?} {every}"
+            );
         }
     }
 
     /// However often a run is stopped, what it would go back to is there.
     #[test]
     fn signals_push_out_no_place_to_go_back_to() {
-        let surplus = |places: &[(usize, usize)], keep: Keep| {
+        let surplus = |places: &[(usize, usize)], retention: Retention| {
             let found: Vec<PathBuf> = places.iter().copied().map(path).collect();
-            keep.surplus(&found, found.last().unwrap())
+            retention
+                .surplus(&found, found.last().unwrap())
                 .into_iter()
                 .cloned()
                 .collect::<Vec<_>>()
         };
-        let counted = keep(Interval::Steps(4), 2);
+        let counted = retention(Interval::Steps(4), 2);
         // Steps 4 and 8 are the settings'; 5, 6, 9 and 10 came on signals.
         let places = [(1, 4), (1, 5), (1, 6), (2, 2), (2, 3), (2, 4)];
         assert_eq!(surplus(&places, counted), [(1, 4), (1, 5), (1, 6), (2, 3)].map(path));
@@ -158,7 +163,7 @@ mod tests {
         assert!(surplus(&[(1, 0), (1, 3)], counted).is_empty());
         assert_eq!(surplus(&[(1, 0), (1, 3), (1, 4)], counted), [path((1, 0))]);
         // Ends of epochs that the settings leave out.
-        let every_second = keep(Interval::Never, 2);
+        let every_second = retention(Interval::Never, 2);
         let places = [(2, 6), (3, 6), (4, 6), (5, 6), (6, 6)];
         assert_eq!(surplus(&places, every_second), [(2, 6), (3, 6)].map(path));
     }

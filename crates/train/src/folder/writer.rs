@@ -14,7 +14,7 @@ use mnasnet_weights_file::{Contents, Record, WeightsError};
 
 use crate::error::TrainError;
 use crate::folder::checkpoint;
-use crate::folder::retention::Keep;
+use crate::folder::retention::Retention;
 
 /// A copy of weights, average and optimizer state.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ pub(crate) struct Job {
     /// The record of both files.
     pub(crate) record: Record,
     /// The checkpoint, and how many stay: all, if nothing is said.
-    pub(crate) checkpoint: Option<(PathBuf, Option<Keep>)>,
+    pub(crate) checkpoint: Option<(PathBuf, Option<Retention>)>,
     /// The best weights so far.
     pub(crate) best: Option<PathBuf>,
 }
@@ -218,10 +218,10 @@ fn write(network: &Network, snapshot: &Snapshot, job: Job) -> Written {
         checkpoint,
         best,
     } = job;
-    let checkpoint = checkpoint.map(|(path, keep)| {
+    let checkpoint = checkpoint.map(|(path, retention)| {
         let bytes = snapshot.contents(&record).to_bytes(&path, network);
-        let put = bytes.map_err(io::Error::other).and_then(|bytes| match keep {
-            Some(keep) => checkpoint::put(&path, &bytes, keep),
+        let put = bytes.map_err(io::Error::other).and_then(|bytes| match retention {
+            Some(retention) => checkpoint::put(&path, &bytes, retention),
             None => put_whole(&path, &bytes).map(|()| None),
         });
         (path, put)

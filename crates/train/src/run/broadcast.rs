@@ -8,7 +8,7 @@ use mnasnet_weights_file::progress::Progress;
 use crate::error::TrainError;
 
 /// Gives every rank what rank 0 has learnt.
-pub(crate) fn spread(
+pub(crate) fn broadcast(
     group: &mut Group,
     weights: &mut Weights,
     average: &mut Option<Weights>,

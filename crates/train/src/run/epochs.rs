@@ -244,7 +244,7 @@ impl Run<'_> {
             batch: self.batches.images,
             best,
             sums: EpochSums::default(),
-            health: std::mem::take(&mut self.progress.health),
+            bad_steps: std::mem::take(&mut self.progress.bad_steps),
         };
         let due = done.is_multiple_of(self.config.save_checkpoint_epochs) || done == self.config.epoch_size;
         let checkpoint = self.config.save_checkpoint && due;

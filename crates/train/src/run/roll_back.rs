@@ -9,7 +9,7 @@ use mnasnet_weights_file::WeightsFile;
 use crate::error::TrainError;
 use crate::folder::checkpoint;
 use crate::folder::log::RunLog;
-use crate::run::broadcast::spread;
+use crate::run::broadcast::broadcast;
 use crate::run::epochs::Run;
 use crate::run::resume;
 
@@ -24,7 +24,7 @@ impl Run<'_> {
             false => Ok(()),
         };
         agree(self.group, went)?;
-        spread(
+        broadcast(
             self.group,
             &mut self.weights,
             &mut self.average,
@@ -40,7 +40,7 @@ impl Run<'_> {
             TrainError::Diverged { what, .. } => self.diverged(what),
             cause => cause,
         };
-        if self.progress.health.rollbacks >= self.config.max_rollbacks {
+        if self.progress.bad_steps.rollbacks >= self.config.max_rollbacks {
             return Err(cause);
         }
         let Some(file) = self.anchor()? else {
@@ -53,20 +53,20 @@ impl Run<'_> {
         // What lies beyond leads to the same trouble again. The best weights on disk stay the bar.
         let beyond = resume::beyond(&self.checkpoints(), steps, then.global_step)?;
         let best = self.progress.best;
-        let health = self
-            .progress
-            .health
-            .rolled_back(&then.health, then.global_step, self.config.rollback_lr_factor);
+        let bad_steps =
+            self.progress
+                .bad_steps
+                .rolled_back(&then.bad_steps, then.global_step, self.config.rollback_lr_factor);
         self.progress = then;
         self.progress.best = best;
-        self.progress.health = health;
-        let health = &self.progress.health;
+        self.progress.bad_steps = bad_steps;
+        let bad_steps = &self.progress.bad_steps;
         self.note(&format!(
             "{}; back to {}, the learning rate is {} of the schedule's from here on (roll-back {} of {})",
             cause.what(),
             file.path().display(),
-            health.lr_factor,
-            health.rollbacks,
+            bad_steps.lr_factor,
+            bad_steps.rollbacks,
             self.config.max_rollbacks
         ));
         for path in beyond {
@@ -87,19 +87,19 @@ impl Run<'_> {
     /// settings alone say when one is written, a run that was stopped and resumed goes back to the same as one that was not; so
     /// those written by the clock or on a signal do not count, nor do those from amid skipped steps.
     fn anchor(&self) -> Result<Option<WeightsFile>, TrainError> {
-        let (keep, now) = (self.keep(), self.progress.global_step);
+        let (retention, now) = (self.retention(), self.progress.global_step);
         let mut found = checkpoint::list(&self.checkpoints())?;
         found.extend(self.begun_from.clone());
         let mut found: Vec<(u64, PathBuf)> = (found.into_iter())
-            .filter_map(|path| Some((keep.scheduled(&path)?, path)))
+            .filter_map(|path| Some((retention.scheduled(&path)?, path)))
             .filter(|(reached, _)| *reached <= now)
             .collect();
         found.sort();
         found.dedup_by_key(|(reached, _)| *reached);
-        let good = |file: &WeightsFile| file.record().progress.health.bad_steps == 0;
+        let good = |file: &WeightsFile| file.record().progress.bad_steps.in_a_row == 0;
         let mut good = (found.iter().rev()).filter_map(|(_, path)| WeightsFile::open(path).ok().filter(good));
         let newest = good.next();
-        let tried = |file: &WeightsFile| self.progress.health.back_to == Some(file.record().progress.global_step);
+        let tried = |file: &WeightsFile| self.progress.bad_steps.back_to == Some(file.record().progress.global_step);
         Ok(match newest {
             Some(newest) if tried(&newest) => Some(good.next().unwrap_or(newest)),
             newest => newest,

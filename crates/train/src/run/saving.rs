@@ -14,7 +14,7 @@ use mnasnet_weights_file::progress::Best;
 use crate::error::TrainError;
 use crate::events::Event;
 use crate::folder::lock::{Claim, is_missing, reserve};
-use crate::folder::retention::Keep;
+use crate::folder::retention::Retention;
 use crate::folder::writer::{self, Job, Writer, Written};
 use crate::folder::{checkpoint, checkpoint_name};
 use crate::run::epochs::Run;
@@ -78,7 +78,7 @@ impl Run<'_> {
         let folder = self.checkpoints();
         let there = checkpoint::list(&folder)?.len();
         let (wanted, best_is_there) = (
-            self.keep().most(self.config) + 1,
+            self.retention().most(self.config) + 1,
             folder.join(checkpoint_name::BEST).exists(),
         );
         let mut files = vec![whole as u64; wanted.saturating_sub(there).max(1)];
@@ -121,7 +121,7 @@ impl Run<'_> {
     /// Whether the last step was a good one. Amid skipped ones only the end of the run is saved: the last checkpoint before is
     /// what it goes back to.
     pub(crate) fn is_well(&self) -> bool {
-        self.progress.health.bad_steps == 0
+        self.progress.bad_steps.in_a_row == 0
     }
 
     /// Begins to save a checkpoint, the best weights where `better` says what was best before, or both. What is still being
@@ -287,8 +287,8 @@ impl Run<'_> {
     }
 
     /// Which checkpoints stay.
-    pub(crate) fn keep(&self) -> Keep {
-        Keep::new(self.config, self.schedule.steps_per_epoch)
+    pub(crate) fn retention(&self) -> Retention {
+        Retention::new(self.config, self.schedule.steps_per_epoch)
     }
 
     /// The checkpoint of where the run stands.
@@ -321,7 +321,7 @@ impl Run<'_> {
         let job = Job {
             record,
             // Amid skipped steps it takes nobody's place: the run goes back to one from before.
-            checkpoint: checkpoint.then(|| (self.checkpoint(), self.is_well().then(|| self.keep()))),
+            checkpoint: checkpoint.then(|| (self.checkpoint(), self.is_well().then(|| self.retention()))),
             best: best.then(|| self.checkpoints().join(checkpoint_name::BEST)),
         };
         self.saving.writer.begin(job);
@@ -333,7 +333,7 @@ impl Run<'_> {
         TrainError::Diverged {
             what,
             kept: checkpoint::newest(&self.checkpoints(), "").ok(),
-            rollbacks: self.progress.health.rollbacks,
+            rollbacks: self.progress.bad_steps.rollbacks,
             lr_max: self.config.lr_max,
         }
     }

@@ -27,7 +27,7 @@ use crate::folder::lock::{Claim, remove_leftovers};
 use crate::folder::log::RunLog;
 use crate::folder::run_file::{self, Begun};
 use crate::folder::{checkpoint_name, writer};
-use crate::run::broadcast::spread;
+use crate::run::broadcast::broadcast;
 use crate::run::epochs::Run;
 use crate::run::resume;
 use crate::run::saving::Saving;
@@ -120,11 +120,11 @@ impl Planned {
             notes.extend(resume::other_isa(record, isa()?));
             (weights, average) = resume::load(file, &network, config.ema, &mut optimizer)?;
             progress = resume::position(file, &batches, images);
-            let health = &progress.health;
-            if health.rollbacks > 0 {
+            let bad_steps = &progress.bad_steps;
+            if bad_steps.rollbacks > 0 {
                 notes.push(format!(
                     "the learning rate is {} of the schedule's since the run went back to a checkpoint (roll-back {} of {})",
-                    health.lr_factor, health.rollbacks, config.max_rollbacks
+                    bad_steps.lr_factor, bad_steps.rollbacks, config.max_rollbacks
                 ));
             }
             // Where steps are counted anew, the names of files that lie there say nothing yet.
@@ -258,7 +258,7 @@ impl<'a> Run<'a> {
             evaluator.check_alike(group)?;
             observer.event(Event::Note(&ranks(config, group)));
         }
-        spread(group, &mut weights, &mut average, &mut optimizer, &mut progress)?;
+        broadcast(group, &mut weights, &mut average, &mut optimizer, &mut progress)?;
 
         let opened = match group.is_first() {
             true => open(

@@ -28,7 +28,7 @@ pub(crate) struct Tally {
 impl Run<'_> {
     /// Learning rate of step `global_step`.
     pub(crate) fn rate(&self, global_step: u64) -> f32 {
-        self.schedule.rate(global_step) * self.progress.health.lr_factor as f32
+        self.schedule.rate(global_step) * self.progress.bad_steps.lr_factor as f32
     }
 
     /// Trains on this rank's part of a batch, which was waited for. Where loss, gradients or running statistics come out as no
@@ -141,7 +141,7 @@ impl Run<'_> {
             lr,
             grad_norm,
             skipped: trouble.is_some(),
-            rollbacks: self.progress.health.rollbacks,
+            rollbacks: self.progress.bad_steps.rollbacks,
             compute_s,
             wait_s,
             images_per_s: whole.len() as f64 / (compute_s + wait_s),
@@ -166,10 +166,10 @@ impl Run<'_> {
     fn judge(&mut self, batch: &Batch, loss: f32, trouble: Option<String>) -> Result<(), TrainError> {
         let Progress { epoch, step, .. } = self.progress;
         let place = format!("in epoch {epoch}, step {}", step - 1);
-        let health = &mut self.progress.health;
+        let bad_steps = &mut self.progress.bad_steps;
         let Some(trouble) = trouble else {
-            let (limit, z) = (self.config.spike_z_score, health.z_score(loss));
-            health.good_step(loss);
+            let (limit, z) = (self.config.spike_z_score, bad_steps.z_score(loss));
+            bad_steps.good_step(loss);
             if let Some(z) = z.filter(|&z| limit > 0.0 && z >= limit) {
                 let spike =
                     format!("the loss {place} is {loss}, {z:.1} standard deviations above the mean of the last ones");
@@ -177,8 +177,8 @@ impl Run<'_> {
             }
             return Ok(());
         };
-        health.bad_step();
-        let (bad, most) = (health.bad_steps, self.config.max_bad_steps);
+        bad_steps.bad_step();
+        let (bad, most) = (bad_steps.in_a_row, self.config.max_bad_steps);
         self.tell_batch(
             &format!("{trouble} {place}: the step is skipped ({bad} of {most} in a row)"),
             batch,
