@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mnasnet_data::{BadImages, Cache, CacheIn, ClassList, Dataset, Location, Split, glance, locate};
+use mnasnet_data::{BadImages, Cache, CacheIn, ClassList, Dataset, Location, Split, glance, locate, machine_memory};
 
 use crate::config::{BadImagePolicy, CachePlace, Config, DataFormat};
 use crate::error::PhotosError;
@@ -91,14 +91,6 @@ pub fn same(a: &Dataset, b: &Dataset) -> bool {
 }
 
 const GIB: f64 = (1u64 << 30) as f64;
-
-/// Bytes of this machine's memory, from Linux; `None` elsewhere.
-fn machine_memory() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024.0)
-}
 
 fn find(config: &Config, path: &Path, split: Split) -> Result<Location, PhotosError> {
     let format = match config.data_format {
