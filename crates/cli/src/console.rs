@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 
+use mnasnet_group::Launched;
 use serde::{Serialize, Serializer};
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::failure::{Exit, Failure};
-use crate::ranks::another_tells;
 
 /// Prints a text and a line end on standard output.
 pub fn print(text: &str) -> Result<(), Failure> {
@@ -80,6 +80,11 @@ pub fn note(text: &str) {
     if !another_tells() {
         tell(&format!("note: {text}"));
     }
+}
+
+/// Whether rank 0 tells what all ranks find alike.
+fn another_tells() -> bool {
+    Launched::detect().is_some_and(|launched| launched.is_mpis && launched.rank > 0)
 }
 
 /// A text of lines with its other hidden characters escaped.

@@ -127,11 +127,6 @@ fn compared(asked: &Asked, group: &mut Group) -> Result<(), Unlike> {
     alike(group, "the instruction sets", &isa, &advice)
 }
 
-/// Whether rank 0 tells what all ranks find alike.
-pub fn another_tells() -> bool {
-    Launched::detect().is_some_and(|launched| launched.is_mpis && launched.rank > 0)
-}
-
 /// A failure of all ranks, told by the first; by others too where that has not ended them, as it may not have happened there.
 fn only_once(failure: Failure, json: bool) -> Result<ExitCode, Failure> {
     if Launched::detect().is_none_or(|launched| launched.rank == 0) {

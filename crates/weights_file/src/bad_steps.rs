@@ -9,7 +9,7 @@ const WINDOW: usize = 100;
 /// Fewer say nothing yet.
 const ENOUGH: usize = 20;
 
-/// What has been seen, as far as later steps depend on it: part of a run's [`Progress`](crate::progress::Progress).
+/// What has been seen, as far as later steps depend on it: part of a run's `Progress`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BadSteps {

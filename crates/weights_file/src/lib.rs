@@ -5,7 +5,10 @@
 //! `opt.SLOT.`. The record is the one metadata entry `mnasnet`, with checksums of each section. Runs of equal settings and seed write equal tensors; their
 //! records differ where timings and the number of threads do. A file of another program has no record: it is made from
 //! what its dialect is known to need.
-
+//!
+//! Invariants:
+//! - A file of weights is data from a stranger: lengths are checked before they are believed.
+//! - A file is whole or absent ([`replace`]).
 #![forbid(unsafe_code)]
 
 pub mod bad_steps;
