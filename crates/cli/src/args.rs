@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use mnasnet_model::VARIANTS;
 use mnasnet_model::shape::MAX_RESOLUTION;
-use mnasnet_train::resolve::RECIPES;
+use mnasnet_settings::resolve::RECIPES;
 
 use crate::settings::SettingFlags;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use mnasnet_group::Launched;
-use mnasnet_train::resolve::Resolver;
-use mnasnet_train::weights_file::Record;
+use mnasnet_settings::resolve::Resolver;
+use mnasnet_weights_file::Record;
 
 use crate::args::{Arguments, Command, TrainArgs};
 

@@ -9,21 +9,19 @@ use std::time::Instant;
 use mnasnet_engine::{
     Device, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Share, Smoothing, Snapshot, Step, Trainer,
 };
-use mnasnet_group::Group;
+use mnasnet_group::{Group, agree, alike, thread_pool};
+use mnasnet_judge::classifier::normalise;
 use mnasnet_model::{Network, Role, Scheme, Summary, initialise};
-use mnasnet_train::config::Config;
-use mnasnet_train::network_file;
-use mnasnet_train::resolve::Resolver;
-use mnasnet_train::together::alike;
-use mnasnet_train::train::thread_pool;
-use mnasnet_train::wiring;
+use mnasnet_settings::config::Config;
+use mnasnet_settings::network_file;
+use mnasnet_settings::resolve::Resolver;
+use mnasnet_settings::wiring;
 use serde::Serialize;
+use units::{Clock, Rates, Units};
 
 use crate::args::{BenchArgs, Subject};
 use crate::console::{print, print_json};
 use crate::failure::{Exit, Failure};
-use crate::ranks::agree;
-use units::{Clock, Rates, Units};
 
 /// Steps before the clock counts: caches, page faults, clock rates.
 const WARM_UP: usize = 2;
@@ -197,7 +195,7 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
         momentum: 0.9,
         epsilon: 1e-3,
     };
-    let planned = || {
+    let planned = || -> Result<_, Failure> {
         let mut layers = Resolver::new();
         layers.flag("wire", &args.wire)?;
         let network = network(args)?;
@@ -231,7 +229,7 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
     };
     let pixels = random_bytes(batch * args.resolution * args.resolution * 3);
     let labels: Vec<u32> = (0..batch).map(|image| (image * 7919 % args.classes) as u32).collect();
-    let normalise = wiring::normalise(&wiring::preprocessing(&Config::default()));
+    let normalise = normalise(&wiring::preprocessing(&Config::default()));
     let mut seed = 0;
     let mut step = |trainer: &mut Trainer, clock: &mut Clock| {
         seed += 1;
@@ -284,7 +282,7 @@ fn infer(args: &BenchArgs, device: &dyn Device, precision: Precision) -> Result<
     let weights = initialise(&network, Scheme::default(), 1);
     let mut predictor = Predictor::new(device, &network, &weights, [batch, args.resolution], precision)?;
     let pixels = random_bytes(batch * args.resolution * args.resolution * 3);
-    let normalise = wiring::normalise(&wiring::preprocessing(&Config::default()));
+    let normalise = normalise(&wiring::preprocessing(&Config::default()));
     let times = timed(args, || {
         let before = Instant::now();
         predictor.logits(Pixels::U8(&pixels, normalise), batch)?;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mnasnet_data::BadImage;
 use mnasnet_engine::Device;
-use mnasnet_train::compare::{Comparison, Side, compare};
-use mnasnet_train::train::thread_pool;
+use mnasnet_group::thread_pool;
+use mnasnet_judge::compare::{Comparison, Side, compare};
 use serde::Serialize;
 
 use crate::args::{CompareArgs, EvaluationArgs};

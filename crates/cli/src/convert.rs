@@ -3,18 +3,17 @@
 use std::path::Path;
 
 use mnasnet_data::{ClassList, Interpolation, Split};
+use mnasnet_group::thread_pool;
+use mnasnet_judge::JudgeError;
+use mnasnet_judge::recalibrate::recalibrate;
 use mnasnet_model::builder::MAX_WIDTH;
 use mnasnet_model::{Dialect, ModelError, Network, Variant, Weights};
-use mnasnet_train::network_file;
-use mnasnet_train::onnx_file::at_resolution;
-use mnasnet_train::photos;
-use mnasnet_train::recalibrate::recalibrate;
-use mnasnet_train::train::{TrainError, thread_pool};
-use mnasnet_train::weights_file::{Contents, Record, WeightsFile, write_bytes};
-use mnasnet_train::wiring;
+use mnasnet_settings::network_file;
+use mnasnet_settings::photos;
 use mnasnet_weights::Wanted;
 use mnasnet_weights::fit::described;
 use mnasnet_weights::folded::is_folded;
+use mnasnet_weights_file::{Contents, Record, WeightsFile, network_of, write_bytes};
 use serde::Serialize;
 
 use crate::args::{ConvertArgs, Target};
@@ -40,7 +39,7 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
     let to = target(args)?;
     let file = WeightsFile::open_as(&args.input, wanted(args)?)?;
     let mut record = record(args, &file)?;
-    let network = wiring::network_of(&args.input, &record)?;
+    let network = network_of(&args.input, &record)?;
     if args.ema && !file.has_ema() {
         return Err(Failure::Usage(format!(
             "{} holds no moving average; leave out --ema",
@@ -107,7 +106,7 @@ fn recalibrated(
     let values = new.parameters.iter().chain(&new.buffers);
     match values.copied().find(|value| !value.is_finite()) {
         None => Ok(new),
-        Some(value) => Err(TrainError::NotFinite {
+        Some(value) => Err(JudgeError::NotFinite {
             path: args.input.clone(),
             value,
         }
@@ -213,7 +212,7 @@ fn record(args: &ConvertArgs, file: &WeightsFile) -> Result<Record, Failure> {
         record.bn_epsilon = epsilon;
     }
     Ok(match args.resolution {
-        Some(resolution) => at_resolution(record, resolution),
+        Some(resolution) => record.at_resolution(resolution),
         None => record,
     })
 }

@@ -7,9 +7,9 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::{DataError, Dataset, Split};
-use mnasnet_train::config::Config;
-use mnasnet_train::photos;
-use mnasnet_train::train::TrainError;
+use mnasnet_settings::config::Config;
+use mnasnet_settings::error::PhotosError;
+use mnasnet_settings::photos;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::args::{DataAction, DataArgs};
@@ -32,7 +32,7 @@ fn workers(count: usize) -> Result<ThreadPool, Failure> {
 
 /// The splits of a set, with their names; one alone where it is not divided.
 fn splits(config: &Config, source: &Path, val: Option<&PathBuf>) -> Result<Vec<(&'static str, Dataset)>, Failure> {
-    let layout = |error: &TrainError| matches!(error, TrainError::Data(DataError::Layout { .. }));
+    let layout = |error: &PhotosError| matches!(error, PhotosError::Data(DataError::Layout { .. }));
     let mut train = match photos::open(config, source, Split::Train) {
         // Only val/ is there.
         Err(error) if layout(&error) && val.is_none() => {
@@ -45,7 +45,7 @@ fn splits(config: &Config, source: &Path, val: Option<&PathBuf>) -> Result<Vec<(
         Some(path) => Some(photos::open(config, path, Split::Val)?),
         None => match photos::open(config, source, Split::Val) {
             Err(error) if layout(&error) => {
-                if !matches!(&error, TrainError::Data(DataError::Layout { found, .. }) if found.starts_with("found only"))
+                if !matches!(&error, PhotosError::Data(DataError::Layout { found, .. }) if found.starts_with("found only"))
                 {
                     train.notes.push(format!("a validation set was not read: {error}"));
                 }

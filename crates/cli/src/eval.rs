@@ -5,20 +5,18 @@ use std::sync::atomic::AtomicBool;
 
 use mnasnet_data::{BadImage, Dataset, Split};
 use mnasnet_engine::{Cpu, Device, Precision};
-use mnasnet_group::Group;
-use mnasnet_train::evaluate::{Evaluation, Evaluator};
-use mnasnet_train::photos;
-use mnasnet_train::resolve::Resolver;
-use mnasnet_train::together::alike_file;
-use mnasnet_train::train::thread_pool;
-use mnasnet_train::wiring;
+use mnasnet_group::{Group, agree, thread_pool};
+use mnasnet_judge::evaluate::{Evaluation, Evaluator};
+use mnasnet_settings::photos;
+use mnasnet_settings::resolve::Resolver;
+use mnasnet_settings::wiring;
 use serde::Serialize;
 
 use crate::args::{EvalArgs, EvalOnnxArgs, EvaluationArgs};
 use crate::console::{note, print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile, on_runtime};
-use crate::ranks::agree;
+use crate::ranks::alike_file;
 use crate::report::Counter;
 
 #[derive(Serialize)]
@@ -103,7 +101,7 @@ pub fn tell_notes(dataset: &Dataset) {
 pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
     let over = &args.over;
     agree(group, args.mindspore.check(group))?;
-    let opened = || {
+    let opened = || -> Result<_, Failure> {
         let device = args.mindspore.open(&args.device)?;
         let model = ModelFile::open(&args.weights, args.ema)?;
         let mut dataset = dataset(&model, over)?;
@@ -136,7 +134,7 @@ pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
 /// Evaluates an ONNX model on a set.
 pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure> {
     let over = &args.over;
-    let opened = || {
+    let opened = || -> Result<_, Failure> {
         let model = ModelFile::open(&args.model, false)?;
         if !matches!(model.kind, Kind::Onnx(_)) {
             return Err(Failure::Usage(format!(

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use indicatif::HumanBytes;
 use mnasnet_data::Split;
+use mnasnet_group::thread_pool;
+use mnasnet_judge::quantise::calibrate;
 use mnasnet_onnx::quantise::PASSES;
 use mnasnet_onnx::{Method, Options, Runtime, export, preprocess};
-use mnasnet_train::onnx_file::{self, at_resolution, metadata};
-use mnasnet_train::photos;
-use mnasnet_train::quantise::calibrate;
-use mnasnet_train::train::thread_pool;
-use mnasnet_train::weights_file::{Record, write_bytes};
+use mnasnet_settings::photos;
 use mnasnet_weights::fit::described;
+use mnasnet_weights_file::onnx::{self, metadata};
+use mnasnet_weights_file::{Record, write_bytes};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -58,7 +58,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         )));
     };
     let resolution = args.resolution.unwrap_or(model.record.preprocessing.resolution);
-    let record = at_resolution(model.record.clone(), resolution);
+    let record = model.record.clone().at_resolution(resolution);
     let options = Options {
         batch: args.batch.map(|batch| batch as usize),
         resolution,
@@ -69,9 +69,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         fold_bn: !args.no_fold_bn,
         half: args.precision == ExportPrecision::F16,
         softmax: args.softmax,
-        preprocess: args
-            .with_preprocessing
-            .then(|| onnx_file::preprocess(&record.preprocessing)),
+        preprocess: args.with_preprocessing.then(|| onnx::preprocess(&record.preprocessing)),
     };
     let name = args.weights.file_name().unwrap_or_default().to_string_lossy();
     let sha256 = sha256(&args.weights)?;

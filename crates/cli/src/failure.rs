@@ -5,12 +5,15 @@ use std::process::ExitCode;
 
 use mnasnet_data::{DataError, PackError};
 use mnasnet_engine::EngineError;
+use mnasnet_group::{Elsewhere, NoThreads, Unlike};
+use mnasnet_judge::JudgeError;
 use mnasnet_model::ModelError;
 use mnasnet_onnx::{ExportError, LoadError, OnnxRuntime, ReadError};
-use mnasnet_train::network_file::NetworkFileError;
-use mnasnet_train::resolve::ConfigError;
-use mnasnet_train::train::TrainError;
-use mnasnet_train::weights_file::WeightsError;
+use mnasnet_settings::error::PhotosError;
+use mnasnet_settings::network_file::NetworkFileError;
+use mnasnet_settings::resolve::ConfigError;
+use mnasnet_train::TrainError;
+use mnasnet_weights_file::WeightsError;
 
 /// Exit codes; a contract for scripts, told in `--help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +90,21 @@ pub enum Failure {
     /// The network cannot run.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// Training or evaluation.
+    /// A model on photos.
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
+    /// Training.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// The threads of the arithmetic.
+    #[error(transparent)]
+    Threads(#[from] NoThreads),
+    /// Another rank failed.
+    #[error(transparent)]
+    Elsewhere(#[from] Elsewhere),
+    /// Ranks that are not alike.
+    #[error(transparent)]
+    Unlike(#[from] Unlike),
     /// Another instruction set is faster than the one that was picked.
     #[error("{0}")]
     NotBest(String),
@@ -102,6 +117,15 @@ pub enum Failure {
     /// The operating system refused.
     #[error("cannot {0}: {1}")]
     Io(&'static str, io::Error),
+}
+
+impl From<PhotosError> for Failure {
+    fn from(error: PhotosError) -> Self {
+        match error {
+            PhotosError::Data(error) => Self::Data(error),
+            PhotosError::Mismatch(what) => Self::Photos(what),
+        }
+    }
 }
 
 impl Failure {
@@ -123,7 +147,9 @@ impl Failure {
             Failure::Weights(_) | Failure::Onnx(_) | Failure::Differs(_) => Exit::Weights,
             Failure::Engine(error) => of_the_engine(error),
             Failure::NotBest(_) => Exit::NotBest,
-            Failure::Io(..) => Exit::Other,
+            Failure::Io(..) | Failure::Threads(_) => Exit::Other,
+            Failure::Elsewhere(_) | Failure::Unlike(_) => Exit::Ranks,
+            Failure::Judge(error) => of_judging(error),
             Failure::BrokenPipe => Exit::Success,
             Failure::Train(error) => of_training(error),
         }
@@ -146,15 +172,26 @@ fn of_training(error: &TrainError) -> Exit {
     match error {
         TrainError::Data(DataError::Cache { .. }) => Exit::Other,
         TrainError::Data(_) | TrainError::Mismatch(_) => Exit::Data,
-        TrainError::Weights(_) | TrainError::Runtime { .. } | TrainError::NotFinite { .. } => Exit::Weights,
-        TrainError::Unlike(_) | TrainError::Elsewhere { .. } => Exit::Ranks,
-        TrainError::Export(error) => of_exporting(error),
+        TrainError::Weights(_) => Exit::Weights,
+        TrainError::Unlike(_) | TrainError::Elsewhere(_) => Exit::Ranks,
+        TrainError::Judge(error) => of_judging(error),
         TrainError::Model(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => Exit::Usage,
         TrainError::Diverged { .. } => Exit::Diverged,
         TrainError::Stopped { cause, .. } => of_training(cause),
         TrainError::Folder { .. } | TrainError::Unsaved { .. } | TrainError::Gone { .. } => Exit::Unsaved,
         TrainError::Engine(error) => of_the_engine(error),
-        TrainError::Threads { .. } => Exit::Other,
+        TrainError::Threads(_) => Exit::Other,
+    }
+}
+
+fn of_judging(error: &JudgeError) -> Exit {
+    match error {
+        JudgeError::Data(DataError::Cache { .. }) => Exit::Other,
+        JudgeError::Data(_) => Exit::Data,
+        JudgeError::Runtime { .. } | JudgeError::NotFinite { .. } => Exit::Weights,
+        JudgeError::Unlike(_) | JudgeError::Elsewhere(_) => Exit::Ranks,
+        JudgeError::Export(error) => of_exporting(error),
+        JudgeError::Engine(error) => of_the_engine(error),
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use mnasnet_model::{Network, Summary, Variant};
-use mnasnet_train::network_file;
+use mnasnet_settings::network_file;
 
 use crate::args::InfoArgs;
 use crate::console::{print, print_json};

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use mnasnet_train::config::Config;
-use mnasnet_train::resolve::{ConfigError, Resolver};
-use mnasnet_train::weights_file::WeightsFile;
+use mnasnet_settings::config::Config;
+use mnasnet_settings::resolve::{ConfigError, Resolver};
+use mnasnet_weights_file::WeightsFile;
 
 use crate::failure::Failure;
 

@@ -4,13 +4,11 @@ use std::path::{Path, PathBuf};
 
 use mnasnet_data::Preprocessing;
 use mnasnet_engine::{Device, Precision};
+use mnasnet_judge::classifier::{Checked, Classifier, OnEngine, OnRuntime};
 use mnasnet_model::{Network, Weights};
 use mnasnet_onnx::{Runtime, is_onnx};
-use mnasnet_train::classifier::{Checked, Classifier, OnEngine, OnRuntime};
-use mnasnet_train::config::Config;
-use mnasnet_train::onnx_file;
-use mnasnet_train::weights_file::{Record, WeightsFile};
-use mnasnet_train::wiring;
+use mnasnet_settings::config::Config;
+use mnasnet_weights_file::{Record, WeightsFile, network_of, onnx};
 
 use crate::args::{RuntimeArgs, RuntimeName};
 use crate::console::note;
@@ -71,7 +69,7 @@ impl ModelFile {
         }
         let file = WeightsFile::open(path)?;
         let record = file.record().clone();
-        let network = wiring::network_of(path, &record)?;
+        let network = network_of(path, &record)?;
         let config = record.settings(path, is_used)?.1;
         if ema && !file.has_ema() {
             return Err(Failure::Usage(format!(
@@ -95,7 +93,7 @@ impl ModelFile {
 
     fn open_onnx(path: &Path) -> Result<Self, Failure> {
         let model = mnasnet_onnx::read(path)?;
-        let (record, assumed) = onnx_file::record(path, &model)?;
+        let (record, assumed) = onnx::record(path, &model)?;
         if assumed {
             let preprocessing = &record.preprocessing;
             note(&format!(

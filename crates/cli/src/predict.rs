@@ -7,9 +7,9 @@ use mnasnet_data::{
     DataError, EvalTransform, Preprocessing, RgbImage, images_below, read_image, read_image_from, wordnet_name,
 };
 use mnasnet_engine::pool::{chunks, chunks_mut, for_each};
-use mnasnet_train::classifier::Classifier;
-use mnasnet_train::score::softmax;
-use mnasnet_train::train::thread_pool;
+use mnasnet_group::thread_pool;
+use mnasnet_judge::classifier::Classifier;
+use mnasnet_judge::score::softmax;
 use serde::Serialize;
 
 use crate::args::{PredictArgs, PredictFormat};

@@ -1,13 +1,16 @@
 //! Commands that several ranks carry out together, and how those end.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mnasnet_engine::{Cpu, Device};
-use mnasnet_group::{Group, Launched, Watch};
-use mnasnet_train::together::{alike, alike_settings};
-use mnasnet_train::train::TrainError;
+use mnasnet_group::{Group, Launched, Unlike, Watch, agree, alike};
+use mnasnet_judge::JudgeError;
+use mnasnet_train::TrainError;
+use mnasnet_weights::FileError;
+use mnasnet_weights_file::WeightsError;
 
 use crate::asked::Asked;
 use crate::console::{failed, tell};
@@ -117,7 +120,7 @@ fn carry_out(
 }
 
 /// Checks that all ranks were asked for the same, and compute alike.
-fn compared(asked: &Asked, group: &mut Group) -> Result<(), TrainError> {
+fn compared(asked: &Asked, group: &mut Group) -> Result<(), Unlike> {
     alike_settings(group, &asked.settings)?;
     let isa = Cpu::detect().map_or_else(|error| error.to_string(), |cpu| cpu.name());
     let advice = format!("set {} to one that all have", Cpu::VARIABLE);
@@ -136,22 +139,57 @@ fn only_once(failure: Failure, json: bool) -> Result<ExitCode, Failure> {
     Ok(failure.exit().into())
 }
 
-/// `result`, if no rank failed; all ranks must ask.
-pub fn agree<T>(group: &mut Group, result: Result<T, Failure>) -> Result<T, Failure> {
-    let failed = group.failed(result.is_err());
-    match failed.first() {
-        Some(&rank) if result.is_ok() => Err(Failure::Train(TrainError::Elsewhere {
-            rank,
-            host: group.host(rank).to_owned(),
-        })),
-        _ => result,
+fn is_elsewhere(failure: &Failure) -> bool {
+    match failure {
+        Failure::Elsewhere(_) | Failure::Judge(JudgeError::Elsewhere(_)) | Failure::Train(TrainError::Elsewhere(_)) => {
+            true
+        }
+        Failure::Train(TrainError::Stopped { cause, .. }) => matches!(**cause, TrainError::Elsewhere(_)),
+        _ => false,
     }
 }
 
-fn is_elsewhere(failure: &Failure) -> bool {
-    match failure {
-        Failure::Train(TrainError::Elsewhere { .. }) => true,
-        Failure::Train(TrainError::Stopped { cause, .. }) => matches!(**cause, TrainError::Elsewhere { .. }),
-        _ => false,
+/// Checks that all ranks were given the same settings, each with its value.
+fn alike_settings(group: &mut Group, here: &[(String, String)]) -> Result<(), Unlike> {
+    if group.size() == 1 {
+        return Ok(());
     }
+    let all = group.gather(&serde_json::to_vec(here).unwrap_or_default());
+    let read = |bytes: &Vec<u8>| serde_json::from_slice::<Vec<(String, String)>>(bytes).unwrap_or_default();
+    let all: Vec<_> = all.iter().map(read).collect();
+    let Some(other) = all.iter().position(|other| *other != all[0]) else {
+        return Ok(());
+    };
+    // Every rank knows, so every rank ends; the first one tells.
+    group.failed(true);
+    let (zero, there) = (&all[0], &all[other]);
+    let differs = |&at: &usize| zero.get(at) != there.get(at);
+    let at = (0..zero.len().max(there.len())).find(differs).unwrap_or(0);
+    let text = |settings: &[(String, String)]| match settings.get(at) {
+        Some((name, value)) => format!("{name}: {value}"),
+        None => "nothing more".into(),
+    };
+    Err(Unlike(format!(
+        "the ranks were asked for different things: rank 0 on {} has `{}`, rank {other} on {} has `{}`; give all the same command",
+        group.host(0),
+        text(zero),
+        group.host(other),
+        text(there)
+    )))
+}
+
+/// Checks that the file at `path` holds the same bytes on all ranks.
+pub fn alike_file(group: &mut Group, what: &str, path: &Path) -> Result<(), Failure> {
+    if group.size() == 1 {
+        return Ok(());
+    }
+    let read = std::fs::read(path).map_err(|source| FileError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    });
+    let bytes = agree(group, read.map_err(|error| Failure::from(WeightsError::from(error))))?;
+    let (length, checksum) = (bytes.len(), crc32fast::hash(&bytes));
+    let text = format!("{length} bytes of checksum {checksum:08x}");
+    Ok(alike(group, what, &text, "give every machine the same file")?)
 }

@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Instant;
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use mnasnet_train::log::StepLog;
-use mnasnet_train::train::{Event, Observer};
+use mnasnet_train::folder::log::StepLog;
+use mnasnet_train::{Event, Observer};
 
 use crate::console::{tell, visible, visible_name};
 

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 use mnasnet_engine::{Device, Precision};
-use mnasnet_train::config::{Config, KEYS, Key};
-use mnasnet_train::resolve::{ConfigError, Resolver};
-use mnasnet_train::setting::Kind;
-use mnasnet_train::wiring;
+use mnasnet_settings::config::{Config, KEYS, Key};
+use mnasnet_settings::resolve::{ConfigError, Resolver};
+use mnasnet_settings::setting::Kind;
+use mnasnet_settings::wiring;
 
 use crate::failure::Failure;
 

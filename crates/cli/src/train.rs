@@ -5,14 +5,14 @@ use std::fs;
 use std::iter;
 use std::path::{Path, PathBuf};
 
-use mnasnet_group::Group;
-use mnasnet_train::checkpoint;
-use mnasnet_train::config::{Config, Key};
-use mnasnet_train::resolve::{ConfigError, Resolver};
-use mnasnet_train::setting::Setting;
-use mnasnet_train::train::{Event, Observer, Outcome, Start, train};
-use mnasnet_train::weights_file::WeightsError;
-use mnasnet_train::wiring;
+use mnasnet_group::{Group, agree};
+use mnasnet_settings::config::{Config, Key};
+use mnasnet_settings::resolve::{ConfigError, Resolver};
+use mnasnet_settings::setting::Setting;
+use mnasnet_settings::wiring;
+use mnasnet_train::folder::checkpoint;
+use mnasnet_train::{Event, Observer, Outcome, Start, train};
+use mnasnet_weights_file::WeightsError;
 use serde::Serialize;
 
 use crate::args::TrainArgs;
@@ -20,7 +20,6 @@ use crate::console::{json_path, print, print_json, shell_word, tell};
 use crate::failure::{Exit, Failure};
 use crate::init::Recorded;
 use crate::interrupt::Interrupt;
-use crate::ranks::agree;
 use crate::report::Reporter;
 
 /// Where runs without `--out` go.

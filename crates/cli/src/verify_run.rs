@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mnasnet_group::Group;
-use mnasnet_train::checkpoint;
-use mnasnet_train::interval::Interval;
-use mnasnet_train::train::{Event, Observer, Outcome, Start, train};
-use mnasnet_train::weights_file::{WeightsError, WeightsFile};
+use mnasnet_settings::interval::Interval;
+use mnasnet_train::folder::{checkpoint, checkpoint_name};
+use mnasnet_train::{Event, Observer, Outcome, Start, train};
+use mnasnet_weights_file::{WeightsError, WeightsFile};
 use serde::Serialize;
 
 use crate::args::VerifyRunArgs;
@@ -64,7 +64,7 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
     let stop = AtomicBool::new(false);
     let mut until = Until {
         target,
-        rollbacks: record.progress.health.rollbacks,
+        rollbacks: record.progress.bad_steps.rollbacks,
         stop: &stop,
         quiet: args.json,
     };
@@ -112,7 +112,7 @@ fn checkpoints(args: &VerifyRunArgs) -> Result<(PathBuf, PathBuf), Failure> {
     };
     let earlier = |path: &PathBuf| {
         to.as_ref()
-            .is_some_and(|to| checkpoint::position(path) < checkpoint::position(to))
+            .is_some_and(|to| checkpoint_name::position(path) < checkpoint_name::position(to))
     };
     let from = match &args.from {
         Some(from) => Some(from.clone()),

@@ -24,6 +24,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod agreement;
 #[cfg(not(feature = "mpi"))]
 mod alone;
 mod error;
@@ -31,6 +32,7 @@ mod exchange;
 mod launcher;
 #[cfg(feature = "mpi")]
 mod mpi;
+mod threads;
 mod watch;
 mod wire;
 
@@ -43,9 +45,11 @@ use self::alone as others;
 use self::mpi as others;
 use self::others::Link;
 
+pub use agreement::{Elsewhere, Unlike, agree, alike};
 pub use error::GroupError;
 pub use exchange::{Buffers, Exchange};
 pub use launcher::Launched;
+pub use threads::{NoThreads, thread_count, thread_pool};
 pub use watch::Watch;
 pub use wire::Wire;
 
@@ -122,9 +126,8 @@ impl Group {
     pub fn threads(&self, asked: usize) -> usize {
         match asked {
             0 => {
-                let cores = std::thread::available_parallelism().map_or(1, usize::from);
                 let sharing = self.link.as_ref().map_or(1, Link::sharing);
-                (cores / sharing).max(1)
+                (thread_count(0) / sharing).max(1)
             }
             asked => asked,
         }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use mnasnet_train::resolve::{ConfigError, Resolver};
+use mnasnet_settings::resolve::{ConfigError, Resolver};
 
 use super::{config_help, positive, threads};
 use crate::settings::SettingFlags;

@@ -2,8 +2,8 @@
 
 use mnasnet_engine::Device;
 use mnasnet_group::Group;
-use mnasnet_train::resolve::Resolver;
-use mnasnet_train::wiring;
+use mnasnet_settings::resolve::Resolver;
+use mnasnet_settings::wiring;
 
 use crate::console::note;
 use crate::failure::Failure;

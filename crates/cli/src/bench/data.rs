@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mnasnet_data::{Epoch, Loader, Split, Throughput, locate};
-use mnasnet_train::resolve::Resolver;
-use mnasnet_train::wiring;
+use mnasnet_group::thread_count;
+use mnasnet_settings::resolve::Resolver;
+use mnasnet_settings::wiring;
 use serde::Serialize;
 
 use super::{WARM_UP, memory, peak_rss_mib};
@@ -48,7 +49,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     layers.flag("policy", &args.policy)?;
     layers.flag("resolution", args.resolution.to_string())?;
     let transform = wiring::train_transform(&layers.finish()?, 0);
-    let threads = wiring::thread_count(args.threads as usize);
+    let threads = thread_count(args.threads as usize);
     let loaders = (0..).map(|number| {
         let epoch = Epoch {
             seed: 1,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mnasnet_data::{Checked, Finding, SetReport, check};
-use mnasnet_train::resolve::Resolver;
+use mnasnet_settings::resolve::Resolver;
 use serde::Serialize;
 
 use super::{splits, workers};

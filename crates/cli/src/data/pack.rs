@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mnasnet_data::{Packed, Packing, pack};
-use mnasnet_train::resolve::Resolver;
+use mnasnet_settings::resolve::Resolver;
 use serde::Serialize;
 
 use super::{splits, workers};

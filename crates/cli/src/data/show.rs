@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use mnasnet_data::{Batch, Dataset, Epoch, Loader, RgbImage, Sheet, write_png};
-use mnasnet_train::resolve::Resolver;
-use mnasnet_train::wiring;
+use mnasnet_group::thread_count;
+use mnasnet_settings::resolve::Resolver;
+use mnasnet_settings::wiring;
 
 use super::splits;
 use crate::args::ShowArgs;
@@ -19,7 +20,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     };
     let config = args.settings.apply(layers)?.finish()?;
     let sets = splits(&config, &args.source, None)?;
-    let (images, workers) = (args.images as usize, wiring::thread_count(config.workers));
+    let (images, workers) = (args.images as usize, thread_count(config.workers));
     let mut sheet = Sheet::default();
     // The last split is the one that is evaluated, where there are two.
     if let Some((split, set)) = sets.last() {

@@ -211,7 +211,7 @@ fn help_names_every_variant_and_recipe() {
         }
     }
     let help = place.done("train --help");
-    for (recipe, _) in mnasnet_train::resolve::RECIPES {
+    for (recipe, _) in mnasnet_settings::resolve::RECIPES {
         assert!(help.contains(recipe), "{recipe}");
     }
 }

@@ -9,7 +9,7 @@ use mnasnet_testing::{Place, TINY, text};
 
 /// Files that torchvision and timm wrote, from the tests of `train`.
 fn unpack(place: &Place, file: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../train/tests/fixtures/foreign");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights_file/tests/fixtures/foreign");
     let mut bytes = Vec::new();
     let packed = fs::File::open(folder.join(format!("{file}.gz"))).unwrap();
     GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();

@@ -8,8 +8,8 @@ use std::process::Child;
 use mnasnet_testing::place::names;
 use mnasnet_testing::process::{limit_files, signal, spawn, wait_for};
 use mnasnet_testing::{Place, TINY};
-use mnasnet_train::checkpoint;
-use mnasnet_train::weights_file::WeightsFile;
+use mnasnet_train::folder::{checkpoint, checkpoint_name};
+use mnasnet_weights_file::WeightsFile;
 
 #[test]
 fn a_disk_that_refuses_ends_no_run() {
@@ -164,7 +164,7 @@ fn a_folder_that_is_taken_away_ends_the_run() {
         assert!(!place.path(what).exists());
         if what == "run" {
             let (epoch, _) =
-                checkpoint::position(&checkpoint::newest(&place.path("moved"), "checkpoints").unwrap()).unwrap();
+                checkpoint_name::position(&checkpoint::newest(&place.path("moved"), "checkpoints").unwrap()).unwrap();
             place.done(&format!("train --resume moved --epoch_size {}", epoch + 1));
             // The same command begins again.
             place.done(&format!("train {TINY} --epoch_size 1 --out run"));

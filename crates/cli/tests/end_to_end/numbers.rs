@@ -6,9 +6,8 @@ use mnasnet_testing::place::{names, refused};
 use mnasnet_testing::process::{signal, spawn, wait_for};
 use mnasnet_testing::run::{check_equal_runs, killed_until_done};
 use mnasnet_testing::{Place, TINY};
-use mnasnet_train::checkpoint;
-use mnasnet_train::weights_file::{Contents, WeightsFile, write};
-use mnasnet_train::wiring;
+use mnasnet_train::folder::{checkpoint, checkpoint_name};
+use mnasnet_weights_file::{Contents, WeightsFile, recorded_network, write};
 
 /// Weight decay at such a rate multiplies the weights by about -44 a step: on every instruction set batch norm's statistics leave float32
 /// in the sixth and last step of an epoch.
@@ -21,7 +20,7 @@ fn weights_that_are_no_numbers_are_not_saved() {
     // Activations of 1e20 have a variance beyond float32: the running statistics end, while the loss is a number.
     let best = place.path("run/checkpoints/best.safetensors");
     let file = WeightsFile::open(&best).unwrap();
-    let network = wiring::recorded_network(file.record()).unwrap();
+    let network = recorded_network(file.record()).unwrap();
     let mut weights = file.weights(&network, "").unwrap();
     for value in &mut weights.parameters[network.parameters[0].range()] {
         *value *= 1e20;
@@ -108,7 +107,7 @@ fn a_signal_amid_skipped_steps_costs_no_good_checkpoint() {
     signal(&child, "-TERM");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let last = checkpoint::list(&place.path("run/checkpoints")).unwrap().pop().unwrap();
-    let (epoch, _) = checkpoint::position(&last).unwrap();
+    let (epoch, _) = checkpoint_name::position(&last).unwrap();
     // It goes on amid skipped steps, and back from there.
     let tamed = format!(
         "--epoch_size {} --max_bad_steps 12 --rollback_lr_factor 0.001",
@@ -143,7 +142,7 @@ fn it_gives_up_with_the_good_checkpoints_in_place() {
     assert_eq!(log.matches("; back to run/").count(), 2);
     for name in names(&place.path("run/checkpoints")) {
         let file = WeightsFile::open(&place.path("run/checkpoints").join(&name)).unwrap();
-        let network = wiring::recorded_network(file.record()).unwrap();
+        let network = recorded_network(file.record()).unwrap();
         let weights = file.weights(&network, "").unwrap();
         let mut values = weights.parameters.iter().chain(&weights.buffers);
         assert!(values.all(|value| value.is_finite()), "{name}");
@@ -205,7 +204,7 @@ fn clipped_gradients_move_the_weights_by_so_much() {
         ));
         let parameters = |run: &str| {
             let file = WeightsFile::open(&place.path(run).join("checkpoints/Mnasnet-rank0-1_1.safetensors")).unwrap();
-            let network = wiring::recorded_network(file.record()).unwrap();
+            let network = recorded_network(file.record()).unwrap();
             file.weights(&network, "").unwrap().parameters
         };
         let (to, from) = (parameters(run), parameters(&format!("{run}-still")));

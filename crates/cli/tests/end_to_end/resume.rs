@@ -7,9 +7,8 @@ use mnasnet_testing::place::{hollow, refused, snapshot};
 use mnasnet_testing::process::{signal, spawn, wait_for};
 use mnasnet_testing::run::tensors;
 use mnasnet_testing::{Place, TINY};
-use mnasnet_train::progress::Best;
-use mnasnet_train::weights_file::{Contents, WeightsFile, write};
-use mnasnet_train::wiring;
+use mnasnet_weights_file::progress::Best;
+use mnasnet_weights_file::{Contents, WeightsFile, recorded_network, write};
 
 #[test]
 fn a_refused_resume_leaves_the_folder_as_it_was() {
@@ -329,7 +328,7 @@ fn the_last_epoch_has_a_checkpoint_and_best_alone_says_what_to_do() {
 fn claim(path: &Path, best: Option<Best>) {
     let file = WeightsFile::open(path).unwrap();
     let mut record = file.record().clone();
-    let network = wiring::recorded_network(&record).unwrap();
+    let network = recorded_network(&record).unwrap();
     let accum = (!file.slots().is_empty()).then(|| file.slot(&network, "accum").unwrap());
     record.progress.best = best;
     let contents = Contents {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use mnasnet_testing::process::{limit_files, signal, wait_for};
 use mnasnet_testing::{Place, TINY};
-use mnasnet_train::checkpoint;
-use mnasnet_train::weights_file::WeightsFile;
+use mnasnet_train::folder::{checkpoint, checkpoint_name};
+use mnasnet_weights_file::WeightsFile;
 
 const SETTINGS: &str = "--epoch_size 100000 --warmup_epochs 0 --checkpoint_every 5steps --keep_step_checkpoint_max 3 \
     --keep_checkpoint_max 3 --log_every 0 --policy randaugment --mixup 0.2 --dropout 0.3 --ema true";
@@ -121,8 +121,9 @@ fn killed_for_long_it_loses_nothing_and_grows_nowhere() {
         }
         if fault == 4 {
             let id = child.id();
-            let done = checkpoint::position(expected.as_ref().unwrap()).unwrap().0;
-            for name in (done..done + 40).flat_map(|epoch| (1..=6).map(move |step| checkpoint::file_name(epoch, step)))
+            let done = checkpoint_name::position(expected.as_ref().unwrap()).unwrap().0;
+            for name in
+                (done..done + 40).flat_map(|epoch| (1..=6).map(move |step| checkpoint_name::file_name(epoch, step)))
             {
                 // One that is being written right now has its file already.
                 let _ = std::os::unix::fs::symlink("/dev/full", folder.join(format!(".{name}.{id}.part")));

@@ -7,8 +7,8 @@ use mnasnet_testing::place::{names, refused, snapshot};
 use mnasnet_testing::process::{signal, spawn, wait_for};
 use mnasnet_testing::run::{check_equal_runs, killed_until_done};
 use mnasnet_testing::{Place, TINY};
-use mnasnet_train::checkpoint;
-use mnasnet_train::weights_file::WeightsFile;
+use mnasnet_train::folder::checkpoint;
+use mnasnet_weights_file::WeightsFile;
 
 #[test]
 fn killed_at_random_moments_it_ends_in_the_same_bits() {

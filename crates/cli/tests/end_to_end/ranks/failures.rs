@@ -161,7 +161,7 @@ fn a_machine_that_is_cut_off_is_named_and_the_others_go_on_without_it() {
         "{stderr}"
     );
     assert!(before.elapsed() < Duration::from_secs(120), "{:?}", before.elapsed());
-    let at = checkpoint::position(&last(&place, "run")).unwrap().0;
+    let at = checkpoint_name::position(&last(&place, "run")).unwrap().0;
     let output = machines(
         2,
         &format!("train --resume run --rank_timeout 60 --epoch_size {}", at + 3),

@@ -156,7 +156,7 @@ fn a_run_goes_on_with_any_number_of_ranks_and_each_image_once() {
         assert!(path(at).exists(), "{at}: {:?}", names(&place.path("run/checkpoints")));
     }
     let record = |at: &str| {
-        let file = mnasnet_train::weights_file::WeightsFile::open(&path(at)).unwrap();
+        let file = mnasnet_weights_file::WeightsFile::open(&path(at)).unwrap();
         let progress = &file.record().progress;
         (progress.step, progress.images, progress.sums.images)
     };
@@ -208,8 +208,8 @@ fn a_run_killed_before_its_first_checkpoint_goes_on_from_its_start() {
         signal(&process(&job, 0).unwrap(), "-KILL");
         assert!(!job.end().status.success());
         let start = last(&place, run);
-        assert_eq!(checkpoint::position(&start), Some((1, 0)));
-        let file = mnasnet_train::weights_file::WeightsFile::open(&start).unwrap();
+        assert_eq!(checkpoint_name::position(&start), Some((1, 0)));
+        let file = mnasnet_weights_file::WeightsFile::open(&start).unwrap();
         assert_eq!(file.record().progress.batch, 4);
     }
     done(&place, 2, &format!("train {settings} --out run"));

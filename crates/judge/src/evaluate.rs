@@ -1,0 +1,161 @@
+//! Top-1, top-5 and loss over every image of a set.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use mnasnet_data::{BadImage, Batch, DataError, Dataset, PhotoList, Preprocessing};
+use mnasnet_engine::Loss;
+use mnasnet_group::{Group, agree, alike};
+
+use crate::classifier::Classifier;
+use crate::error::JudgeError;
+use crate::photos;
+use crate::ranks::{SAME_SET, all_bad};
+use crate::score::Score;
+
+/// A set of photos, and how it is read; reused from epoch to epoch.
+pub struct Evaluator {
+    dataset: Arc<Dataset>,
+    preprocessing: Option<Preprocessing>,
+    loss: Loss,
+    batch_size: usize,
+    workers: usize,
+}
+
+/// What came out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Counts and loss.
+    pub score: Score,
+    /// Images that could not be decoded: left out, or grey and counted, as the data set's policy is.
+    pub bad: Vec<BadImage>,
+    /// Time of the whole.
+    pub total: Duration,
+    /// Time of it that was waiting for photos.
+    pub wait: Duration,
+}
+
+impl Evaluator {
+    /// Reads `dataset`, whose labels are the classifiers' classes, in batches of up to `batch_size`, with `workers` threads. Without
+    /// `preprocessing` classifiers are given photos as they are.
+    pub fn new(
+        dataset: Arc<Dataset>,
+        preprocessing: Option<Preprocessing>,
+        loss: Loss,
+        batch_size: usize,
+        workers: usize,
+    ) -> Self {
+        Self {
+            batch_size: batch_size.min(dataset.samples.len()).max(1),
+            dataset,
+            preprocessing,
+            loss,
+            workers,
+        }
+    }
+
+    /// Photos that a classifier is given at a time, at most.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    /// The photos.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.dataset.samples.len()
+    }
+
+    /// Checks that all ranks of `group` have these photos, so that their parts are parts of one set.
+    pub fn check_alike(&self, group: &mut Group) -> Result<(), JudgeError> {
+        match group.size() {
+            1 => Ok(()),
+            _ => {
+                let list = PhotoList::of(&self.dataset).to_string();
+                Ok(alike(group, "the validation photos", &list, SAME_SET)?)
+            }
+        }
+    }
+
+    /// Runs a classifier over every image, each rank of `group` over its part of them; every rank has the result. `progress` is called
+    /// with the score so far, here, after each batch. `None` if `stop` was set on some rank.
+    pub fn run(
+        &self,
+        group: &mut Group,
+        classifier: &mut dyn Classifier,
+        stop: &AtomicBool,
+        progress: impl FnMut(&Score),
+    ) -> Result<Option<Evaluation>, JudgeError> {
+        let start = Instant::now();
+        let own = self.run_part(group.part(self.images()), classifier, stop, progress);
+        let own = agree(group, own)?;
+        let score = own.as_ref().map(|own| own.score).unwrap_or_default();
+        // Counts are exact in float64 up to 2^53.
+        let mut tally = [score.images, score.correct1, score.correct5].map(|count| count as f64);
+        let mut rest = [score.loss_sum, f64::from(u8::from(own.is_none()))];
+        group.sum(&mut tally);
+        group.sum(&mut rest);
+        let bad = all_bad(group, own.as_ref().map_or(&[], |own| &own.bad));
+        let [images, correct1, correct5] = tally.map(|count| count as u64);
+        if let (0, 0.0, Some(last)) = (images, rest[1], bad.last()) {
+            let none = DataError::TooManyBad {
+                tries: bad.len(),
+                last: last.cause.clone(),
+            };
+            return agree(group, Err(none.into()));
+        }
+        Ok(own.filter(|_| rest[1] == 0.0).map(|own| Evaluation {
+            score: Score {
+                images,
+                correct1,
+                correct5,
+                loss_sum: rest[0],
+            },
+            bad,
+            total: start.elapsed(),
+            wait: own.wait,
+        }))
+    }
+
+    fn run_part(
+        &self,
+        part: Range<usize>,
+        classifier: &mut dyn Classifier,
+        stop: &AtomicBool,
+        mut progress: impl FnMut(&Score),
+    ) -> Result<Option<Evaluation>, JudgeError> {
+        let start = Instant::now();
+        let mut wait = Duration::ZERO;
+        let mut score = Score::default();
+        let mut bad = Vec::new();
+        let mut batch = Batch::default();
+        let (dataset, preprocessing) = (self.dataset.clone(), self.preprocessing.as_ref());
+        let mut loader = photos::in_order(dataset, preprocessing, part, self.batch_size, self.workers)?;
+        loop {
+            let asked = Instant::now();
+            if !loader.wait(stop) {
+                return Ok(None);
+            }
+            let more = loader.read_into(&mut batch)?;
+            wait += asked.elapsed();
+            bad.append(&mut batch.bad);
+            if !more {
+                break;
+            }
+            let logits = classifier.logits(&batch.pixels, batch.shape())?;
+            score.add(logits, &batch.labels, self.loss);
+            progress(&score);
+        }
+        Ok(Some(Evaluation {
+            score,
+            bad,
+            total: start.elapsed(),
+            wait,
+        }))
+    }
+}

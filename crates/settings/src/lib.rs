@@ -1,0 +1,15 @@
+//! Settings of training: one table, the layers that fill it, and what other crates make of them.
+//!
+//! [`resolve`] lays recipe, file and flags over the defaults of the one table in [`config`]. [`wiring`] and [`photos`] turn settings
+//! into the types of the engine and of the data sets. A setting's type says by [`setting::Setting`] how it is read.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod error;
+pub mod interval;
+pub mod network_file;
+pub mod photos;
+pub mod resolve;
+pub mod schedule;
+pub mod setting;
+pub mod wiring;

@@ -1,0 +1,236 @@
+//! From settings to the types of the other crates.
+
+use mnasnet_data::{Batches, ColorJitter, Interpolation, Mixing, Policy, Preprocessing, RandAugment, TrainTransform};
+use mnasnet_engine::{Cpu, Device, EngineError, Loss, Optimizer, Precision, Rule, Smoothing};
+use mnasnet_group::{Group, Wire};
+use mnasnet_model::{ModelError, Network, Role, Tensor};
+
+use crate::config::{
+    Augment, Config, DecayScope, LrScaling, Norm, Opt, Resizing, SmoothConvention, Storage, Target, Travel,
+};
+use crate::schedule::Schedule;
+
+/// The device that computes.
+///
+/// # Errors
+/// A device that this machine lacks.
+pub fn device(target: Target) -> Result<Box<dyn Device>, EngineError> {
+    match target {
+        Target::Auto | Target::Cpu => Ok(Box::new(Cpu::detect()?)),
+    }
+}
+
+/// What activations are stored as on this device.
+pub fn precision(storage: Storage, device: &dyn Device) -> Precision {
+    match storage {
+        Storage::Auto => device.precision(),
+        Storage::F32 => Precision::F32,
+        Storage::Bf16 => Precision::Bf16,
+    }
+}
+
+/// The same as a setting: what a run keeps, so that it goes on alike on another machine.
+pub fn settled(storage: Storage, device: &dyn Device) -> Storage {
+    match precision(storage, device) {
+        Precision::F32 => Storage::F32,
+        Precision::Bf16 => Storage::Bf16,
+    }
+}
+
+/// The network of a configuration for `classes` classes.
+pub fn network(config: &Config, classes: usize) -> Result<Network, ModelError> {
+    let mut network = Network::build(&config.model, config.width, classes, Some(config.dropout as f32))?;
+    network.bn_epsilon = config.bn_epsilon as f32;
+    network.bn_momentum = config.bn_momentum as f32;
+    Ok(network)
+}
+
+/// The loss of training.
+pub fn train_loss(config: &Config) -> Loss {
+    loss(config, config.use_label_smooth)
+}
+
+/// The loss that evaluation reports. MindSpore's smooths it by the factor alone, whatever `use_label_smooth` says.
+pub fn eval_loss(config: &Config) -> Loss {
+    loss(config, config.smooth_eval_loss)
+}
+
+fn loss(config: &Config, smoothed: bool) -> Loss {
+    Loss {
+        smoothing: if smoothed {
+            config.label_smooth_factor as f32
+        } else {
+            0.0
+        },
+        convention: match config.label_smooth_convention {
+            SmoothConvention::Uniform => Smoothing::Uniform,
+            SmoothConvention::Others => Smoothing::Others,
+        },
+    }
+}
+
+/// The update rule.
+pub fn rule(config: &Config) -> Rule {
+    let momentum = config.momentum as f32;
+    match config.opt {
+        Opt::RmsProp => Rule::RmsProp {
+            decay: config.opt_decay as f32,
+            momentum,
+            epsilon: config.opt_eps as f32,
+        },
+        Opt::Sgd => Rule::Sgd {
+            momentum,
+            nesterov: config.nesterov,
+        },
+    }
+}
+
+/// Whether weight decay applies to a tensor.
+pub fn decays(scope: DecayScope, tensor: &Tensor) -> bool {
+    match scope {
+        DecayScope::Weights => tensor.role == Role::Weight,
+        DecayScope::Mindspore => !matches!(tensor.role, Role::Gamma | Role::Beta),
+        DecayScope::All => true,
+    }
+}
+
+/// What lies between a photo and the network.
+pub fn preprocessing(config: &Config) -> Preprocessing {
+    let mut preprocessing = match config.normalise {
+        Norm::Imagenet => Preprocessing::imagenet(config.resolution),
+        Norm::Mindspore => Preprocessing::mindspore(config.resolution),
+    };
+    preprocessing.interpolation = interpolation(config);
+    preprocessing.exif_orientation = config.exif_orientation;
+    preprocessing.resize = match config.resize {
+        0 => (config.resolution as f64 / 0.875).round() as usize,
+        resize => resize,
+    };
+    preprocessing
+}
+
+/// Side of the training images in an epoch: grows in equal stages, by multiples of 16 pixels, to the full one.
+pub fn train_resolution(config: &Config, epoch: usize) -> usize {
+    let (from, to, stages) = (config.progressive_from, config.resolution, config.progressive_stages);
+    let stage = (epoch * stages / config.epoch_size.max(1)).min(stages - 1);
+    if from == 0 || stage == stages - 1 {
+        return to;
+    }
+    let exact = from + (to - from) * stage / (stages - 1);
+    (exact / 16 * 16).max(from)
+}
+
+/// What becomes of photos in an epoch of training.
+pub fn train_transform(config: &Config, epoch: usize) -> TrainTransform {
+    let policy = match config.policy {
+        Augment::None => Policy::None,
+        Augment::Autoaugment => Policy::AutoAugment,
+        Augment::Mindspore => Policy::MindSpore,
+        Augment::Randaugment => Policy::RandAugment(RandAugment {
+            ops: config.randaugment_ops,
+            magnitude: config.randaugment_magnitude,
+            noise: config.randaugment_noise,
+        }),
+        Augment::Trivialaugment => Policy::TrivialAugment,
+    };
+    TrainTransform {
+        interpolation: interpolation(config),
+        policy,
+        jitter: ColorJitter {
+            strength: config.color_jitter,
+            hue: config.hue_jitter,
+        },
+        erasing: config.random_erasing,
+        repeats: config.repeated_augmentation,
+        mixing: Mixing {
+            mixup: config.mixup,
+            cutmix: config.cutmix,
+        },
+        ..TrainTransform::new(train_resolution(config, epoch))
+    }
+}
+
+fn interpolation(config: &Config) -> Interpolation {
+    match config.interpolation {
+        Resizing::Bilinear => Interpolation::Bilinear,
+        Resizing::Bicubic => Interpolation::Bicubic,
+        Resizing::Mindspore => Interpolation::MindSpore,
+    }
+}
+
+/// What gradients travel as.
+pub fn wire(config: &Config) -> Wire {
+    match config.wire {
+        Travel::F32 => Wire::F32,
+        Travel::Bf16 => Wire::Bf16,
+    }
+}
+
+/// How an epoch is cut into steps, and these over the ranks of `group`.
+pub fn batches(config: &Config, group: &Group) -> Batches {
+    Batches {
+        images: config.batch_size * group.size(),
+        rank: group.rank(),
+        ranks: group.size(),
+        drop_remainder: config.drop_remainder,
+    }
+}
+
+/// The learning-rate curve where an epoch has `steps` steps of so many ranks.
+pub fn schedule(config: &Config, steps: usize, ranks: usize) -> Schedule {
+    config.schedule(steps).scaled(match config.lr_scaling {
+        LrScaling::None => 1.0,
+        LrScaling::Linear => ranks as f64,
+    })
+}
+
+/// The update rule with the weight decay of each parameter.
+pub fn optimizer(config: &Config, network: &Network) -> Optimizer {
+    let decays = |tensor: &Tensor| decays(config.weight_decay_scope, tensor);
+    Optimizer::new(rule(config), network, config.weight_decay as f32, decays)
+}
+
+#[cfg(test)]
+mod tests {
+    use mnasnet_model::Variant;
+
+    use super::*;
+
+    #[test]
+    fn decay_scopes() {
+        let config = Config {
+            model: Variant::by_name("mnasnet-mindspore").unwrap().clone(),
+            ..Config::default()
+        };
+        let network = network(&config, 10).unwrap();
+        let count = |scope| network.parameters.iter().filter(|tensor| decays(scope, tensor)).count();
+        // 52 convolutions and a dense layer with weights; one convolution and the dense layer have biases; 52 batch norms.
+        let counts = [DecayScope::Weights, DecayScope::Mindspore, DecayScope::All].map(count);
+        assert_eq!(counts, [53, 55, 159]);
+    }
+
+    #[test]
+    fn resolution_grows_in_stages() {
+        let mut config = Config {
+            epoch_size: 10,
+            progressive_from: 128,
+            ..Config::default()
+        };
+        let sides = |config: &Config| (0..10).map(|epoch| train_resolution(config, epoch)).collect::<Vec<_>>();
+        assert_eq!(sides(&config), [128, 128, 128, 160, 160, 192, 192, 192, 224, 224]);
+        config.progressive_stages = 2;
+        assert_eq!(sides(&config), [128, 128, 128, 128, 128, 224, 224, 224, 224, 224]);
+        config.progressive_from = 0;
+        assert_eq!(sides(&config), [224; 10]);
+    }
+
+    #[test]
+    fn preprocessing_presets() {
+        let config = Config {
+            resolution: 128,
+            ..Config::default()
+        };
+        let preprocessing = preprocessing(&config);
+        assert_eq!((preprocessing.resolution, preprocessing.resize), (128, 146));
+    }
+}

@@ -1,0 +1,419 @@
+//! What a run writes down: `log.txt` in MindSpore's format, `metrics.jsonl` for machines.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use mnasnet_weights_file::progress::Progress;
+use mnasnet_weights_file::replace::replace;
+use serde::Serialize;
+
+/// A training step, done.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct StepLog {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Epochs of the run.
+    #[serde(skip)]
+    pub epochs: usize,
+    /// Step in the epoch, from 0.
+    pub step: usize,
+    /// Steps of an epoch.
+    #[serde(skip)]
+    pub steps: usize,
+    /// Steps done in all, this one included.
+    pub global_step: u64,
+    /// Mean loss of the step's images.
+    pub loss: f32,
+    /// Mean of the epoch's losses so far, without skipped steps.
+    pub mean_loss: f64,
+    /// Share of the epoch's training images so far that were right.
+    pub train_top1: f64,
+    /// Learning rate used.
+    pub lr: f32,
+    /// Norm of all gradients as one vector, before clipping. It is null where it is no number, as the loss is.
+    pub grad_norm: f64,
+    /// Whether the update was skipped: the loss, the gradients or batch norm's statistics are no numbers.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
+    /// Times that the run went back to a checkpoint.
+    #[serde(skip)]
+    pub rollbacks: usize,
+    /// Seconds of arithmetic.
+    pub compute_s: f64,
+    /// Seconds of waiting for photos.
+    pub wait_s: f64,
+    /// Images per second, waiting included.
+    pub images_per_s: f64,
+}
+
+/// Figures on the validation photos.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ValidationLog {
+    /// Mean loss.
+    pub loss: f64,
+    /// Share of labels with the largest logit.
+    pub top1: f64,
+    /// Share of labels among the five largest.
+    pub top5: f64,
+    /// Photos.
+    pub images: u64,
+    /// Photos that could not be decoded; left out of `images`, or grey in it, as `bad_images` says.
+    pub bad_images: usize,
+}
+
+/// An epoch, done and validated.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct EpochLog {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Epochs of the run.
+    #[serde(skip)]
+    pub epochs: usize,
+    /// Steps of the epoch.
+    pub steps: usize,
+    /// Steps done in all.
+    pub global_step: u64,
+    /// Mean of the steps' losses, without skipped steps.
+    pub train_loss: f64,
+    /// Share of training images that were right, augmented and while learning.
+    pub train_top1: f64,
+    /// Validation of the weights.
+    pub val: ValidationLog,
+    /// Validation of their moving average.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<ValidationLog>,
+    /// Learning rate of the last step.
+    pub lr: f32,
+    /// Training images per second, waiting included.
+    pub images_per_s: f64,
+    /// Seconds of training, validation not included.
+    pub seconds: f64,
+    /// Seconds of them that were arithmetic.
+    pub compute_s: f64,
+    /// Seconds of them that were waiting for photos.
+    pub wait_s: f64,
+    /// Seconds in which the loader's threads, added up, decoded photos beside the training.
+    pub decode_s: f64,
+    /// Seconds in which they cropped, resized and augmented.
+    pub transform_s: f64,
+    /// Seconds of validation.
+    pub val_s: f64,
+    /// Steps that were skipped.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped: usize,
+    /// Training photos that could not be decoded, each as often as it was met; others took their places.
+    pub bad_images: u64,
+}
+
+impl StepLog {
+    /// MindSpore's line.
+    pub fn line(&self) -> String {
+        let Self {
+            epoch,
+            epochs,
+            step,
+            steps,
+            loss,
+            mean_loss,
+            lr,
+            ..
+        } = self;
+        let time = (self.compute_s + self.wait_s) * 1e3;
+        format!(
+            "epoch: [{epoch:3}/{epochs:3}], step:[{step:5}/{steps:5}], loss:[{loss:5.3}/{mean_loss:5.3}], \
+             time:[{time:5.3}], lr:[{lr:5.3}]"
+        )
+    }
+}
+
+impl EpochLog {
+    /// MindSpore's line, and one with the validation.
+    pub fn lines(&self) -> String {
+        let time = self.seconds * 1e3;
+        let per_step = time / self.steps as f64;
+        let mut text = format!(
+            "epoch time: {time:5.3}, per step time: {per_step:5.3}, avg loss: {:5.3}\n{}",
+            self.train_loss,
+            self.val.line("val", self.epoch, self.epochs)
+        );
+        if let Some(ema) = self.ema {
+            text += &format!("\n{}", ema.line("ema", self.epoch, self.epochs));
+        }
+        text
+    }
+}
+
+impl ValidationLog {
+    fn line(&self, whose: &str, epoch: usize, epochs: usize) -> String {
+        let Self {
+            loss,
+            top1,
+            top5,
+            images,
+            bad_images,
+        } = self;
+        let bad = match bad_images {
+            0 => String::new(),
+            bad => format!(" ({bad} bad)"),
+        };
+        format!(
+            "epoch: [{epoch:3}/{epochs:3}], {whose}: {{'Loss': {loss:.4}, 'Top_1_Acc': {top1:.4}, 'Top_5_Acc': {top5:.4}}} of {images} images{bad}"
+        )
+    }
+}
+
+/// The two files of a run. Lines are on their way to the disk when a call returns. Where the disk refuses, lines are lost
+/// until it takes them again: [`RunLog::trouble`].
+#[derive(Debug)]
+pub struct RunLog {
+    text: Lines,
+    metrics: Lines,
+    refused: bool,
+    trouble: Option<io::Error>,
+}
+
+/// A file of lines.
+#[derive(Debug)]
+struct Lines {
+    /// None where nothing is written down.
+    file: Option<File>,
+    /// The last line may be there in part.
+    torn: bool,
+}
+
+impl Lines {
+    fn append(path: PathBuf) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(Self {
+            file: Some(file),
+            torn: false,
+        })
+    }
+
+    /// One write call a line, so that a reader never sees half of one. What a refused write left is ended before the next.
+    fn line(&mut self, line: &str) -> io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let start = if self.torn { "\n" } else { "" };
+        let result = file.write_all(format!("{start}{line}\n").as_bytes());
+        self.torn = result.is_err();
+        result
+    }
+}
+
+impl RunLog {
+    /// A log that is not kept: of a rank that is not the first.
+    pub fn nowhere() -> Self {
+        let lines = || Lines {
+            file: None,
+            torn: false,
+        };
+        Self {
+            text: lines(),
+            metrics: lines(),
+            trouble: None,
+            refused: false,
+        }
+    }
+
+    /// Opens the files in the run's folder for appending. Metrics after `progress`, left by a run that was killed after its
+    /// last checkpoint, are dropped: the steps will be done again, and the validation of an epoch whose steps alone are done.
+    pub fn open(folder: &Path, progress: &Progress) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let metrics = folder.join("metrics.jsonl");
+        if metrics.exists() {
+            // A line that a crash left half written may be anything but text.
+            let kept: String = String::from_utf8_lossy(&fs::read(&metrics)?)
+                .lines()
+                .filter(|line| is_before(line, progress))
+                .flat_map(|line| [line, "\n"])
+                .collect();
+            replace(&metrics, kept.as_bytes())?;
+        }
+        Ok(Self {
+            text: Lines::append(folder.join("log.txt"))?,
+            metrics: Lines::append(metrics)?,
+            refused: false,
+            trouble: None,
+        })
+    }
+
+    /// What the disk answered when it began to refuse lines; it is told once, until both files take them again.
+    pub fn trouble(&mut self) -> Option<io::Error> {
+        self.trouble.take()
+    }
+
+    /// Writes a line to `log.txt`.
+    pub fn line(&mut self, line: &str) {
+        let result = self.text.line(line);
+        self.done(result);
+    }
+
+    /// Writes to `log.txt` where a resumed run goes on, epochs counted from 0 as in the lines of steps. What stands above it
+    /// for later steps is void: they are done again.
+    pub fn resumed(&mut self, progress: &Progress) {
+        let Progress { epoch, step, .. } = progress;
+        self.line(&format!("resumed after step {step} of epoch {epoch}"));
+    }
+
+    /// Writes a step to both files.
+    pub fn step(&mut self, step: &StepLog) {
+        self.line(&step.line());
+        self.metric("step", step);
+    }
+
+    /// Writes an epoch to both files.
+    pub fn epoch(&mut self, epoch: &EpochLog) {
+        self.line(&epoch.lines());
+        self.metric("epoch", epoch);
+    }
+
+    fn metric(&mut self, kind: &str, values: &impl Serialize) {
+        #[derive(Serialize)]
+        struct Line<'a, T> {
+            kind: &'a str,
+            #[serde(flatten)]
+            values: &'a T,
+        }
+        let line = serde_json::to_string(&Line { kind, values });
+        let result = line.map_err(io::Error::from).and_then(|line| self.metrics.line(&line));
+        self.done(result);
+    }
+
+    fn done(&mut self, result: io::Result<()>) {
+        if !self.refused {
+            self.trouble = self.trouble.take().or(result.err());
+        }
+        self.refused = self.text.torn || self.metrics.torn;
+    }
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+fn is_before(line: &str, progress: &Progress) -> bool {
+    let Ok(value) = serde_json::from_str::<serde_json::Value>(line) else {
+        return false;
+    };
+    let (step, epoch) = (value["global_step"].as_u64(), value["epoch"].as_u64());
+    let is_done = |epoch: u64| epoch < progress.epoch as u64;
+    step.is_some_and(|step| step <= progress.global_step) && (value["kind"] != "epoch" || epoch.is_some_and(is_done))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The line that MindSpore 2.10 printed for the last step of an epoch of three.
+    #[test]
+    fn step_lines_are_mindspores() {
+        let step = StepLog {
+            epoch: 0,
+            epochs: 3,
+            step: 2,
+            steps: 3,
+            global_step: 3,
+            loss: 6.399,
+            mean_loss: 6.754,
+            train_top1: 0.0,
+            lr: 0.0267,
+            grad_norm: 1.0,
+            skipped: false,
+            rollbacks: 0,
+            compute_s: 11.2,
+            wait_s: 0.099415,
+            images_per_s: 1.0,
+        };
+        let expected = "epoch: [  0/  3], step:[    2/    3], loss:[6.399/6.754], time:[11299.415], lr:[0.027]";
+        assert_eq!(step.line(), expected);
+        let wide = StepLog {
+            epoch: 249,
+            epochs: 250,
+            step: 624,
+            steps: 625,
+            loss: 12.0,
+            lr: 0.00001,
+            ..step
+        };
+        let expected = "epoch: [249/250], step:[  624/  625], loss:[12.000/6.754], time:[11299.415], lr:[0.000]";
+        assert_eq!(wide.line(), expected);
+    }
+
+    #[test]
+    fn epochs_have_their_line_and_validation() {
+        let val = ValidationLog {
+            loss: 1.5,
+            top1: 0.25,
+            top5: 0.75,
+            images: 8,
+            bad_images: 0,
+        };
+        let epoch = EpochLog {
+            epoch: 1,
+            epochs: 3,
+            steps: 4,
+            global_step: 8,
+            train_loss: 2.0,
+            train_top1: 0.5,
+            val,
+            ema: None,
+            lr: 0.1,
+            images_per_s: 3.0,
+            seconds: 2.0,
+            compute_s: 1.5,
+            wait_s: 0.5,
+            decode_s: 0.7,
+            transform_s: 0.2,
+            val_s: 0.1,
+            skipped: 0,
+            bad_images: 0,
+        };
+        let expected = "epoch time: 2000.000, per step time: 500.000, avg loss: 2.000\n\
+            epoch: [  1/  3], val: {'Loss': 1.5000, 'Top_1_Acc': 0.2500, 'Top_5_Acc': 0.7500} of 8 images";
+        assert_eq!(epoch.lines(), expected);
+    }
+
+    #[test]
+    fn steps_that_will_be_done_again_leave_the_metrics() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let step = |number: u64| format!("{{\"kind\":\"step\",\"epoch\":0,\"global_step\":{number}}}\n");
+        let epoch = "{\"kind\":\"epoch\",\"epoch\":0,\"global_step\":2}\n";
+        let progress = |epoch, global_step| Progress {
+            epoch,
+            global_step,
+            ..Progress::default()
+        };
+        fs::write(&path, [&step(1), &step(2), epoch, &step(3), "{\"glob"].concat()).unwrap();
+        RunLog::open(folder.path(), &progress(1, 2)).unwrap();
+        let kept = || fs::read_to_string(&path).unwrap();
+        assert_eq!(kept(), [&step(1), &step(2), epoch].concat());
+        // A checkpoint between an epoch's last step and its validation.
+        RunLog::open(folder.path(), &progress(0, 2)).unwrap();
+        assert_eq!(kept(), step(1) + &step(2));
+    }
+
+    #[test]
+    fn a_torn_line_is_ended_and_trouble_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = RunLog::open(folder.path(), &Progress::default()).unwrap();
+        let path = folder.path().join("log.txt");
+        // A file that is open for reading alone takes no line.
+        let good = log.text.file.replace(File::open(&path).unwrap());
+        log.line("lost");
+        assert!(log.trouble().is_some());
+        log.line("lost too");
+        assert!(log.trouble().is_none());
+        // The other file is refused later: the same trouble.
+        let metrics = log.metrics.file.replace(File::open(&path).unwrap());
+        log.metric("step", &serde_json::json!({ "loss": 1.0 }));
+        assert!(log.trouble().is_none());
+        log.metrics.file = metrics;
+        log.metric("step", &serde_json::json!({ "loss": 1.0 }));
+        log.text.file = good;
+        log.line("there");
+        assert!(log.trouble().is_none());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "\nthere\n");
+    }
+}
