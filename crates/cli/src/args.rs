@@ -11,11 +11,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use mnasnet_model::VARIANTS;
 use mnasnet_model::shape::MAX_RESOLUTION;
 use mnasnet_settings::resolve::RECIPES;
 
-use crate::settings::SettingFlags;
+use crate::settings::{self, Offered, SettingFlags};
 
 pub use bench::{BenchArgs, Subject};
 pub use data::{CheckArgs, DataAction, DataArgs, PackArgs, SetArgs, ShowArgs};
@@ -79,6 +78,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Checks a set of photos, packs it into shards, or shows what training and evaluation see of it
     Data(DataArgs),
+    /// Prints a script that completes commands, flags and their values in a shell
+    Completions(CompletionsArgs),
 }
 
 impl Command {
@@ -100,6 +101,7 @@ impl Command {
                 DataAction::Pack(args) => args.json,
                 DataAction::Show(_) => false,
             },
+            Command::Completions(_) => false,
         }
     }
 }
@@ -162,8 +164,9 @@ pub struct VerifyRunArgs {
 /// `mnasnet info`.
 #[derive(Debug, clap::Args)]
 pub struct InfoArgs {
-    /// Variant.
-    #[arg(long, value_name = "NAME", default_value = "mnasnet-b1", help = model_help())]
+    /// The network.
+    #[arg(long, value_name = "NAME|FILE", default_value = settings::default("model"), help = settings::help("model"))]
+    #[arg(value_parser = Offered::by("model"), hide_possible_values = true)]
     pub model: String,
     /// Width multiplier
     #[arg(long, value_name = "X", default_value_t = 1.0)]
@@ -182,17 +185,23 @@ pub struct InfoArgs {
     pub json: bool,
 }
 
+/// `mnasnet completions`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "bash: add `source <(mnasnet completions bash)` to ~/.bashrc. zsh: write the script as `_mnasnet` into a folder of \
+$fpath. fish: write it to ~/.config/fish/completions/mnasnet.fish."
+)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
 fn config_help() -> String {
     let names: Vec<&str> = RECIPES.iter().map(|recipe| recipe.0).collect();
     format!(
-        "A recipe ({}) or a TOML file of settings; flags win over it",
+        "A recipe ({}) or a TOML file of settings; flags win over it, and defaults hold where it says nothing",
         names.join(", ")
     )
-}
-
-fn model_help() -> String {
-    let names: Vec<&str> = VARIANTS.iter().map(|variant| &*variant.name).collect();
-    format!("Variant [{}], or a file of rows (FILE.toml)", names.join(", "))
 }
 
 fn positive() -> clap::builder::RangedU64ValueParser {

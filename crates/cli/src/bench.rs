@@ -22,6 +22,7 @@ use units::{Clock, Rates, Units};
 use crate::args::{BenchArgs, Subject};
 use crate::console::{print, print_json};
 use crate::failure::{Exit, Failure};
+use crate::settings;
 
 /// Steps before the clock counts: caches, page faults, clock rates.
 const WARM_UP: usize = 2;
@@ -211,7 +212,7 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
                 trainers.push((other.name(), trainer(&*other)?));
             }
         }
-        Ok((wiring::wire(&layers.finish()?), network, trainers))
+        Ok((layers.finish()?.wire, network, trainers))
     };
     let (wire, network, mut trainers) = agree(group, planned())?;
     if group.size() > 1 {
@@ -298,9 +299,7 @@ fn infer(args: &BenchArgs, device: &dyn Device, precision: Precision) -> Result<
 
 /// What `--precision` comes to on `device`.
 fn precision(args: &BenchArgs, device: &dyn Device) -> Result<Precision, Failure> {
-    let mut layers = Resolver::new();
-    layers.flag("precision", &args.precision)?;
-    Ok(wiring::precision(layers.finish()?.precision, device))
+    settings::precision(&args.precision, &Config::default(), device)
 }
 
 fn network(args: &BenchArgs) -> Result<Network, Failure> {

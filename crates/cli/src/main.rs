@@ -5,6 +5,7 @@ mod args;
 mod asked;
 mod bench;
 mod compare;
+mod completions;
 mod console;
 mod convert;
 mod data;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Ok(Command::Export(args)) => alone(&asked, || export::run(&args)),
         Ok(Command::Info(args)) => alone(&asked, || info::run(&args)),
         Ok(Command::Data(args)) => alone(&asked, || data::run(&args)),
+        Ok(Command::Completions(args)) => alone(&asked, || completions::run(&args)),
     };
     match outcome {
         Ok(exit) => exit,

@@ -1,10 +1,12 @@
 //! Every setting as a flag, made from the one table of settings.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
-use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches, ValueHint};
+use mnasnet_choice::Named;
 use mnasnet_engine::{Device, Precision};
-use mnasnet_settings::config::{Config, KEYS, Key};
+use mnasnet_settings::config::{Config, Effect, KEYS, Key};
 use mnasnet_settings::resolve::{ConfigError, Resolver};
 use mnasnet_settings::setting::Kind;
 use mnasnet_settings::wiring;
@@ -14,11 +16,9 @@ use crate::failure::Failure;
 /// What `--precision` comes to on `device` for weights that were trained with `config`.
 pub fn precision(name: &str, config: &Config, device: &dyn Device) -> Result<Precision, Failure> {
     let mut layers = Resolver::new();
-    layers.flag("precision", config.precision.name())?;
-    if name != "auto" {
-        layers.flag("precision", name)?;
-    }
-    Ok(wiring::precision(layers.finish()?.precision, device))
+    layers.flag("precision", name)?;
+    let asked = layers.finish()?.precision.or(config.precision);
+    Ok(wiring::precision(asked, device))
 }
 
 /// The settings given as flags, as name and text; their meaning is the resolver's business.
@@ -40,20 +40,110 @@ impl SettingFlags {
     }
 }
 
+/// What a setting does, as one sentence without its end.
+fn sentence(key: &Key) -> String {
+    let optimizers = key.optimizers();
+    let of = match optimizers.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", optimizers.join(", ")),
+    };
+    format!("{}{of}", key.help.trim().trim_end_matches('.'))
+}
+
+/// ` [A, B]` for the names that a setting takes, nothing where it takes no names or they are a flag's.
+fn names(key: &Key) -> String {
+    match key.kind {
+        Kind::Choice { .. } | Kind::Network => {
+            let names: Vec<&str> = key.kind.names().iter().map(|named| named.name).collect();
+            format!(" [{}]", names.join(", "))
+        }
+        _ => String::new(),
+    }
+}
+
+/// The help of an argument that means the same as the setting `name`.
+pub fn help(name: &str) -> String {
+    Key::by_name(name).map_or_else(String::new, |key| sentence(key) + &names(key))
+}
+
+/// `text` and the names that the setting `name` takes.
+pub fn with_names(text: &str, name: &str) -> String {
+    text.to_owned() + &Key::by_name(name).map_or_else(String::new, names)
+}
+
+/// The default of the setting `name`, as a flag would give it.
+pub fn default(name: &str) -> String {
+    let defaults = KEYS.iter().zip(Config::default().values());
+    let value = defaults.into_iter().find(|(key, _)| key.name == name);
+    value.map_or_else(String::new, |(_, value)| written(&value))
+}
+
+/// A value as a flag gives it.
+fn written(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Float(number) => {
+            let text = value.to_string();
+            text.strip_suffix(".0").map_or(text.clone(), |_| number.to_string())
+        }
+        value => value.to_string(),
+    }
+}
+
+/// What holds of a setting where nobody gives it, and where a run goes on.
+fn notes(key: &Key, default: &toml::Value) -> String {
+    let default = Some(written(default)).filter(|text| !text.is_empty());
+    let effect = match key.effect {
+        Effect::AnotherRun => Some("fixed on resume"),
+        Effect::Nothing => Some("changes no bit"),
+        Effect::Bits | Effect::BitsWhere(_) | Effect::BitsWhereRead => None,
+    };
+    let notes: Vec<String> = (default.map(|text| format!("default: {text}")).into_iter())
+        .chain(effect.map(str::to_owned))
+        .collect();
+    match notes.is_empty() {
+        true => String::new(),
+        false => format!(" [{}]", notes.join("; ")),
+    }
+}
+
+/// Reads any text, which the resolver judges; shells offer the names.
+#[derive(Clone, Debug)]
+pub struct Offered(Vec<Named>);
+
+impl Offered {
+    /// The names that the setting `name` takes.
+    pub fn by(name: &str) -> Self {
+        Self(Key::by_name(name).map_or_else(Vec::new, |key| key.kind.names()))
+    }
+}
+
+impl TypedValueParser for Offered {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let value = |named: &Named| PossibleValue::new(named.name).help(named.help.trim_end_matches('.'));
+        Some(Box::new(self.0.iter().map(value)))
+    }
+}
+
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
-        KEYS.iter().fold(command, |command, key| {
-            let help = match key.kind {
-                Kind::Choice(names) => format!("{} [{}]", key.help.trim().trim_end_matches('.'), names.join(", ")),
-                _ => key.help.trim().trim_end_matches('.').to_owned(),
-            };
+        let defaults = Config::default().values();
+        KEYS.iter().zip(defaults).fold(command, |command, (key, default)| {
+            let help = sentence(key) + &names(key) + &notes(key, &default);
             let value = match key.kind {
                 Kind::Flag => "true|false",
                 Kind::Integer => "N",
                 Kind::Number => "X",
                 Kind::Text => "TEXT",
                 Kind::Path => "PATH",
-                Kind::Choice(_) => "NAME",
+                Kind::Network => "NAME|FILE",
+                Kind::Choice { .. } => "NAME",
             };
             let mut arg = Arg::new(key.name)
                 .long(key.name)
@@ -66,7 +156,12 @@ impl Args for SettingFlags {
                 arg = arg.alias(key.name.replace('_', "-"));
             }
             if key.kind == Kind::Path {
-                arg = arg.value_parser(clap::value_parser!(OsString));
+                arg = arg
+                    .value_parser(clap::value_parser!(OsString))
+                    .value_hint(ValueHint::AnyPath);
+            } else if !key.kind.names().is_empty() {
+                // The names stand in the help already.
+                arg = arg.value_parser(Offered::by(key.name)).hide_possible_values(true);
             }
             if key.kind == Kind::Flag {
                 arg = arg

@@ -153,7 +153,7 @@ fn settled(args: &TrainArgs) -> Result<Job, Failure> {
 /// Makes `precision` what it comes to on the run's device.
 fn settle(config: &mut Config) -> Result<(), Failure> {
     let device = wiring::device(config.device)?;
-    config.precision = wiring::settled(config.precision, &*device);
+    config.precision = Some(wiring::precision(config.precision, &*device));
     Ok(())
 }
 

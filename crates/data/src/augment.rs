@@ -10,18 +10,47 @@ mod jitter;
 mod mindspore;
 mod pillow;
 mod pixel;
-mod policy;
 mod randaugment;
 mod trivialaugment;
 mod warp;
 
 pub(crate) use erase::erase;
 pub use jitter::ColorJitter;
-pub use policy::Policy;
 pub use randaugment::RandAugment;
 
 use crate::RgbImage;
 use crate::draws::Draws;
+
+mnasnet_choice::choices! {
+    /// Automatic augmentation of training photos.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum Policy {
+        /// None.
+        #[default]
+        None = "none",
+        /// AutoAugment's ImageNet policy as torchvision applies it to Pillow images.
+        AutoAugment = "autoaugment",
+        /// The same 25 pairs as the MindSpore scripts apply them: shear in degrees, solarize of a random dark band.
+        MindSpore = "mindspore",
+        /// RandAugment with timm's operations and levels.
+        RandAugment = "randaugment",
+        /// TrivialAugment, wide, as torchvision has it.
+        TrivialAugment = "trivialaugment",
+    }
+}
+
+impl Policy {
+    /// Draws and applies the operations for one image.
+    pub(crate) fn apply(self, settings: RandAugment, image: &mut RgbImage, draws: &mut Draws) {
+        match self {
+            Policy::None => {}
+            Policy::AutoAugment => autoaugment::torchvision(image, draws),
+            Policy::MindSpore => autoaugment::mindspore(image, draws),
+            Policy::RandAugment => randaugment::apply(settings, image, draws),
+            Policy::TrivialAugment => trivialaugment::apply(image, draws),
+        }
+    }
+}
 
 /// One operation with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,3 +117,33 @@ impl Level {
 
 #[cfg(test)]
 mod golden;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mnasnet_choice::Choice;
+
+    #[test]
+    fn a_policy_is_a_pure_function_of_its_draws_and_changes_most_images() {
+        let mut photo = RgbImage::new(40, 30);
+        photo
+            .pixels
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, v)| *v = (i * 7 % 201 + 20) as u8);
+        for &policy in &Policy::ALL[1..] {
+            let augmented = |index| {
+                let mut image = photo.clone();
+                policy.apply(
+                    RandAugment::default(),
+                    &mut image,
+                    &mut Draws::for_sample(1, 2, index, 0),
+                );
+                image
+            };
+            let changed = (0..200).filter(|&index| augmented(index) != photo).count();
+            assert!((100..200).contains(&changed), "{policy:?} {changed}");
+            assert!((0..50).all(|index| augmented(index) == augmented(index)));
+        }
+    }
+}

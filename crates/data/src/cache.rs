@@ -15,13 +15,15 @@ use crate::resize::Resizer;
 use crate::source::{read_at, write_at};
 use crate::{DataError, EvalTransform, Rect, RgbImage};
 
-/// Where cached photos are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheIn {
-    /// In memory.
-    Ram,
-    /// In a nameless file of the system's temporary folder, gone with the process.
-    Disk,
+mnasnet_choice::choices! {
+    /// Where cached photos are kept.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum CacheIn {
+        /// In memory.
+        Ram = "ram",
+        /// In a nameless file of the system's temporary folder, gone with the process.
+        Disk = "disk",
+    }
 }
 
 /// The photos of one set, as far as they have been read and there was room.

@@ -12,16 +12,18 @@ use self::pillow::Pillow;
 use crate::Rect;
 use crate::decode::Photo;
 
-/// How an image is resized.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Interpolation {
-    /// Pillow's antialiased triangle filter (torchvision's default).
-    Bilinear,
-    /// Pillow's antialiased cubic, a = -0.5 (timm's usual choice).
-    Bicubic,
-    /// MindSpore's bilinear: half-pixel centres, two taps, no antialiasing, 11-bit fixed point.
-    MindSpore,
+mnasnet_choice::choices! {
+    /// How an image is resized.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Interpolation {
+        /// Pillow's antialiased triangle filter (torchvision's default).
+        Bilinear = "bilinear",
+        /// Pillow's antialiased cubic, a = -0.5 (timm's usual choice).
+        Bicubic = "bicubic",
+        /// MindSpore's bilinear: half-pixel centres, two taps, no antialiasing, 11-bit fixed point.
+        MindSpore = "mindspore",
+    }
 }
 
 /// Resizes; keeps its working memory from image to image.

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::augment::{ColorJitter, Policy, erase};
+use crate::augment::{ColorJitter, Policy, RandAugment, erase};
 use crate::crop::{CentreRule, random_resized_crop};
 use crate::decode::{Photo, read_photo, read_photo_from};
 use crate::draws::Draws;
@@ -26,6 +26,8 @@ pub struct TrainTransform {
     pub flip: f64,
     /// Colour and shape operations after it.
     pub policy: Policy,
+    /// How [`Policy::RandAugment`] does it.
+    pub randaugment: RandAugment,
     /// Colours moved after those.
     pub jitter: ColorJitter,
     /// Probability that a rectangle of noise covers a part, at the end.
@@ -58,6 +60,7 @@ impl TrainTransform {
             interpolation: Interpolation::Bilinear,
             flip: 0.5,
             policy: Policy::None,
+            randaugment: RandAugment::default(),
             jitter: ColorJitter::default(),
             erasing: 0.0,
             repeats: 1,
@@ -92,7 +95,7 @@ impl TrainTransform {
         if draws.chance(self.flip) {
             result.flip_horizontal();
         }
-        self.policy.apply(result, draws);
+        self.policy.apply(self.randaugment, result, draws);
         self.jitter.apply(result, draws);
         erase(self.erasing, result, draws);
     }

@@ -1,12 +1,14 @@
 //! Label-smoothed cross entropy.
 
-/// Where the smoothing mass goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Smoothing {
-    /// `1 - e` on the label and `e / (K - 1)` on each other class: MindSpore's scripts.
-    Others,
-    /// `1 - e + e / K` on the label and `e / K` on each other class: PyTorch, TensorFlow.
-    Uniform,
+mnasnet_choice::choices! {
+    /// Where the smoothing mass goes.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Smoothing {
+        /// `1 - e + e / K` on the label and `e / K` on each other class: PyTorch, TensorFlow.
+        Uniform = "uniform",
+        /// `1 - e` on the label and `e / (K - 1)` on each other class: MindSpore's scripts.
+        Others = "others",
+    }
 }
 
 /// Cross entropy with label smoothing, mean over the batch.

@@ -1,8 +1,9 @@
 //! Optimizers on the flat parameter vector: a rule, and which parameters decay. The state is the device's.
 
-use mnasnet_model::{Network, Tensor};
+use mnasnet_model::{Network, OptimizerKind, Tensor};
 
 pub use mnasnet_kernels::update::{Rule, Span};
+pub use mnasnet_model::Slot;
 
 /// A rule with the weight decay of each parameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,21 +31,8 @@ impl Optimizer {
     /// The state that the rule keeps for each parameter.
     pub fn slots(&self) -> &'static [Slot] {
         match self.rule {
-            Rule::RmsProp { .. } => const { &[slot("mean_square", 1.0), slot("moment", 0.0)] },
-            Rule::Sgd { .. } => const { &[slot("accum", 0.0)] },
+            Rule::RmsProp { .. } => OptimizerKind::RmsProp.slots(),
+            Rule::Sgd { .. } => OptimizerKind::Sgd.slots(),
         }
     }
-}
-
-/// A value that an optimizer keeps for each parameter.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Slot {
-    /// Its name in checkpoints.
-    pub name: &'static str,
-    /// What it begins with.
-    pub initial: f32,
-}
-
-const fn slot(name: &'static str, initial: f32) -> Slot {
-    Slot { name, initial }
 }

@@ -1,26 +1,21 @@
 //! What activations and their gradients are stored as.
 
-/// Storage of activations and gradients between layers. Statistics, weights, their gradients, pooled features and logits are
-/// float32 with either.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// float32 storage and arithmetic.
-    #[default]
-    F32,
-    /// bfloat16 storage, half the memory traffic. Products are bfloat16 with float32 sums where the machine has a matrix unit,
-    /// float32 elsewhere.
-    Bf16,
+mnasnet_choice::choices! {
+    /// Storage of activations and gradients between layers. Statistics, weights, their gradients, pooled features and logits are
+    /// float32 with either.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum Precision {
+        /// float32 storage and arithmetic.
+        #[default]
+        F32 = "f32",
+        /// bfloat16 storage, half the memory traffic.
+        ///
+        /// Products are bfloat16 with float32 sums where the machine has a matrix unit, float32 elsewhere.
+        Bf16 = "bf16",
+    }
 }
 
 impl Precision {
-    /// Its name in settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-        }
-    }
-
     /// Bytes of a stored value.
     pub fn bytes(self) -> usize {
         match self {

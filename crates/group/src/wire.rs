@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
-/// What values travel as. They are added up as float32 either way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wire {
-    /// float32: nothing is lost.
-    F32,
-    /// bfloat16: half the bytes; each rank's values and their sum are rounded once.
-    Bf16,
+mnasnet_choice::choices! {
+    /// What values travel as. They are added up as float32 either way.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Wire {
+        /// float32: nothing is lost.
+        F32 = "f32",
+        /// bfloat16: half the bytes; each rank's values and their sum are rounded once.
+        Bf16 = "bf16",
+    }
 }
 
 /// Part `rank` of `length` things cut into `size` parts.

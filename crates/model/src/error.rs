@@ -69,16 +69,6 @@ pub enum ModelError {
         /// The largest that is accepted.
         max: usize,
     },
-    /// No initialisation scheme has this name.
-    #[error("unknown initialisation {name:?}: did you mean {nearest:?}? Known: {known}")]
-    UnknownScheme {
-        /// What was asked for.
-        name: String,
-        /// The known name that is the fewest edits away.
-        nearest: &'static str,
-        /// All names, separated by commas.
-        known: String,
-    },
     /// The origin of a dialect has no such layer, so its tensors have no name there.
     #[error("{tensor} of {variant} has no name in {dialect}: that origin has no such layer; use timm's names")]
     NoName {

@@ -1,58 +1,34 @@
 //! Initial values. Each tensor's values depend on the seed and its name only, so a change elsewhere in the network, or
 //! another order of filling, leaves them as they are.
 
-use crate::error::{ModelError, nearest};
 use crate::network::{ConvKind, Network, Op, Role, TensorId, Weights};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, Uniform};
 
-/// A rule for initial weights and biases. Batch norm always starts at scale 1, shift 0, mean 0, variance 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Scheme {
-    /// TensorFlow's official MNASNet and timm: convolutions Normal(0, sqrt(2 / fan_out)) with
-    /// `fan_out = k * k * c_out / groups`, classifier uniform in ±1/sqrt(classes), biases 0.
-    Tensorflow,
-    /// torchvision's `MNASNet`: Kaiming normal by a fan-out of `k * k * c_out` that ignores groups (so depthwise weights
-    /// start smaller than in [`Scheme::Tensorflow`]), classifier uniform in ±sqrt(3 / classes), biases 0.
-    Torchvision,
-    /// MindSpore up to 2.0, that of the published results: weights Normal(0, 0.01), biases 0.
-    Mindspore,
-    /// MindSpore from 2.1 on: weights and biases uniform in ±1/sqrt(fan_in).
-    #[default]
-    MindsporeUniform,
+mnasnet_choice::choices! {
+    /// A rule for initial weights and biases. Batch norm always starts at scale 1, shift 0, mean 0, variance 1.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub enum Scheme {
+        /// TensorFlow's official MNASNet and timm.
+        ///
+        /// Convolutions Normal(0, sqrt(2 / fan_out)) with `fan_out = k * k * c_out / groups`, classifier uniform in
+        /// ±1/sqrt(classes), biases 0.
+        Tensorflow = "tensorflow",
+        /// torchvision's `MNASNet`.
+        ///
+        /// Kaiming normal by a fan-out of `k * k * c_out` that ignores groups (so depthwise weights start smaller than in
+        /// [`Scheme::Tensorflow`]), classifier uniform in ±sqrt(3 / classes), biases 0.
+        Torchvision = "torchvision",
+        /// MindSpore up to 2.0, that of the published results: weights Normal(0, 0.01), biases 0.
+        Mindspore = "mindspore",
+        /// MindSpore from 2.1 on: weights and biases uniform in ±1/sqrt(fan_in).
+        #[default]
+        MindsporeUniform = "mindspore-uniform",
+    }
 }
 
 impl Scheme {
-    /// Every scheme, in the order of [`Scheme::NAMES`].
-    const ALL: [Scheme; 4] = [
-        Scheme::Tensorflow,
-        Scheme::Torchvision,
-        Scheme::Mindspore,
-        Scheme::MindsporeUniform,
-    ];
-
-    /// Names on the command line and in configurations.
-    pub const NAMES: &'static [&'static str] = &["tensorflow", "torchvision", "mindspore", "mindspore-uniform"];
-
-    /// The name of this scheme.
-    pub fn name(self) -> &'static str {
-        Self::NAMES[self as usize]
-    }
-
-    /// The scheme called `name`.
-    ///
-    /// # Errors
-    /// An unknown name, with the nearest known one.
-    pub fn by_name(name: &str) -> Result<Scheme, ModelError> {
-        let known = Self::ALL.into_iter().find(|scheme| scheme.name() == name);
-        known.ok_or_else(|| ModelError::UnknownScheme {
-            name: name.chars().take(64).collect(),
-            nearest: nearest(name, Self::NAMES.iter().copied()).map_or("", |(nearest, _)| nearest),
-            known: Self::NAMES.join(", "),
-        })
-    }
-
     /// Distributions of a layer's weight and bias.
     fn draws(self, layer: &Layer) -> (Draw, Draw) {
         let per_channel = layer.c_out * layer.taps;

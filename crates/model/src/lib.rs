@@ -6,6 +6,7 @@
 //! - [`shape`]: the shape of every value at a resolution.
 //! - [`names`]: what timm, torchvision and MindSpore call our tensors.
 //! - [`init`]: initial weights, by four schemes.
+//! - [`optimizer`]: the optimizers, with the state that each keeps.
 //! - [`summary`]: the layer table with parameters, multiply-adds and activation bytes.
 //!
 //! Nothing here computes on images, reads files or prints.
@@ -29,6 +30,7 @@ pub mod error;
 pub mod init;
 pub mod names;
 pub mod network;
+pub mod optimizer;
 pub mod rounding;
 pub mod shape;
 pub mod summary;
@@ -39,6 +41,7 @@ pub use error::ModelError;
 pub use init::{Scheme, initialise};
 pub use names::{Dialect, Place};
 pub use network::*;
+pub use optimizer::{OptimizerKind, Slot};
 pub use shape::Shape;
 pub use summary::Summary;
 pub use variant::{Block, Kind, Residual, VARIANTS, Variant};

@@ -6,48 +6,21 @@
 use std::ops::Bound;
 use std::path::PathBuf;
 
+use mnasnet_choice::{Choice, choices};
+use mnasnet_data::{BadImages, CacheIn, Format, Interpolation, Policy};
+use mnasnet_engine::{Precision, Smoothing};
+use mnasnet_group::Wire;
 use mnasnet_model::builder::MAX_WIDTH;
-use mnasnet_model::{Scheme, VARIANTS, Variant};
+use mnasnet_model::{OptimizerKind, Scheme, VARIANTS, Variant};
 use serde::{Serialize, Serializer};
 
 use crate::interval::Interval;
 use crate::schedule::{DecayMode, Schedule};
-use crate::setting::{Kind, Setting, choices, in_range};
-
-choices! {
-    /// Update rule.
-    pub enum Opt {
-        /// RMSProp as TensorFlow and MindSpore have it.
-        RmsProp = "rmsprop",
-        /// Gradient descent with momentum.
-        Sgd = "sgd",
-    }
-}
-
-impl Opt {
-    /// Names of its state vectors.
-    pub fn slots(self) -> &'static [&'static str] {
-        match self {
-            Opt::RmsProp => &["mean_square", "moment"],
-            Opt::Sgd => &["accum"],
-        }
-    }
-}
-
-choices! {
-    /// What activations and their gradients are stored as.
-    pub enum Storage {
-        /// What is fastest on this machine.
-        Auto = "auto",
-        /// float32.
-        F32 = "f32",
-        /// bfloat16; weights and statistics stay float32.
-        Bf16 = "bf16",
-    }
-}
+use crate::setting::{Kind, Setting, in_range};
 
 choices! {
     /// What computes.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Target {
         /// The fastest device of this machine.
         Auto = "auto",
@@ -58,6 +31,7 @@ choices! {
 
 choices! {
     /// Which tensors weight decay pulls to zero.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum DecayScope {
         /// Weights of convolutions and dense layers only.
         Weights = "weights",
@@ -69,45 +43,8 @@ choices! {
 }
 
 choices! {
-    /// Where label smoothing puts its mass e.
-    pub enum SmoothConvention {
-        /// e/K on every class: PyTorch, TensorFlow.
-        Uniform = "uniform",
-        /// e/(K-1) on each other class: MindSpore.
-        Others = "others",
-    }
-}
-
-choices! {
-    /// Augmentation after crop and flip.
-    pub enum Augment {
-        /// None.
-        None = "none",
-        /// AutoAugment's ImageNet policy.
-        Autoaugment = "autoaugment",
-        /// The same table as MindSpore's scripts carry it out.
-        Mindspore = "mindspore",
-        /// RandAugment with timm's operations.
-        Randaugment = "randaugment",
-        /// TrivialAugment, wide.
-        Trivialaugment = "trivialaugment",
-    }
-}
-
-choices! {
-    /// How photos are resized.
-    pub enum Resizing {
-        /// Bilinear, antialiased (Pillow's).
-        Bilinear = "bilinear",
-        /// Bicubic, antialiased (Pillow's).
-        Bicubic = "bicubic",
-        /// MindSpore's fixed-point bilinear without antialiasing.
-        Mindspore = "mindspore",
-    }
-}
-
-choices! {
     /// Mean and standard deviation that pixels are normalised with.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Norm {
         /// ImageNet's.
         Imagenet = "imagenet",
@@ -117,64 +54,13 @@ choices! {
 }
 
 choices! {
-    /// Kind of a set of photos.
-    pub enum DataFormat {
-        /// What the path looks like.
-        Auto = "auto",
-        /// A folder for each class.
-        Folder = "folder",
-        /// ImageNet's own archives.
-        Imagenet = "imagenet",
-        /// WebDataset shards.
-        Webdataset = "webdataset",
-        /// Parquet in Hugging Face's layout.
-        Parquet = "parquet",
-        /// A table of path and label.
-        Table = "table",
-    }
-}
-
-choices! {
-    /// What becomes of photos that cannot be decoded.
-    pub enum BadImagePolicy {
-        /// The first one ends the run.
-        Fail = "fail",
-        /// Another photo in training, not counted in evaluation.
-        Skip = "skip",
-        /// Another photo of the class in training, plain grey in evaluation.
-        Replace = "replace",
-    }
-}
-
-choices! {
     /// What becomes of the learning rate where several ranks train.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum LrScaling {
         /// It is as set.
         None = "none",
         /// It is multiplied by the number of ranks, as the images of a step are (Goyal et al., 2017, arXiv:1706.02677).
         Linear = "linear",
-    }
-}
-
-choices! {
-    /// What gradients travel as from rank to rank.
-    pub enum Travel {
-        /// float32.
-        F32 = "f32",
-        /// bfloat16.
-        Bf16 = "bf16",
-    }
-}
-
-choices! {
-    /// Where photos are kept once they are decoded and resized.
-    pub enum CachePlace {
-        /// Nowhere.
-        None = "none",
-        /// In memory.
-        Ram = "ram",
-        /// In a temporary file.
-        Disk = "disk",
     }
 }
 
@@ -191,6 +77,38 @@ pub struct Key {
     pub kind: Kind,
     /// What follows from another value.
     pub effect: Effect,
+    /// What it turns on beyond plain training, by the name that records have for it.
+    pub feature: Option<Feature>,
+}
+
+/// Something that a plain run leaves off.
+#[derive(Clone, Copy, Debug)]
+pub struct Feature {
+    /// Its name in `run.json`.
+    pub name: &'static str,
+    /// Whether a run has it.
+    pub is_on: fn(&Config) -> bool,
+}
+
+impl Key {
+    /// The key called `name`.
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// Names of the optimizers that read it, where others do not.
+    pub fn optimizers(&self) -> Vec<&'static str> {
+        let reads = |kind: &&OptimizerKind| kind.settings().contains(&self.name);
+        let readers: Vec<_> = OptimizerKind::ALL
+            .iter()
+            .filter(reads)
+            .map(|kind| kind.name())
+            .collect();
+        match readers.len() == OptimizerKind::ALL.len() {
+            true => Vec::new(),
+            false => readers,
+        }
+    }
 }
 
 /// What follows from another value of a setting.
@@ -202,6 +120,8 @@ pub enum Effect {
     Nothing,
     /// Other weights where this holds, otherwise nothing.
     BitsWhere(fn(&Config) -> bool),
+    /// Other weights where the optimizer reads it ([`OptimizerKind::settings`]), otherwise nothing.
+    BitsWhereRead,
     /// Another run: no step of one can follow one of the other.
     AnotherRun,
 }
@@ -216,8 +136,25 @@ macro_rules! effect {
     };
 }
 
+/// No feature where a row names none.
+macro_rules! feature {
+    () => {
+        None
+    };
+    ($name:literal, $is_on:expr) => {
+        Some(Feature {
+            name: $name,
+            is_on: $is_on,
+        })
+    };
+}
+
 macro_rules! settings {
-    ($($group:literal { $($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:expr $(, $range:expr)? $(=> $effect:expr)?;)* })*) => {
+    ($($group:literal { $(
+        $(#[doc = $help:literal])+
+        $name:ident: $type:ty = $default:expr $(, $range:expr)? $(=> $effect:expr)?;
+        $(on $feature:literal: $is_on:expr;)?
+    )* })*) => {
         /// All settings, resolved and in range.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Config { $($($(#[doc = $help])+ pub $name: $type,)*)* }
@@ -230,6 +167,7 @@ macro_rules! settings {
                 help: concat!($($help),+),
                 kind: <$type as Setting>::KIND,
                 effect: effect!($($effect)?),
+                feature: feature!($($feature, $is_on)?),
             },
         )*)*];
 
@@ -252,8 +190,8 @@ macro_rules! settings {
                 }
             }
 
-            /// The value of each key, in the table's order.
-            fn values(&self) -> Vec<toml::Value> {
+            /// The value of each of [`KEYS`], in the same order.
+            pub fn values(&self) -> Vec<toml::Value> {
                 vec![$($(self.$name.to_toml(),)*)*]
             }
         }
@@ -262,7 +200,7 @@ macro_rules! settings {
 
 settings! {
     "Network" {
-        /// Variant: mnasnet-b1, mnasnet-b1-fixed-stem, mnasnet-a1, mnasnet-small or mnasnet-mindspore; or a file of rows, FILE.toml.
+        /// Variant, or a file of rows (FILE.toml).
         model: Variant = VARIANTS[0].clone();
         /// Width multiplier.
         width: f64 = 1.0, 0.05..=MAX_WIDTH;
@@ -283,15 +221,16 @@ settings! {
         /// Validation photos where they are not in data/val.
         val_data: PathBuf = PathBuf::new();
         /// Kind of the set; auto looks.
-        data_format: DataFormat = DataFormat::Auto;
+        data_format: Option<Format> = None;
         /// File of class names, one a line (NAME, or the set's name for it, a tab, NAME): order, relabelling, and leaving out the rest.
         class_list: PathBuf = PathBuf::new();
         /// What becomes of photos that cannot be decoded; 16 of them in a row end the run with each.
-        bad_images: BadImagePolicy = BadImagePolicy::Fail;
+        bad_images: BadImages = BadImages::Fail;
         /// Whether photos are turned as their EXIF orientation says.
         exif_orientation: bool = false;
         /// Where photos are kept, decoded and resized to `resize`, after they were first read; training then crops from those.
-        cache: CachePlace = CachePlace::None;
+        cache: Option<CacheIn> = None;
+        on "cache": |config| config.cache.is_some();
         /// Room of the cache of each split, GiB; photos that find none are decoded each time.
         cache_gib: f64 = 8.0, (Bound::Excluded(0.0), Bound::Included(65536.0)) => Effect::Nothing;
         /// Side of the network's input, pixels.
@@ -299,31 +238,39 @@ settings! {
         /// Shorter side before the centre crop of evaluation, pixels; 0 means resolution / 0.875.
         resize: usize = 0, 0.0..=65536.0;
         /// How photos are resized.
-        interpolation: Resizing = Resizing::Bilinear;
+        interpolation: Interpolation = Interpolation::Bilinear;
         /// Normalisation of pixels.
         normalise: Norm = Norm::Imagenet;
         /// Augmentation after random crop and flip.
-        policy: Augment = Augment::None;
+        policy: Policy = Policy::None;
+        on "augmentation": |config| config.policy != Policy::None;
         /// Operations that randaugment applies to each photo.
-        randaugment_ops: usize = 2, 1.0..=16.0 => Effect::BitsWhere(|config| config.policy == Augment::Randaugment);
+        randaugment_ops: usize = 2, 1.0..=16.0 => Effect::BitsWhere(|config| config.policy == Policy::RandAugment);
         /// Their mean magnitude (randaugment).
-        randaugment_magnitude: f64 = 9.0, 0.0..=10.0 => Effect::BitsWhere(|config| config.policy == Augment::Randaugment);
+        randaugment_magnitude: f64 = 9.0, 0.0..=10.0 => Effect::BitsWhere(|config| config.policy == Policy::RandAugment);
         /// Standard deviation of their magnitude (randaugment).
-        randaugment_noise: f64 = 0.5, 0.0..=100.0 => Effect::BitsWhere(|config| config.policy == Augment::Randaugment);
+        randaugment_noise: f64 = 0.5, 0.0..=100.0 => Effect::BitsWhere(|config| config.policy == Policy::RandAugment);
         /// Brightness, contrast and saturation change by up to this factor; 0 is off.
         color_jitter: f64 = 0.0, 0.0..=1.0;
+        on "color_jitter": |config| config.color_jitter > 0.0;
         /// Hue turns by up to this part of the circle; 0 is off.
         hue_jitter: f64 = 0.0, 0.0..=0.5;
+        on "hue_jitter": |config| config.hue_jitter > 0.0;
         /// Probability that a rectangle of noise covers a part of the photo.
         random_erasing: f64 = 0.0, 0.0..=1.0;
+        on "random_erasing": |config| config.random_erasing > 0.0;
         /// mixup: the share of one of two photos is drawn from Beta(x, x); 0 is off.
         mixup: f64 = 0.0, 0.0..=2.0;
+        on "mixup": |config| config.mixup > 0.0;
         /// CutMix: the share of the area likewise; 0 is off. With mixup, a batch gets one or the other.
         cutmix: f64 = 0.0, 0.0..=2.0;
+        on "cutmix": |config| config.cutmix > 0.0;
         /// Appearances of a photo in an epoch, each augmented anew; the epoch stays as long and shows fewer photos.
         repeated_augmentation: usize = 1, 1.0..=64.0;
+        on "repeated_augmentation": |config| config.repeated_augmentation > 1;
         /// Resolution of the first epochs, which then grows in stages to the full one; 0 trains at the full one all the time.
         progressive_from: usize = 0, 0.0..=4096.0;
+        on "progressive_resolution": |config| config.progressive_from > 0;
         /// Stages of the growing resolution, the full one included.
         progressive_stages: usize = 4, 2.0..=64.0 => Effect::BitsWhere(|config| config.progressive_from > 0);
         /// Images in a training step; of each rank, where several train.
@@ -335,33 +282,36 @@ settings! {
     }
     "Optimizer" {
         /// Update rule.
-        opt: Opt = Opt::Sgd => Effect::AnotherRun;
+        opt: OptimizerKind = OptimizerKind::Sgd => Effect::AnotherRun;
         /// Momentum.
-        momentum: f64 = 0.9, 0.0..1.0;
-        /// Nesterov's look-ahead (sgd).
-        nesterov: bool = true => Effect::BitsWhere(|config| config.opt == Opt::Sgd);
-        /// Decay of the mean square (rmsprop).
-        opt_decay: f64 = 0.9, 0.0..1.0 => Effect::BitsWhere(|config| config.opt == Opt::RmsProp);
-        /// Epsilon inside the root (rmsprop).
-        opt_eps: f64 = 0.001, 1e-30..=1.0 => Effect::BitsWhere(|config| config.opt == Opt::RmsProp);
+        momentum: f64 = 0.9, 0.0..1.0 => Effect::BitsWhereRead;
+        /// Nesterov's look-ahead.
+        nesterov: bool = true => Effect::BitsWhereRead;
+        /// Decay of the mean square.
+        opt_decay: f64 = 0.9, 0.0..1.0 => Effect::BitsWhereRead;
+        /// Epsilon inside the root.
+        opt_eps: f64 = 0.001, 1e-30..=1.0 => Effect::BitsWhereRead;
         /// Weight decay, as L2 in the gradient.
         weight_decay: f64 = 5e-5, 0.0..=1.0;
         /// Which tensors decay.
         weight_decay_scope: DecayScope = DecayScope::Weights => Effect::BitsWhere(|config| config.weight_decay > 0.0);
         /// Largest norm of all gradients as one vector, as PyTorch's clip_grad_norm_; larger ones are scaled down to it; 0 is off.
         clip_grad_norm: f64 = 0.0, 0.0..=1e6;
+        on "clip_grad_norm": |config| config.clip_grad_norm > 0.0;
         /// Loss scale of the MindSpore scripts; a power of two changes nothing in float32 and is only recorded.
         loss_scale: f64 = 1024.0, 1.0..=16777216.0 => Effect::Nothing;
         /// Whether labels are smoothed in training.
         use_label_smooth: bool = true;
+        on "label_smoothing": |config| config.use_label_smooth && config.label_smooth_factor > 0.0;
         /// Mass taken from the label.
         label_smooth_factor: f64 = 0.1, 0.0..1.0 => Effect::BitsWhere(|config| config.use_label_smooth || config.smooth_eval_loss);
         /// Where that mass goes.
-        label_smooth_convention: SmoothConvention = SmoothConvention::Uniform => Effect::BitsWhere(|config| config.use_label_smooth || config.smooth_eval_loss);
+        label_smooth_convention: Smoothing = Smoothing::Uniform => Effect::BitsWhere(|config| config.use_label_smooth || config.smooth_eval_loss);
         /// Whether evaluation's loss is smoothed too, as MindSpore's scripts report it.
         smooth_eval_loss: bool = false;
         /// Whether a moving average of the weights is kept and evaluated.
         ema: bool = false;
+        on "ema": |config| config.ema;
         /// Decay of the moving average; it starts lower, at (1 + step) / (10 + step).
         ema_decay: f64 = 0.9999, 0.0..1.0 => Effect::BitsWhere(|config| config.ema);
     }
@@ -386,8 +336,9 @@ settings! {
     "Ranks" {
         /// Batch norm's statistics over the images of all ranks; else each rank has its own, and the running ones are averaged.
         sync_bn: bool = false;
+        on "sync_bn": |config| config.sync_bn;
         /// What gradients travel as from rank to rank.
-        wire: Travel = Travel::F32;
+        wire: Wire = Wire::F32;
         /// Whether lr_init, lr_max and lr_end are multiplied by the number of ranks.
         lr_scaling: LrScaling = LrScaling::None;
         /// Seconds that a rank waits for another before the run ends (exit code 9).
@@ -398,8 +349,8 @@ settings! {
         seed: u64 = 1 => Effect::AnotherRun;
         /// What computes; auto is the fastest device of the machine.
         device: Target = Target::Auto => Effect::Nothing;
-        /// What activations are stored as, auto, f32 or bf16; auto is bf16 where the machine has a matrix unit for it.
-        precision: Storage = Storage::Auto;
+        /// What activations are stored as; auto is bf16 where the machine has a matrix unit for it.
+        precision: Option<Precision> = None;
         /// Threads of the network's arithmetic; 0 means as many as the machine has. Results do not depend on it.
         threads: usize = 0, 0.0..=1024.0 => Effect::Nothing;
         /// Whether checkpoints are written; the best and an interrupted run's are in any case.
@@ -464,8 +415,19 @@ impl Config {
         match key.effect {
             Effect::Nothing => false,
             Effect::BitsWhere(holds) => holds(self) || holds(other),
+            Effect::BitsWhereRead => [self, other]
+                .iter()
+                .any(|config| config.opt.settings().contains(&key.name)),
             Effect::Bits | Effect::AnotherRun => true,
         }
+    }
+
+    /// What the settings turn on beyond plain training.
+    pub fn features(&self) -> Vec<&'static str> {
+        let on = KEYS.iter().filter_map(|key| key.feature);
+        on.filter(|feature| (feature.is_on)(self))
+            .map(|feature| feature.name)
+            .collect()
     }
 
     /// The learning-rate curve where an epoch has `steps_per_epoch` steps.

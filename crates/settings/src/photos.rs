@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mnasnet_data::{BadImages, Cache, CacheIn, ClassList, Dataset, Location, Split, glance, locate, machine_memory};
 
-use crate::config::{BadImagePolicy, CachePlace, Config, DataFormat};
+use crate::config::Config;
 use crate::error::PhotosError;
 use crate::wiring;
 
@@ -59,7 +59,7 @@ impl Photos {
                 train.root.display()
             )));
         }
-        if config.bad_images == BadImagePolicy::Fail {
+        if config.bad_images == BadImages::Fail {
             glance(&train)?;
             glance(&val)?;
         }
@@ -93,15 +93,7 @@ pub fn same(a: &Dataset, b: &Dataset) -> bool {
 const GIB: f64 = (1u64 << 30) as f64;
 
 fn find(config: &Config, path: &Path, split: Split) -> Result<Location, PhotosError> {
-    let format = match config.data_format {
-        DataFormat::Auto => None,
-        DataFormat::Folder => Some(mnasnet_data::Format::Folder),
-        DataFormat::Imagenet => Some(mnasnet_data::Format::Imagenet),
-        DataFormat::Webdataset => Some(mnasnet_data::Format::Webdataset),
-        DataFormat::Parquet => Some(mnasnet_data::Format::Parquet),
-        DataFormat::Table => Some(mnasnet_data::Format::Table),
-    };
-    Ok(locate(path, split, format)?)
+    Ok(locate(path, split, config.data_format)?)
 }
 
 fn list(config: &Config, location: &Location) -> Result<Dataset, PhotosError> {
@@ -109,16 +101,10 @@ fn list(config: &Config, location: &Location) -> Result<Dataset, PhotosError> {
     if !config.class_list.as_os_str().is_empty() {
         ClassList::read(&config.class_list)?.apply(&mut dataset)?;
     }
-    dataset.bad_images = match config.bad_images {
-        BadImagePolicy::Fail => BadImages::Fail,
-        BadImagePolicy::Skip => BadImages::Skip,
-        BadImagePolicy::Replace => BadImages::Replace,
-    };
+    dataset.bad_images = config.bad_images;
     dataset.upright = config.exif_orientation;
-    let place = match config.cache {
-        CachePlace::None => return Ok(dataset),
-        CachePlace::Ram => CacheIn::Ram,
-        CachePlace::Disk => CacheIn::Disk,
+    let Some(place) = config.cache else {
+        return Ok(dataset);
     };
     let (transform, limit) = (wiring::preprocessing(config).eval_transform(), config.cache_gib * GIB);
     if let (CacheIn::Ram, Some(memory)) = (place, machine_memory())

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mnasnet_model::Variant;
 
-use crate::config::{Config, KEYS};
+use crate::config::{Config, KEYS, Key};
 use crate::network_file;
 use crate::schedule::DecayMode;
 use crate::setting::hint;
@@ -135,7 +135,7 @@ impl Resolver {
 
     /// Adds one flag.
     pub fn flag(&mut self, key: &str, text: impl AsRef<OsStr>) -> Result<(), ConfigError> {
-        let Some(row) = KEYS.iter().find(|row| row.name == key) else {
+        let Some(row) = Key::by_name(key) else {
             return Err(unknown_key(key, COMMAND_LINE));
         };
         let value = row

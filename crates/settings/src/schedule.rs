@@ -6,8 +6,9 @@
 
 use std::f64::consts::PI;
 
-crate::setting::choices! {
+mnasnet_choice::choices! {
     /// How the learning rate falls after the warm-up.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum DecayMode {
         /// A straight line from `lr_max` to `lr_end`.
         Linear = "linear",

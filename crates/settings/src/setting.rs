@@ -4,7 +4,15 @@ use std::ffi::{OsStr, OsString};
 use std::ops::{Bound, RangeBounds};
 use std::path::PathBuf;
 
+use mnasnet_choice::{Choice, Named};
+use mnasnet_data::{BadImages, CacheIn, Format, Interpolation, Policy};
+use mnasnet_engine::{Precision, Smoothing};
+use mnasnet_group::Wire;
 use mnasnet_model::error::nearest;
+use mnasnet_model::{OptimizerKind, Scheme, VARIANTS, Variant};
+
+use crate::config::{DecayScope, LrScaling, Norm, Target};
+use crate::schedule::DecayMode;
 
 /// What a setting takes, for help texts and for reading a flag's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +27,27 @@ pub enum Kind {
     Text,
     /// A path, of whatever bytes.
     Path,
+    /// A network: a variant's name, or its rows.
+    Network,
     /// One of these names.
-    Choice(&'static [&'static str]),
+    Choice {
+        /// The name of no choice, where there is one.
+        open: Option<Named>,
+        /// The names of the choices.
+        names: &'static [Named],
+    },
 }
+
+const FLAG: [Named; 2] = [
+    Named {
+        name: "true",
+        help: "Yes.",
+    },
+    Named {
+        name: "false",
+        help: "No.",
+    },
+];
 
 impl Kind {
     /// Reads a flag's text as the TOML value that a file would hold.
@@ -46,7 +72,19 @@ impl Kind {
                 .parse()
                 .map(toml::Value::Float)
                 .map_err(|_| format!("takes a number, not `{text}`")),
-            Kind::Text | Kind::Path | Kind::Choice(_) => Ok(toml::Value::String(text.to_owned())),
+            Kind::Text | Kind::Path | Kind::Network | Kind::Choice { .. } => Ok(toml::Value::String(text.to_owned())),
+        }
+    }
+
+    /// The names that can be given, in order; none where there are no names.
+    pub fn names(self) -> Vec<Named> {
+        match self {
+            Kind::Flag => FLAG.to_vec(),
+            Kind::Network => (VARIANTS.iter())
+                .map(|Variant { name, origin, .. }| Named { name, help: origin })
+                .collect(),
+            Kind::Choice { open, names } => open.into_iter().chain(names.iter().copied()).collect(),
+            Kind::Integer | Kind::Number | Kind::Text | Kind::Path => Vec::new(),
         }
     }
 }
@@ -188,20 +226,91 @@ pub fn in_range(value: &impl Setting, range: impl RangeBounds<f64>) -> Result<()
     Err(format!("must be {low}{joint}{high}, not {}", value.number()))
 }
 
-impl Setting for mnasnet_model::Scheme {
-    const KIND: Kind = Kind::Choice(Self::NAMES);
+/// The choices that are settings under their own names.
+macro_rules! choice {
+    ($($choice:ty),* $(,)?) => {$(
+        impl Setting for $choice {
+            const KIND: Kind = Kind::Choice { open: None, names: <Self as Choice>::NAMES };
+            fn from_toml(value: &toml::Value) -> Result<Self, String> {
+                value.as_str().and_then(Self::by_name).ok_or_else(|| unknown_choice(value, Self::KIND))
+            }
+            fn to_toml(&self) -> toml::Value {
+                self.name().into()
+            }
+        }
+    )*};
+}
+choice!(
+    BadImages,
+    DecayMode,
+    DecayScope,
+    Interpolation,
+    LrScaling,
+    Norm,
+    OptimizerKind,
+    Policy,
+    Scheme,
+    Smoothing,
+    Target,
+    Wire,
+);
+
+/// A choice that a setting can leave open.
+pub trait Open: Choice {
+    /// What that is called.
+    const OPEN: Named;
+}
+
+impl Open for CacheIn {
+    const OPEN: Named = Named {
+        name: "none",
+        help: "Nowhere.",
+    };
+}
+
+impl Open for Format {
+    const OPEN: Named = Named {
+        name: "auto",
+        help: "What the path looks like.",
+    };
+}
+
+impl Open for Precision {
+    const OPEN: Named = Named {
+        name: "auto",
+        help: "What is fastest on this machine.",
+    };
+}
+
+impl<T: Open> Setting for Option<T> {
+    const KIND: Kind = Kind::Choice {
+        open: Some(T::OPEN),
+        names: T::NAMES,
+    };
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
-        let scheme = value.as_str().and_then(|name| Self::by_name(name).ok());
-        scheme.ok_or_else(|| unknown_choice(value, Self::NAMES))
+        match value.as_str() {
+            Some(name) if name == T::OPEN.name => Ok(None),
+            name => match name.and_then(T::by_name) {
+                Some(choice) => Ok(Some(choice)),
+                None => Err(unknown_choice(value, Self::KIND)),
+            },
+        }
     }
     fn to_toml(&self) -> toml::Value {
-        toml::Value::String(self.name().to_owned())
+        self.map_or(T::OPEN.name, T::name).into()
     }
 }
 
+fn unknown_choice(value: &toml::Value, kind: Kind) -> String {
+    let given = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let names: Vec<&str> = kind.names().iter().map(|named| named.name).collect();
+    let hint = hint(&given, names.iter().copied());
+    format!("cannot be `{given}`{hint}; it is one of {}", names.join(", "))
+}
+
 /// A name of the table, or rows written out as JSON. Files of rows become that before ([`crate::network_file`]).
-impl Setting for mnasnet_model::Variant {
-    const KIND: Kind = Kind::Text;
+impl Setting for Variant {
+    const KIND: Kind = Kind::Network;
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
         let text = value.as_str().ok_or_else(|| wrong_type("a text in quotes", value))?;
         Self::from_text(text).map_err(|error| format!("cannot be used: {error}"))
@@ -222,45 +331,6 @@ pub fn hint<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Strin
         Some((name, _)) => format!(" (did you mean `{name}`?)"),
         None => String::new(),
     }
-}
-
-/// An enum with a name for each value, readable as a [`Setting`].
-macro_rules! choices {
-    ($(#[$attribute:meta])* pub enum $name:ident { $($(#[$value_attribute:meta])* $value:ident = $text:literal,)* }) => {
-        $(#[$attribute])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$value_attribute])* $value,)* }
-
-        impl $name {
-            /// Every name, in order.
-            pub const NAMES: &'static [&'static str] = &[$($text),*];
-
-            /// The name of this value.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$value => $text),* }
-            }
-        }
-
-        impl $crate::setting::Setting for $name {
-            const KIND: $crate::setting::Kind = $crate::setting::Kind::Choice(Self::NAMES);
-            fn from_toml(value: &toml::Value) -> Result<Self, String> {
-                match value.as_str() {
-                    $(Some($text) => Ok(Self::$value),)*
-                    _ => Err($crate::setting::unknown_choice(value, Self::NAMES)),
-                }
-            }
-            fn to_toml(&self) -> toml::Value {
-                toml::Value::String(self.name().to_owned())
-            }
-        }
-    };
-}
-pub(crate) use choices;
-
-pub(crate) fn unknown_choice(value: &toml::Value, names: &[&str]) -> String {
-    let given = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let hint = hint(&given, names.iter().copied());
-    format!("cannot be `{given}`{hint}; it is one of {}", names.join(", "))
 }
 
 #[cfg(test)]

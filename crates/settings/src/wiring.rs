@@ -1,13 +1,11 @@
 //! From settings to the types of the other crates.
 
-use mnasnet_data::{Batches, ColorJitter, Interpolation, Mixing, Policy, Preprocessing, RandAugment, TrainTransform};
-use mnasnet_engine::{Cpu, Device, EngineError, Loss, Optimizer, Precision, Rule, Smoothing};
-use mnasnet_group::{Group, Wire};
-use mnasnet_model::{ModelError, Network, Role, Tensor};
+use mnasnet_data::{Batches, ColorJitter, Mixing, Preprocessing, RandAugment, TrainTransform};
+use mnasnet_engine::{Cpu, Device, EngineError, Loss, Optimizer, Precision, Rule};
+use mnasnet_group::Group;
+use mnasnet_model::{ModelError, Network, OptimizerKind, Role, Tensor};
 
-use crate::config::{
-    Augment, Config, DecayScope, LrScaling, Norm, Opt, Resizing, SmoothConvention, Storage, Target, Travel,
-};
+use crate::config::{Config, DecayScope, LrScaling, Norm, Target};
 use crate::schedule::Schedule;
 
 /// The device that computes.
@@ -21,20 +19,8 @@ pub fn device(target: Target) -> Result<Box<dyn Device>, EngineError> {
 }
 
 /// What activations are stored as on this device.
-pub fn precision(storage: Storage, device: &dyn Device) -> Precision {
-    match storage {
-        Storage::Auto => device.precision(),
-        Storage::F32 => Precision::F32,
-        Storage::Bf16 => Precision::Bf16,
-    }
-}
-
-/// The same as a setting: what a run keeps, so that it goes on alike on another machine.
-pub fn settled(storage: Storage, device: &dyn Device) -> Storage {
-    match precision(storage, device) {
-        Precision::F32 => Storage::F32,
-        Precision::Bf16 => Storage::Bf16,
-    }
+pub fn precision(asked: Option<Precision>, device: &dyn Device) -> Precision {
+    asked.unwrap_or_else(|| device.precision())
 }
 
 /// The network of a configuration for `classes` classes.
@@ -62,10 +48,7 @@ fn loss(config: &Config, smoothed: bool) -> Loss {
         } else {
             0.0
         },
-        convention: match config.label_smooth_convention {
-            SmoothConvention::Uniform => Smoothing::Uniform,
-            SmoothConvention::Others => Smoothing::Others,
-        },
+        convention: config.label_smooth_convention,
     }
 }
 
@@ -73,12 +56,12 @@ fn loss(config: &Config, smoothed: bool) -> Loss {
 pub fn rule(config: &Config) -> Rule {
     let momentum = config.momentum as f32;
     match config.opt {
-        Opt::RmsProp => Rule::RmsProp {
+        OptimizerKind::RmsProp => Rule::RmsProp {
             decay: config.opt_decay as f32,
             momentum,
             epsilon: config.opt_eps as f32,
         },
-        Opt::Sgd => Rule::Sgd {
+        OptimizerKind::Sgd => Rule::Sgd {
             momentum,
             nesterov: config.nesterov,
         },
@@ -100,7 +83,7 @@ pub fn preprocessing(config: &Config) -> Preprocessing {
         Norm::Imagenet => Preprocessing::imagenet(config.resolution),
         Norm::Mindspore => Preprocessing::mindspore(config.resolution),
     };
-    preprocessing.interpolation = interpolation(config);
+    preprocessing.interpolation = config.interpolation;
     preprocessing.exif_orientation = config.exif_orientation;
     preprocessing.resize = match config.resize {
         0 => (config.resolution as f64 / 0.875).round() as usize,
@@ -122,20 +105,14 @@ pub fn train_resolution(config: &Config, epoch: usize) -> usize {
 
 /// What becomes of photos in an epoch of training.
 pub fn train_transform(config: &Config, epoch: usize) -> TrainTransform {
-    let policy = match config.policy {
-        Augment::None => Policy::None,
-        Augment::Autoaugment => Policy::AutoAugment,
-        Augment::Mindspore => Policy::MindSpore,
-        Augment::Randaugment => Policy::RandAugment(RandAugment {
+    TrainTransform {
+        interpolation: config.interpolation,
+        policy: config.policy,
+        randaugment: RandAugment {
             ops: config.randaugment_ops,
             magnitude: config.randaugment_magnitude,
             noise: config.randaugment_noise,
-        }),
-        Augment::Trivialaugment => Policy::TrivialAugment,
-    };
-    TrainTransform {
-        interpolation: interpolation(config),
-        policy,
+        },
         jitter: ColorJitter {
             strength: config.color_jitter,
             hue: config.hue_jitter,
@@ -147,22 +124,6 @@ pub fn train_transform(config: &Config, epoch: usize) -> TrainTransform {
             cutmix: config.cutmix,
         },
         ..TrainTransform::new(train_resolution(config, epoch))
-    }
-}
-
-fn interpolation(config: &Config) -> Interpolation {
-    match config.interpolation {
-        Resizing::Bilinear => Interpolation::Bilinear,
-        Resizing::Bicubic => Interpolation::Bicubic,
-        Resizing::Mindspore => Interpolation::MindSpore,
-    }
-}
-
-/// What gradients travel as.
-pub fn wire(config: &Config) -> Wire {
-    match config.wire {
-        Travel::F32 => Wire::F32,
-        Travel::Bf16 => Wire::Bf16,
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use mnasnet_choice::Choice;
 use mnasnet_model::variant::ALIASES;
-use mnasnet_model::{Dialect, Network, Op, Place, Role, VARIANTS, Variant};
+use mnasnet_model::{Dialect, Network, Op, OptimizerKind, Place, Role, VARIANTS, Variant};
 
 use crate::fit::{self, Misfit, Named};
 use crate::{State, TensorData};
@@ -56,8 +57,11 @@ const WRAPPERS: &[(&str, bool)] = &[
 /// The dialects that a file may be in, told by its first tensor.
 const DIALECTS: [Dialect; 3] = [Dialect::Timm, Dialect::Torchvision, Dialect::MindSpore];
 
-/// Slots of MindSpore's optimizers, which are ours.
-const SLOTS: [&str; 3] = ["mean_square", "moment", "accum"];
+/// Names of the slots of MindSpore's optimizers, which are ours.
+fn slot_names() -> impl Iterator<Item = &'static str> {
+    let all = OptimizerKind::ALL.iter().flat_map(|kind| kind.slots());
+    all.map(|slot| slot.name)
+}
 
 /// Finds the network that all tensors of a file fit.
 ///
@@ -98,7 +102,7 @@ pub fn recognise(state: &State, wanted: Wanted) -> Result<Recognised, (String, S
     }
     match best {
         Some((mut found, _, 0)) => {
-            found.slots = SLOTS.into_iter().filter(|slot| found.has_slot(state, slot)).collect();
+            found.slots = slot_names().filter(|slot| found.has_slot(state, slot)).collect();
             Ok(found)
         }
         Some((found, tensors, _)) => {
@@ -298,7 +302,7 @@ fn passed_over(dialect: Dialect, name: &str) -> bool {
             ["global_step", "learning_rate", "momentum", "loss_scale", "weight_decay"].contains(&name)
                 || name
                     .split_once('.')
-                    .is_some_and(|(slot, _)| SLOTS.contains(&slot) || slot == "stat")
+                    .is_some_and(|(slot, _)| slot_names().any(|known| known == slot) || slot == "stat")
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What files of other programs need and do not say: preprocessing, class names, settings.
 
+use mnasnet_choice::Choice;
 use mnasnet_data::{Interpolation, Preprocessing, imagenet_classes};
-use mnasnet_model::{Dialect, Variant};
+use mnasnet_model::{Dialect, OptimizerKind, Variant};
 use mnasnet_settings::resolve::RECIPES;
 use mnasnet_weights::{Recognised, State, Wanted};
 use serde::{Deserialize, Serialize};
@@ -90,12 +91,18 @@ fn settings(found: &Recognised) -> String {
         let recipe: toml::Table = recipe.and_then(|text| text.parse().ok()).unwrap_or_default();
         recipe.into_iter().for_each(|(key, value)| set(&key, value));
         set("class_num", 0.into());
-        if found.slots == ["accum"] {
-            set("opt", "sgd".into());
+        let kept = |kind: &OptimizerKind| {
+            kind.slots()
+                .iter()
+                .map(|slot| slot.name)
+                .eq(found.slots.iter().copied())
+        };
+        if let Some(kind) = OptimizerKind::ALL.iter().copied().find(kept) {
+            set("opt", kind.name().into());
         }
     } else {
-        let bicubic = preprocessing(found.dialect, network.width).interpolation == Interpolation::Bicubic;
-        set("interpolation", if bicubic { "bicubic" } else { "bilinear" }.into());
+        let interpolation = preprocessing(found.dialect, network.width).interpolation;
+        set("interpolation", interpolation.name().into());
         set("normalise", "imagenet".into());
         set("resolution", 224.into());
     }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{DeviceArgs, RankArgs, model_help, positive, side, threads};
+use super::{DeviceArgs, RankArgs, positive, side, threads};
+use crate::settings::{self, Offered};
 
 /// What `mnasnet bench` times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,8 +23,9 @@ pub enum Subject {
 pub struct BenchArgs {
     /// What to time
     pub subject: Subject,
-    /// Variant.
-    #[arg(long, value_name = "NAME", default_value = "mnasnet-b1", help = model_help())]
+    /// The network.
+    #[arg(long, value_name = "NAME|FILE", default_value = settings::default("model"), help = settings::help("model"))]
+    #[arg(value_parser = Offered::by("model"), hide_possible_values = true)]
     pub model: String,
     /// Width multiplier
     #[arg(long, value_name = "X", default_value_t = 1.0)]
@@ -40,8 +42,9 @@ pub struct BenchArgs {
     /// Threads of arithmetic, or of decoding for `data`; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
     pub threads: u64,
-    /// What activations are stored as: auto (bf16 where the machine has a matrix unit for it), f32 or bf16
-    #[arg(long, value_name = "NAME", default_value = "auto")]
+    /// What activations are stored as.
+    #[arg(long, value_name = "NAME", default_value = settings::default("precision"), help = settings::help("precision"))]
+    #[arg(value_parser = Offered::by("precision"), hide_possible_values = true)]
     pub precision: String,
     /// What computes.
     #[command(flatten)]
@@ -59,8 +62,10 @@ pub struct BenchArgs {
     /// by more than 10 % and 20 microseconds in the best of all steps; the best of few is noise, so give it --seconds 45
     #[arg(long)]
     pub assert_best: bool,
-    /// For `train` with several ranks: what gradients travel as, f32 or bf16
-    #[arg(long, value_name = "NAME", default_value = "f32")]
+    /// What gradients travel as.
+    #[arg(long, value_name = "NAME", default_value = settings::default("wire"))]
+    #[arg(help = settings::with_names("For `train` with several ranks: what gradients travel as", "wire"))]
+    #[arg(value_parser = Offered::by("wire"), hide_possible_values = true)]
     pub wire: String,
     /// For `train` with several ranks: batch norm over all of them
     #[arg(long)]
@@ -68,8 +73,10 @@ pub struct BenchArgs {
     /// Folder of photos for `data` [default: data/sample]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Augmentation for `data`: none, autoaugment, mindspore, randaugment or trivialaugment
-    #[arg(long, value_name = "NAME", default_value = "none")]
+    /// Augmentation.
+    #[arg(long, value_name = "NAME", default_value = settings::default("policy"))]
+    #[arg(help = settings::with_names("Augmentation for `data`", "policy"))]
+    #[arg(value_parser = Offered::by("policy"), hide_possible_values = true)]
     pub policy: String,
     /// What ranks do about each other.
     #[command(flatten)]

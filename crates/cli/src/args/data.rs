@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use mnasnet_data::BadImages;
 use mnasnet_settings::resolve::{ConfigError, Resolver};
 
 use super::{config_help, positive, threads};
-use crate::settings::SettingFlags;
+use crate::settings::{self, Offered, SettingFlags};
 
 /// `mnasnet data`.
 #[derive(Debug, clap::Args)]
@@ -77,7 +78,8 @@ pub struct PackArgs {
     #[command(flatten)]
     pub set: SetArgs,
     /// Photos that cannot be decoded: fail ends, skip leaves them out
-    #[arg(long = "bad_images", alias = "bad-images", value_name = "NAME", default_value = "fail", value_parser = ["fail", "skip"])]
+    #[arg(long = "bad_images", alias = "bad-images", value_name = "NAME", default_value = BadImages::Fail.name())]
+    #[arg(value_parser = [BadImages::Fail.name(), BadImages::Skip.name()])]
     pub bad_images: String,
     /// Turn photos as their EXIF orientation says
     #[arg(long = "exif_orientation", alias = "exif-orientation")]
@@ -116,12 +118,15 @@ pub struct ShowArgs {
 /// Which kind of set a path is, and which of its classes count.
 #[derive(Debug, clap::Args)]
 pub struct SetArgs {
-    /// Kind of the set; auto looks [auto, folder, imagenet, webdataset, parquet, table]
+    /// Kind of the set.
     #[arg(
         long = "data_format",
         alias = "data-format",
         value_name = "NAME",
-        default_value = "auto"
+        help = settings::help("data_format"),
+        default_value = settings::default("data_format"),
+        value_parser = Offered::by("data_format"),
+        hide_possible_values = true
     )]
     pub data_format: String,
     /// File of class names that relabels the set or leaves a part of it out, as for `train`

@@ -7,12 +7,14 @@ use mnasnet_settings::wiring;
 
 use crate::console::note;
 use crate::failure::Failure;
+use crate::settings::{self, Offered};
 
 /// `--device`.
 #[derive(Debug, clap::Args)]
 pub struct DeviceArgs {
-    /// What computes: auto (the fastest device of this machine) or cpu
-    #[arg(long, value_name = "NAME", default_value = "auto")]
+    /// What computes.
+    #[arg(long, value_name = "NAME", default_value = settings::default("device"), help = settings::help("device"))]
+    #[arg(value_parser = Offered::by("device"), hide_possible_values = true)]
     pub device: String,
 }
 

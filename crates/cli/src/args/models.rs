@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use mnasnet_engine::Precision;
 use mnasnet_model::Dialect;
 use mnasnet_onnx::Method;
 
 use super::{DeviceArgs, MindsporeDeviceArgs, RankArgs, RuntimeArgs, SetArgs, positive, side, threads, tolerance};
+use crate::settings::{self, Offered};
 
 /// What a model is evaluated on, and how.
 #[derive(Debug, clap::Args)]
@@ -22,7 +24,9 @@ pub struct EvaluationArgs {
         long = "bad_images",
         alias = "bad-images",
         value_name = "NAME",
-        default_value = "fail"
+        default_value = settings::default("bad_images"),
+        value_parser = Offered::by("bad_images"),
+        hide_possible_values = true
     )]
     pub bad_images: String,
     /// Photos at a time
@@ -51,8 +55,9 @@ pub struct EvalArgs {
     /// Leave out the last incomplete batch, as MindSpore's eval.py does (its README counts 49,920 of ImageNet's 50,000)
     #[arg(long = "drop_remainder", alias = "drop-remainder")]
     pub drop_remainder: bool,
-    /// What activations are stored as: auto (as in training), f32 or bf16
-    #[arg(long, value_name = "NAME", default_value = "auto")]
+    /// What activations are stored as.
+    #[arg(long, value_name = "NAME", default_value = settings::default("precision"), help = stored_as(""))]
+    #[arg(value_parser = Offered::by("precision"), hide_possible_values = true)]
     pub precision: String,
     /// What computes.
     #[command(flatten)]
@@ -103,8 +108,9 @@ pub struct PredictArgs {
     /// Photos at a time
     #[arg(long = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 16, value_parser = positive())]
     pub batch_size: u64,
-    /// What activations are stored as: auto (as in training), f32 or bf16
-    #[arg(long, value_name = "NAME", default_value = "auto")]
+    /// What activations are stored as.
+    #[arg(long, value_name = "NAME", default_value = settings::default("precision"), help = stored_as(""))]
+    #[arg(value_parser = Offered::by("precision"), hide_possible_values = true)]
     pub precision: String,
     /// What computes.
     #[command(flatten)]
@@ -385,16 +391,22 @@ pub struct ExportArgs {
     pub json: bool,
 }
 
+/// Help of `--precision` for weights, whose training had one.
+fn stored_as(whose: &str) -> String {
+    let text = format!("What activations{whose} are stored as; auto is as in training");
+    settings::with_names(&text, "precision")
+}
+
 impl EvaluationArgs {
     /// The usual settings, for a set that is given to another command.
     pub fn on(data: &Path) -> Self {
         Self {
             data: data.to_owned(),
             set: SetArgs {
-                data_format: "auto".into(),
+                data_format: settings::default("data_format"),
                 class_list: None,
             },
-            bad_images: "fail".into(),
+            bad_images: settings::default("bad_images"),
             batch_size: 64,
             workers: 0,
             threads: 0,
@@ -412,8 +424,9 @@ pub struct CompareArgs {
     /// Another one, of the same classes
     #[arg(value_name = "B")]
     pub b: PathBuf,
-    /// What activations of weights are stored as: auto (as in training), f32 or bf16
-    #[arg(long, value_name = "NAME", default_value = "f32")]
+    /// What activations of weights are stored as.
+    #[arg(long, value_name = "NAME", default_value = Precision::F32.name(), help = stored_as(" of weights"))]
+    #[arg(value_parser = Offered::by("precision"), hide_possible_values = true)]
     pub precision: String,
     /// What computes.
     #[command(flatten)]

@@ -18,19 +18,21 @@ use crate::{DataError, Dataset};
 
 pub use self::folder::images_below;
 
-/// Kinds of sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A folder for each class.
-    Folder,
-    /// ImageNet's own archives.
-    Imagenet,
-    /// WebDataset shards.
-    Webdataset,
-    /// Parquet in Hugging Face's layout.
-    Parquet,
-    /// A table of path and label.
-    Table,
+mnasnet_choice::choices! {
+    /// Kinds of sets.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Format {
+        /// A folder for each class.
+        Folder = "folder",
+        /// ImageNet's own archives.
+        Imagenet = "imagenet",
+        /// WebDataset shards.
+        Webdataset = "webdataset",
+        /// Parquet in Hugging Face's layout.
+        Parquet = "parquet",
+        /// A table of path and label.
+        Table = "table",
+    }
 }
 
 /// A kind of set: a row of [`LAYOUTS`].

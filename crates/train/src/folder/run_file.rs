@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mnasnet_data::PhotoList;
-use mnasnet_settings::config::{Augment, CachePlace, Config};
+use mnasnet_settings::config::Config;
 use mnasnet_weights_file::replace::replace;
 use serde::Serialize;
 use serde_json::Value;
@@ -44,29 +44,6 @@ pub(crate) struct Begun<'a> {
 
 fn is_alone(hosts: &[&str]) -> bool {
     hosts.len() < 2
-}
-
-/// The settings that a plain run leaves off, and this one does not.
-pub(crate) fn features(config: &Config) -> Vec<&'static str> {
-    let all = [
-        ("augmentation", config.policy != Augment::None),
-        ("color_jitter", config.color_jitter > 0.0),
-        ("hue_jitter", config.hue_jitter > 0.0),
-        ("random_erasing", config.random_erasing > 0.0),
-        ("mixup", config.mixup > 0.0),
-        ("cutmix", config.cutmix > 0.0),
-        ("repeated_augmentation", config.repeated_augmentation > 1),
-        ("progressive_resolution", config.progressive_from > 0),
-        ("cache", config.cache != CachePlace::None),
-        (
-            "label_smoothing",
-            config.use_label_smooth && config.label_smooth_factor > 0.0,
-        ),
-        ("clip_grad_norm", config.clip_grad_norm > 0.0),
-        ("ema", config.ema),
-        ("sync_bn", config.sync_bn),
-    ];
-    all.into_iter().filter_map(|(name, on)| on.then_some(name)).collect()
 }
 
 #[derive(Serialize)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mnasnet_data::{Batches, Dataset, PhotoList};
 use mnasnet_engine::{Cpu, Snapshot};
-use mnasnet_model::Network;
+use mnasnet_model::{Network, Slot};
 use mnasnet_settings::config::{Config, Effect};
 use mnasnet_settings::wiring;
 use mnasnet_weights_file::progress::{Best, Progress};
@@ -123,7 +123,7 @@ fn taken_up(
         return Err(format!("the data has {here} classes, its run had {there}"));
     }
     let (needed, has) = (config.opt.slots(), file.slots());
-    if !needed.iter().all(|slot| has.contains(slot)) {
+    if !needed.iter().all(|slot| has.contains(&slot.name)) {
         return Err(format!(
             "it holds the optimizer state {}, but opt is {}",
             has.join(" and "),
@@ -174,7 +174,7 @@ pub(crate) fn load(file: &WeightsFile, network: &Network, config: &Config) -> Re
         true => Some(weights.clone()),
         false => None,
     };
-    let slot = |&name: &&'static str| Ok((name, file.slot(network, name)?));
+    let slot = |&Slot { name, .. }: &Slot| Ok((name, file.slot(network, name)?));
     Ok(Snapshot {
         weights,
         average,

@@ -184,7 +184,7 @@ impl Planned {
         let size = [config.batch_size, wiring::train_resolution(config, progress.epoch)];
         let mut trainer = Trainer::new(device, &network, optimizer, &state, size, precision)?;
         if group.size() > 1 {
-            trainer.join(wiring::wire(config), group);
+            trainer.join(config.wire, group);
         }
         Ok(Self {
             network,
@@ -403,7 +403,7 @@ fn begin(
     let begun = Begun {
         program: Record::program(),
         commit: Record::COMMIT,
-        features: run_file::features(config),
+        features: config.features(),
         global_step: progress.global_step,
         config,
         train_photos: &PhotoList::of(train),
