@@ -83,8 +83,8 @@ fn written(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),
         toml::Value::Float(number) => {
-            let text = value.to_string();
-            text.strip_suffix(".0").map_or(text.clone(), |_| number.to_string())
+            let text = format!("{number:?}");
+            text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
         }
         value => value.to_string(),
     }

@@ -445,3 +445,88 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_optimizers_read_is_in_the_table() {
+        for kind in OptimizerKind::ALL {
+            for name in kind.settings() {
+                let key = Key::by_name(name).unwrap_or_else(|| panic!("{name} of {}", kind.name()));
+                assert!(matches!(key.effect, Effect::BitsWhereRead), "{name}");
+            }
+        }
+        let read = |key: &Key| {
+            OptimizerKind::ALL
+                .iter()
+                .any(|kind| kind.settings().contains(&key.name))
+        };
+        for key in KEYS.iter().filter(|key| matches!(key.effect, Effect::BitsWhereRead)) {
+            assert!(read(key), "{}", key.name);
+        }
+        let opt_decay = Key::by_name("opt_decay").unwrap();
+        assert_eq!(opt_decay.optimizers(), ["rmsprop"]);
+        assert_eq!(Key::by_name("momentum").unwrap().optimizers(), [""; 0]);
+        let sgd = Config::default();
+        let rmsprop = Config {
+            opt: OptimizerKind::RmsProp,
+            ..Config::default()
+        };
+        assert!(!sgd.changes_bits(&sgd, opt_decay));
+        assert!(sgd.changes_bits(&rmsprop, opt_decay));
+    }
+
+    #[test]
+    fn every_name_of_a_choice_is_read_and_written_back() {
+        let mut choices = 0;
+        for key in KEYS.iter().filter(|key| matches!(key.kind, Kind::Choice { .. })) {
+            choices += 1;
+            for named in key.kind.names() {
+                let value = toml::Value::String(named.name.into());
+                let mut config = Config::default();
+                config.set(key.name, &value).unwrap().unwrap();
+                let at = KEYS.iter().position(|row| row.name == key.name).unwrap();
+                assert_eq!(config.values()[at], value, "{}", key.name);
+                assert!(named.help.ends_with('.'), "{}: {}", named.name, named.help);
+            }
+        }
+        assert!(choices > 10, "{choices}");
+        // A file of weights records it by serde's name.
+        for choice in Interpolation::ALL {
+            assert_eq!(serde_json::to_value(choice).unwrap(), choice.name());
+        }
+    }
+
+    #[test]
+    fn features_are_what_plain_training_leaves_off() {
+        let plain = Config {
+            use_label_smooth: false,
+            ..Config::default()
+        };
+        assert_eq!(plain.features(), [""; 0]);
+        let all = Config {
+            cache: Some(CacheIn::Ram),
+            policy: Policy::AutoAugment,
+            color_jitter: 0.1,
+            hue_jitter: 0.1,
+            random_erasing: 0.1,
+            mixup: 0.1,
+            cutmix: 0.1,
+            repeated_augmentation: 2,
+            progressive_from: 32,
+            clip_grad_norm: 1.0,
+            ema: true,
+            sync_bn: true,
+            ..Config::default()
+        };
+        let names: Vec<_> = KEYS
+            .iter()
+            .filter_map(|key| key.feature)
+            .map(|feature| feature.name)
+            .collect();
+        assert_eq!(all.features(), names);
+        assert_eq!(names.len(), 13);
+    }
+}

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+use mnasnet_settings::config::KEYS;
 use mnasnet_testing::{Place, TINY, text};
 
 const BEST: &str = "run/checkpoints/best.safetensors";
@@ -214,6 +215,41 @@ fn help_names_every_variant_and_recipe() {
     for (recipe, _) in mnasnet_settings::resolve::RECIPES {
         assert!(help.contains(recipe), "{recipe}");
     }
+}
+
+#[test]
+fn help_and_completions_follow_from_the_table() {
+    let place = Place::new(&[]);
+    let help = place.done("train --help");
+    let words: Vec<&str> = help.split_whitespace().collect();
+    let help = words.join(" ");
+    for note in [
+        "[rmsprop, sgd] [default: sgd; fixed on resume]",
+        "GiB; photos that find none are decoded each time [default: 8; changes no bit]",
+        "Nesterov's look-ahead (sgd) [default: true]",
+        "[auto, f32, bf16] [default: auto]",
+        "Momentum [default: 0.9]",
+        "Weight decay, as L2 in the gradient [default: 5e-5]",
+    ] {
+        assert!(help.contains(note), "{note}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = place.done(&format!("completions {shell}"));
+        for key in KEYS {
+            assert!(script.contains(key.name), "{shell}: {}", key.name);
+            // These two complete no values.
+            let names = if matches!(shell, "elvish" | "powershell") {
+                Vec::new()
+            } else {
+                key.kind.names()
+            };
+            for named in names {
+                assert!(script.contains(named.name), "{shell}: {} of {}", named.name, key.name);
+            }
+        }
+    }
+    let (code, _, stderr) = place.run("completions csh");
+    assert!(code == 2 && stderr.contains("csh"), "{stderr}");
 }
 
 #[test]
