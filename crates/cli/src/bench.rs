@@ -11,7 +11,7 @@ use mnasnet_engine::{
 };
 use mnasnet_group::{Group, agree, alike, thread_pool};
 use mnasnet_judge::classifier::normalise;
-use mnasnet_model::{Network, Role, Scheme, Summary, initialise};
+use mnasnet_model::{Network, OptimizerKind, Role, Scheme, Summary, initialise};
 use mnasnet_settings::config::Config;
 use mnasnet_settings::network_file;
 use mnasnet_settings::resolve::Resolver;
@@ -201,7 +201,10 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
         layers.flag("wire", &args.wire)?;
         let network = network(args)?;
         let optimizer = Optimizer::new(rule, &network, 1e-5, |tensor| tensor.role == Role::Weight);
-        let start = Snapshot::fresh(initialise(&network, Scheme::default(), 1), &optimizer);
+        let start = Snapshot::fresh(
+            initialise(&network, Scheme::default(), 1),
+            OptimizerKind::RmsProp.slots(),
+        );
         let trainer = |device: &dyn Device| {
             let size = [batch, args.resolution];
             Trainer::new(device, &network, optimizer.clone(), &start, size, precision)

@@ -1,9 +1,8 @@
 //! Optimizers on the flat parameter vector: a rule, and which parameters decay. The state is the device's.
 
-use mnasnet_model::{Network, OptimizerKind, Tensor};
+use mnasnet_model::{Network, Tensor};
 
 pub use mnasnet_kernels::update::{Rule, Span};
-pub use mnasnet_model::Slot;
 
 /// A rule with the weight decay of each parameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,14 +24,6 @@ impl Optimizer {
         Self {
             rule,
             spans: network.parameters.iter().map(span).collect(),
-        }
-    }
-
-    /// The state that the rule keeps for each parameter.
-    pub fn slots(&self) -> &'static [Slot] {
-        match self.rule {
-            Rule::RmsProp { .. } => OptimizerKind::RmsProp.slots(),
-            Rule::Sgd { .. } => OptimizerKind::Sgd.slots(),
         }
     }
 }

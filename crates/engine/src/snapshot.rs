@@ -1,7 +1,6 @@
 //! What training has learnt so far, as the host sees it.
 
-use crate::optimizer::Optimizer;
-use mnasnet_model::Weights;
+use mnasnet_model::{Slot, Weights};
 
 /// All that a step changes: a device that restores a snapshot trains on as the one that it was taken of.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +26,13 @@ impl Snapshot {
         }
     }
 
-    /// The start of training: `weights`, and the state that `optimizer` begins with.
-    pub fn fresh(weights: Weights, optimizer: &Optimizer) -> Self {
+    /// The start of training: `weights`, and the state that an optimizer with such `slots` begins with.
+    pub fn fresh(weights: Weights, slots: &[Slot]) -> Self {
         let count = weights.parameters.len();
-        let slots = optimizer.slots().iter();
         Self {
-            slots: slots.map(|slot| (slot.name, vec![slot.initial; count])).collect(),
+            slots: (slots.iter())
+                .map(|slot| (slot.name, vec![slot.initial; count]))
+                .collect(),
             weights,
             average: None,
         }

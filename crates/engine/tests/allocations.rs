@@ -5,7 +5,7 @@ use mnasnet_engine::{
     Cpu, Loss, Normalise, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Snapshot, Step, Trainer,
 };
 use mnasnet_model::init::{Scheme, initialise};
-use mnasnet_model::{Network, Variant};
+use mnasnet_model::{Network, OptimizerKind, Variant};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -46,7 +46,7 @@ fn steps_and_predictions_allocate_nothing() {
             let optimizer = Optimizer::new(rule, &network, 1e-5, |_| true);
             let start = Snapshot {
                 average: Some(weights.clone()),
-                ..Snapshot::fresh(weights, &optimizer)
+                ..Snapshot::fresh(weights, OptimizerKind::RmsProp.slots())
             };
             let mut trainer = Trainer::new(&cpu, &network, optimizer, &start, [4, 48], precision).unwrap();
             let mut snapshot = Snapshot::empty();

@@ -1,9 +1,9 @@
 //! Losses and optimizers on their own against MindSpore's runs of them.
 
-use mnasnet_engine::{Loss, Optimizer, Rule, Smoothing, Span};
+use mnasnet_engine::{Loss, Rule, Smoothing, Span};
 use mnasnet_kernels::Isa;
 use mnasnet_kernels::update::update;
-use mnasnet_model::Role;
+use mnasnet_model::{OptimizerKind, Role};
 use mnasnet_testing::npy::{json, npy};
 use serde_json::Value;
 
@@ -77,31 +77,33 @@ fn optimizers_trace_mindspores_steps() {
             spans.push(Span { range, decay });
             parameters.extend(init);
         }
-        let rule = match trace["kind"].as_str().unwrap() {
-            "rmsprop" => Rule::RmsProp {
-                decay: number("decay"),
-                momentum: number("momentum"),
-                epsilon: number("epsilon"),
-            },
-            "sgd" => Rule::Sgd {
-                momentum: number("momentum"),
-                nesterov: false,
-            },
+        let (rule, kind) = match trace["kind"].as_str().unwrap() {
+            "rmsprop" => {
+                let rule = Rule::RmsProp {
+                    decay: number("decay"),
+                    momentum: number("momentum"),
+                    epsilon: number("epsilon"),
+                };
+                (rule, OptimizerKind::RmsProp)
+            }
+            "sgd" => {
+                let rule = Rule::Sgd {
+                    momentum: number("momentum"),
+                    nesterov: false,
+                };
+                (rule, OptimizerKind::Sgd)
+            }
             other => panic!("unknown optimizer {other}"),
         };
         for isa in Isa::available() {
-            trace_on(isa, trace, rule, &spans, parameters.clone());
+            trace_on(isa, trace, (rule, kind), &spans, parameters.clone());
         }
     }
 }
 
 /// Follows the steps of a trace from `parameters` on.
-fn trace_on(isa: Isa, trace: &Value, rule: Rule, spans: &[Span], mut parameters: Vec<f32>) {
-    let slots = Optimizer {
-        rule,
-        spans: spans.to_vec(),
-    };
-    let mut state: Vec<(&str, Vec<f32>)> = (slots.slots().iter())
+fn trace_on(isa: Isa, trace: &Value, (rule, kind): (Rule, OptimizerKind), spans: &[Span], mut parameters: Vec<f32>) {
+    let mut state: Vec<(&str, Vec<f32>)> = (kind.slots().iter())
         .map(|slot| (slot.name, vec![slot.initial; parameters.len()]))
         .collect();
     for (i, step) in trace["steps"].as_array().unwrap().iter().enumerate() {

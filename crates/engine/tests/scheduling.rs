@@ -6,7 +6,7 @@ use mnasnet_engine::{
     Cpu, Loss, Normalise, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Snapshot, Step, Trainer,
 };
 use mnasnet_model::init::{Scheme, initialise};
-use mnasnet_model::{Network, VARIANTS};
+use mnasnet_model::{Network, OptimizerKind, VARIANTS};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ fn logits(network: &Network, precision: Precision) -> Vec<f32> {
         nesterov: false,
     };
     let optimizer = Optimizer::new(momentum, network, 1e-5, |_| true);
-    let start = Snapshot::fresh(weights, &optimizer);
+    let start = Snapshot::fresh(weights, OptimizerKind::Sgd.slots());
     let mut trainer = Trainer::new(&cpu, network, optimizer, &start, [IMAGES, RESOLUTION], precision).unwrap();
     let loss = Loss {
         smoothing: 0.1,

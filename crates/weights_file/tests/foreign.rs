@@ -10,7 +10,7 @@ use mnasnet_data::{Interpolation, Preprocessing};
 use mnasnet_engine::{
     Calibrator, Cpu, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Snapshot, Step, Trainer,
 };
-use mnasnet_model::{Dialect, Network, Scheme, Variant, Weights, initialise};
+use mnasnet_model::{Dialect, Network, OptimizerKind, Scheme, Variant, Weights, initialise};
 use mnasnet_testing::{npy::npy, seeded};
 use mnasnet_weights::Wanted;
 use mnasnet_weights::folded::is_folded;
@@ -358,7 +358,10 @@ fn measured_again_the_network_stays_and_training_finds_its_statistics() {
             nesterov: false,
         };
         let optimizer = Optimizer::new(rule, &network, 0.0, |_| false);
-        let (cpu, start) = (Cpu::detect().unwrap(), Snapshot::fresh(weights.clone(), &optimizer));
+        let (cpu, start) = (
+            Cpu::detect().unwrap(),
+            Snapshot::fresh(weights.clone(), OptimizerKind::Sgd.slots()),
+        );
         let mut trainer = Trainer::new(&cpu, &network, optimizer, &start, [2, SIDE], Precision::F32).unwrap();
         let loss = Loss {
             smoothing: 0.0,

@@ -2,7 +2,7 @@
 //! fixtures' makers measured between those two.
 
 use mnasnet_engine::{Device, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Snapshot, Step, Trainer};
-use mnasnet_model::{Dialect, Network, Place, Role, Tensor, Variant, Weights};
+use mnasnet_model::{Dialect, Network, OptimizerKind, Place, Role, Tensor, Variant, Weights};
 use mnasnet_testing::npy::{self, Array, folder, json, npy};
 use mnasnet_testing::seeded::{IMAGES, SIDE, fixed_input, seeded_weights};
 
@@ -77,7 +77,7 @@ pub fn three_training_steps_equal_mindspores(device: &dyn Device) {
         epsilon: 1e-3,
     };
     let optimizer = Optimizer::new(rule, &network, 1e-5, decays);
-    let start = Snapshot::fresh(seeded_weights(&network), &optimizer);
+    let start = Snapshot::fresh(seeded_weights(&network), OptimizerKind::RmsProp.slots());
     let mut trainer = Trainer::new(device, &network, optimizer, &start, [IMAGES, SIDE], Precision::F32).unwrap();
     for (step, lr) in [0.002, 0.004, 0.008].into_iter().enumerate() {
         let report = trainer

@@ -9,7 +9,7 @@ mod timm;
 
 use mnasnet_engine::pool::Pool;
 use mnasnet_engine::{Cpu, Device, Optimizer, Precision, Rule, Snapshot, Trainer};
-use mnasnet_model::{Network, Weights};
+use mnasnet_model::{Network, OptimizerKind, Weights};
 
 /// Runs `check` on every device.
 fn on_every_device(check: fn(&dyn Device)) {
@@ -41,7 +41,7 @@ fn trainer(
         nesterov: false,
     };
     let optimizer = Optimizer::new(rule, network, 0.0, |_| false);
-    let start = Snapshot::fresh(weights.clone(), &optimizer);
+    let start = Snapshot::fresh(weights.clone(), OptimizerKind::Sgd.slots());
     Trainer::new(device, network, optimizer, &start, [batch, resolution], precision).unwrap()
 }
 

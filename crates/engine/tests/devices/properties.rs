@@ -8,7 +8,7 @@ use mnasnet_engine::{
     Targets, Trainer,
 };
 use mnasnet_model::init::{Scheme, initialise};
-use mnasnet_model::{Network, Variant, Weights};
+use mnasnet_model::{Network, OptimizerKind, Variant, Weights};
 
 const LOSS: Loss = Loss {
     smoothing: 0.1,
@@ -251,22 +251,20 @@ pub fn a_snapshot_is_where_training_goes_on(device: &dyn Device) {
     let network = build("mnasnet-small", 0.5);
     let weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
     let (pixels, labels) = (pixels(4, 48), labels(4));
-    let rules = [
-        Rule::RmsProp {
-            decay: 0.9,
-            momentum: 0.9,
-            epsilon: 1e-3,
-        },
-        Rule::Sgd {
-            momentum: 0.9,
-            nesterov: true,
-        },
-    ];
-    for rule in rules {
+    let rmsprop = Rule::RmsProp {
+        decay: 0.9,
+        momentum: 0.9,
+        epsilon: 1e-3,
+    };
+    let sgd = Rule::Sgd {
+        momentum: 0.9,
+        nesterov: true,
+    };
+    for (rule, kind) in [(rmsprop, OptimizerKind::RmsProp), (sgd, OptimizerKind::Sgd)] {
         let optimizer = Optimizer::new(rule, &network, 1e-4, |_| true);
         let fresh = Snapshot {
             average: Some(weights.clone()),
-            ..Snapshot::fresh(weights.clone(), &optimizer)
+            ..Snapshot::fresh(weights.clone(), kind.slots())
         };
         let new = |start: &Snapshot| {
             Trainer::new(device, &network, optimizer.clone(), start, [4, 48], Precision::F32).unwrap()

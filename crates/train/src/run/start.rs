@@ -80,7 +80,10 @@ impl Planned {
         let network = wiring::network(config, train.classes.len())?;
         let precision = wiring::precision(config.precision, device);
         let optimizer = wiring::optimizer(config, &network);
-        let mut state = Snapshot::fresh(initialise(&network, config.init_scheme, config.seed), &optimizer);
+        let mut state = Snapshot::fresh(
+            initialise(&network, config.init_scheme, config.seed),
+            config.opt.slots(),
+        );
 
         observer.event(Event::Stage(STAGES[1]));
         let loss = wiring::train_loss(config);
