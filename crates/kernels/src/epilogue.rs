@@ -7,6 +7,9 @@ use crate::simd::Vector;
 
 /// Takes finished vectors of an operation.
 pub(crate) trait Epilogue {
+    /// Whether it stores bfloat16.
+    const HALF: bool;
+
     /// Takes the first `count` of `values`: channels `block * LANES ..` of the rows `row`, `row + step`, …
     ///
     /// Loops over `values` have the constant bound M, so that they unroll and the values stay in registers.
@@ -91,6 +94,8 @@ pub(crate) struct Mask<'a, E> {
 // SAFETY of the blocks below: the trait's contract; per-channel vectors are padded.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl<E: Element> Epilogue for Store<E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
         &mut self,
@@ -112,6 +117,8 @@ impl<E: Element> Epilogue for Store<E> {
 
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl<E: Element> Epilogue for Measure<E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
         &mut self,
@@ -166,6 +173,8 @@ impl<E: Element> Mask<'_, E> {
 
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl<E: Element> Epilogue for Mask<'_, E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
         &mut self,

@@ -1,6 +1,8 @@
 //! Which instruction set runs: detected once, or forced by `MNASNET_ISA`.
 
-use crate::simd::{Portable, Vector};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{Kernel, Portable, Vector};
 use crate::tiles::{Emulated, Tiles};
 
 /// An instruction set that kernels are compiled for. A value exists only on a machine that has it.
@@ -38,22 +40,9 @@ impl std::fmt::Display for IsaError {
 
 impl std::error::Error for IsaError {}
 
-/// A piece of work that can run on any instruction set.
-pub(crate) trait Kernel {
-    /// Whether it stores bfloat16: otherwise the instructions that round to it make no difference, and one version does.
-    const HALF: bool = false;
-
-    /// Runs it with vectors of type `V`. Implementations are `#[inline(always)]`, so that they are compiled once for
-    /// each instruction set, inside [`Isa::run`].
-    ///
-    /// # Safety
-    /// The machine has `V`'s instruction set, and the kernel's pointers are valid as its constructor's caller promised.
-    unsafe fn run<V: Vector>(self);
-}
-
 /// A piece of work that can run on any matrix unit.
 pub(crate) trait TileKernel {
-    /// Runs it. Implementations are `#[inline(always)]`, as [`Kernel`]'s are.
+    /// Runs it. Implementations are `#[inline(always)]`, as those of [`Kernel`] are.
     ///
     /// # Safety
     /// The unit is there, and the kernel's pointers are valid as its constructor's caller promised.
@@ -177,11 +166,11 @@ impl Isa {
             Kind::Portable => Portable::<8>::LANES,
             Kind::PortableWide | Kind::PortableTiles => Portable::<16>::LANES,
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => crate::simd::Avx2::LANES,
+            Kind::Avx2 => Avx2::LANES,
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 | Kind::Avx512Bf16 => crate::simd::Avx512::<false>::LANES,
+            Kind::Avx512 | Kind::Avx512Bf16 => Avx512::<false>::LANES,
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            Kind::Amx => crate::simd::Avx512::<true>::LANES,
+            Kind::Amx => Avx512::<true>::LANES,
         }
     }
 
@@ -190,39 +179,19 @@ impl Isa {
     /// # Safety
     /// The kernel's pointers are valid for what it reads and writes.
     pub(crate) unsafe fn run<K: Kernel>(self, kernel: K) {
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn avx2<K: Kernel>(kernel: K) {
-            // SAFETY: the features are enabled here; the rest is the caller's promise.
-            unsafe { kernel.run::<crate::simd::Avx2>() }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
-        unsafe fn avx512<K: Kernel>(kernel: K) {
-            // SAFETY: as above.
-            unsafe { kernel.run::<crate::simd::Avx512<false>>() }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
-        unsafe fn avx512bf16<K: Kernel>(kernel: K) {
-            // SAFETY: as above.
-            unsafe { kernel.run::<crate::simd::Avx512<true>>() }
-        }
         // SAFETY: a value of this type exists only where its instruction set was detected.
         unsafe {
             match self.0 {
-                Kind::Portable => kernel.run::<Portable<8>>(),
-                Kind::PortableWide | Kind::PortableTiles => kernel.run::<Portable<16>>(),
+                Kind::Portable => Portable::<8>::call(kernel),
+                Kind::PortableWide | Kind::PortableTiles => Portable::<16>::call(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Kind::Avx2 => avx2(kernel),
+                Kind::Avx2 => Avx2::call(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Kind::Avx512 => avx512(kernel),
+                Kind::Avx512 => Avx512::<false>::call(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Kind::Avx512Bf16 if K::HALF => avx512bf16(kernel),
+                Kind::Avx512Bf16 => Avx512::<true>::call(kernel),
                 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-                Kind::Amx if K::HALF => avx512bf16(kernel),
-                #[cfg(target_arch = "x86_64")]
-                _ => avx512(kernel),
+                Kind::Amx => Avx512::<true>::call(kernel),
             }
         }
     }

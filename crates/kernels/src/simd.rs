@@ -17,6 +17,19 @@ pub(crate) use portable::Portable;
 /// Lanes of the widest vector; per-channel vectors are padded to a multiple of it.
 pub const MAX_LANES: usize = 16;
 
+/// A piece of work that can run on any instruction set.
+pub trait Kernel {
+    /// Whether it stores bfloat16. Otherwise the instructions that round to bfloat16 make no difference, and one version does.
+    const HALF: bool = false;
+
+    /// Runs the kernel with vectors of type `V`. Implementations are `#[inline(always)]`, so that they end up inside the function
+    /// that [`Vector::call`] calls.
+    ///
+    /// # Safety
+    /// The machine has `V`'s instruction set, and the kernel's pointers are valid as its constructor's caller promised.
+    unsafe fn run<V: Vector>(self);
+}
+
 /// A vector of float32 values.
 ///
 /// # Safety
@@ -27,6 +40,13 @@ pub trait Vector: Copy {
     const LANES: usize;
     /// Architectural vector registers, which decide the size of register tiles.
     const REGISTERS: usize;
+    /// Whether there are registers enough for the larger register tiles.
+    const WIDE: bool = Self::REGISTERS >= 32;
+
+    /// Runs a kernel as a function of its own, for which the instruction set is enabled. A kernel calls the parts so that several
+    /// kernels share, or that would make the kernel's own function too large: a compiler takes longer for one function than for
+    /// its parts.
+    unsafe fn call<K: Kernel>(kernel: K);
 
     /// All lanes `value`.
     unsafe fn splat(value: f32) -> Self;

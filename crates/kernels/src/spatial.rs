@@ -1,9 +1,8 @@
 //! Sweeps over whole images that are no convolution: means, the gradients that flow back from them, sums of two activations.
 
 use crate::epilogue::{Epilogue, Mask};
-use crate::isa::Kernel;
 use crate::pool::{chunks_mut, for_each};
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector};
 use crate::tile::{Place, Rows};
 use crate::{Element, Isa, Needs, Sink, Source, Sums, Workspace, padded};
 

@@ -5,13 +5,12 @@
 
 use super::gather::{self, Window};
 use super::pack::tiles_of;
-use super::product::{Blocked, accumulate_transposed, multiply, multiply_calls};
+use super::product::{AccumulateTransposed, Blocked, multiply, multiply_calls};
 use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, on_tiles, tiled};
 use crate::ahead::Ahead;
 use crate::epilogue::Mask;
-use crate::isa::Kernel;
 use crate::pool::{chunks_mut, for_each};
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector};
 use crate::{Below, Element, Gradient, Isa, Sink, Sums, Workspace, padded};
 
 /// Both gradients of a pointwise convolution in one sweep. `dw` is written as `[C_out, C_in, 1, 1]`; `transposed` comes from
@@ -286,23 +285,23 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                 }
                 if let Some((input, partial)) = &mut weights {
                     gather::input::<V, E>(conv, input, first, count, x_tile.as_mut_ptr(), TILE_STRIDE, row);
-                    accumulate_transposed::<V>(
-                        Blocked {
+                    V::call(AccumulateTransposed {
+                        a: Blocked {
                             data: x_tile.as_ptr(),
                             rows: TILE_STRIDE,
                         },
-                        conv.depth(),
-                        Blocked {
+                        a_columns: conv.depth(),
+                        b: Blocked {
                             data: dy_tile.as_ptr(),
                             rows: TILE_STRIDE,
                         },
-                        conv.c_out,
-                        count,
-                        partial.as_mut_ptr(),
-                        padded(conv.depth()),
-                        at == 0,
+                        b_columns: conv.c_out,
+                        rows: count,
+                        c: partial.as_mut_ptr(),
+                        c_rows: padded(conv.depth()),
+                        fresh: at == 0,
                         ahead,
-                    );
+                    });
                 }
                 if let Some((transposed, mask)) = &mut sink {
                     if !conv.is_pointwise() {

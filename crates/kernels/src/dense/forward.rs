@@ -5,9 +5,8 @@ use super::product::{Blocked, multiply, multiply_calls};
 use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, gather, on_tiles, tiled};
 use crate::ahead::Ahead;
 use crate::epilogue::{Measure, Store};
-use crate::isa::Kernel;
 use crate::pool::{chunks_mut, for_each};
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector};
 use crate::{Element, Isa, Moments, Workspace, padded};
 
 impl<E: Element> Input<'_, E> {

@@ -6,9 +6,8 @@ use super::ring::Ring;
 use super::taps::{Lines, calls, inputs, weights};
 use super::{Depthwise, MAX_KERNEL, band, block_of, strip, together};
 use crate::ahead::Ahead;
-use crate::isa::Kernel;
 use crate::pool::{chunks_mut, for_each};
-use crate::simd::{MAX_LANES, Vector};
+use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tile::Rows;
 use crate::{Below, Element, Gradient, Isa, Sink, Source, Sums, Workspace, padded};
 

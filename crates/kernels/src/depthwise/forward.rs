@@ -5,9 +5,8 @@ use super::ring::Ring;
 use super::taps::{Lines, calls, outputs};
 use super::{Depthwise, band, block_of, strip};
 use crate::ahead::Ahead;
-use crate::isa::Kernel;
 use crate::pool::{chunks_mut, for_each};
-use crate::simd::{MAX_LANES, Vector};
+use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tile::Rows;
 use crate::{Element, Isa, Moments, Source, Workspace, padded};
 

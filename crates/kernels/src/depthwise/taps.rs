@@ -6,7 +6,7 @@
 
 use super::{MAX_KERNEL, any};
 use crate::ahead::Ahead;
-use crate::simd::{MAX_LANES, Vector};
+use crate::simd::{Kernel, MAX_LANES, Vector};
 
 /// Runs a body for the constants `0 .. count`, at most 32; the compiler would leave such long loops as they are, with the sums
 /// in memory.
@@ -70,6 +70,14 @@ impl std::ops::Deref for Lines {
     }
 }
 
+/// The lines of a row of `width` results, and where the results are, as [`outputs`], [`inputs`] and [`weights`] take them.
+struct Row<'a> {
+    lines: &'a [Line],
+    width: usize,
+    at: *mut f32,
+    ahead: &'a mut Ahead,
+}
+
 /// How often [`outputs`] or [`inputs`] fetch ahead in a row of `width`, at least; [`weights`] half as often. A few lines at a
 /// time: the processor waits for no more than about sixteen.
 pub(super) fn calls(width: usize) -> usize {
@@ -113,31 +121,42 @@ pub(crate) unsafe fn outputs<V: Vector>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
+        let row = Row {
+            lines,
+            width,
+            at: to,
+            ahead,
+        };
         match (kernel, stride) {
-            (3, 1) => output_groups::<V, 3, 1>(lines, width, to, ahead),
-            (3, 2) => output_groups::<V, 3, 2>(lines, width, to, ahead),
-            (5, 1) => output_groups::<V, 5, 1>(lines, width, to, ahead),
-            (5, 2) => output_groups::<V, 5, 2>(lines, width, to, ahead),
+            (3, 1) => V::call(Outputs::<3, 1>(row)),
+            (3, 2) => V::call(Outputs::<3, 2>(row)),
+            (5, 1) => V::call(Outputs::<5, 1>(row)),
+            (5, 2) => V::call(Outputs::<5, 2>(row)),
             _ => any::outputs::<V>(kernel, stride, lines, width, to),
         }
     }
 }
 
-#[inline(always)]
-unsafe fn output_groups<V: Vector, const K: usize, const S: usize>(
-    lines: &[Line],
-    width: usize,
-    to: *mut f32,
-    ahead: &mut Ahead,
-) {
-    let mut x = 0;
-    while x < width {
-        // SAFETY: the caller's promise.
-        unsafe {
-            x += match width - x {
-                left if left > 10 && V::REGISTERS >= 32 => output_group::<V, K, S, 14>(lines, x, to, ahead),
-                left if left > 4 => output_group::<V, K, S, 7>(lines, x, to, ahead),
-                _ => output_group::<V, K, S, 4>(lines, x, to, ahead),
+struct Outputs<'a, const K: usize, const S: usize>(Row<'a>);
+
+impl<const K: usize, const S: usize> Kernel for Outputs<'_, K, S> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Row {
+            lines,
+            width,
+            at: to,
+            ahead,
+        } = self.0;
+        let mut x = 0;
+        while x < width {
+            // SAFETY: the caller's promise.
+            unsafe {
+                x += match width - x {
+                    left if left > 10 && V::WIDE => output_group::<V, K, S, 14>(lines, x, to, ahead),
+                    left if left > 4 => output_group::<V, K, S, 7>(lines, x, to, ahead),
+                    _ => output_group::<V, K, S, 4>(lines, x, to, ahead),
+                }
             }
         }
     }
@@ -189,32 +208,43 @@ pub(super) unsafe fn inputs<V: Vector>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
+        let row = Row {
+            lines,
+            width,
+            at: to,
+            ahead,
+        };
         match (kernel, stride) {
-            (3, 1) => input_groups::<V, 3, 1>(lines, width, to, ahead),
-            (3, 2) => input_groups::<V, 3, 2>(lines, width, to, ahead),
-            (5, 1) => input_groups::<V, 5, 1>(lines, width, to, ahead),
-            (5, 2) => input_groups::<V, 5, 2>(lines, width, to, ahead),
+            (3, 1) => V::call(Inputs::<3, 1>(row)),
+            (3, 2) => V::call(Inputs::<3, 2>(row)),
+            (5, 1) => V::call(Inputs::<5, 1>(row)),
+            (5, 2) => V::call(Inputs::<5, 2>(row)),
             _ => any::inputs::<V>(kernel, stride, lines, width, to),
         }
     }
 }
 
-#[inline(always)]
-unsafe fn input_groups<V: Vector, const K: usize, const S: usize>(
-    lines: &[Line],
-    width: usize,
-    to: *mut f32,
-    ahead: &mut Ahead,
-) {
-    let steps = width.div_ceil(S);
-    let mut j = 0;
-    while j < steps {
-        // SAFETY: the caller's promise.
-        unsafe {
-            j += match steps - j {
-                left if left > 10 && V::REGISTERS >= 32 && S == 1 => input_group::<V, K, S, 14>(lines, j, to, ahead),
-                left if left > 4 && (V::REGISTERS >= 32 || S == 1) => input_group::<V, K, S, 7>(lines, j, to, ahead),
-                _ => input_group::<V, K, S, 4>(lines, j, to, ahead),
+struct Inputs<'a, const K: usize, const S: usize>(Row<'a>);
+
+impl<const K: usize, const S: usize> Kernel for Inputs<'_, K, S> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Row {
+            lines,
+            width,
+            at: to,
+            ahead,
+        } = self.0;
+        let steps = width.div_ceil(S);
+        let mut j = 0;
+        while j < steps {
+            // SAFETY: the caller's promise.
+            unsafe {
+                j += match steps - j {
+                    left if left > 10 && V::WIDE && S == 1 => input_group::<V, K, S, 14>(lines, j, to, ahead),
+                    left if left > 4 && (V::WIDE || S == 1) => input_group::<V, K, S, 7>(lines, j, to, ahead),
+                    _ => input_group::<V, K, S, 4>(lines, j, to, ahead),
+                }
             }
         }
     }
@@ -272,35 +302,46 @@ pub(super) unsafe fn weights<V: Vector>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
+        let row = Row {
+            lines,
+            width,
+            at: dy.cast_mut(),
+            ahead,
+        };
         match (kernel, stride) {
-            (3, 1) => weight_groups::<V, 3, 1>(lines, width, dy, ahead),
-            (3, 2) => weight_groups::<V, 3, 2>(lines, width, dy, ahead),
-            (5, 1) => weight_groups::<V, 5, 1>(lines, width, dy, ahead),
-            (5, 2) => weight_groups::<V, 5, 2>(lines, width, dy, ahead),
+            (3, 1) => V::call(Weights::<3, 1>(row)),
+            (3, 2) => V::call(Weights::<3, 2>(row)),
+            (5, 1) => V::call(Weights::<5, 1>(row)),
+            (5, 2) => V::call(Weights::<5, 2>(row)),
             _ => any::weights::<V>(kernel, stride, lines, width, dy),
         }
     }
 }
 
-#[inline(always)]
-unsafe fn weight_groups<V: Vector, const K: usize, const S: usize>(
-    lines: &[Line],
-    width: usize,
-    dy: *const f32,
-    ahead: &mut Ahead,
-) {
-    let mut lines = lines;
-    while !lines.is_empty() {
-        // SAFETY: the caller's promise.
-        let done = unsafe {
-            match lines.len() {
-                4 => weight_group::<V, K, S, 2>(lines, width, dy, ahead),
-                3.. if V::REGISTERS >= 32 => weight_group::<V, K, S, 3>(lines, width, dy, ahead),
-                2.. => weight_group::<V, K, S, 2>(lines, width, dy, ahead),
-                _ => weight_group::<V, K, S, 1>(lines, width, dy, ahead),
-            }
-        };
-        lines = &lines[done..];
+struct Weights<'a, const K: usize, const S: usize>(Row<'a>);
+
+impl<const K: usize, const S: usize> Kernel for Weights<'_, K, S> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Row {
+            lines,
+            width,
+            at: dy,
+            ahead,
+        } = self.0;
+        let mut lines = lines;
+        while !lines.is_empty() {
+            // SAFETY: the caller's promise.
+            let done = unsafe {
+                match lines.len() {
+                    4 => weight_group::<V, K, S, 2>(lines, width, dy, ahead),
+                    3.. if V::WIDE => weight_group::<V, K, S, 3>(lines, width, dy, ahead),
+                    2.. => weight_group::<V, K, S, 2>(lines, width, dy, ahead),
+                    _ => weight_group::<V, K, S, 1>(lines, width, dy, ahead),
+                }
+            };
+            lines = &lines[done..];
+        }
     }
 }
 
@@ -321,7 +362,7 @@ unsafe fn weight_group<V: Vector, const K: usize, const S: usize, const N: usize
         let mut x = 0;
         while x < width {
             ahead.step::<V>();
-            x += if width - x > 4 && V::REGISTERS >= 32 {
+            x += if width - x > 4 && V::WIDE {
                 weight_step::<V, K, S, N, 7>(&mut sums, lines, x, dy)
             } else {
                 weight_step::<V, K, S, N, 4>(&mut sums, lines, x, dy)

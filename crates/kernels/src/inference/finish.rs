@@ -31,6 +31,8 @@ pub(super) struct Enter<'a> {
 // SAFETY of the blocks below: the trait's contract; per-channel vectors are padded.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl<E: Element> Epilogue for Finish<E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
         &mut self,
@@ -60,6 +62,8 @@ impl<E: Element> Epilogue for Finish<E> {
 
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Epilogue for Enter<'_> {
+    const HALF: bool = false;
+
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
         &mut self,

@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 8 lanes, 16 registers.
 
-use super::Vector;
+use super::{Kernel, Vector};
 use half::bf16;
 use std::arch::x86_64::*;
 
@@ -47,6 +47,16 @@ unsafe fn narrow(value: __m256) -> __m128i {
 impl Vector for Avx2 {
     const LANES: usize = 8;
     const REGISTERS: usize = 16;
+
+    #[inline(always)]
+    unsafe fn call<K: Kernel>(kernel: K) {
+        #[target_feature(enable = "avx2,fma")]
+        #[inline(never)]
+        unsafe fn apart<K: Kernel>(kernel: K) {
+            unsafe { kernel.run::<Avx2>() }
+        }
+        unsafe { apart(kernel) }
+    }
 
     #[inline(always)]
     unsafe fn prefetch(at: *const u8) {

@@ -1,6 +1,6 @@
 //! AVX-512 (F, BW, VL): 16 lanes, 32 registers; with or without its conversions to bfloat16.
 
-use super::Vector;
+use super::{Kernel, Vector};
 use half::bf16;
 use std::arch::x86_64::*;
 
@@ -40,6 +40,27 @@ unsafe fn narrow<const ROUNDS: bool>(value: __m512) -> __m256i {
 impl<const ROUNDS: bool> Vector for Avx512<ROUNDS> {
     const LANES: usize = 16;
     const REGISTERS: usize = 32;
+
+    #[inline(always)]
+    unsafe fn call<K: Kernel>(kernel: K) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+        #[inline(never)]
+        unsafe fn apart<K: Kernel>(kernel: K) {
+            unsafe { kernel.run::<Avx512<false>>() }
+        }
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
+        #[inline(never)]
+        unsafe fn apart_rounding<K: Kernel>(kernel: K) {
+            unsafe { kernel.run::<Avx512<true>>() }
+        }
+        unsafe {
+            if ROUNDS && K::HALF {
+                apart_rounding(kernel)
+            } else {
+                apart(kernel)
+            }
+        }
+    }
 
     #[inline(always)]
     unsafe fn prefetch(at: *const u8) {

@@ -10,8 +10,8 @@ use crate::inference::Folded;
 use crate::inference::finish::{Enter, Finish};
 use crate::inference::stem::{Row, Stem};
 use crate::inference::unit::{MAX_ROWS, Matrix, PAIR, Unit, Vectors};
-use crate::isa::{Kernel, TileKernel};
-use crate::simd::{MAX_LANES, Vector};
+use crate::isa::TileKernel;
+use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tiles::{SIDE, Tiles};
 use std::ops::Range;
 
