@@ -3,7 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Kernel, Portable, Vector};
-use crate::tiles::{Emulated, Tiles};
+use crate::tiles::Tiles;
 
 /// An instruction set that kernels are compiled for. A value exists only on a machine that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +13,10 @@ pub struct Isa(Kind);
 enum Kind {
     Portable,
     /// The portable arithmetic in AVX-512's shape: lets tests cover the wide code paths anywhere.
+    #[cfg(feature = "stand-ins")]
     PortableWide,
     /// With an emulated matrix unit, for the same reason.
+    #[cfg(feature = "stand-ins")]
     PortableTiles,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -73,7 +75,13 @@ impl Isa {
     /// Every instruction set of this machine, slowest first.
     pub fn available() -> Vec<Self> {
         #[allow(unused_mut)]
-        let mut all = vec![Kind::PortableTiles, Kind::PortableWide, Kind::Portable];
+        let mut all = vec![
+            #[cfg(feature = "stand-ins")]
+            Kind::PortableTiles,
+            #[cfg(feature = "stand-ins")]
+            Kind::PortableWide,
+            Kind::Portable,
+        ];
         #[cfg(target_arch = "x86_64")]
         {
             // Exactly the features that `run` enables.
@@ -98,16 +106,23 @@ impl Isa {
         all.into_iter().map(Isa).collect()
     }
 
-    /// Whether it stands in for what the machine may lack, so that tests can run it; never the fastest.
+    /// Whether it stands in for what the machine may lack, so that tests can run it; never the fastest. The feature `stand-ins`
+    /// compiles them.
     pub fn is_stand_in(self) -> bool {
-        matches!(self.0, Kind::PortableWide | Kind::PortableTiles)
+        match self.0 {
+            #[cfg(feature = "stand-ins")]
+            Kind::PortableWide | Kind::PortableTiles => true,
+            _ => false,
+        }
     }
 
     /// Its name, as [`Isa::VARIABLE`] takes it.
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Portable => "portable",
+            #[cfg(feature = "stand-ins")]
             Kind::PortableWide => "portable-wide",
+            #[cfg(feature = "stand-ins")]
             Kind::PortableTiles => "portable-tiles",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
@@ -123,6 +138,7 @@ impl Isa {
     /// Whether it multiplies tiles of bfloat16.
     pub fn has_tiles(self) -> bool {
         match self.0 {
+            #[cfg(feature = "stand-ins")]
             Kind::PortableTiles => true,
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Kind::Amx => true,
@@ -141,6 +157,7 @@ impl Isa {
             // SAFETY: the vectors' features are enabled here; the unit was asked for when this value was made.
             unsafe { on::<crate::tiles::Amx, K>(kernel) }
         }
+        #[cfg(any(feature = "stand-ins", all(target_arch = "x86_64", target_os = "linux")))]
         #[inline(always)]
         unsafe fn on<T: Tiles, K: TileKernel>(kernel: K) {
             // SAFETY: the caller's promise; the unit is left before the thread does anything else.
@@ -155,7 +172,9 @@ impl Isa {
             match self.0 {
                 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
                 Kind::Amx => amx(kernel),
-                _ => on::<Emulated, K>(kernel),
+                #[cfg(feature = "stand-ins")]
+                Kind::PortableTiles => on::<crate::tiles::Emulated, K>(kernel),
+                _ => unreachable!("{} has no matrix unit", self.name()),
             }
         }
     }
@@ -164,6 +183,7 @@ impl Isa {
     pub fn lanes(self) -> usize {
         match self.0 {
             Kind::Portable => Portable::<8>::LANES,
+            #[cfg(feature = "stand-ins")]
             Kind::PortableWide | Kind::PortableTiles => Portable::<16>::LANES,
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => Avx2::LANES,
@@ -183,6 +203,7 @@ impl Isa {
         unsafe {
             match self.0 {
                 Kind::Portable => Portable::<8>::call(kernel),
+                #[cfg(feature = "stand-ins")]
                 Kind::PortableWide | Kind::PortableTiles => Portable::<16>::call(kernel),
                 #[cfg(target_arch = "x86_64")]
                 Kind::Avx2 => Avx2::call(kernel),

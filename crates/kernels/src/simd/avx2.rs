@@ -50,12 +50,7 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     unsafe fn call<K: Kernel>(kernel: K) {
-        #[target_feature(enable = "avx2,fma")]
-        #[inline(never)]
-        unsafe fn apart<K: Kernel>(kernel: K) {
-            unsafe { kernel.run::<Avx2>() }
-        }
-        unsafe { apart(kernel) }
+        unsafe { kernel.on_avx2() }
     }
 
     #[inline(always)]

@@ -43,21 +43,11 @@ impl<const ROUNDS: bool> Vector for Avx512<ROUNDS> {
 
     #[inline(always)]
     unsafe fn call<K: Kernel>(kernel: K) {
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
-        #[inline(never)]
-        unsafe fn apart<K: Kernel>(kernel: K) {
-            unsafe { kernel.run::<Avx512<false>>() }
-        }
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
-        #[inline(never)]
-        unsafe fn apart_rounding<K: Kernel>(kernel: K) {
-            unsafe { kernel.run::<Avx512<true>>() }
-        }
         unsafe {
             if ROUNDS && K::HALF {
-                apart_rounding(kernel)
+                kernel.on_avx512bf16()
             } else {
-                apart(kernel)
+                kernel.on_avx512()
             }
         }
     }

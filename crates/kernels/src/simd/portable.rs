@@ -29,10 +29,10 @@ impl<const N: usize> Vector for Portable<N> {
     const LANES: usize = N;
     const REGISTERS: usize = 2 * N;
 
-    #[inline(never)]
+    #[inline(always)]
     unsafe fn call<K: Kernel>(kernel: K) {
         // SAFETY: the caller's promise.
-        unsafe { kernel.run::<Self>() }
+        unsafe { kernel.on_baseline::<Self>() }
     }
 
     #[inline(always)]
