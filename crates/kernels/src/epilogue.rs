@@ -1,8 +1,8 @@
 //! What happens to results while they are still in registers.
 
 use crate::Element;
-use crate::ahead::Ahead;
 use crate::padded;
+use crate::prefetch::Prefetch;
 use crate::simd::Vector;
 
 /// Takes finished vectors of an operation.
@@ -157,8 +157,8 @@ impl<E: Element> Epilogue for Measure<E> {
 
 impl<E: Element> Mask<'_, E> {
     /// Adds what `count` rows from `row` on will be written to.
-    pub(crate) fn ahead(&self, ahead: Ahead, row: usize, count: usize) -> Ahead {
-        ahead.values(self.out.wrapping_add(row * self.channels), count * self.channels)
+    pub(crate) fn prefetch(&self, prefetch: Prefetch, row: usize, count: usize) -> Prefetch {
+        prefetch.values(self.out.wrapping_add(row * self.channels), count * self.channels)
     }
 
     /// Sets the sums to zero.

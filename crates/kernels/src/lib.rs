@@ -13,7 +13,6 @@
     reason = "register tiles are arrays that several loops index together"
 )]
 
-mod ahead;
 pub mod batch_norm;
 pub mod dense;
 pub mod depthwise;
@@ -24,6 +23,7 @@ mod isa;
 mod memory;
 pub mod peak;
 pub mod pool;
+mod prefetch;
 mod simd;
 pub mod spatial;
 mod sweeps;

@@ -7,9 +7,9 @@ use super::gather::{self, Window};
 use super::pack::tiles_of;
 use super::product::{AccumulateTransposed, Blocked, multiply, multiply_calls};
 use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, on_tiles, tiled};
-use crate::ahead::Ahead;
 use crate::epilogue::Mask;
 use crate::pool::{chunks_mut, for_each};
+use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, Vector};
 use crate::{Below, Element, Gradient, Isa, Sink, Sums, Workspace, padded};
 
@@ -258,18 +258,18 @@ impl<E: Element> Kernel for Chunk<'_, E> {
             let count = TILE_ROWS.min(self.rows - at);
             let first = self.first + at;
             // The products of a pointwise convolution, both of them, bring the next tile's rows.
-            let mut ahead = Ahead::nothing();
+            let mut prefetch = Prefetch::nothing();
             if conv.is_pointwise() {
                 let next = first + count..self.first + self.rows.min(at + count + TILE_ROWS);
-                ahead = ahead.rows(&self.gradient, next.clone(), conv.c_out);
+                prefetch = prefetch.rows(&self.gradient, next.clone(), conv.c_out);
                 if let Some((Input::Values(source), _)) = &weights {
-                    ahead = ahead.rows(source, next.clone(), conv.c_in);
+                    prefetch = prefetch.rows(source, next.clone(), conv.c_in);
                 }
                 if let Some((_, mask)) = &sink {
-                    ahead = mask.ahead(ahead, at + count, next.len());
+                    prefetch = mask.prefetch(prefetch, at + count, next.len());
                 }
             }
-            let ahead = &mut ahead.within(2 * multiply_calls::<V>(count, conv.c_out, conv.c_in));
+            let prefetch = &mut prefetch.within(2 * multiply_calls::<V>(count, conv.c_out, conv.c_in));
             // SAFETY: tiles fit the scratch, rows were checked by the callers.
             unsafe {
                 if weights.is_some() || conv.is_pointwise() {
@@ -300,7 +300,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                         c: partial.as_mut_ptr(),
                         c_rows: padded(conv.depth()),
                         fresh: at == 0,
-                        ahead,
+                        prefetch,
                     });
                 }
                 if let Some((transposed, mask)) = &mut sink {
@@ -317,7 +317,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                         data: dy_tile.as_ptr(),
                         rows: TILE_STRIDE,
                     };
-                    multiply::<V, _>(dy, count, depth, transposed, conv.c_in, mask, at, ahead);
+                    multiply::<V, _>(dy, count, depth, transposed, conv.c_in, mask, at, prefetch);
                 }
             }
         }

@@ -3,9 +3,9 @@
 use super::pack::tiles_of;
 use super::product::{Blocked, multiply, multiply_calls};
 use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, gather, on_tiles, tiled};
-use crate::ahead::Ahead;
 use crate::epilogue::{Measure, Store};
 use crate::pool::{chunks_mut, for_each};
+use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, Vector};
 use crate::{Element, Isa, Moments, Workspace, padded};
 
@@ -112,12 +112,14 @@ impl<E: Element> Kernel for Chunk<'_, E> {
         for at in (0..self.rows).step_by(TILE_ROWS) {
             let count = TILE_ROWS.min(self.rows - at);
             let next = self.first + at + count..self.first + self.rows.min(at + count + TILE_ROWS);
-            let ahead = match &self.input {
-                Input::Values(source) if conv.is_pointwise() => Ahead::nothing().rows(source, next.clone(), conv.c_in),
-                _ => Ahead::nothing(),
+            let prefetch = match &self.input {
+                Input::Values(source) if conv.is_pointwise() => {
+                    Prefetch::nothing().rows(source, next.clone(), conv.c_in)
+                }
+                _ => Prefetch::nothing(),
             };
-            let ahead = ahead.values(out.wrapping_add((at + count) * channels), next.len() * channels);
-            let ahead = &mut ahead.within(multiply_calls::<V>(count, conv.depth(), channels));
+            let prefetch = prefetch.values(out.wrapping_add((at + count) * channels), next.len() * channels);
+            let prefetch = &mut prefetch.within(multiply_calls::<V>(count, conv.depth(), channels));
             // SAFETY: the tile fits the scratch, the rows were checked by `forward`.
             unsafe {
                 gather::input::<V, E>(conv, &self.input, self.first + at, count, tile, TILE_STRIDE, row);
@@ -126,9 +128,9 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                     rows: TILE_STRIDE,
                 };
                 if self.measure {
-                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut measure, at, ahead);
+                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut measure, at, prefetch);
                 } else {
-                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut store, at, ahead);
+                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut store, at, prefetch);
                 }
             }
         }

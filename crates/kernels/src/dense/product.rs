@@ -1,8 +1,8 @@
 //! The two matrix products, on blocked tiles: [`multiply`] and [`AccumulateTransposed`].
 
 use super::TILE_ROWS;
-use crate::ahead::Ahead;
 use crate::epilogue::Epilogue;
+use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, MAX_LANES, Vector};
 use std::mem::MaybeUninit;
 
@@ -83,7 +83,7 @@ pub(crate) unsafe fn multiply<V: Vector, E: Epilogue>(
     columns: usize,
     epilogue: &mut E,
     first_row: usize,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) {
     let blocks = columns.div_ceil(V::LANES);
     let mut block = 0;
@@ -97,7 +97,7 @@ pub(crate) unsafe fn multiply<V: Vector, E: Epilogue>(
             block,
             epilogue: &mut *epilogue,
             first_row,
-            ahead: &mut *ahead,
+            prefetch: &mut *prefetch,
         };
         // SAFETY: the caller's promise; block + width <= blocks.
         unsafe {
@@ -135,7 +135,7 @@ struct Panel<'a, E> {
     block: usize,
     epilogue: &'a mut E,
     first_row: usize,
-    ahead: &'a mut Ahead,
+    prefetch: &'a mut Prefetch,
 }
 
 /// A panel that is N vectors wide, in register tiles of M rows.
@@ -154,7 +154,7 @@ impl<E: Epilogue, const M: usize, const N: usize> Kernel for Tiles<'_, E, M, N> 
             block,
             epilogue,
             first_row,
-            ahead,
+            prefetch,
         } = self.0;
         let lanes = V::LANES;
         // Sums between the runs of the depth.
@@ -197,7 +197,7 @@ impl<E: Epilogue, const M: usize, const N: usize> Kernel for Tiles<'_, E, M, N> 
                             b.rows * lanes,
                         );
                     }
-                    ahead.step::<V>();
+                    prefetch.step::<V>();
                     if from + run < depth {
                         for m in 0..M {
                             let mut row_sums = [V::splat(0.0); N];
@@ -232,7 +232,7 @@ pub(crate) struct AccumulateTransposed<'a> {
     pub c: *mut f32,
     pub c_rows: usize,
     pub fresh: bool,
-    pub ahead: &'a mut Ahead,
+    pub prefetch: &'a mut Prefetch,
 }
 
 impl Kernel for AccumulateTransposed<'_> {
@@ -247,7 +247,7 @@ impl Kernel for AccumulateTransposed<'_> {
             c,
             c_rows,
             fresh,
-            ahead,
+            prefetch,
         } = self;
         let blocks = b_columns.div_ceil(V::LANES);
         let mut block = 0;
@@ -260,12 +260,12 @@ impl Kernel for AccumulateTransposed<'_> {
                 // SAFETY: the caller's promise; block + width <= blocks.
                 unsafe {
                     column += match (V::WIDE, width) {
-                        (true, 1) => strip::<V, 16, 1>(a, column, b, rows, block, c, c_rows, fresh, ahead),
-                        (true, 2) => strip::<V, 8, 2>(a, column, b, rows, block, c, c_rows, fresh, ahead),
-                        (true, _) => strip::<V, 8, 3>(a, column, b, rows, block, c, c_rows, fresh, ahead),
-                        (false, 1) => strip::<V, 8, 1>(a, column, b, rows, block, c, c_rows, fresh, ahead),
-                        (false, _) if sixes => strip::<V, 6, 2>(a, column, b, rows, block, c, c_rows, fresh, ahead),
-                        (false, _) => strip::<V, 4, 2>(a, column, b, rows, block, c, c_rows, fresh, ahead),
+                        (true, 1) => strip::<V, 16, 1>(a, column, b, rows, block, c, c_rows, fresh, prefetch),
+                        (true, 2) => strip::<V, 8, 2>(a, column, b, rows, block, c, c_rows, fresh, prefetch),
+                        (true, _) => strip::<V, 8, 3>(a, column, b, rows, block, c, c_rows, fresh, prefetch),
+                        (false, 1) => strip::<V, 8, 1>(a, column, b, rows, block, c, c_rows, fresh, prefetch),
+                        (false, _) if sixes => strip::<V, 6, 2>(a, column, b, rows, block, c, c_rows, fresh, prefetch),
+                        (false, _) => strip::<V, 4, 2>(a, column, b, rows, block, c, c_rows, fresh, prefetch),
                     }
                 }
             }
@@ -286,7 +286,7 @@ unsafe fn strip<V: Vector, const M: usize, const N: usize>(
     c: *mut f32,
     c_rows: usize,
     fresh: bool,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) -> usize {
     let lanes = V::LANES;
     // SAFETY: as the caller promised.
@@ -308,7 +308,7 @@ unsafe fn strip<V: Vector, const M: usize, const N: usize>(
             a_at = a_at.add(lanes);
             b_at = b_at.add(lanes);
         }
-        ahead.step::<V>();
+        prefetch.step::<V>();
         for n in 0..N {
             for m in 0..M {
                 sums[n][m].store(c_at(m, n));

@@ -1,12 +1,12 @@
 //! The backward sweep: input and weight gradients together, one pass over dZ, Y and the input's raw values.
 
+use super::epilogue::{MaskRow, Row, RowEpilogue};
 use super::forward::window;
-use super::results::{Masked, Results, Row};
 use super::ring::Ring;
 use super::taps::{Lines, calls, inputs, weights};
 use super::{Depthwise, MAX_KERNEL, band, block_of, strip, together};
-use crate::ahead::Ahead;
 use crate::pool::{chunks_mut, for_each};
+use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tile::Rows;
 use crate::{Below, Element, Gradient, Isa, Sink, Source, Sums, Workspace, padded};
@@ -124,7 +124,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
         sums.fill(0.0);
         dw.fill(0.0);
         let offset = (image * conv.height + first) * conv.width * channels;
-        let masked = Masked {
+        let epilogue = MaskRow {
             out,
             offset,
             accumulate: self.accumulate,
@@ -140,7 +140,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
             let next = image * conv.height + start + strip;
             let at = next * conv.width * channels - offset;
             let rows = strip * blocks;
-            let mut ahead = ahead(conv, &source, &gradient, out, next, strip, at)
+            let mut prefetch = prefetch(conv, &source, &gradient, out, next, strip, at)
                 .within(rows * calls(conv.width) + rows / stride * calls(conv.width_out()) / 2);
             for block in 0..blocks {
                 for y in start..start + strip {
@@ -162,8 +162,8 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                             y,
                             block_of::<V>(conv, self.packed.as_ptr(), block),
                         );
-                        inputs::<V>(shape, &lines, conv.width, line, &mut ahead);
-                        masked.take::<V>(Row {
+                        inputs::<V>(shape, &lines, conv.width, line, &mut prefetch);
+                        epilogue.take::<V>(Row {
                             values: line,
                             width: conv.width,
                             first: (image * conv.height + y) * conv.width * channels - offset + block * V::LANES,
@@ -184,7 +184,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                                 block_of::<V>(conv, dw.as_ptr(), block),
                             );
                             let dy = dy_ring.row(block, y / stride).add(pad * V::LANES);
-                            weights::<V>(shape, &lines, conv.width_out(), dy, &mut ahead);
+                            weights::<V>(shape, &lines, conv.width_out(), dy, &mut prefetch);
                         }
                     }
                 }
@@ -194,7 +194,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
 }
 
 /// What a strip of input rows will read and write that begins with row `y` of all images.
-fn ahead<E: Element>(
+fn prefetch<E: Element>(
     conv: &Depthwise,
     source: &Source<E>,
     gradient: &Gradient<E>,
@@ -202,11 +202,11 @@ fn ahead<E: Element>(
     y: usize,
     strip: usize,
     at: usize,
-) -> Ahead {
+) -> Prefetch {
     let (image, y) = (y / conv.height, y % conv.height);
     let from = image * conv.height + y + conv.kernel / 2;
     let from_out = image * conv.height_out() + (y + conv.kernel / 2) / conv.stride;
-    Ahead::nothing()
+    Prefetch::nothing()
         .rows(source, from * conv.width..(from + strip) * conv.width, conv.channels)
         .rows(
             gradient,

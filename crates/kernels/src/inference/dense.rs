@@ -1,7 +1,7 @@
 //! A dense convolution with folded batch norm, and perhaps a shortcut added.
 
 use super::Folded;
-use super::finish::Finish;
+use super::epilogue::Bias;
 use super::unit::{MAX_ROWS, Matrix, Unit, Vectors, staging_len};
 use crate::dense::{Dense, Input, TILE_ROWS, on_tiles};
 use crate::isa::TileKernel;
@@ -207,7 +207,7 @@ impl<E: Element, O: Element> Task<'_, E, O> {
         // SAFETY: the caller's promise.
         unsafe {
             unit.gather(conv, &self.input, self.first, self.rows, panel, staging);
-            let mut finish = Finish {
+            let mut epilogue = Bias {
                 out: self.out.add(at),
                 shortcut: self
                     .shortcut
@@ -226,7 +226,7 @@ impl<E: Element, O: Element> Task<'_, E, O> {
                 weights,
                 channels,
                 blocks,
-                &mut finish,
+                &mut epilogue,
                 0,
             );
         }

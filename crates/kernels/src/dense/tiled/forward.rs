@@ -2,11 +2,11 @@
 
 use super::product::{multiply, multiply_calls};
 use super::{Layout, PANEL_ROWS, SUMS, chunk_rows, gather, panel_from};
-use crate::ahead::Ahead;
 use crate::dense::{Dense, Input};
 use crate::epilogue::{Measure, Store};
 use crate::isa::TileKernel;
 use crate::pool::{chunks_mut, for_each};
+use crate::prefetch::Prefetch;
 use crate::tiles::{DEPTH, Tiles};
 use crate::{Element, Isa, Moments, Workspace, padded};
 use half::bf16;
@@ -89,15 +89,16 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
             let count = PANEL_ROWS.min(self.rows - at);
             let weights = self.weights.as_ptr();
             let next = panel_from(self.first + at + count, self.total);
-            let mut ahead = Ahead::nothing().values(out.wrapping_add((at + count) * channels), next.len() * channels);
+            let mut prefetch =
+                Prefetch::nothing().values(out.wrapping_add((at + count) * channels), next.len() * channels);
             if let (Input::Values(source), true) = (&self.input, conv.is_pointwise()) {
-                ahead = ahead.rows(source, next, conv.c_in);
+                prefetch = prefetch.rows(source, next, conv.c_in);
             }
             let calls = count * conv.depth().div_ceil(DEPTH) + multiply_calls(count, conv.depth(), channels);
-            let ahead = &mut ahead.within_on_tiles(calls);
+            let prefetch = &mut prefetch.within_on_tiles(calls);
             // SAFETY: the panel fits the scratch, the rows were checked by the caller.
             unsafe {
-                gather::input::<T, E>(conv, &self.input, self.first + at, count, panel, staging, ahead);
+                gather::input::<T, E>(conv, &self.input, self.first + at, count, panel, staging, prefetch);
                 if self.measure {
                     multiply(
                         tiles,
@@ -109,7 +110,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                         &mut measure,
                         at,
                         sums,
-                        ahead,
+                        prefetch,
                     );
                 } else {
                     multiply(
@@ -122,7 +123,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                         &mut store,
                         at,
                         sums,
-                        ahead,
+                        prefetch,
                     );
                 }
             }

@@ -3,14 +3,14 @@
 use super::cut::{Cut, Part, pieces};
 use super::{Block, Layers};
 use crate::Element;
-use crate::ahead::Ahead;
 use crate::dense::{Dense, Input};
 use crate::depthwise::{Depthwise, Line, Lines, block_of, outputs, row_pixels};
 use crate::inference::Folded;
-use crate::inference::finish::{Enter, Finish};
+use crate::inference::epilogue::{Bias, Enter};
 use crate::inference::stem::{Row, Stem};
 use crate::inference::unit::{MAX_ROWS, Matrix, PAIR, Unit, Vectors};
 use crate::isa::TileKernel;
+use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tiles::{SIDE, Tiles};
 use std::ops::Range;
@@ -211,7 +211,7 @@ impl<E: Element> Task<'_, E> {
                     for i in 0..pieces_out {
                         let (first, count) = (i * piece_out, piece_out.min(pixels_out - i * piece_out));
                         let at = (first_out + first) * project.c_out;
-                        let mut finish = Finish {
+                        let mut epilogue = Bias {
                             out: out.add(at),
                             shortcut: shortcut.map_or(std::ptr::null(), |shortcut| shortcut.as_ptr().add(at)),
                             channels: project.c_out,
@@ -228,7 +228,7 @@ impl<E: Element> Task<'_, E> {
                             weights,
                             project.c_out,
                             blocks,
-                            &mut finish,
+                            &mut epilogue,
                             0,
                         );
                     }
@@ -314,7 +314,7 @@ unsafe fn convolve<U: Unit, E: Element>(
     let (kernel, width) = (depthwise.kernel, depthwise.width_out());
     let results = results.as_mut_ptr();
     let mut lines = Lines::new();
-    let ahead = &mut Ahead::nothing();
+    let prefetch = &mut Prefetch::nothing();
     let blocks = channels.len().div_ceil(lanes);
     for b in (0..blocks).step_by(PAIR) {
         let block = channels.start / lanes + b;
@@ -345,7 +345,7 @@ unsafe fn convolve<U: Unit, E: Element>(
                         }
                     }
                     // SAFETY: the caller's promise.
-                    unsafe { outputs::<U::V>((kernel, depthwise.stride), &lines, width, to, ahead) };
+                    unsafe { outputs::<U::V>((kernel, depthwise.stride), &lines, width, to, prefetch) };
                     places[half] = to.cast_const();
                 }
                 let row = (image * rows.len() + y - rows.start) * width;

@@ -5,7 +5,7 @@ use crate::epilogue::Epilogue;
 use crate::simd::Vector;
 
 /// Adds bias and shortcut, applies the ReLU, stores. Pointers are to the first column of the product.
-pub(super) struct Finish<E> {
+pub(super) struct Bias<E> {
     pub out: *mut E,
     /// Added where not null; laid out as `out`.
     pub shortcut: *const E,
@@ -30,7 +30,7 @@ pub(super) struct Enter<'a> {
 
 // SAFETY of the blocks below: the trait's contract; per-channel vectors are padded.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl<E: Element> Epilogue for Finish<E> {
+impl<E: Element> Epilogue for Bias<E> {
     const HALF: bool = E::IS_HALF;
 
     #[inline(always)]
