@@ -152,45 +152,31 @@ pub fn input_gradient<E: Element>(
         return tiled::input_gradient(isa, workspace, conv, images, gradient, weights, sink, sums);
     }
     assert!(transposed.len() >= conv.kernel * conv.kernel * conv.c_out * conv.c_in.next_multiple_of(isa.lanes()));
-    let below = 2 * padded(conv.c_in);
-    let (partials, scratch) = workspace.split(rows.div_ceil(step) * below);
+    let partial = 2 * padded(conv.c_in);
     let window = Window::transposed(conv);
-    for_each(
-        (
-            chunks_mut(&mut sink.out[..rows * conv.c_in], step * conv.c_in),
-            chunks_mut(partials, below),
-        ),
-        |chunk, (out, sums)| {
-            let rows = out.len() / conv.c_in;
-            let input = InputPart {
+    let (accumulate, below) = (sink.accumulate, sink.below);
+    let out = &mut sink.out[..rows * conv.c_in];
+    let partials = workspace.for_chunks(out, step * conv.c_in, partial, |part| {
+        let chunk = Chunk {
+            conv,
+            gradient,
+            window,
+            first: part.number * step,
+            rows: part.out.len() / conv.c_in,
+            weights: None,
+            input: Some(InputPart {
                 transposed,
-                accumulate: sink.accumulate,
-                below: sink.below,
-                out,
-                sums,
-            };
-            let mut area = scratch.area();
-            let scratch = area.values_mut();
-            let first = chunk * step;
-            // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe {
-                E::dense_backward(
-                    isa,
-                    Chunk {
-                        conv,
-                        gradient,
-                        window,
-                        first,
-                        rows,
-                        weights: None,
-                        input: Some(input),
-                        scratch,
-                    },
-                )
-            };
-        },
-    );
-    sums.merge(partials, below);
+                accumulate,
+                below,
+                out: part.out,
+                sums: part.partials,
+            }),
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe { E::dense_backward(isa, chunk) };
+    });
+    sums.merge(partials, partial);
 }
 
 struct InputPart<'a, E> {

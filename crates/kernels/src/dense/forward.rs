@@ -4,7 +4,6 @@ use super::pack::tiles_of;
 use super::product::{Blocked, multiply, multiply_calls};
 use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, gather, on_tiles, tiled};
 use crate::epilogue::{Measure, Store};
-use crate::pool::{chunks_mut, for_each};
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, Vector};
 use crate::{Element, Isa, Moments, Workspace, padded};
@@ -45,33 +44,23 @@ pub fn forward<E: Element>(
         return tiled::forward(isa, workspace, conv, images, input, weights, out, moments);
     }
     assert!(weights.len() >= conv.depth() * conv.c_out.next_multiple_of(isa.lanes()));
-    let partial = 3 * padded(conv.c_out);
-    let (partials, scratch) = workspace.split(rows.div_ceil(step) * partial);
     let measure = moments.is_some();
-    for_each(
-        (
-            chunks_mut(&mut out[..rows * conv.c_out], step * conv.c_out),
-            chunks_mut(partials, partial),
-        ),
-        |chunk, (out, partials)| {
-            let rows = out.len() / conv.c_out;
-            let mut area = scratch.area();
-            let scratch = area.values_mut();
-            let chunk = Chunk {
-                conv,
-                input,
-                weights,
-                first: chunk * step,
-                rows,
-                out,
-                partials,
-                measure,
-                scratch,
-            };
-            // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe { E::dense_forward(isa, chunk) };
-        },
-    );
+    let out = &mut out[..rows * conv.c_out];
+    let partials = workspace.for_chunks(out, step * conv.c_out, 3 * padded(conv.c_out), |part| {
+        let chunk = Chunk {
+            conv,
+            input,
+            weights,
+            first: part.number * step,
+            rows: part.out.len() / conv.c_out,
+            out: part.out,
+            partials: part.partials,
+            measure,
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe { E::dense_forward(isa, chunk) };
+    });
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
     }

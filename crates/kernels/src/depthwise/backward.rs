@@ -35,34 +35,26 @@ pub fn backward<E: Element>(
     let step = together * band * conv.width;
     let rows = conv.rows_in(images);
     let partial = 2 * padded(conv.channels) + conv.packed_len();
-    let (partials, scratch) = workspace.split(rows / step * partial);
-    for_each(
-        (
-            chunks_mut(&mut sink.out[..rows * conv.channels], step * conv.channels),
-            chunks_mut(partials, partial),
-        ),
-        |chunk, (out, partials)| {
-            let mut area = scratch.area();
-            let scratch = area.values_mut();
-            let (accumulate, below) = (sink.accumulate, sink.below);
-            let chunk = Chunk {
-                conv,
-                source,
-                gradient,
-                packed,
-                chunk,
-                band,
-                together,
-                out,
-                accumulate,
-                below,
-                partials,
-                scratch,
-            };
-            // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe { E::depthwise_backward(isa, chunk) };
-        },
-    );
+    let (accumulate, below) = (sink.accumulate, sink.below);
+    let out = &mut sink.out[..rows * conv.channels];
+    let partials = workspace.for_chunks(out, step * conv.channels, partial, |part| {
+        let chunk = Chunk {
+            conv,
+            source,
+            gradient,
+            packed,
+            chunk: part.number,
+            band,
+            together,
+            out: part.out,
+            accumulate,
+            below,
+            partials: part.partials,
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe { E::depthwise_backward(isa, chunk) };
+    });
     sums.merge(partials, partial);
     let (taps, width) = (conv.kernel * conv.kernel, padded(conv.channels));
     for_each(

@@ -4,7 +4,6 @@ use super::epilogue::{MeasureRow, Row, RowEpilogue};
 use super::ring::Ring;
 use super::taps::{Lines, calls, outputs};
 use super::{Depthwise, band, block_of, strip};
-use crate::pool::{chunks_mut, for_each};
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tile::Rows;
@@ -29,36 +28,23 @@ pub fn forward<E: Element>(
     let band = band(images, conv.height_out());
     let step = band * conv.width_out();
     let rows = conv.rows_out(images);
-    let partial = 3 * padded(conv.channels);
-    let (partials, scratch) = workspace.split(rows / step * partial);
     let measure = moments.is_some();
-    for_each(
-        (
-            chunks_mut(&mut out[..rows * conv.channels], step * conv.channels),
-            chunks_mut(partials, partial),
-        ),
-        |chunk, (out, partials)| {
-            let mut area = scratch.area();
-            let scratch = area.values_mut();
-            // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe {
-                E::depthwise_forward(
-                    isa,
-                    Chunk {
-                        conv,
-                        source,
-                        weights,
-                        chunk,
-                        band,
-                        out,
-                        partials,
-                        measure,
-                        scratch,
-                    },
-                )
-            };
-        },
-    );
+    let out = &mut out[..rows * conv.channels];
+    let partials = workspace.for_chunks(out, step * conv.channels, 3 * padded(conv.channels), |part| {
+        let chunk = Chunk {
+            conv,
+            source,
+            weights,
+            chunk: part.number,
+            band,
+            out: part.out,
+            partials: part.partials,
+            measure,
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe { E::depthwise_forward(isa, chunk) };
+    });
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
     }

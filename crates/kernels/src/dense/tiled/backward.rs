@@ -114,36 +114,30 @@ pub(in crate::dense) fn input_gradient<E: Element>(
 ) {
     let rows = conv.rows_in(images);
     let step = chunk_rows(rows);
-    let below = 2 * padded(conv.c_in);
-    let (partials, scratch) = workspace.split(rows.div_ceil(step) * below);
-    for_each(
-        (
-            chunks_mut(&mut sink.out[..rows * conv.c_in], step * conv.c_in),
-            chunks_mut(partials, below),
-        ),
-        |chunk, (out, sums)| {
-            let mut area = scratch.area();
-            let chunk = Chunk {
-                conv,
-                gradient,
-                first: chunk * step,
-                rows: out.len() / conv.c_in,
-                total: rows,
-                weights: None,
-                input: Some(InputPart {
-                    transposed,
-                    accumulate: sink.accumulate,
-                    below: sink.below,
-                    out,
-                    sums,
-                }),
-                scratch: area.values_mut(),
-            };
-            // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
-            unsafe { E::dense_backward_on_tiles(isa, chunk) };
-        },
-    );
-    sums.merge(partials, below);
+    let partial = 2 * padded(conv.c_in);
+    let (accumulate, below) = (sink.accumulate, sink.below);
+    let out = &mut sink.out[..rows * conv.c_in];
+    let partials = workspace.for_chunks(out, step * conv.c_in, partial, |part| {
+        let chunk = Chunk {
+            conv,
+            gradient,
+            first: part.number * step,
+            rows: part.out.len() / conv.c_in,
+            total: rows,
+            weights: None,
+            input: Some(InputPart {
+                transposed,
+                accumulate,
+                below,
+                out: part.out,
+                sums: part.partials,
+            }),
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
+        unsafe { E::dense_backward_on_tiles(isa, chunk) };
+    });
+    sums.merge(partials, partial);
 }
 
 struct InputPart<'a, E> {

@@ -5,7 +5,6 @@ use super::{Layout, PANEL_ROWS, SUMS, chunk_rows, gather, panel_from};
 use crate::dense::{Dense, Input};
 use crate::epilogue::{Measure, Store};
 use crate::isa::TileKernel;
-use crate::pool::{chunks_mut, for_each};
 use crate::prefetch::Prefetch;
 use crate::tiles::{DEPTH, Tiles};
 use crate::{Element, Isa, Moments, Workspace, padded};
@@ -25,32 +24,24 @@ pub(in crate::dense) fn forward<E: Element>(
 ) {
     let rows = conv.rows_out(images);
     let step = chunk_rows(rows);
-    let partial = 3 * padded(conv.c_out);
-    let (partials, scratch) = workspace.split(rows.div_ceil(step) * partial);
     let measure = moments.is_some();
-    for_each(
-        (
-            chunks_mut(&mut out[..rows * conv.c_out], step * conv.c_out),
-            chunks_mut(partials, partial),
-        ),
-        |chunk, (out, partials)| {
-            let mut area = scratch.area();
-            let chunk = Chunk {
-                conv,
-                input,
-                weights,
-                first: chunk * step,
-                rows: out.len() / conv.c_out,
-                total: rows,
-                out,
-                partials,
-                measure,
-                scratch: area.values_mut(),
-            };
-            // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
-            unsafe { E::dense_forward_on_tiles(isa, chunk) };
-        },
-    );
+    let out = &mut out[..rows * conv.c_out];
+    let partials = workspace.for_chunks(out, step * conv.c_out, 3 * padded(conv.c_out), |part| {
+        let chunk = Chunk {
+            conv,
+            input,
+            weights,
+            first: part.number * step,
+            rows: part.out.len() / conv.c_out,
+            total: rows,
+            out: part.out,
+            partials: part.partials,
+            measure,
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
+        unsafe { E::dense_forward_on_tiles(isa, chunk) };
+    });
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
     }
