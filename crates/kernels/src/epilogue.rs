@@ -5,8 +5,8 @@ use crate::padded;
 use crate::prefetch::Prefetch;
 use crate::simd::Vector;
 
-/// Takes finished vectors of an operation.
-pub(crate) trait Epilogue {
+/// Takes finished vectors of an operation. What it knows is copied into each function that finishes some, where registers hold it.
+pub(crate) trait Epilogue: Copy {
     /// Whether it stores bfloat16.
     const HALF: bool;
 
@@ -17,7 +17,7 @@ pub(crate) trait Epilogue {
     /// # Safety
     /// Rows and channels lie inside the buffers that the epilogue was made with.
     unsafe fn take<V: Vector, const M: usize>(
-        &mut self,
+        &self,
         values: [V; M],
         count: usize,
         row: usize,
@@ -27,12 +27,14 @@ pub(crate) trait Epilogue {
 }
 
 /// Stores, nothing else.
+#[derive(Clone, Copy)]
 pub(crate) struct Store<E> {
     pub out: *mut E,
     pub channels: usize,
 }
 
 /// Stores, and gathers a chunk's sums for [`crate::Moments`].
+#[derive(Clone, Copy)]
 pub(crate) struct Measure<E> {
     pub out: *mut E,
     pub channels: usize,
@@ -80,6 +82,7 @@ impl<E: Element> Sink<'_, E> {
 }
 
 /// A chunk of a [`Sink`]: its rows of `out`, all rows of `below`.
+#[derive(Clone, Copy)]
 pub(crate) struct Mask<'a, E> {
     pub out: *mut E,
     /// Row of the whole activation that `out` starts with.
@@ -98,7 +101,7 @@ impl<E: Element> Epilogue for Store<E> {
 
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
-        &mut self,
+        &self,
         values: [V; M],
         count: usize,
         row: usize,
@@ -121,7 +124,7 @@ impl<E: Element> Epilogue for Measure<E> {
 
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
-        &mut self,
+        &self,
         values: [V; M],
         count: usize,
         row: usize,
@@ -165,7 +168,7 @@ impl<E: Element> Mask<'_, E> {
     ///
     /// # Safety
     /// `partials` has room for them.
-    pub(crate) unsafe fn begin(&mut self) {
+    pub(crate) unsafe fn begin(&self) {
         // SAFETY: as promised.
         unsafe { std::ptr::write_bytes(self.partials, 0, 2 * padded(self.channels)) };
     }
@@ -177,7 +180,7 @@ impl<E: Element> Epilogue for Mask<'_, E> {
 
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
-        &mut self,
+        &self,
         values: [V; M],
         count: usize,
         row: usize,

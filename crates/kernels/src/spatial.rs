@@ -208,7 +208,7 @@ impl<E: Element> Kernel for Spread<'_, E> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let mut mask = self.mask;
+        let mask = self.mask;
         let channels = mask.channels;
         // SAFETY: rows and channels lie inside the chunk.
         unsafe {

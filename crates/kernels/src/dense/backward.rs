@@ -216,7 +216,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
         let mut weights = self.weights;
         let pixels = conv.height_out() * conv.width_out();
         let first_row = self.first;
-        let mut sink = self.input.map(|part| {
+        let sink = self.input.map(|part| {
             let (out, partials) = (part.out.as_mut_ptr(), part.sums.as_mut_ptr());
             let InputPart {
                 transposed,
@@ -236,7 +236,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                 },
             )
         });
-        if let Some((_, mask)) = &mut sink {
+        if let Some((_, mask)) = &sink {
             // SAFETY: `sums` has that length.
             unsafe { mask.begin() };
         }
@@ -289,7 +289,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                         prefetch,
                     });
                 }
-                if let Some((transposed, mask)) = &mut sink {
+                if let Some((transposed, mask)) = &sink {
                     if !conv.is_pointwise() {
                         let to = dy_tile.as_mut_ptr();
                         gather::windowed::<V>(&self.gradient, &self.window, first, count, to, TILE_STRIDE, row);

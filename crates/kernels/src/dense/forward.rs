@@ -91,8 +91,8 @@ impl<E: Element> Kernel for Chunk<'_, E> {
             rows: conv.depth(),
         };
         let (out, partials) = (self.out.as_mut_ptr(), self.partials.as_mut_ptr());
-        let mut store = Store { out, channels };
-        let mut measure = Measure {
+        let store = Store { out, channels };
+        let measure = Measure {
             out,
             channels,
             partials,
@@ -117,9 +117,9 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                     rows: TILE_STRIDE,
                 };
                 if self.measure {
-                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut measure, at, prefetch);
+                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &measure, at, prefetch);
                 } else {
-                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut store, at, prefetch);
+                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &store, at, prefetch);
                 }
             }
         }

@@ -249,7 +249,7 @@ pub(crate) unsafe fn input<V: Vector, E: Element>(
     unsafe {
         V::call(Gather {
             conv,
-            input,
+            input: *input,
             first,
             count,
             tile,
@@ -261,7 +261,7 @@ pub(crate) unsafe fn input<V: Vector, E: Element>(
 
 struct Gather<'a, E> {
     conv: &'a Dense,
-    input: &'a Input<'a, E>,
+    input: Input<'a, E>,
     first: usize,
     count: usize,
     tile: *mut f32,
@@ -284,7 +284,7 @@ impl<E: Element> Kernel for Gather<'_, E> {
         let window = Window::forward(conv);
         // SAFETY: the caller's promise.
         unsafe {
-            match input {
+            match &input {
                 Input::Values(source) if conv.is_pointwise() => plain::<V>(
                     source,
                     conv.height * conv.width,

@@ -81,7 +81,7 @@ pub(crate) unsafe fn multiply<V: Vector, E: Epilogue>(
     depth: usize,
     b: Blocked,
     columns: usize,
-    epilogue: &mut E,
+    epilogue: &E,
     first_row: usize,
     prefetch: &mut Prefetch,
 ) {
@@ -95,7 +95,7 @@ pub(crate) unsafe fn multiply<V: Vector, E: Epilogue>(
             depth,
             b,
             block,
-            epilogue: &mut *epilogue,
+            epilogue: *epilogue,
             first_row,
             prefetch: &mut *prefetch,
         };
@@ -133,7 +133,7 @@ struct Panel<'a, E> {
     depth: usize,
     b: Blocked,
     block: usize,
-    epilogue: &'a mut E,
+    epilogue: E,
     first_row: usize,
     prefetch: &'a mut Prefetch,
 }

@@ -207,7 +207,7 @@ impl<E: Element, O: Element> Task<'_, E, O> {
         // SAFETY: the caller's promise.
         unsafe {
             unit.gather(conv, &self.input, self.first, self.rows, panel, staging);
-            let mut epilogue = Bias {
+            let epilogue = Bias {
                 out: self.out.add(at),
                 shortcut: self
                     .shortcut
@@ -219,16 +219,7 @@ impl<E: Element, O: Element> Task<'_, E, O> {
             };
             let blocks = self.columns.start / lanes..self.columns.end.div_ceil(lanes);
             let weights = self.layer.weights.as_ptr();
-            unit.multiply(
-                panel,
-                self.rows,
-                conv.depth(),
-                weights,
-                channels,
-                blocks,
-                &mut epilogue,
-                0,
-            );
+            unit.multiply(panel, self.rows, conv.depth(), weights, channels, blocks, &epilogue, 0);
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::epilogue::Epilogue;
 use crate::simd::Vector;
 
 /// Adds bias and shortcut, applies the ReLU, stores. Pointers are to the first column of the product.
+#[derive(Clone, Copy)]
 pub(super) struct Bias<E> {
     pub out: *mut E,
     /// Added where not null; laid out as `out`.
@@ -18,6 +19,7 @@ pub(super) struct Bias<E> {
 }
 
 /// Puts what a depthwise convolution reads into its ring of rows, float32 in any precision.
+#[derive(Clone, Copy)]
 pub(super) struct Enter<'a> {
     pub ring: *mut f32,
     /// Where each row of the product goes in a block of the ring.
@@ -35,7 +37,7 @@ impl<E: Element> Epilogue for Bias<E> {
 
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
-        &mut self,
+        &self,
         values: [V; M],
         count: usize,
         row: usize,
@@ -66,7 +68,7 @@ impl Epilogue for Enter<'_> {
 
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
-        &mut self,
+        &self,
         values: [V; M],
         count: usize,
         row: usize,

@@ -71,7 +71,7 @@ pub(super) trait Unit {
         weights: *const f32,
         columns: usize,
         blocks: Range<usize>,
-        epilogue: &mut impl Epilogue,
+        epilogue: &impl Epilogue,
         first_row: usize,
     );
 }
@@ -157,7 +157,7 @@ impl<V: Vector> Unit for Vectors<V> {
         weights: *const f32,
         columns: usize,
         blocks: Range<usize>,
-        epilogue: &mut impl Epilogue,
+        epilogue: &impl Epilogue,
         first_row: usize,
     ) {
         let a = Blocked {
@@ -257,7 +257,7 @@ impl<T: Tiles> Unit for Matrix<'_, T> {
         weights: *const f32,
         columns: usize,
         blocks: Range<usize>,
-        epilogue: &mut impl Epilogue,
+        epilogue: &impl Epilogue,
         first_row: usize,
     ) {
         let weights = weights.cast::<bf16>();

@@ -177,7 +177,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
         let pixels = conv.height_out() * conv.width_out();
         let window = Window::transposed(conv);
         let first_row = self.first;
-        let mut sink = self.input.map(|part| {
+        let sink = self.input.map(|part| {
             let mask = Mask {
                 out: part.out.as_mut_ptr(),
                 first_row,
@@ -188,7 +188,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
             };
             (part.transposed.as_ptr(), mask)
         });
-        if let Some((_, mask)) = &mut sink {
+        if let Some((_, mask)) = &sink {
             // SAFETY: `sums` has that length.
             unsafe { mask.begin() };
         }
@@ -234,7 +234,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                     };
                     accumulate(tiles, left, a, right, b, count, partial.as_mut_ptr(), at == 0, prefetch);
                 }
-                if let Some((transposed, mask)) = &mut sink {
+                if let Some((transposed, mask)) = &sink {
                     if !conv.is_pointwise() {
                         gather::windowed::<T>(&self.gradient, &window, first, count, dy, staging);
                     }

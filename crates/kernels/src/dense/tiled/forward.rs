@@ -69,8 +69,8 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
         let (sums, staging) = rest.split_at_mut(4 * SUMS);
         let (panel, sums) = (panel.as_mut_ptr().cast::<bf16>(), sums.as_mut_ptr());
         let (out, partials) = (self.out.as_mut_ptr(), self.partials.as_mut_ptr());
-        let mut store = Store { out, channels };
-        let mut measure = Measure {
+        let store = Store { out, channels };
+        let measure = Measure {
             out,
             channels,
             partials,
@@ -98,7 +98,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                         conv.depth(),
                         weights,
                         channels,
-                        &mut measure,
+                        &measure,
                         at,
                         sums,
                         prefetch,
@@ -111,7 +111,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                         conv.depth(),
                         weights,
                         channels,
-                        &mut store,
+                        &store,
                         at,
                         sums,
                         prefetch,

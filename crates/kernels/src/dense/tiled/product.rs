@@ -27,7 +27,7 @@ pub(crate) unsafe fn multiply<T: Tiles, E: Epilogue>(
     depth: usize,
     weights: *const bf16,
     columns: usize,
-    epilogue: &mut E,
+    epilogue: &E,
     first_row: usize,
     sums: *mut f32,
     prefetch: &mut Prefetch,

@@ -211,7 +211,7 @@ impl<E: Element> Task<'_, E> {
                     for i in 0..pieces_out {
                         let (first, count) = (i * piece_out, piece_out.min(pixels_out - i * piece_out));
                         let at = (first_out + first) * project.c_out;
-                        let mut epilogue = Bias {
+                        let epilogue = Bias {
                             out: out.add(at),
                             shortcut: shortcut.map_or(std::ptr::null(), |shortcut| shortcut.as_ptr().add(at)),
                             channels: project.c_out,
@@ -221,16 +221,7 @@ impl<E: Element> Task<'_, E> {
                         };
                         let panel = panels_out.as_ptr().add(i * project_len);
                         let (weights, blocks) = (folded.weights.as_ptr(), 0..project.c_out.div_ceil(lanes));
-                        unit.multiply(
-                            panel,
-                            count,
-                            project.c_in,
-                            weights,
-                            project.c_out,
-                            blocks,
-                            &mut epilogue,
-                            0,
-                        );
+                        unit.multiply(panel, count, project.c_in, weights, project.c_out, blocks, &epilogue, 0);
                     }
                 }
             }
@@ -271,7 +262,7 @@ unsafe fn enter<U: Unit>(
     }
     // SAFETY: the caller's promise.
     unsafe {
-        let mut enter = Enter {
+        let enter = Enter {
             ring: ring.data.add(ring.pad),
             offsets: &offsets,
             block_len: ring.block_len,
@@ -287,7 +278,7 @@ unsafe fn enter<U: Unit>(
             weights,
             expand.c_out,
             blocks,
-            &mut enter,
+            &enter,
             0,
         );
     }
