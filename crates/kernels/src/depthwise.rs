@@ -8,9 +8,9 @@
 mod any;
 pub(crate) mod backward;
 mod enter;
+mod epilogue;
 pub(crate) mod forward;
 pub mod reference;
-mod results;
 mod ring;
 mod taps;
 

@@ -1,12 +1,15 @@
 //! What happens to results while they are still in registers.
 
 use crate::Element;
-use crate::ahead::Ahead;
 use crate::padded;
+use crate::prefetch::Prefetch;
 use crate::simd::Vector;
 
-/// Takes finished vectors of an operation.
-pub(crate) trait Epilogue {
+/// Takes finished vectors of an operation. What it knows is copied into each function that finishes some, where registers hold it.
+pub(crate) trait Epilogue: Copy {
+    /// Whether it stores bfloat16.
+    const HALF: bool;
+
     /// Takes the first `count` of `values`: channels `block * LANES ..` of the rows `row`, `row + step`, …
     ///
     /// Loops over `values` have the constant bound M, so that they unroll and the values stay in registers.
@@ -14,7 +17,7 @@ pub(crate) trait Epilogue {
     /// # Safety
     /// Rows and channels lie inside the buffers that the epilogue was made with.
     unsafe fn take<V: Vector, const M: usize>(
-        &mut self,
+        &self,
         values: [V; M],
         count: usize,
         row: usize,
@@ -24,12 +27,14 @@ pub(crate) trait Epilogue {
 }
 
 /// Stores, nothing else.
+#[derive(Clone, Copy)]
 pub(crate) struct Store<E> {
     pub out: *mut E,
     pub channels: usize,
 }
 
 /// Stores, and gathers a chunk's sums for [`crate::Moments`].
+#[derive(Clone, Copy)]
 pub(crate) struct Measure<E> {
     pub out: *mut E,
     pub channels: usize,
@@ -77,6 +82,7 @@ impl<E: Element> Sink<'_, E> {
 }
 
 /// A chunk of a [`Sink`]: its rows of `out`, all rows of `below`.
+#[derive(Clone, Copy)]
 pub(crate) struct Mask<'a, E> {
     pub out: *mut E,
     /// Row of the whole activation that `out` starts with.
@@ -91,9 +97,11 @@ pub(crate) struct Mask<'a, E> {
 // SAFETY of the blocks below: the trait's contract; per-channel vectors are padded.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl<E: Element> Epilogue for Store<E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
-        &mut self,
+        &self,
         values: [V; M],
         count: usize,
         row: usize,
@@ -112,9 +120,11 @@ impl<E: Element> Epilogue for Store<E> {
 
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl<E: Element> Epilogue for Measure<E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
-        &mut self,
+        &self,
         values: [V; M],
         count: usize,
         row: usize,
@@ -150,15 +160,15 @@ impl<E: Element> Epilogue for Measure<E> {
 
 impl<E: Element> Mask<'_, E> {
     /// Adds what `count` rows from `row` on will be written to.
-    pub(crate) fn ahead(&self, ahead: Ahead, row: usize, count: usize) -> Ahead {
-        ahead.values(self.out.wrapping_add(row * self.channels), count * self.channels)
+    pub(crate) fn prefetch(&self, prefetch: Prefetch, row: usize, count: usize) -> Prefetch {
+        prefetch.values(self.out.wrapping_add(row * self.channels), count * self.channels)
     }
 
     /// Sets the sums to zero.
     ///
     /// # Safety
     /// `partials` has room for them.
-    pub(crate) unsafe fn begin(&mut self) {
+    pub(crate) unsafe fn begin(&self) {
         // SAFETY: as promised.
         unsafe { std::ptr::write_bytes(self.partials, 0, 2 * padded(self.channels)) };
     }
@@ -166,9 +176,11 @@ impl<E: Element> Mask<'_, E> {
 
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl<E: Element> Epilogue for Mask<'_, E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
-        &mut self,
+        &self,
         values: [V; M],
         count: usize,
         row: usize,

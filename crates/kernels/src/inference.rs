@@ -4,7 +4,7 @@
 
 pub mod block;
 pub mod dense;
-mod finish;
+mod epilogue;
 mod stem;
 mod unit;
 

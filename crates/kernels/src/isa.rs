@@ -1,7 +1,9 @@
 //! Which instruction set runs: detected once, or forced by `MNASNET_ISA`.
 
-use crate::simd::{Portable, Vector};
-use crate::tiles::{Emulated, Tiles};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{Kernel, Portable, Vector};
+use crate::tiles::Tiles;
 
 /// An instruction set that kernels are compiled for. A value exists only on a machine that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +13,10 @@ pub struct Isa(Kind);
 enum Kind {
     Portable,
     /// The portable arithmetic in AVX-512's shape: lets tests cover the wide code paths anywhere.
+    #[cfg(feature = "stand-ins")]
     PortableWide,
     /// With an emulated matrix unit, for the same reason.
+    #[cfg(feature = "stand-ins")]
     PortableTiles,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -38,22 +42,9 @@ impl std::fmt::Display for IsaError {
 
 impl std::error::Error for IsaError {}
 
-/// A piece of work that can run on any instruction set.
-pub(crate) trait Kernel {
-    /// Whether it stores bfloat16: otherwise the instructions that round to it make no difference, and one version does.
-    const HALF: bool = false;
-
-    /// Runs it with vectors of type `V`. Implementations are `#[inline(always)]`, so that they are compiled once for
-    /// each instruction set, inside [`Isa::run`].
-    ///
-    /// # Safety
-    /// The machine has `V`'s instruction set, and the kernel's pointers are valid as its constructor's caller promised.
-    unsafe fn run<V: Vector>(self);
-}
-
 /// A piece of work that can run on any matrix unit.
 pub(crate) trait TileKernel {
-    /// Runs it. Implementations are `#[inline(always)]`, as [`Kernel`]'s are.
+    /// Runs it. Implementations are `#[inline(always)]`, as those of [`Kernel`] are.
     ///
     /// # Safety
     /// The unit is there, and the kernel's pointers are valid as its constructor's caller promised.
@@ -84,7 +75,13 @@ impl Isa {
     /// Every instruction set of this machine, slowest first.
     pub fn available() -> Vec<Self> {
         #[allow(unused_mut)]
-        let mut all = vec![Kind::PortableTiles, Kind::PortableWide, Kind::Portable];
+        let mut all = vec![
+            #[cfg(feature = "stand-ins")]
+            Kind::PortableTiles,
+            #[cfg(feature = "stand-ins")]
+            Kind::PortableWide,
+            Kind::Portable,
+        ];
         #[cfg(target_arch = "x86_64")]
         {
             // Exactly the features that `run` enables.
@@ -109,16 +106,23 @@ impl Isa {
         all.into_iter().map(Isa).collect()
     }
 
-    /// Whether it stands in for what the machine may lack, so that tests can run it; never the fastest.
+    /// Whether it stands in for what the machine may lack, so that tests can run it; never the fastest. The feature `stand-ins`
+    /// compiles them.
     pub fn is_stand_in(self) -> bool {
-        matches!(self.0, Kind::PortableWide | Kind::PortableTiles)
+        match self.0 {
+            #[cfg(feature = "stand-ins")]
+            Kind::PortableWide | Kind::PortableTiles => true,
+            _ => false,
+        }
     }
 
     /// Its name, as [`Isa::VARIABLE`] takes it.
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Portable => "portable",
+            #[cfg(feature = "stand-ins")]
             Kind::PortableWide => "portable-wide",
+            #[cfg(feature = "stand-ins")]
             Kind::PortableTiles => "portable-tiles",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
@@ -134,6 +138,7 @@ impl Isa {
     /// Whether it multiplies tiles of bfloat16.
     pub fn has_tiles(self) -> bool {
         match self.0 {
+            #[cfg(feature = "stand-ins")]
             Kind::PortableTiles => true,
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Kind::Amx => true,
@@ -152,6 +157,7 @@ impl Isa {
             // SAFETY: the vectors' features are enabled here; the unit was asked for when this value was made.
             unsafe { on::<crate::tiles::Amx, K>(kernel) }
         }
+        #[cfg(any(feature = "stand-ins", all(target_arch = "x86_64", target_os = "linux")))]
         #[inline(always)]
         unsafe fn on<T: Tiles, K: TileKernel>(kernel: K) {
             // SAFETY: the caller's promise; the unit is left before the thread does anything else.
@@ -166,7 +172,9 @@ impl Isa {
             match self.0 {
                 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
                 Kind::Amx => amx(kernel),
-                _ => on::<Emulated, K>(kernel),
+                #[cfg(feature = "stand-ins")]
+                Kind::PortableTiles => on::<crate::tiles::Emulated, K>(kernel),
+                _ => unreachable!("{} has no matrix unit", self.name()),
             }
         }
     }
@@ -175,13 +183,14 @@ impl Isa {
     pub fn lanes(self) -> usize {
         match self.0 {
             Kind::Portable => Portable::<8>::LANES,
+            #[cfg(feature = "stand-ins")]
             Kind::PortableWide | Kind::PortableTiles => Portable::<16>::LANES,
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => crate::simd::Avx2::LANES,
+            Kind::Avx2 => Avx2::LANES,
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 | Kind::Avx512Bf16 => crate::simd::Avx512::<false>::LANES,
+            Kind::Avx512 | Kind::Avx512Bf16 => Avx512::<false>::LANES,
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            Kind::Amx => crate::simd::Avx512::<true>::LANES,
+            Kind::Amx => Avx512::<true>::LANES,
         }
     }
 
@@ -190,39 +199,20 @@ impl Isa {
     /// # Safety
     /// The kernel's pointers are valid for what it reads and writes.
     pub(crate) unsafe fn run<K: Kernel>(self, kernel: K) {
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn avx2<K: Kernel>(kernel: K) {
-            // SAFETY: the features are enabled here; the rest is the caller's promise.
-            unsafe { kernel.run::<crate::simd::Avx2>() }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
-        unsafe fn avx512<K: Kernel>(kernel: K) {
-            // SAFETY: as above.
-            unsafe { kernel.run::<crate::simd::Avx512<false>>() }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
-        unsafe fn avx512bf16<K: Kernel>(kernel: K) {
-            // SAFETY: as above.
-            unsafe { kernel.run::<crate::simd::Avx512<true>>() }
-        }
         // SAFETY: a value of this type exists only where its instruction set was detected.
         unsafe {
             match self.0 {
-                Kind::Portable => kernel.run::<Portable<8>>(),
-                Kind::PortableWide | Kind::PortableTiles => kernel.run::<Portable<16>>(),
+                Kind::Portable => Portable::<8>::call(kernel),
+                #[cfg(feature = "stand-ins")]
+                Kind::PortableWide | Kind::PortableTiles => Portable::<16>::call(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Kind::Avx2 => avx2(kernel),
+                Kind::Avx2 => Avx2::call(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Kind::Avx512 => avx512(kernel),
+                Kind::Avx512 => Avx512::<false>::call(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Kind::Avx512Bf16 if K::HALF => avx512bf16(kernel),
+                Kind::Avx512Bf16 => Avx512::<true>::call(kernel),
                 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-                Kind::Amx if K::HALF => avx512bf16(kernel),
-                #[cfg(target_arch = "x86_64")]
-                _ => avx512(kernel),
+                Kind::Amx => Avx512::<true>::call(kernel),
             }
         }
     }

@@ -3,9 +3,9 @@
 //! Both use every worker of the pool that they are called in and take the best of several runs, as other programs only slow a run down.
 
 use crate::Isa;
-use crate::isa::{Kernel, TileKernel};
+use crate::isa::TileKernel;
 use crate::pool::{chunks, chunks_mut, for_each, threads};
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector};
 use crate::tiles::{DEPTH, SIDE, Tiles};
 use std::hint::black_box;
 use std::time::Instant;

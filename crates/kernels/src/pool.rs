@@ -142,6 +142,3 @@ fn run(count: usize, task: &(dyn Fn(usize) + Sync)) {
         (0..count).for_each(task);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -17,6 +17,68 @@ pub(crate) use portable::Portable;
 /// Lanes of the widest vector; per-channel vectors are padded to a multiple of it.
 pub const MAX_LANES: usize = 16;
 
+/// A piece of work that can run on any instruction set.
+///
+/// The provided methods are functions of their own, and have the instruction set enabled. They belong to the module of the kernel's
+/// type, so that each module is compiled beside the others, and again only where it has changed.
+pub trait Kernel: Sized {
+    /// Whether it stores bfloat16. Otherwise the instructions that round to bfloat16 make no difference, and one version does.
+    const HALF: bool = false;
+
+    /// Runs the kernel with vectors of type `V`. Implementations are `#[inline(always)]`, so that they end up inside the function
+    /// that [`Vector::call`] calls.
+    ///
+    /// # Safety
+    /// The machine has `V`'s instruction set, and the kernel's pointers are valid as its constructor's caller promised.
+    unsafe fn run<V: Vector>(self);
+
+    /// On vectors of the target's baseline.
+    ///
+    /// # Safety
+    /// As [`Kernel::run`].
+    #[inline(never)]
+    unsafe fn on_baseline<V: Vector>(self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.run::<V>() }
+    }
+
+    /// On [`Avx2`].
+    ///
+    /// # Safety
+    /// As [`Kernel::run`].
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    #[inline(never)]
+    unsafe fn on_avx2(self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.run::<Avx2>() }
+    }
+
+    /// On [`Avx512`].
+    ///
+    /// # Safety
+    /// As [`Kernel::run`].
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+    #[inline(never)]
+    unsafe fn on_avx512(self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.run::<Avx512<false>>() }
+    }
+
+    /// On [`Avx512`] with its conversions to bfloat16.
+    ///
+    /// # Safety
+    /// As [`Kernel::run`].
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
+    #[inline(never)]
+    unsafe fn on_avx512bf16(self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.run::<Avx512<true>>() }
+    }
+}
+
 /// A vector of float32 values.
 ///
 /// # Safety
@@ -27,6 +89,12 @@ pub trait Vector: Copy {
     const LANES: usize;
     /// Architectural vector registers, which decide the size of register tiles.
     const REGISTERS: usize;
+    /// Whether there are registers enough for the larger register tiles.
+    const WIDE: bool = Self::REGISTERS >= 32;
+
+    /// Runs a kernel as a function of its own. Kernels call so the parts that several of them share, and parts that are large:
+    /// the compiler's time grows faster than a function.
+    unsafe fn call<K: Kernel>(kernel: K);
 
     /// All lanes `value`.
     unsafe fn splat(value: f32) -> Self;

@@ -1,9 +1,8 @@
 //! Sweeps over whole images that are no convolution: means, the gradients that flow back from them, sums of two activations.
 
 use crate::epilogue::{Epilogue, Mask};
-use crate::isa::Kernel;
 use crate::pool::{chunks_mut, for_each};
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector};
 use crate::tile::{Place, Rows};
 use crate::{Element, Isa, Needs, Sink, Source, Sums, Workspace, padded};
 
@@ -170,44 +169,30 @@ pub fn spread<E: Element>(
     assert!(mean_gradient.len() >= images * channels);
     assert!(gate.is_none_or(|gate| gate.len() >= images * padded(channels)));
     let partial = 2 * padded(channels);
-    let (partials, scratch) = workspace.split(images * partial);
-    for_each(
-        (
-            chunks_mut(&mut sink.out[..images * pixels * channels], pixels * channels),
-            chunks_mut(partials, partial),
-        ),
-        |image, (out, partials)| {
-            let mut area = scratch.area();
-            let scratch = &mut area.values_mut()[..padded(channels)];
-            for (slot, &gradient) in scratch.iter_mut().zip(&mean_gradient[image * channels..][..channels]) {
-                *slot = gradient / pixels as f32;
-            }
-            let gate = gate.map(|gate| &gate[image * padded(channels)..]);
-            let out = out.as_mut_ptr();
-            let first_row = image * pixels;
-            let (accumulate, below, partials) = (sink.accumulate, sink.below, partials.as_mut_ptr());
-            let mask = Mask {
-                out,
-                first_row,
+    let (accumulate, below) = (sink.accumulate, sink.below);
+    let out = &mut sink.out[..images * pixels * channels];
+    let partials = workspace.for_chunks(out, pixels * channels, partial, |part| {
+        let image = part.number;
+        let scratch = &mut part.scratch[..padded(channels)];
+        for (slot, &gradient) in scratch.iter_mut().zip(&mean_gradient[image * channels..][..channels]) {
+            *slot = gradient / pixels as f32;
+        }
+        let chunk = Spread {
+            gradient: scratch,
+            gate: gate.map(|gate| &gate[image * padded(channels)..]),
+            pixels,
+            mask: Mask {
+                out: part.out.as_mut_ptr(),
+                first_row: image * pixels,
                 channels,
                 accumulate,
                 below,
-                partials,
-            };
-            // SAFETY: lengths were checked.
-            unsafe {
-                E::spread(
-                    isa,
-                    Spread {
-                        gradient: scratch,
-                        gate,
-                        pixels,
-                        mask,
-                    },
-                )
-            };
-        },
-    );
+                partials: part.partials.as_mut_ptr(),
+            },
+        };
+        // SAFETY: lengths were checked.
+        unsafe { E::spread(isa, chunk) };
+    });
     sums.merge(partials, partial);
 }
 
@@ -223,7 +208,7 @@ impl<E: Element> Kernel for Spread<'_, E> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let mut mask = self.mask;
+        let mask = self.mask;
         let channels = mask.channels;
         // SAFETY: rows and channels lie inside the chunk.
         unsafe {

@@ -3,10 +3,12 @@
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
+#[cfg(feature = "stand-ins")]
 mod emulated;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(crate) use amx::Amx;
+#[cfg(feature = "stand-ins")]
 pub(crate) use emulated::Emulated;
 
 use crate::simd::Vector;

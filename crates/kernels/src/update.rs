@@ -1,9 +1,8 @@
 //! The optimizers' updates, one pass over weights, gradients and state.
 
 use crate::Isa;
-use crate::isa::Kernel;
 use crate::pool::{chunks_mut, for_each};
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector};
 use std::ops::Range;
 
 /// The update rule, with g the gradient and l the learning rate.

@@ -1,5 +1,6 @@
 //! Memory that kernels work in, taken once.
 
+use crate::pool::{chunks_mut, for_each};
 use crate::{Memory, pool};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +29,18 @@ pub struct Workspace {
     scratch: Scratch,
 }
 
+/// A chunk of a sweep's results, with the memory that its task works in.
+pub(crate) struct Part<'a, E> {
+    /// Counted from the first chunk.
+    pub number: usize,
+    /// The results.
+    pub out: &'a mut [E],
+    /// The chunk's partial sums.
+    pub partials: &'a mut [f32],
+    /// The worker's area.
+    pub scratch: &'a mut [f32],
+}
+
 /// Scratch areas, one for each worker of the [`pool`].
 pub(crate) struct Scratch(Vec<Mutex<Memory>>);
 
@@ -48,6 +61,31 @@ impl Workspace {
     pub fn bytes(&self) -> usize {
         let scratch = |area: &Mutex<Memory>| area.lock().unwrap_or_else(PoisonError::into_inner).len();
         self.partials.len() + self.scratch.0.iter().map(scratch).sum::<usize>()
+    }
+
+    /// Runs `task` for each chunk of `len` values of `out`, which has `partial` values for its sums. Returns all sums, in the order
+    /// of chunks.
+    pub(crate) fn for_chunks<E: Send>(
+        &mut self,
+        out: &mut [E],
+        len: usize,
+        partial: usize,
+        task: impl Fn(Part<E>) + Sync,
+    ) -> &mut [f32] {
+        let (partials, scratch) = self.split(out.len().div_ceil(len) * partial);
+        for_each(
+            (chunks_mut(out, len), chunks_mut(partials, partial)),
+            |number, (out, partials)| {
+                let mut area = scratch.area();
+                task(Part {
+                    number,
+                    out,
+                    partials,
+                    scratch: area.values_mut(),
+                });
+            },
+        );
+        partials
     }
 
     /// `partials` values for partial sums, and the scratch areas.

@@ -5,13 +5,12 @@
 
 use super::gather::{self, Window};
 use super::pack::tiles_of;
-use super::product::{Blocked, accumulate_transposed, multiply, multiply_calls};
+use super::product::{AccumulateTransposed, Blocked, multiply, multiply_calls};
 use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, on_tiles, tiled};
-use crate::ahead::Ahead;
 use crate::epilogue::Mask;
-use crate::isa::Kernel;
 use crate::pool::{chunks_mut, for_each};
-use crate::simd::Vector;
+use crate::prefetch::Prefetch;
+use crate::simd::{Kernel, Vector};
 use crate::{Below, Element, Gradient, Isa, Sink, Sums, Workspace, padded};
 
 /// Both gradients of a pointwise convolution in one sweep. `dw` is written as `[C_out, C_in, 1, 1]`; `transposed` comes from
@@ -153,45 +152,31 @@ pub fn input_gradient<E: Element>(
         return tiled::input_gradient(isa, workspace, conv, images, gradient, weights, sink, sums);
     }
     assert!(transposed.len() >= conv.kernel * conv.kernel * conv.c_out * conv.c_in.next_multiple_of(isa.lanes()));
-    let below = 2 * padded(conv.c_in);
-    let (partials, scratch) = workspace.split(rows.div_ceil(step) * below);
+    let partial = 2 * padded(conv.c_in);
     let window = Window::transposed(conv);
-    for_each(
-        (
-            chunks_mut(&mut sink.out[..rows * conv.c_in], step * conv.c_in),
-            chunks_mut(partials, below),
-        ),
-        |chunk, (out, sums)| {
-            let rows = out.len() / conv.c_in;
-            let input = InputPart {
+    let (accumulate, below) = (sink.accumulate, sink.below);
+    let out = &mut sink.out[..rows * conv.c_in];
+    let partials = workspace.for_chunks(out, step * conv.c_in, partial, |part| {
+        let chunk = Chunk {
+            conv,
+            gradient,
+            window,
+            first: part.number * step,
+            rows: part.out.len() / conv.c_in,
+            weights: None,
+            input: Some(InputPart {
                 transposed,
-                accumulate: sink.accumulate,
-                below: sink.below,
-                out,
-                sums,
-            };
-            let mut area = scratch.area();
-            let scratch = area.values_mut();
-            let first = chunk * step;
-            // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe {
-                E::dense_backward(
-                    isa,
-                    Chunk {
-                        conv,
-                        gradient,
-                        window,
-                        first,
-                        rows,
-                        weights: None,
-                        input: Some(input),
-                        scratch,
-                    },
-                )
-            };
-        },
-    );
-    sums.merge(partials, below);
+                accumulate,
+                below,
+                out: part.out,
+                sums: part.partials,
+            }),
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe { E::dense_backward(isa, chunk) };
+    });
+    sums.merge(partials, partial);
 }
 
 struct InputPart<'a, E> {
@@ -231,7 +216,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
         let mut weights = self.weights;
         let pixels = conv.height_out() * conv.width_out();
         let first_row = self.first;
-        let mut sink = self.input.map(|part| {
+        let sink = self.input.map(|part| {
             let (out, partials) = (part.out.as_mut_ptr(), part.sums.as_mut_ptr());
             let InputPart {
                 transposed,
@@ -251,7 +236,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                 },
             )
         });
-        if let Some((_, mask)) = &mut sink {
+        if let Some((_, mask)) = &sink {
             // SAFETY: `sums` has that length.
             unsafe { mask.begin() };
         }
@@ -259,18 +244,18 @@ impl<E: Element> Kernel for Chunk<'_, E> {
             let count = TILE_ROWS.min(self.rows - at);
             let first = self.first + at;
             // The products of a pointwise convolution, both of them, bring the next tile's rows.
-            let mut ahead = Ahead::nothing();
+            let mut prefetch = Prefetch::nothing();
             if conv.is_pointwise() {
                 let next = first + count..self.first + self.rows.min(at + count + TILE_ROWS);
-                ahead = ahead.rows(&self.gradient, next.clone(), conv.c_out);
+                prefetch = prefetch.rows(&self.gradient, next.clone(), conv.c_out);
                 if let Some((Input::Values(source), _)) = &weights {
-                    ahead = ahead.rows(source, next.clone(), conv.c_in);
+                    prefetch = prefetch.rows(source, next.clone(), conv.c_in);
                 }
                 if let Some((_, mask)) = &sink {
-                    ahead = mask.ahead(ahead, at + count, next.len());
+                    prefetch = mask.prefetch(prefetch, at + count, next.len());
                 }
             }
-            let ahead = &mut ahead.within(2 * multiply_calls::<V>(count, conv.c_out, conv.c_in));
+            let prefetch = &mut prefetch.within(2 * multiply_calls::<V>(count, conv.c_out, conv.c_in));
             // SAFETY: tiles fit the scratch, rows were checked by the callers.
             unsafe {
                 if weights.is_some() || conv.is_pointwise() {
@@ -286,25 +271,25 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                 }
                 if let Some((input, partial)) = &mut weights {
                     gather::input::<V, E>(conv, input, first, count, x_tile.as_mut_ptr(), TILE_STRIDE, row);
-                    accumulate_transposed::<V>(
-                        Blocked {
+                    V::call(AccumulateTransposed {
+                        a: Blocked {
                             data: x_tile.as_ptr(),
                             rows: TILE_STRIDE,
                         },
-                        conv.depth(),
-                        Blocked {
+                        a_columns: conv.depth(),
+                        b: Blocked {
                             data: dy_tile.as_ptr(),
                             rows: TILE_STRIDE,
                         },
-                        conv.c_out,
-                        count,
-                        partial.as_mut_ptr(),
-                        padded(conv.depth()),
-                        at == 0,
-                        ahead,
-                    );
+                        b_columns: conv.c_out,
+                        rows: count,
+                        c: partial.as_mut_ptr(),
+                        c_rows: padded(conv.depth()),
+                        fresh: at == 0,
+                        prefetch,
+                    });
                 }
-                if let Some((transposed, mask)) = &mut sink {
+                if let Some((transposed, mask)) = &sink {
                     if !conv.is_pointwise() {
                         let to = dy_tile.as_mut_ptr();
                         gather::windowed::<V>(&self.gradient, &self.window, first, count, to, TILE_STRIDE, row);
@@ -318,7 +303,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                         data: dy_tile.as_ptr(),
                         rows: TILE_STRIDE,
                     };
-                    multiply::<V, _>(dy, count, depth, transposed, conv.c_in, mask, at, ahead);
+                    multiply::<V, _>(dy, count, depth, transposed, conv.c_in, mask, at, prefetch);
                 }
             }
         }

@@ -3,11 +3,9 @@
 use super::pack::tiles_of;
 use super::product::{Blocked, multiply, multiply_calls};
 use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, gather, on_tiles, tiled};
-use crate::ahead::Ahead;
 use crate::epilogue::{Measure, Store};
-use crate::isa::Kernel;
-use crate::pool::{chunks_mut, for_each};
-use crate::simd::Vector;
+use crate::prefetch::Prefetch;
+use crate::simd::{Kernel, Vector};
 use crate::{Element, Isa, Moments, Workspace, padded};
 
 impl<E: Element> Input<'_, E> {
@@ -46,33 +44,23 @@ pub fn forward<E: Element>(
         return tiled::forward(isa, workspace, conv, images, input, weights, out, moments);
     }
     assert!(weights.len() >= conv.depth() * conv.c_out.next_multiple_of(isa.lanes()));
-    let partial = 3 * padded(conv.c_out);
-    let (partials, scratch) = workspace.split(rows.div_ceil(step) * partial);
     let measure = moments.is_some();
-    for_each(
-        (
-            chunks_mut(&mut out[..rows * conv.c_out], step * conv.c_out),
-            chunks_mut(partials, partial),
-        ),
-        |chunk, (out, partials)| {
-            let rows = out.len() / conv.c_out;
-            let mut area = scratch.area();
-            let scratch = area.values_mut();
-            let chunk = Chunk {
-                conv,
-                input,
-                weights,
-                first: chunk * step,
-                rows,
-                out,
-                partials,
-                measure,
-                scratch,
-            };
-            // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe { E::dense_forward(isa, chunk) };
-        },
-    );
+    let out = &mut out[..rows * conv.c_out];
+    let partials = workspace.for_chunks(out, step * conv.c_out, 3 * padded(conv.c_out), |part| {
+        let chunk = Chunk {
+            conv,
+            input,
+            weights,
+            first: part.number * step,
+            rows: part.out.len() / conv.c_out,
+            out: part.out,
+            partials: part.partials,
+            measure,
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe { E::dense_forward(isa, chunk) };
+    });
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
     }
@@ -103,8 +91,8 @@ impl<E: Element> Kernel for Chunk<'_, E> {
             rows: conv.depth(),
         };
         let (out, partials) = (self.out.as_mut_ptr(), self.partials.as_mut_ptr());
-        let mut store = Store { out, channels };
-        let mut measure = Measure {
+        let store = Store { out, channels };
+        let measure = Measure {
             out,
             channels,
             partials,
@@ -113,12 +101,14 @@ impl<E: Element> Kernel for Chunk<'_, E> {
         for at in (0..self.rows).step_by(TILE_ROWS) {
             let count = TILE_ROWS.min(self.rows - at);
             let next = self.first + at + count..self.first + self.rows.min(at + count + TILE_ROWS);
-            let ahead = match &self.input {
-                Input::Values(source) if conv.is_pointwise() => Ahead::nothing().rows(source, next.clone(), conv.c_in),
-                _ => Ahead::nothing(),
+            let prefetch = match &self.input {
+                Input::Values(source) if conv.is_pointwise() => {
+                    Prefetch::nothing().rows(source, next.clone(), conv.c_in)
+                }
+                _ => Prefetch::nothing(),
             };
-            let ahead = ahead.values(out.wrapping_add((at + count) * channels), next.len() * channels);
-            let ahead = &mut ahead.within(multiply_calls::<V>(count, conv.depth(), channels));
+            let prefetch = prefetch.values(out.wrapping_add((at + count) * channels), next.len() * channels);
+            let prefetch = &mut prefetch.within(multiply_calls::<V>(count, conv.depth(), channels));
             // SAFETY: the tile fits the scratch, the rows were checked by `forward`.
             unsafe {
                 gather::input::<V, E>(conv, &self.input, self.first + at, count, tile, TILE_STRIDE, row);
@@ -127,9 +117,9 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                     rows: TILE_STRIDE,
                 };
                 if self.measure {
-                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut measure, at, ahead);
+                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &measure, at, prefetch);
                 } else {
-                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &mut store, at, ahead);
+                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &store, at, prefetch);
                 }
             }
         }

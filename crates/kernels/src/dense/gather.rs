@@ -2,7 +2,7 @@
 
 use super::{Dense, Input};
 use crate::Element;
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector};
 use crate::tile::{Place, Rows};
 
 /// Rows `first .. first + count` of a pointwise left factor, into a tile of `tile_rows` rows.
@@ -236,7 +236,6 @@ unsafe fn bytes<V: Vector>(
 ///
 /// # Safety
 /// As [`plain`].
-#[inline(always)]
 pub(crate) unsafe fn input<V: Vector, E: Element>(
     conv: &Dense,
     input: &Input<E>,
@@ -246,23 +245,60 @@ pub(crate) unsafe fn input<V: Vector, E: Element>(
     tile_rows: usize,
     row: &mut [f32],
 ) {
-    let window = Window::forward(conv);
     // SAFETY: the caller's promise.
     unsafe {
-        match input {
-            Input::Values(source) if conv.is_pointwise() => plain::<V>(
-                source,
-                conv.height * conv.width,
-                conv.c_in,
-                first,
-                count,
-                tile,
-                tile_rows,
-            ),
-            Input::Values(source) => windowed::<V>(source, &window, first, count, tile, tile_rows, row),
-            Input::Image(source) => windowed::<V>(source, &window, first, count, tile, tile_rows, row),
-            &Input::Bytes { pixels, scale, shift } => {
-                bytes::<V>((pixels, scale, shift), &window, first, count, tile, tile_rows)
+        V::call(Gather {
+            conv,
+            input: *input,
+            first,
+            count,
+            tile,
+            tile_rows,
+            row,
+        })
+    }
+}
+
+struct Gather<'a, E> {
+    conv: &'a Dense,
+    input: Input<'a, E>,
+    first: usize,
+    count: usize,
+    tile: *mut f32,
+    tile_rows: usize,
+    row: &'a mut [f32],
+}
+
+impl<E: Element> Kernel for Gather<'_, E> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Self {
+            conv,
+            input,
+            first,
+            count,
+            tile,
+            tile_rows,
+            row,
+        } = self;
+        let window = Window::forward(conv);
+        // SAFETY: the caller's promise.
+        unsafe {
+            match &input {
+                Input::Values(source) if conv.is_pointwise() => plain::<V>(
+                    source,
+                    conv.height * conv.width,
+                    conv.c_in,
+                    first,
+                    count,
+                    tile,
+                    tile_rows,
+                ),
+                Input::Values(source) => windowed::<V>(source, &window, first, count, tile, tile_rows, row),
+                Input::Image(source) => windowed::<V>(source, &window, first, count, tile, tile_rows, row),
+                &Input::Bytes { pixels, scale, shift } => {
+                    bytes::<V>((pixels, scale, shift), &window, first, count, tile, tile_rows)
+                }
             }
         }
     }

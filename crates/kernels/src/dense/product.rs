@@ -1,9 +1,9 @@
-//! The two matrix products, on blocked tiles: [`multiply`] and [`accumulate_transposed`].
+//! The two matrix products, on blocked tiles: [`multiply`] and [`AccumulateTransposed`].
 
 use super::TILE_ROWS;
-use crate::ahead::Ahead;
 use crate::epilogue::Epilogue;
-use crate::simd::{MAX_LANES, Vector};
+use crate::prefetch::Prefetch;
+use crate::simd::{Kernel, MAX_LANES, Vector};
 use std::mem::MaybeUninit;
 
 /// A blocked matrix: vector `b` of row `r` stands at `data + (b * rows + r) * LANES`.
@@ -20,7 +20,7 @@ fn panel_width<V: Vector>(left: usize) -> usize {
     match left {
         1 => 1,
         2 | 4 => 2,
-        _ if V::REGISTERS >= 32 => 3,
+        _ if V::WIDE => 3,
         _ => 2,
     }
 }
@@ -28,7 +28,7 @@ fn panel_width<V: Vector>(left: usize) -> usize {
 /// Most of the depth that one pass of a panel takes: the right factor's rows, three vectors of 64 bytes or two of 32, stay in
 /// the first-level cache meanwhile.
 const fn max_run<V: Vector>() -> usize {
-    if V::REGISTERS >= 32 { 192 } else { 320 }
+    if V::WIDE { 192 } else { 320 }
 }
 
 /// The depth in equal runs of at most [`max_run`], whole blocks of the left factor.
@@ -63,7 +63,7 @@ pub(crate) unsafe fn rank_one<V: Vector, const M: usize, const N: usize>(
 
 /// How often [`multiply`] fetches ahead, at least.
 pub(crate) fn multiply_calls<V: Vector>(rows: usize, depth: usize, columns: usize) -> usize {
-    let widest = if V::REGISTERS >= 32 { (24, 3) } else { (12, 2) };
+    let widest = if V::WIDE { (24, 3) } else { (12, 2) };
     rows.div_ceil(widest.0) * columns.div_ceil(V::LANES).div_ceil(widest.1) * depth.div_ceil(max_run::<V>())
 }
 
@@ -81,29 +81,40 @@ pub(crate) unsafe fn multiply<V: Vector, E: Epilogue>(
     depth: usize,
     b: Blocked,
     columns: usize,
-    epilogue: &mut E,
+    epilogue: &E,
     first_row: usize,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) {
     let blocks = columns.div_ceil(V::LANES);
     let mut block = 0;
     while block < blocks {
         let width = panel_width::<V>(blocks - block);
+        let panel = Panel {
+            a,
+            rows,
+            depth,
+            b,
+            block,
+            epilogue: *epilogue,
+            first_row,
+            prefetch: &mut *prefetch,
+        };
         // SAFETY: the caller's promise; block + width <= blocks.
         unsafe {
-            match (V::REGISTERS >= 32, width) {
-                // The 49 pixels of the last layers are 7 x 7 or 5 x 10 rows, but no good multiple of 8 or 12.
-                (true, 2) if fits_better::<10, 12>(rows) => {
-                    panel::<V, E, 10, 2>(a, rows, depth, b, block, epilogue, first_row, ahead)
+            if V::WIDE {
+                match width {
+                    // The 49 pixels of the last layers are 7 x 7 or 5 x 10 rows, but no good multiple of 8 or 12.
+                    2 if fits_better::<10, 12>(rows) => V::call(Tiles::<_, 10, 2>(panel)),
+                    3 if fits_better::<7, 8>(rows) => V::call(Tiles::<_, 7, 3>(panel)),
+                    1 => V::call(Tiles::<_, 24, 1>(panel)),
+                    2 => V::call(Tiles::<_, 12, 2>(panel)),
+                    _ => V::call(Tiles::<_, 8, 3>(panel)),
                 }
-                (true, 3) if fits_better::<7, 8>(rows) => {
-                    panel::<V, E, 7, 3>(a, rows, depth, b, block, epilogue, first_row, ahead)
+            } else {
+                match width {
+                    1 => V::call(Tiles::<_, 12, 1>(panel)),
+                    _ => V::call(Tiles::<_, 6, 2>(panel)),
                 }
-                (true, 1) => panel::<V, E, 24, 1>(a, rows, depth, b, block, epilogue, first_row, ahead),
-                (true, 2) => panel::<V, E, 12, 2>(a, rows, depth, b, block, epilogue, first_row, ahead),
-                (true, _) => panel::<V, E, 8, 3>(a, rows, depth, b, block, epilogue, first_row, ahead),
-                (false, 1) => panel::<V, E, 12, 1>(a, rows, depth, b, block, epilogue, first_row, ahead),
-                (false, _) => panel::<V, E, 6, 2>(a, rows, depth, b, block, epilogue, first_row, ahead),
             }
         }
         block += width;
@@ -115,41 +126,70 @@ const fn fits_better<const A: usize, const B: usize>(rows: usize) -> bool {
     rows.next_multiple_of(A) * 21 <= rows.next_multiple_of(B) * 20
 }
 
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-unsafe fn panel<V: Vector, E: Epilogue, const M: usize, const N: usize>(
+/// A panel of [`multiply`]: the columns of a few vectors of B, from `block` on.
+struct Panel<'a, E> {
     a: Blocked,
     rows: usize,
     depth: usize,
     b: Blocked,
     block: usize,
-    epilogue: &mut E,
+    epilogue: E,
     first_row: usize,
-    ahead: &mut Ahead,
-) {
-    let lanes = V::LANES;
-    // Sums between the runs of the depth.
-    let mut kept = [const { MaybeUninit::<[V; N]>::uninit() }; TILE_ROWS];
-    let run = run_length::<V>(depth);
-    for from in (0..depth).step_by(run) {
-        let run = run.min(depth - from);
-        for row in (0..rows).step_by(M) {
-            // SAFETY: reads stay inside A's and B's blocks as the caller promised; sums are kept before they are resumed,
-            // and `row + M` stays below the tile's rows: M divides them, or wastes less than an M that does.
-            unsafe {
-                let mut sums = [[V::splat(0.0); M]; N];
-                if from > 0 {
-                    for m in 0..M {
-                        let kept = kept[row + m].assume_init();
-                        for n in 0..N {
-                            sums[n][m] = kept[n];
+    prefetch: &'a mut Prefetch,
+}
+
+/// A panel that is N vectors wide, in register tiles of M rows.
+struct Tiles<'a, E, const M: usize, const N: usize>(Panel<'a, E>);
+
+impl<E: Epilogue, const M: usize, const N: usize> Kernel for Tiles<'_, E, M, N> {
+    const HALF: bool = E::HALF;
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Panel {
+            a,
+            rows,
+            depth,
+            b,
+            block,
+            epilogue,
+            first_row,
+            prefetch,
+        } = self.0;
+        let lanes = V::LANES;
+        // Sums between the runs of the depth.
+        let mut kept = [const { MaybeUninit::<[V; N]>::uninit() }; TILE_ROWS];
+        let run = run_length::<V>(depth);
+        for from in (0..depth).step_by(run) {
+            let run = run.min(depth - from);
+            for row in (0..rows).step_by(M) {
+                // SAFETY: reads stay inside A's and B's blocks as the caller promised; sums are kept before they are resumed,
+                // and `row + M` stays below the tile's rows: M divides them, or wastes less than an M that does.
+                unsafe {
+                    let mut sums = [[V::splat(0.0); M]; N];
+                    if from > 0 {
+                        for m in 0..M {
+                            let kept = kept[row + m].assume_init();
+                            for n in 0..N {
+                                sums[n][m] = kept[n];
+                            }
                         }
                     }
-                }
-                let mut b_at = b.data.add((block * b.rows + from) * lanes);
-                let mut a_at = a.data.add((from / lanes * a.rows + row) * lanes);
-                for _ in 0..run / lanes {
-                    for k in 0..V::LANES {
+                    let mut b_at = b.data.add((block * b.rows + from) * lanes);
+                    let mut a_at = a.data.add((from / lanes * a.rows + row) * lanes);
+                    for _ in 0..run / lanes {
+                        for k in 0..V::LANES {
+                            rank_one(
+                                &mut sums,
+                                |m| a_at.add(m * lanes + k),
+                                b_at.add(k * lanes),
+                                b.rows * lanes,
+                            );
+                        }
+                        a_at = a_at.add(a.rows * lanes);
+                        b_at = b_at.add(lanes * lanes);
+                    }
+                    for k in 0..run % lanes {
                         rank_one(
                             &mut sums,
                             |m| a_at.add(m * lanes + k),
@@ -157,30 +197,20 @@ unsafe fn panel<V: Vector, E: Epilogue, const M: usize, const N: usize>(
                             b.rows * lanes,
                         );
                     }
-                    a_at = a_at.add(a.rows * lanes);
-                    b_at = b_at.add(lanes * lanes);
-                }
-                for k in 0..run % lanes {
-                    rank_one(
-                        &mut sums,
-                        |m| a_at.add(m * lanes + k),
-                        b_at.add(k * lanes),
-                        b.rows * lanes,
-                    );
-                }
-                ahead.step::<V>();
-                if from + run < depth {
-                    for m in 0..M {
-                        let mut row_sums = [V::splat(0.0); N];
-                        for n in 0..N {
-                            row_sums[n] = sums[n][m];
+                    prefetch.step::<V>();
+                    if from + run < depth {
+                        for m in 0..M {
+                            let mut row_sums = [V::splat(0.0); N];
+                            for n in 0..N {
+                                row_sums[n] = sums[n][m];
+                            }
+                            kept[row + m].write(row_sums);
                         }
-                        kept[row + m].write(row_sums);
-                    }
-                } else {
-                    let count = M.min(rows - row);
-                    for n in 0..N {
-                        epilogue.take::<V, M>(sums[n], count, first_row + row, 1, block + n);
+                    } else {
+                        let count = M.min(rows - row);
+                        for n in 0..N {
+                            epilogue.take::<V, M>(sums[n], count, first_row + row, 1, block + n);
+                        }
                     }
                 }
             }
@@ -193,40 +223,54 @@ unsafe fn panel<V: Vector, E: Epilogue, const M: usize, const N: usize>(
 ///
 /// # Safety
 /// A and B hold `rows` rows; A's blocks and C's rows exist up to the columns padded to [`crate::simd::MAX_LANES`].
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-pub(crate) unsafe fn accumulate_transposed<V: Vector>(
-    a: Blocked,
-    a_columns: usize,
-    b: Blocked,
-    b_columns: usize,
-    rows: usize,
-    c: *mut f32,
-    c_rows: usize,
-    fresh: bool,
-    ahead: &mut Ahead,
-) {
-    let blocks = b_columns.div_ceil(V::LANES);
-    let mut block = 0;
-    while block < blocks {
-        let width = panel_width::<V>(blocks - block);
-        let mut column = 0;
-        while column < a_columns {
-            // Pairs of sixes and then fours end below the next multiple of four, and leave the lanes' multiples alone.
-            let sixes = a_columns - column >= 12 || !column.is_multiple_of(4);
-            // SAFETY: the caller's promise; block + width <= blocks.
-            unsafe {
-                column += match (V::REGISTERS >= 32, width) {
-                    (true, 1) => strip::<V, 16, 1>(a, column, b, rows, block, c, c_rows, fresh, ahead),
-                    (true, 2) => strip::<V, 8, 2>(a, column, b, rows, block, c, c_rows, fresh, ahead),
-                    (true, _) => strip::<V, 8, 3>(a, column, b, rows, block, c, c_rows, fresh, ahead),
-                    (false, 1) => strip::<V, 8, 1>(a, column, b, rows, block, c, c_rows, fresh, ahead),
-                    (false, _) if sixes => strip::<V, 6, 2>(a, column, b, rows, block, c, c_rows, fresh, ahead),
-                    (false, _) => strip::<V, 4, 2>(a, column, b, rows, block, c, c_rows, fresh, ahead),
+pub(crate) struct AccumulateTransposed<'a> {
+    pub a: Blocked,
+    pub a_columns: usize,
+    pub b: Blocked,
+    pub b_columns: usize,
+    pub rows: usize,
+    pub c: *mut f32,
+    pub c_rows: usize,
+    pub fresh: bool,
+    pub prefetch: &'a mut Prefetch,
+}
+
+impl Kernel for AccumulateTransposed<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Self {
+            a,
+            a_columns,
+            b,
+            b_columns,
+            rows,
+            c,
+            c_rows,
+            fresh,
+            prefetch,
+        } = self;
+        let blocks = b_columns.div_ceil(V::LANES);
+        let mut block = 0;
+        while block < blocks {
+            let width = panel_width::<V>(blocks - block);
+            let mut column = 0;
+            while column < a_columns {
+                // Pairs of sixes and then fours end below the next multiple of four, and leave the lanes' multiples alone.
+                let sixes = a_columns - column >= 12 || !column.is_multiple_of(4);
+                // SAFETY: the caller's promise; block + width <= blocks.
+                unsafe {
+                    column += match (V::WIDE, width) {
+                        (true, 1) => strip::<V, 16, 1>(a, column, b, rows, block, c, c_rows, fresh, prefetch),
+                        (true, 2) => strip::<V, 8, 2>(a, column, b, rows, block, c, c_rows, fresh, prefetch),
+                        (true, _) => strip::<V, 8, 3>(a, column, b, rows, block, c, c_rows, fresh, prefetch),
+                        (false, 1) => strip::<V, 8, 1>(a, column, b, rows, block, c, c_rows, fresh, prefetch),
+                        (false, _) if sixes => strip::<V, 6, 2>(a, column, b, rows, block, c, c_rows, fresh, prefetch),
+                        (false, _) => strip::<V, 4, 2>(a, column, b, rows, block, c, c_rows, fresh, prefetch),
+                    }
                 }
             }
+            block += width;
         }
-        block += width;
     }
 }
 
@@ -242,7 +286,7 @@ unsafe fn strip<V: Vector, const M: usize, const N: usize>(
     c: *mut f32,
     c_rows: usize,
     fresh: bool,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) -> usize {
     let lanes = V::LANES;
     // SAFETY: as the caller promised.
@@ -264,7 +308,7 @@ unsafe fn strip<V: Vector, const M: usize, const N: usize>(
             a_at = a_at.add(lanes);
             b_at = b_at.add(lanes);
         }
-        ahead.step::<V>();
+        prefetch.step::<V>();
         for n in 0..N {
             for m in 0..M {
                 sums[n][m].store(c_at(m, n));

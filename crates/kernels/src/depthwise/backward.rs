@@ -1,14 +1,13 @@
 //! The backward sweep: input and weight gradients together, one pass over dZ, Y and the input's raw values.
 
+use super::epilogue::{MaskRow, Row, RowEpilogue};
 use super::forward::window;
-use super::results::{Masked, Results, Row};
 use super::ring::Ring;
 use super::taps::{Lines, calls, inputs, weights};
 use super::{Depthwise, MAX_KERNEL, band, block_of, strip, together};
-use crate::ahead::Ahead;
-use crate::isa::Kernel;
 use crate::pool::{chunks_mut, for_each};
-use crate::simd::{MAX_LANES, Vector};
+use crate::prefetch::Prefetch;
+use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tile::Rows;
 use crate::{Below, Element, Gradient, Isa, Sink, Source, Sums, Workspace, padded};
 
@@ -36,34 +35,26 @@ pub fn backward<E: Element>(
     let step = together * band * conv.width;
     let rows = conv.rows_in(images);
     let partial = 2 * padded(conv.channels) + conv.packed_len();
-    let (partials, scratch) = workspace.split(rows / step * partial);
-    for_each(
-        (
-            chunks_mut(&mut sink.out[..rows * conv.channels], step * conv.channels),
-            chunks_mut(partials, partial),
-        ),
-        |chunk, (out, partials)| {
-            let mut area = scratch.area();
-            let scratch = area.values_mut();
-            let (accumulate, below) = (sink.accumulate, sink.below);
-            let chunk = Chunk {
-                conv,
-                source,
-                gradient,
-                packed,
-                chunk,
-                band,
-                together,
-                out,
-                accumulate,
-                below,
-                partials,
-                scratch,
-            };
-            // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe { E::depthwise_backward(isa, chunk) };
-        },
-    );
+    let (accumulate, below) = (sink.accumulate, sink.below);
+    let out = &mut sink.out[..rows * conv.channels];
+    let partials = workspace.for_chunks(out, step * conv.channels, partial, |part| {
+        let chunk = Chunk {
+            conv,
+            source,
+            gradient,
+            packed,
+            chunk: part.number,
+            band,
+            together,
+            out: part.out,
+            accumulate,
+            below,
+            partials: part.partials,
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe { E::depthwise_backward(isa, chunk) };
+    });
     sums.merge(partials, partial);
     let (taps, width) = (conv.kernel * conv.kernel, padded(conv.channels));
     for_each(
@@ -125,7 +116,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
         sums.fill(0.0);
         dw.fill(0.0);
         let offset = (image * conv.height + first) * conv.width * channels;
-        let masked = Masked {
+        let epilogue = MaskRow {
             out,
             offset,
             accumulate: self.accumulate,
@@ -141,7 +132,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
             let next = image * conv.height + start + strip;
             let at = next * conv.width * channels - offset;
             let rows = strip * blocks;
-            let mut ahead = ahead(conv, &source, &gradient, out, next, strip, at)
+            let mut prefetch = prefetch(conv, &source, &gradient, out, next, strip, at)
                 .within(rows * calls(conv.width) + rows / stride * calls(conv.width_out()) / 2);
             for block in 0..blocks {
                 for y in start..start + strip {
@@ -163,8 +154,8 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                             y,
                             block_of::<V>(conv, self.packed.as_ptr(), block),
                         );
-                        inputs::<V>(shape, &lines, conv.width, line, &mut ahead);
-                        masked.take::<V>(Row {
+                        inputs::<V>(shape, &lines, conv.width, line, &mut prefetch);
+                        epilogue.take::<V>(Row {
                             values: line,
                             width: conv.width,
                             first: (image * conv.height + y) * conv.width * channels - offset + block * V::LANES,
@@ -185,7 +176,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                                 block_of::<V>(conv, dw.as_ptr(), block),
                             );
                             let dy = dy_ring.row(block, y / stride).add(pad * V::LANES);
-                            weights::<V>(shape, &lines, conv.width_out(), dy, &mut ahead);
+                            weights::<V>(shape, &lines, conv.width_out(), dy, &mut prefetch);
                         }
                     }
                 }
@@ -195,7 +186,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
 }
 
 /// What a strip of input rows will read and write that begins with row `y` of all images.
-fn ahead<E: Element>(
+fn prefetch<E: Element>(
     conv: &Depthwise,
     source: &Source<E>,
     gradient: &Gradient<E>,
@@ -203,11 +194,11 @@ fn ahead<E: Element>(
     y: usize,
     strip: usize,
     at: usize,
-) -> Ahead {
+) -> Prefetch {
     let (image, y) = (y / conv.height, y % conv.height);
     let from = image * conv.height + y + conv.kernel / 2;
     let from_out = image * conv.height_out() + (y + conv.kernel / 2) / conv.stride;
-    Ahead::nothing()
+    Prefetch::nothing()
         .rows(source, from * conv.width..(from + strip) * conv.width, conv.channels)
         .rows(
             gradient,

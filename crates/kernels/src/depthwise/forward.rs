@@ -1,13 +1,11 @@
 //! The forward sweep.
 
-use super::results::{Measured, Results, Row};
+use super::epilogue::{MeasureRow, Row, RowEpilogue};
 use super::ring::Ring;
 use super::taps::{Lines, calls, outputs};
 use super::{Depthwise, band, block_of, strip};
-use crate::ahead::Ahead;
-use crate::isa::Kernel;
-use crate::pool::{chunks_mut, for_each};
-use crate::simd::{MAX_LANES, Vector};
+use crate::prefetch::Prefetch;
+use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tile::Rows;
 use crate::{Element, Isa, Moments, Source, Workspace, padded};
 
@@ -30,36 +28,23 @@ pub fn forward<E: Element>(
     let band = band(images, conv.height_out());
     let step = band * conv.width_out();
     let rows = conv.rows_out(images);
-    let partial = 3 * padded(conv.channels);
-    let (partials, scratch) = workspace.split(rows / step * partial);
     let measure = moments.is_some();
-    for_each(
-        (
-            chunks_mut(&mut out[..rows * conv.channels], step * conv.channels),
-            chunks_mut(partials, partial),
-        ),
-        |chunk, (out, partials)| {
-            let mut area = scratch.area();
-            let scratch = area.values_mut();
-            // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe {
-                E::depthwise_forward(
-                    isa,
-                    Chunk {
-                        conv,
-                        source,
-                        weights,
-                        chunk,
-                        band,
-                        out,
-                        partials,
-                        measure,
-                        scratch,
-                    },
-                )
-            };
-        },
-    );
+    let out = &mut out[..rows * conv.channels];
+    let partials = workspace.for_chunks(out, step * conv.channels, 3 * padded(conv.channels), |part| {
+        let chunk = Chunk {
+            conv,
+            source,
+            weights,
+            chunk: part.number,
+            band,
+            out: part.out,
+            partials: part.partials,
+            measure,
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe { E::depthwise_forward(isa, chunk) };
+    });
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
     }
@@ -92,13 +77,13 @@ impl<E: Element> Kernel for Chunk<'_, E> {
         let (line, ring) = self.scratch.split_at_mut(conv.line_len());
         let line = line.as_mut_ptr();
         let ring = Ring::new::<V>(&source, conv.image_in(image), shape, strip < self.band, ring);
-        let measured = Measured {
+        let epilogue = MeasureRow {
             out,
             partials: self.measure.then_some(self.partials.as_mut_ptr()),
         };
         let mut lines = Lines::new();
         for start in (first..first + self.band).step_by(strip) {
-            let mut ahead = ahead(
+            let mut prefetch = prefetch(
                 conv,
                 &source,
                 out,
@@ -123,7 +108,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                             top,
                             block_of::<V>(conv, self.weights.as_ptr(), block),
                         );
-                        outputs::<V>(shape, &lines, width, line, &mut ahead);
+                        outputs::<V>(shape, &lines, width, line, &mut prefetch);
                         let row = Row {
                             values: line,
                             width,
@@ -131,7 +116,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                             channels,
                             channel: block * V::LANES,
                         };
-                        measured.take::<V>(row);
+                        epilogue.take::<V>(row);
                     }
                 }
             }
@@ -140,11 +125,18 @@ impl<E: Element> Kernel for Chunk<'_, E> {
 }
 
 /// What a strip of rows will read and write that begins with row `y` of all images.
-fn ahead<E: Element>(conv: &Depthwise, source: &Source<E>, out: *const E, y: usize, strip: usize, at: usize) -> Ahead {
+fn prefetch<E: Element>(
+    conv: &Depthwise,
+    source: &Source<E>,
+    out: *const E,
+    y: usize,
+    strip: usize,
+    at: usize,
+) -> Prefetch {
     let (image, y) = (y / conv.height_out(), y % conv.height_out());
     let from = image * conv.height + y * conv.stride + conv.kernel / 2;
     let rows = from * conv.width..(from + strip * conv.stride) * conv.width;
-    Ahead::nothing()
+    Prefetch::nothing()
         .rows(source, rows, conv.channels)
         .values(out.wrapping_add(at), strip * conv.width_out() * conv.channels)
 }

@@ -5,8 +5,8 @@
 //! row's end by up to [`super::ring::OVERHANG`] outputs, whose values nobody reads.
 
 use super::{MAX_KERNEL, any};
-use crate::ahead::Ahead;
-use crate::simd::{MAX_LANES, Vector};
+use crate::prefetch::Prefetch;
+use crate::simd::{Kernel, MAX_LANES, Vector};
 
 /// Runs a body for the constants `0 .. count`, at most 32; the compiler would leave such long loops as they are, with the sums
 /// in memory.
@@ -70,6 +70,14 @@ impl std::ops::Deref for Lines {
     }
 }
 
+/// The lines of a row of `width` results, and where the results are, as [`outputs`], [`inputs`] and [`weights`] take them.
+struct Row<'a> {
+    lines: &'a [Line],
+    width: usize,
+    at: *mut f32,
+    prefetch: &'a mut Prefetch,
+}
+
 /// How often [`outputs`] or [`inputs`] fetch ahead in a row of `width`, at least; [`weights`] half as often. A few lines at a
 /// time: the processor waits for no more than about sixteen.
 pub(super) fn calls(width: usize) -> usize {
@@ -109,35 +117,46 @@ pub(crate) unsafe fn outputs<V: Vector>(
     lines: &[Line],
     width: usize,
     to: *mut f32,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
+        let row = Row {
+            lines,
+            width,
+            at: to,
+            prefetch,
+        };
         match (kernel, stride) {
-            (3, 1) => output_groups::<V, 3, 1>(lines, width, to, ahead),
-            (3, 2) => output_groups::<V, 3, 2>(lines, width, to, ahead),
-            (5, 1) => output_groups::<V, 5, 1>(lines, width, to, ahead),
-            (5, 2) => output_groups::<V, 5, 2>(lines, width, to, ahead),
+            (3, 1) => V::call(Outputs::<3, 1>(row)),
+            (3, 2) => V::call(Outputs::<3, 2>(row)),
+            (5, 1) => V::call(Outputs::<5, 1>(row)),
+            (5, 2) => V::call(Outputs::<5, 2>(row)),
             _ => any::outputs::<V>(kernel, stride, lines, width, to),
         }
     }
 }
 
-#[inline(always)]
-unsafe fn output_groups<V: Vector, const K: usize, const S: usize>(
-    lines: &[Line],
-    width: usize,
-    to: *mut f32,
-    ahead: &mut Ahead,
-) {
-    let mut x = 0;
-    while x < width {
-        // SAFETY: the caller's promise.
-        unsafe {
-            x += match width - x {
-                left if left > 10 && V::REGISTERS >= 32 => output_group::<V, K, S, 14>(lines, x, to, ahead),
-                left if left > 4 => output_group::<V, K, S, 7>(lines, x, to, ahead),
-                _ => output_group::<V, K, S, 4>(lines, x, to, ahead),
+struct Outputs<'a, const K: usize, const S: usize>(Row<'a>);
+
+impl<const K: usize, const S: usize> Kernel for Outputs<'_, K, S> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Row {
+            lines,
+            width,
+            at: to,
+            prefetch,
+        } = self.0;
+        let mut x = 0;
+        while x < width {
+            // SAFETY: the caller's promise.
+            unsafe {
+                x += match width - x {
+                    left if left > 10 && V::WIDE => output_group::<V, K, S, 14>(lines, x, to, prefetch),
+                    left if left > 4 => output_group::<V, K, S, 7>(lines, x, to, prefetch),
+                    _ => output_group::<V, K, S, 4>(lines, x, to, prefetch),
+                }
             }
         }
     }
@@ -148,11 +167,11 @@ unsafe fn output_group<V: Vector, const K: usize, const S: usize, const M: usize
     lines: &[Line],
     x: usize,
     to: *mut f32,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) -> usize {
     // SAFETY: the caller's promise.
     unsafe {
-        ahead.step::<V>();
+        prefetch.step::<V>();
         let mut sums = [V::splat(0.0); M];
         for line in lines {
             let weights = vectors::<V, K>(line.weights, MAX_LANES);
@@ -166,7 +185,7 @@ unsafe fn output_group<V: Vector, const K: usize, const S: usize, const M: usize
                 }
             });
         }
-        ahead.step::<V>();
+        prefetch.step::<V>();
         for m in 0..M {
             sums[m].store(to.add((x + m) * V::LANES));
         }
@@ -185,36 +204,47 @@ pub(super) unsafe fn inputs<V: Vector>(
     lines: &[Line],
     width: usize,
     to: *mut f32,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
+        let row = Row {
+            lines,
+            width,
+            at: to,
+            prefetch,
+        };
         match (kernel, stride) {
-            (3, 1) => input_groups::<V, 3, 1>(lines, width, to, ahead),
-            (3, 2) => input_groups::<V, 3, 2>(lines, width, to, ahead),
-            (5, 1) => input_groups::<V, 5, 1>(lines, width, to, ahead),
-            (5, 2) => input_groups::<V, 5, 2>(lines, width, to, ahead),
+            (3, 1) => V::call(Inputs::<3, 1>(row)),
+            (3, 2) => V::call(Inputs::<3, 2>(row)),
+            (5, 1) => V::call(Inputs::<5, 1>(row)),
+            (5, 2) => V::call(Inputs::<5, 2>(row)),
             _ => any::inputs::<V>(kernel, stride, lines, width, to),
         }
     }
 }
 
-#[inline(always)]
-unsafe fn input_groups<V: Vector, const K: usize, const S: usize>(
-    lines: &[Line],
-    width: usize,
-    to: *mut f32,
-    ahead: &mut Ahead,
-) {
-    let steps = width.div_ceil(S);
-    let mut j = 0;
-    while j < steps {
-        // SAFETY: the caller's promise.
-        unsafe {
-            j += match steps - j {
-                left if left > 10 && V::REGISTERS >= 32 && S == 1 => input_group::<V, K, S, 14>(lines, j, to, ahead),
-                left if left > 4 && (V::REGISTERS >= 32 || S == 1) => input_group::<V, K, S, 7>(lines, j, to, ahead),
-                _ => input_group::<V, K, S, 4>(lines, j, to, ahead),
+struct Inputs<'a, const K: usize, const S: usize>(Row<'a>);
+
+impl<const K: usize, const S: usize> Kernel for Inputs<'_, K, S> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Row {
+            lines,
+            width,
+            at: to,
+            prefetch,
+        } = self.0;
+        let steps = width.div_ceil(S);
+        let mut j = 0;
+        while j < steps {
+            // SAFETY: the caller's promise.
+            unsafe {
+                j += match steps - j {
+                    left if left > 10 && V::WIDE && S == 1 => input_group::<V, K, S, 14>(lines, j, to, prefetch),
+                    left if left > 4 && (V::WIDE || S == 1) => input_group::<V, K, S, 7>(lines, j, to, prefetch),
+                    _ => input_group::<V, K, S, 4>(lines, j, to, prefetch),
+                }
             }
         }
     }
@@ -226,14 +256,14 @@ unsafe fn input_group<V: Vector, const K: usize, const S: usize, const M: usize>
     lines: &[Line],
     j: usize,
     to: *mut f32,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) -> usize {
     let pad = K / 2;
     // Output x spreads over the inputs x * S - pad ..= x * S - pad + K - 1; the first that reaches input 0 is -(pad / S).
     let before = pad / S;
     // SAFETY: the caller's promise.
     unsafe {
-        ahead.step::<V>();
+        prefetch.step::<V>();
         let mut sums = [[V::splat(0.0); S]; M];
         for line in lines {
             let weights = vectors::<V, K>(line.weights, MAX_LANES);
@@ -249,7 +279,7 @@ unsafe fn input_group<V: Vector, const K: usize, const S: usize, const M: usize>
                 }
             });
         }
-        ahead.step::<V>();
+        prefetch.step::<V>();
         for x in 0..M * S {
             sums[x / S][x % S].store(to.add((j * S + x) * V::LANES));
         }
@@ -268,39 +298,50 @@ pub(super) unsafe fn weights<V: Vector>(
     lines: &[Line],
     width: usize,
     dy: *const f32,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
+        let row = Row {
+            lines,
+            width,
+            at: dy.cast_mut(),
+            prefetch,
+        };
         match (kernel, stride) {
-            (3, 1) => weight_groups::<V, 3, 1>(lines, width, dy, ahead),
-            (3, 2) => weight_groups::<V, 3, 2>(lines, width, dy, ahead),
-            (5, 1) => weight_groups::<V, 5, 1>(lines, width, dy, ahead),
-            (5, 2) => weight_groups::<V, 5, 2>(lines, width, dy, ahead),
+            (3, 1) => V::call(Weights::<3, 1>(row)),
+            (3, 2) => V::call(Weights::<3, 2>(row)),
+            (5, 1) => V::call(Weights::<5, 1>(row)),
+            (5, 2) => V::call(Weights::<5, 2>(row)),
             _ => any::weights::<V>(kernel, stride, lines, width, dy),
         }
     }
 }
 
-#[inline(always)]
-unsafe fn weight_groups<V: Vector, const K: usize, const S: usize>(
-    lines: &[Line],
-    width: usize,
-    dy: *const f32,
-    ahead: &mut Ahead,
-) {
-    let mut lines = lines;
-    while !lines.is_empty() {
-        // SAFETY: the caller's promise.
-        let done = unsafe {
-            match lines.len() {
-                4 => weight_group::<V, K, S, 2>(lines, width, dy, ahead),
-                3.. if V::REGISTERS >= 32 => weight_group::<V, K, S, 3>(lines, width, dy, ahead),
-                2.. => weight_group::<V, K, S, 2>(lines, width, dy, ahead),
-                _ => weight_group::<V, K, S, 1>(lines, width, dy, ahead),
-            }
-        };
-        lines = &lines[done..];
+struct Weights<'a, const K: usize, const S: usize>(Row<'a>);
+
+impl<const K: usize, const S: usize> Kernel for Weights<'_, K, S> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Row {
+            lines,
+            width,
+            at: dy,
+            prefetch,
+        } = self.0;
+        let mut lines = lines;
+        while !lines.is_empty() {
+            // SAFETY: the caller's promise.
+            let done = unsafe {
+                match lines.len() {
+                    4 => weight_group::<V, K, S, 2>(lines, width, dy, prefetch),
+                    3.. if V::WIDE => weight_group::<V, K, S, 3>(lines, width, dy, prefetch),
+                    2.. => weight_group::<V, K, S, 2>(lines, width, dy, prefetch),
+                    _ => weight_group::<V, K, S, 1>(lines, width, dy, prefetch),
+                }
+            };
+            lines = &lines[done..];
+        }
     }
 }
 
@@ -310,7 +351,7 @@ unsafe fn weight_group<V: Vector, const K: usize, const S: usize, const N: usize
     lines: &[Line],
     width: usize,
     dy: *const f32,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) -> usize {
     // SAFETY: the caller's promise.
     unsafe {
@@ -320,8 +361,8 @@ unsafe fn weight_group<V: Vector, const K: usize, const S: usize, const N: usize
         }
         let mut x = 0;
         while x < width {
-            ahead.step::<V>();
-            x += if width - x > 4 && V::REGISTERS >= 32 {
+            prefetch.step::<V>();
+            x += if width - x > 4 && V::WIDE {
                 weight_step::<V, K, S, N, 7>(&mut sums, lines, x, dy)
             } else {
                 weight_step::<V, K, S, N, 4>(&mut sums, lines, x, dy)

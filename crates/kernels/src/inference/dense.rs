@@ -1,12 +1,12 @@
 //! A dense convolution with folded batch norm, and perhaps a shortcut added.
 
 use super::Folded;
-use super::finish::Finish;
+use super::epilogue::Bias;
 use super::unit::{MAX_ROWS, Matrix, Unit, Vectors, staging_len};
 use crate::dense::{Dense, Input, TILE_ROWS, on_tiles};
-use crate::isa::{Kernel, TileKernel};
+use crate::isa::TileKernel;
 use crate::pool::{chunks_mut, for_each};
-use crate::simd::{MAX_LANES, Vector};
+use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tiles::{SIDE, Tiles};
 use crate::workspace::Scratch;
 use crate::{Element, Isa, Needs, Source, Workspace};
@@ -207,7 +207,7 @@ impl<E: Element, O: Element> Task<'_, E, O> {
         // SAFETY: the caller's promise.
         unsafe {
             unit.gather(conv, &self.input, self.first, self.rows, panel, staging);
-            let mut finish = Finish {
+            let epilogue = Bias {
                 out: self.out.add(at),
                 shortcut: self
                     .shortcut
@@ -219,16 +219,7 @@ impl<E: Element, O: Element> Task<'_, E, O> {
             };
             let blocks = self.columns.start / lanes..self.columns.end.div_ceil(lanes);
             let weights = self.layer.weights.as_ptr();
-            unit.multiply(
-                panel,
-                self.rows,
-                conv.depth(),
-                weights,
-                channels,
-                blocks,
-                &mut finish,
-                0,
-            );
+            unit.multiply(panel, self.rows, conv.depth(), weights, channels, blocks, &epilogue, 0);
         }
     }
 }

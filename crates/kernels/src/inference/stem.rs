@@ -5,7 +5,7 @@
 use super::Folded;
 use crate::dense::product::rank_one;
 use crate::dense::{Dense, Input};
-use crate::simd::{MAX_LANES, Vector};
+use crate::simd::{Kernel, MAX_LANES, Vector};
 
 /// Pixels that a register tile takes.
 const TILE: usize = 12;
@@ -32,6 +32,27 @@ enum Pixels<'a> {
 pub(super) struct Row {
     pub to: *mut f32,
     pub block_len: usize,
+}
+
+/// What [`Stem::enter`] does, apart.
+struct Enter<'a, 'b> {
+    stem: &'b mut Stem<'a>,
+    image: usize,
+    y: usize,
+    folded: &'b Folded<'b>,
+    channels: (usize, usize),
+    row: Row,
+}
+
+impl Kernel for Enter<'_, '_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.stem
+                .make::<V>(self.image, self.y, self.folded, self.channels, self.row)
+        }
+    }
 }
 
 /// Float32 values of a line: padding on both sides, and what the last tile and vector overhang.
@@ -85,6 +106,30 @@ impl<'a> Stem<'a> {
         image: usize,
         y: usize,
         folded: &Folded,
+        channels: (usize, usize),
+        row: Row,
+    ) {
+        let stem = self;
+        // SAFETY: the caller's promise.
+        unsafe {
+            V::call(Enter {
+                stem,
+                image,
+                y,
+                folded,
+                channels,
+                row,
+            })
+        }
+    }
+
+    /// See [`Stem::enter`].
+    #[inline(always)]
+    unsafe fn make<V: Vector>(
+        &mut self,
+        image: usize,
+        y: usize,
+        folded: &Folded,
         (channel, channels): (usize, usize),
         row: Row,
     ) {
@@ -109,7 +154,7 @@ impl<'a> Stem<'a> {
                     to: row.to.add((block - first) * row.block_len),
                     ..row
                 };
-                block += match (end - block, V::REGISTERS >= 32, stride) {
+                block += match (end - block, V::WIDE, stride) {
                     (2.., true, 2) => self.product::<V, TILE, 2, 2>(top, folded, block, to),
                     (2.., false, 2) => self.product::<V, { TILE / 2 }, 2, 2>(top, folded, block, to),
                     _ => self.product::<V, { TILE / 2 }, 1, 0>(top, folded, block, to),

@@ -6,7 +6,7 @@ use crate::dense::{Dense, Input, TILE_ROWS, TILE_STRIDE, gather};
 use crate::epilogue::Epilogue;
 use crate::simd::{MAX_LANES, Vector};
 use crate::tiles::{DEPTH, SIDE, Tiles};
-use crate::{Element, ahead::Ahead, padded};
+use crate::{Element, padded, prefetch::Prefetch};
 use half::bf16;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -71,7 +71,7 @@ pub(super) trait Unit {
         weights: *const f32,
         columns: usize,
         blocks: Range<usize>,
-        epilogue: &mut impl Epilogue,
+        epilogue: &impl Epilogue,
         first_row: usize,
     );
 }
@@ -157,7 +157,7 @@ impl<V: Vector> Unit for Vectors<V> {
         weights: *const f32,
         columns: usize,
         blocks: Range<usize>,
-        epilogue: &mut impl Epilogue,
+        epilogue: &impl Epilogue,
         first_row: usize,
     ) {
         let a = Blocked {
@@ -169,7 +169,18 @@ impl<V: Vector> Unit for Vectors<V> {
             rows: depth,
         };
         let columns = columns.min(blocks.end * V::LANES) - blocks.start * V::LANES;
-        unsafe { multiply::<V, _>(a, rows, depth, b, columns, epilogue, first_row, &mut Ahead::nothing()) }
+        unsafe {
+            multiply::<V, _>(
+                a,
+                rows,
+                depth,
+                b,
+                columns,
+                epilogue,
+                first_row,
+                &mut Prefetch::nothing(),
+            )
+        }
     }
 }
 
@@ -193,7 +204,17 @@ impl<T: Tiles> Unit for Matrix<'_, T> {
         panel: *mut f32,
         staging: &mut [f32],
     ) {
-        unsafe { tiled::gather::input::<T, E>(conv, input, first, count, panel.cast(), staging, &mut Ahead::nothing()) }
+        unsafe {
+            tiled::gather::input::<T, E>(
+                conv,
+                input,
+                first,
+                count,
+                panel.cast(),
+                staging,
+                &mut Prefetch::nothing(),
+            )
+        }
     }
 
     #[inline(always)]
@@ -236,7 +257,7 @@ impl<T: Tiles> Unit for Matrix<'_, T> {
         weights: *const f32,
         columns: usize,
         blocks: Range<usize>,
-        epilogue: &mut impl Epilogue,
+        epilogue: &impl Epilogue,
         first_row: usize,
     ) {
         let weights = weights.cast::<bf16>();
@@ -254,7 +275,7 @@ impl<T: Tiles> Unit for Matrix<'_, T> {
                 epilogue,
                 first_row,
                 sums,
-                &mut Ahead::nothing(),
+                &mut Prefetch::nothing(),
             )
         }
     }

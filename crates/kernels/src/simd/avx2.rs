@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 8 lanes, 16 registers.
 
-use super::Vector;
+use super::{Kernel, Vector};
 use half::bf16;
 use std::arch::x86_64::*;
 
@@ -47,6 +47,11 @@ unsafe fn narrow(value: __m256) -> __m128i {
 impl Vector for Avx2 {
     const LANES: usize = 8;
     const REGISTERS: usize = 16;
+
+    #[inline(always)]
+    unsafe fn call<K: Kernel>(kernel: K) {
+        unsafe { kernel.on_avx2() }
+    }
 
     #[inline(always)]
     unsafe fn prefetch(at: *const u8) {

@@ -1,6 +1,6 @@
 //! AVX-512 (F, BW, VL): 16 lanes, 32 registers; with or without its conversions to bfloat16.
 
-use super::Vector;
+use super::{Kernel, Vector};
 use half::bf16;
 use std::arch::x86_64::*;
 
@@ -40,6 +40,17 @@ unsafe fn narrow<const ROUNDS: bool>(value: __m512) -> __m256i {
 impl<const ROUNDS: bool> Vector for Avx512<ROUNDS> {
     const LANES: usize = 16;
     const REGISTERS: usize = 32;
+
+    #[inline(always)]
+    unsafe fn call<K: Kernel>(kernel: K) {
+        unsafe {
+            if ROUNDS && K::HALF {
+                kernel.on_avx512bf16()
+            } else {
+                kernel.on_avx512()
+            }
+        }
+    }
 
     #[inline(always)]
     unsafe fn prefetch(at: *const u8) {

@@ -1,6 +1,6 @@
 //! Plain arrays, which the compiler vectorises for whatever the target has (SSE2, NEON, …).
 
-use super::Vector;
+use super::{Kernel, Vector};
 use half::bf16;
 
 /// `N` lanes as an array.
@@ -28,6 +28,12 @@ fn zip<const N: usize>(a: [f32; N], b: [f32; N], f: impl Fn(f32, f32) -> f32) ->
 impl<const N: usize> Vector for Portable<N> {
     const LANES: usize = N;
     const REGISTERS: usize = 2 * N;
+
+    #[inline(always)]
+    unsafe fn call<K: Kernel>(kernel: K) {
+        // SAFETY: the caller's promise.
+        unsafe { kernel.on_baseline::<Self>() }
+    }
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

@@ -3,12 +3,12 @@
 use super::gather::pairs_calls;
 use super::product::{accumulate, accumulate_calls, multiply, multiply_calls};
 use super::{Layout, PANEL_ROWS, SUMS, chunk_rows, gather, panel_from};
-use crate::ahead::Ahead;
 use crate::dense::gather::Window;
 use crate::dense::{Dense, Input};
 use crate::epilogue::Mask;
 use crate::isa::TileKernel;
 use crate::pool::{chunks_mut, for_each};
+use crate::prefetch::Prefetch;
 use crate::simd::Vector;
 use crate::tiles::{DEPTH, SIDE, Tiles, paired};
 use crate::{Below, Element, Gradient, Isa, Sink, Sums, Workspace, padded};
@@ -114,36 +114,30 @@ pub(in crate::dense) fn input_gradient<E: Element>(
 ) {
     let rows = conv.rows_in(images);
     let step = chunk_rows(rows);
-    let below = 2 * padded(conv.c_in);
-    let (partials, scratch) = workspace.split(rows.div_ceil(step) * below);
-    for_each(
-        (
-            chunks_mut(&mut sink.out[..rows * conv.c_in], step * conv.c_in),
-            chunks_mut(partials, below),
-        ),
-        |chunk, (out, sums)| {
-            let mut area = scratch.area();
-            let chunk = Chunk {
-                conv,
-                gradient,
-                first: chunk * step,
-                rows: out.len() / conv.c_in,
-                total: rows,
-                weights: None,
-                input: Some(InputPart {
-                    transposed,
-                    accumulate: sink.accumulate,
-                    below: sink.below,
-                    out,
-                    sums,
-                }),
-                scratch: area.values_mut(),
-            };
-            // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
-            unsafe { E::dense_backward_on_tiles(isa, chunk) };
-        },
-    );
-    sums.merge(partials, below);
+    let partial = 2 * padded(conv.c_in);
+    let (accumulate, below) = (sink.accumulate, sink.below);
+    let out = &mut sink.out[..rows * conv.c_in];
+    let partials = workspace.for_chunks(out, step * conv.c_in, partial, |part| {
+        let chunk = Chunk {
+            conv,
+            gradient,
+            first: part.number * step,
+            rows: part.out.len() / conv.c_in,
+            total: rows,
+            weights: None,
+            input: Some(InputPart {
+                transposed,
+                accumulate,
+                below,
+                out: part.out,
+                sums: part.partials,
+            }),
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
+        unsafe { E::dense_backward_on_tiles(isa, chunk) };
+    });
+    sums.merge(partials, partial);
 }
 
 struct InputPart<'a, E> {
@@ -183,7 +177,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
         let pixels = conv.height_out() * conv.width_out();
         let window = Window::transposed(conv);
         let first_row = self.first;
-        let mut sink = self.input.map(|part| {
+        let sink = self.input.map(|part| {
             let mask = Mask {
                 out: part.out.as_mut_ptr(),
                 first_row,
@@ -194,7 +188,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
             };
             (part.transposed.as_ptr(), mask)
         });
-        if let Some((_, mask)) = &mut sink {
+        if let Some((_, mask)) = &sink {
             // SAFETY: `sums` has that length.
             unsafe { mask.begin() };
         }
@@ -202,15 +196,15 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
             let count = PANEL_ROWS.min(self.rows - at);
             let first = self.first + at;
             let next = panel_from(first + count, self.total);
-            let mut ahead = Ahead::nothing();
+            let mut prefetch = Prefetch::nothing();
             let mut calls = 0;
             if weights.is_some() || conv.is_pointwise() {
-                ahead = ahead.rows(&self.gradient, next.clone(), conv.c_out);
+                prefetch = prefetch.rows(&self.gradient, next.clone(), conv.c_out);
                 calls += count * layout.c_out.div_ceil(DEPTH);
             }
             if let Some((input, _)) = &weights {
                 if let (Input::Values(source), true) = (input, conv.is_pointwise()) {
-                    ahead = ahead.rows(source, next.clone(), conv.c_in);
+                    prefetch = prefetch.rows(source, next.clone(), conv.c_in);
                 }
                 calls += count * layout.depth.div_ceil(DEPTH)
                     + pairs_calls(count, layout.depth)
@@ -218,34 +212,45 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                     + accumulate_calls(count, layout.depth, layout.c_out);
             }
             if let (Some((_, mask)), true) = (&sink, conv.is_pointwise()) {
-                ahead = mask.ahead(ahead, at + count, next.len());
+                prefetch = mask.prefetch(prefetch, at + count, next.len());
                 calls += multiply_calls(count, layout.depth_back, conv.c_in);
             }
-            let ahead = &mut ahead.within_on_tiles(calls);
+            let prefetch = &mut prefetch.within_on_tiles(calls);
             // SAFETY: panels fit the scratch, rows were checked by the callers.
             unsafe {
                 if weights.is_some() || conv.is_pointwise() {
-                    gather::plain::<T>(&self.gradient, pixels, conv.c_out, first, count, dy, ahead);
+                    gather::plain::<T>(&self.gradient, pixels, conv.c_out, first, count, dy, prefetch);
                 }
                 if let Some((input, partial)) = &mut weights {
-                    gather::input::<T, E>(conv, input, first, count, x, staging, ahead);
+                    gather::input::<T, E>(conv, input, first, count, x, staging, prefetch);
                     let narrow = layout.input_is_narrow();
-                    gather::pairs::<T>(x, layout.depth, count, narrow, x_tiles, ahead);
-                    gather::pairs::<T>(dy, layout.c_out, count, !narrow, dy_tiles, ahead);
+                    gather::pairs::<T>(x, layout.depth, count, narrow, x_tiles, prefetch);
+                    gather::pairs::<T>(dy, layout.c_out, count, !narrow, dy_tiles, prefetch);
                     let (a, b) = layout.narrow_wide();
                     let (left, right) = if narrow {
                         (x_tiles, dy_tiles)
                     } else {
                         (dy_tiles, x_tiles)
                     };
-                    accumulate(tiles, left, a, right, b, count, partial.as_mut_ptr(), at == 0, ahead);
+                    accumulate(tiles, left, a, right, b, count, partial.as_mut_ptr(), at == 0, prefetch);
                 }
-                if let Some((transposed, mask)) = &mut sink {
+                if let Some((transposed, mask)) = &sink {
                     if !conv.is_pointwise() {
                         gather::windowed::<T>(&self.gradient, &window, first, count, dy, staging);
                     }
                     let depth = layout.depth_back;
-                    multiply(tiles, dy, count, depth, *transposed, conv.c_in, mask, at, sums, ahead);
+                    multiply(
+                        tiles,
+                        dy,
+                        count,
+                        depth,
+                        *transposed,
+                        conv.c_in,
+                        mask,
+                        at,
+                        sums,
+                        prefetch,
+                    );
                 }
             }
         }

@@ -2,11 +2,10 @@
 
 use super::product::{multiply, multiply_calls};
 use super::{Layout, PANEL_ROWS, SUMS, chunk_rows, gather, panel_from};
-use crate::ahead::Ahead;
 use crate::dense::{Dense, Input};
 use crate::epilogue::{Measure, Store};
 use crate::isa::TileKernel;
-use crate::pool::{chunks_mut, for_each};
+use crate::prefetch::Prefetch;
 use crate::tiles::{DEPTH, Tiles};
 use crate::{Element, Isa, Moments, Workspace, padded};
 use half::bf16;
@@ -25,32 +24,24 @@ pub(in crate::dense) fn forward<E: Element>(
 ) {
     let rows = conv.rows_out(images);
     let step = chunk_rows(rows);
-    let partial = 3 * padded(conv.c_out);
-    let (partials, scratch) = workspace.split(rows.div_ceil(step) * partial);
     let measure = moments.is_some();
-    for_each(
-        (
-            chunks_mut(&mut out[..rows * conv.c_out], step * conv.c_out),
-            chunks_mut(partials, partial),
-        ),
-        |chunk, (out, partials)| {
-            let mut area = scratch.area();
-            let chunk = Chunk {
-                conv,
-                input,
-                weights,
-                first: chunk * step,
-                rows: out.len() / conv.c_out,
-                total: rows,
-                out,
-                partials,
-                measure,
-                scratch: area.values_mut(),
-            };
-            // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
-            unsafe { E::dense_forward_on_tiles(isa, chunk) };
-        },
-    );
+    let out = &mut out[..rows * conv.c_out];
+    let partials = workspace.for_chunks(out, step * conv.c_out, 3 * padded(conv.c_out), |part| {
+        let chunk = Chunk {
+            conv,
+            input,
+            weights,
+            first: part.number * step,
+            rows: part.out.len() / conv.c_out,
+            total: rows,
+            out: part.out,
+            partials: part.partials,
+            measure,
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
+        unsafe { E::dense_forward_on_tiles(isa, chunk) };
+    });
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
     }
@@ -78,8 +69,8 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
         let (sums, staging) = rest.split_at_mut(4 * SUMS);
         let (panel, sums) = (panel.as_mut_ptr().cast::<bf16>(), sums.as_mut_ptr());
         let (out, partials) = (self.out.as_mut_ptr(), self.partials.as_mut_ptr());
-        let mut store = Store { out, channels };
-        let mut measure = Measure {
+        let store = Store { out, channels };
+        let measure = Measure {
             out,
             channels,
             partials,
@@ -89,15 +80,16 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
             let count = PANEL_ROWS.min(self.rows - at);
             let weights = self.weights.as_ptr();
             let next = panel_from(self.first + at + count, self.total);
-            let mut ahead = Ahead::nothing().values(out.wrapping_add((at + count) * channels), next.len() * channels);
+            let mut prefetch =
+                Prefetch::nothing().values(out.wrapping_add((at + count) * channels), next.len() * channels);
             if let (Input::Values(source), true) = (&self.input, conv.is_pointwise()) {
-                ahead = ahead.rows(source, next, conv.c_in);
+                prefetch = prefetch.rows(source, next, conv.c_in);
             }
             let calls = count * conv.depth().div_ceil(DEPTH) + multiply_calls(count, conv.depth(), channels);
-            let ahead = &mut ahead.within_on_tiles(calls);
+            let prefetch = &mut prefetch.within_on_tiles(calls);
             // SAFETY: the panel fits the scratch, the rows were checked by the caller.
             unsafe {
-                gather::input::<T, E>(conv, &self.input, self.first + at, count, panel, staging, ahead);
+                gather::input::<T, E>(conv, &self.input, self.first + at, count, panel, staging, prefetch);
                 if self.measure {
                     multiply(
                         tiles,
@@ -106,10 +98,10 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                         conv.depth(),
                         weights,
                         channels,
-                        &mut measure,
+                        &measure,
                         at,
                         sums,
-                        ahead,
+                        prefetch,
                     );
                 } else {
                     multiply(
@@ -119,10 +111,10 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                         conv.depth(),
                         weights,
                         channels,
-                        &mut store,
+                        &store,
                         at,
                         sums,
-                        ahead,
+                        prefetch,
                     );
                 }
             }

@@ -2,9 +2,9 @@
 
 use super::{PANEL_ROWS, TILE, stem};
 use crate::Element;
-use crate::ahead::Ahead;
 use crate::dense::gather::Window;
 use crate::dense::{Dense, Input};
+use crate::prefetch::Prefetch;
 use crate::simd::Vector;
 use crate::tile::{Place, Rows};
 use crate::tiles::{DEPTH, SIDE, Tiles};
@@ -22,7 +22,7 @@ pub(super) unsafe fn plain<T: Tiles>(
     first: usize,
     count: usize,
     panel: *mut bf16,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) {
     let mut row = 0;
     while row < count {
@@ -40,7 +40,7 @@ pub(super) unsafe fn plain<T: Tiles>(
                     left if left >= DEPTH => {
                         let high_map = from.map::<T::V>(image, channels, at + SIDE);
                         for _ in 0..rows {
-                            ahead.step::<T::V>();
+                            prefetch.step::<T::V>();
                             let low = from.value(low_map, offset, SIDE);
                             T::pack(low, from.value(high_map, offset + SIDE, SIDE), to);
                             (to, offset) = (to.add(DEPTH), offset + channels);
@@ -49,7 +49,7 @@ pub(super) unsafe fn plain<T: Tiles>(
                     left if left > SIDE => {
                         let high_map = from.map::<T::V>(image, channels, at + SIDE);
                         for _ in 0..rows {
-                            ahead.step::<T::V>();
+                            prefetch.step::<T::V>();
                             let low = from.value(low_map, offset, SIDE);
                             T::pack(low, from.value(high_map, offset + SIDE, left - SIDE), to);
                             (to, offset) = (to.add(DEPTH), offset + channels);
@@ -57,7 +57,7 @@ pub(super) unsafe fn plain<T: Tiles>(
                     }
                     left => {
                         for _ in 0..rows {
-                            ahead.step::<T::V>();
+                            prefetch.step::<T::V>();
                             T::pack(from.value(low_map, offset, left), zero, to);
                             (to, offset) = (to.add(DEPTH), offset + channels);
                         }
@@ -160,29 +160,35 @@ pub(crate) unsafe fn input<T: Tiles, E: Element>(
     count: usize,
     panel: *mut bf16,
     staging: &mut [f32],
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) {
     let window = Window::forward(conv);
     // SAFETY: the caller's promise.
     unsafe {
         match input {
-            Input::Values(source) if conv.is_pointwise() => {
-                plain::<T>(source, conv.height * conv.width, conv.c_in, first, count, panel, ahead)
-            }
+            Input::Values(source) if conv.is_pointwise() => plain::<T>(
+                source,
+                conv.height * conv.width,
+                conv.c_in,
+                first,
+                count,
+                panel,
+                prefetch,
+            ),
             Input::Values(source) => windowed::<T>(source, &window, first, count, panel, staging),
             Input::Image(source) => windowed::<T>(source, &window, first, count, panel, staging),
             &Input::Bytes { pixels, scale, shift } => {
                 let bytes = stem::Bytes { pixels, scale, shift };
-                stem::rows::<T>(bytes, &window, first, count, panel, staging, ahead);
+                stem::rows::<T>(bytes, &window, first, count, panel, staging, prefetch);
             }
         }
     }
 }
 
-/// Calls of [`Ahead::step`] for each block of 32 rows and columns that [`pairs`] pairs.
+/// Calls of [`Prefetch::step`] for each block of 32 rows and columns that [`pairs`] pairs.
 const PAIRS_CALLS: usize = 8;
 
-/// Calls of [`Ahead::step`] in [`pairs`].
+/// Calls of [`Prefetch::step`] in [`pairs`].
 pub(super) fn pairs_calls(rows: usize, columns: usize) -> usize {
     PAIRS_CALLS * rows.div_ceil(DEPTH) * columns.div_ceil(DEPTH)
 }
@@ -199,7 +205,7 @@ pub(super) unsafe fn pairs<T: Tiles>(
     rows: usize,
     transposed: bool,
     to: *mut bf16,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) {
     const HALF: usize = PANEL_ROWS / DEPTH * TILE;
     for block in 0..columns.div_ceil(DEPTH) {
@@ -207,7 +213,7 @@ pub(super) unsafe fn pairs<T: Tiles>(
             // SAFETY: the caller's promise.
             unsafe {
                 let from = panel.add((block * PANEL_ROWS + step * DEPTH) * DEPTH);
-                ahead.steps::<T::V>(PAIRS_CALLS);
+                prefetch.steps::<T::V>(PAIRS_CALLS);
                 let low = to.add(block * 2 * HALF + step * TILE);
                 let high = low.add(HALF);
                 for pair in 0..SIDE {

@@ -1,13 +1,13 @@
 //! The two products on tiles: [`multiply`] and [`accumulate`].
 
 use super::{PANEL_ROWS, SUMS, TILE};
-use crate::ahead::Ahead;
 use crate::epilogue::Epilogue;
+use crate::prefetch::Prefetch;
 use crate::simd::Vector;
 use crate::tiles::{DEPTH, ROW_BYTES, SIDE, Tiles};
 use half::bf16;
 
-/// Calls of [`Ahead::step`] for each 2 x 2 tiles that are multiplied and for each tile of sums that an epilogue takes: about as
+/// Calls of [`Prefetch::step`] for each 2 x 2 tiles that are multiplied and for each tile of sums that an epilogue takes: about as
 /// many as each of them takes time.
 const MULTIPLY_CALLS: usize = 4;
 const TAKE_CALLS: usize = 8;
@@ -27,10 +27,10 @@ pub(crate) unsafe fn multiply<T: Tiles, E: Epilogue>(
     depth: usize,
     weights: *const bf16,
     columns: usize,
-    epilogue: &mut E,
+    epilogue: &E,
     first_row: usize,
     sums: *mut f32,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) {
     let blocks = depth.div_ceil(DEPTH);
     let column_blocks = columns.div_ceil(SIDE);
@@ -43,10 +43,10 @@ pub(crate) unsafe fn multiply<T: Tiles, E: Epilogue>(
                 let a = panel.add(row * DEPTH);
                 let tall = row + SIDE < rows;
                 match (tall, wide) {
-                    (true, true) => block::<T, 2, 2>(tiles, a, b, blocks, sums, ahead),
-                    (true, false) => block::<T, 2, 1>(tiles, a, b, blocks, sums, ahead),
-                    (false, true) => block::<T, 1, 2>(tiles, a, b, blocks, sums, ahead),
-                    (false, false) => block::<T, 1, 1>(tiles, a, b, blocks, sums, ahead),
+                    (true, true) => block::<T, 2, 2>(tiles, a, b, blocks, sums, prefetch),
+                    (true, false) => block::<T, 2, 1>(tiles, a, b, blocks, sums, prefetch),
+                    (false, true) => block::<T, 1, 2>(tiles, a, b, blocks, sums, prefetch),
+                    (false, false) => block::<T, 1, 1>(tiles, a, b, blocks, sums, prefetch),
                 }
                 for j in 0..1 + usize::from(wide) {
                     for i in 0..1 + usize::from(tall) {
@@ -56,7 +56,7 @@ pub(crate) unsafe fn multiply<T: Tiles, E: Epilogue>(
                         for r in 0..SIDE {
                             values[r] = T::V::load(from.add(r * SIDE));
                         }
-                        ahead.steps::<T::V>(TAKE_CALLS);
+                        prefetch.steps::<T::V>(TAKE_CALLS);
                         epilogue.take::<T::V, SIDE>(values, SIDE.min(rows - at), first_row + at, 1, n + j);
                     }
                 }
@@ -65,13 +65,13 @@ pub(crate) unsafe fn multiply<T: Tiles, E: Epilogue>(
     }
 }
 
-/// Calls of [`Ahead::step`] in [`multiply`].
+/// Calls of [`Prefetch::step`] in [`multiply`].
 pub(super) fn multiply_calls(rows: usize, depth: usize, columns: usize) -> usize {
     let blocks = rows.div_ceil(2 * SIDE) * columns.div_ceil(2 * SIDE);
     blocks * (MULTIPLY_CALLS * depth.div_ceil(DEPTH) + 4 * TAKE_CALLS)
 }
 
-/// Calls of [`Ahead::step`] in [`accumulate`].
+/// Calls of [`Prefetch::step`] in [`accumulate`].
 pub(super) fn accumulate_calls(rows: usize, a_columns: usize, b_columns: usize) -> usize {
     MULTIPLY_CALLS * rows.div_ceil(DEPTH) * a_columns.div_ceil(DEPTH) * b_columns.div_ceil(DEPTH)
 }
@@ -84,7 +84,7 @@ unsafe fn block<T: Tiles, const M: usize, const N: usize>(
     b: *const bf16,
     blocks: usize,
     sums: *mut f32,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
@@ -100,7 +100,7 @@ unsafe fn block<T: Tiles, const M: usize, const N: usize>(
                 tiles.load::<7, _>(b.add((blocks + k) * TILE), ROW_BYTES);
             }
             multiply_add::<T, M, N>(tiles);
-            ahead.steps::<T::V>(MULTIPLY_CALLS);
+            prefetch.steps::<T::V>(MULTIPLY_CALLS);
         }
         keep::<T, M, N>(tiles, [sums, sums.add(SUMS), sums.add(2 * SUMS), sums.add(3 * SUMS)]);
     }
@@ -175,7 +175,7 @@ pub(super) unsafe fn accumulate<T: Tiles>(
     rows: usize,
     c: *mut f32,
     fresh: bool,
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) {
     let steps = rows.div_ceil(DEPTH);
     let (a_blocks, b_blocks) = (a_columns.div_ceil(DEPTH), b_columns.div_ceil(DEPTH));
@@ -202,7 +202,7 @@ pub(super) unsafe fn accumulate<T: Tiles>(
                     tiles.load::<6, _>(b.add(step * TILE), ROW_BYTES);
                     tiles.load::<7, _>(b.add(HALF + step * TILE), ROW_BYTES);
                     multiply_add::<T, 2, 2>(tiles);
-                    ahead.steps::<T::V>(MULTIPLY_CALLS);
+                    prefetch.steps::<T::V>(MULTIPLY_CALLS);
                 }
                 keep::<T, 2, 2>(tiles, places);
             }

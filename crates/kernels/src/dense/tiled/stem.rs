@@ -2,9 +2,9 @@
 
 use super::PANEL_ROWS;
 use super::gather::{clear, place};
-use crate::ahead::Ahead;
 use crate::dense::Dense;
 use crate::dense::gather::Window;
+use crate::prefetch::Prefetch;
 use crate::simd::Vector;
 use crate::tiles::{DEPTH, SIDE, Tiles};
 use half::bf16;
@@ -44,7 +44,7 @@ pub(super) unsafe fn rows<T: Tiles>(
     count: usize,
     panel: *mut bf16,
     lines: &mut [f32],
-    ahead: &mut Ahead,
+    prefetch: &mut Prefetch,
 ) {
     let (kernel, stride, pad) = (window.kernel, window.stride, window.kernel / 2);
     let ((height, width), (height_in, width_in)) = (window.to, window.from);
@@ -74,7 +74,7 @@ pub(super) unsafe fn rows<T: Tiles>(
             let run = (count - row).min(width - x);
             for ky in 0..kernel {
                 let from = line(top + ky as isize).wrapping_add(x * stride * 3);
-                ahead.steps::<T::V>(run);
+                prefetch.steps::<T::V>(run);
                 for i in 0..run {
                     let from = from.wrapping_add(i * stride * 3);
                     if kernel == 3 {

@@ -3,15 +3,15 @@
 use super::cut::{Cut, Part, pieces};
 use super::{Block, Layers};
 use crate::Element;
-use crate::ahead::Ahead;
 use crate::dense::{Dense, Input};
 use crate::depthwise::{Depthwise, Line, Lines, block_of, outputs, row_pixels};
 use crate::inference::Folded;
-use crate::inference::finish::{Enter, Finish};
+use crate::inference::epilogue::{Bias, Enter};
 use crate::inference::stem::{Row, Stem};
 use crate::inference::unit::{MAX_ROWS, Matrix, PAIR, Unit, Vectors};
-use crate::isa::{Kernel, TileKernel};
-use crate::simd::{MAX_LANES, Vector};
+use crate::isa::TileKernel;
+use crate::prefetch::Prefetch;
+use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tiles::{SIDE, Tiles};
 use std::ops::Range;
 
@@ -211,7 +211,7 @@ impl<E: Element> Task<'_, E> {
                     for i in 0..pieces_out {
                         let (first, count) = (i * piece_out, piece_out.min(pixels_out - i * piece_out));
                         let at = (first_out + first) * project.c_out;
-                        let mut finish = Finish {
+                        let epilogue = Bias {
                             out: out.add(at),
                             shortcut: shortcut.map_or(std::ptr::null(), |shortcut| shortcut.as_ptr().add(at)),
                             channels: project.c_out,
@@ -221,16 +221,7 @@ impl<E: Element> Task<'_, E> {
                         };
                         let panel = panels_out.as_ptr().add(i * project_len);
                         let (weights, blocks) = (folded.weights.as_ptr(), 0..project.c_out.div_ceil(lanes));
-                        unit.multiply(
-                            panel,
-                            count,
-                            project.c_in,
-                            weights,
-                            project.c_out,
-                            blocks,
-                            &mut finish,
-                            0,
-                        );
+                        unit.multiply(panel, count, project.c_in, weights, project.c_out, blocks, &epilogue, 0);
                     }
                 }
             }
@@ -271,7 +262,7 @@ unsafe fn enter<U: Unit>(
     }
     // SAFETY: the caller's promise.
     unsafe {
-        let mut enter = Enter {
+        let enter = Enter {
             ring: ring.data.add(ring.pad),
             offsets: &offsets,
             block_len: ring.block_len,
@@ -287,7 +278,7 @@ unsafe fn enter<U: Unit>(
             weights,
             expand.c_out,
             blocks,
-            &mut enter,
+            &enter,
             0,
         );
     }
@@ -314,7 +305,7 @@ unsafe fn convolve<U: Unit, E: Element>(
     let (kernel, width) = (depthwise.kernel, depthwise.width_out());
     let results = results.as_mut_ptr();
     let mut lines = Lines::new();
-    let ahead = &mut Ahead::nothing();
+    let prefetch = &mut Prefetch::nothing();
     let blocks = channels.len().div_ceil(lanes);
     for b in (0..blocks).step_by(PAIR) {
         let block = channels.start / lanes + b;
@@ -345,7 +336,7 @@ unsafe fn convolve<U: Unit, E: Element>(
                         }
                     }
                     // SAFETY: the caller's promise.
-                    unsafe { outputs::<U::V>((kernel, depthwise.stride), &lines, width, to, ahead) };
+                    unsafe { outputs::<U::V>((kernel, depthwise.stride), &lines, width, to, prefetch) };
                     places[half] = to.cast_const();
                 }
                 let row = (image * rows.len() + y - rows.start) * width;

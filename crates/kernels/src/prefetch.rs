@@ -15,7 +15,7 @@ const FEW: usize = 128 << 10;
 const MUCH: usize = 1 << 20;
 
 /// Stretches of memory to come, a few lines a call.
-pub(crate) struct Ahead {
+pub(crate) struct Prefetch {
     /// What is left of the present stretch.
     at: *const u8,
     end: *const u8,
@@ -26,7 +26,7 @@ pub(crate) struct Ahead {
     left: usize,
 }
 
-impl Ahead {
+impl Prefetch {
     /// Nothing to fetch.
     pub(crate) fn nothing() -> Self {
         let none = std::ptr::null();
@@ -56,12 +56,12 @@ impl Ahead {
         self
     }
 
-    /// All of it is to be fetched within `calls` calls of [`Ahead::step`].
+    /// All of it is to be fetched within `calls` calls of [`Prefetch::step`].
     pub(crate) fn within(self, calls: usize) -> Self {
         self.at_most(FEW, calls)
     }
 
-    /// [`Ahead::within`] beside a matrix unit.
+    /// [`Prefetch::within`] beside a matrix unit.
     pub(crate) fn within_on_tiles(self, calls: usize) -> Self {
         self.at_most(MUCH, calls)
     }
@@ -90,7 +90,7 @@ impl Ahead {
         unsafe { self.steps::<V>(1) }
     }
 
-    /// Fetches as much as `calls` calls of [`Ahead::step`].
+    /// Fetches as much as `calls` calls of [`Prefetch::step`].
     ///
     /// # Safety
     /// The instruction set is there.

@@ -17,7 +17,7 @@ pub(super) struct Row {
 }
 
 /// Takes rows of results.
-pub(super) trait Results {
+pub(super) trait RowEpilogue {
     /// Takes a row, of whose vectors the first `lanes` lanes are channels.
     ///
     /// # Safety
@@ -27,7 +27,7 @@ pub(super) trait Results {
     /// Takes a row.
     ///
     /// # Safety
-    /// As [`Results::take_lanes`].
+    /// As [`RowEpilogue::take_lanes`].
     #[inline(always)]
     unsafe fn take<V: Vector>(&self, row: Row) {
         // The count is a constant where all lanes are channels.
@@ -42,14 +42,14 @@ pub(super) trait Results {
 }
 
 /// A chunk of the output.
-pub(super) struct Measured<E> {
+pub(super) struct MeasureRow<E> {
     pub out: *mut E,
     /// For [`crate::Moments`]: shift, sum, sum of squares, `3 * padded(channels)`; the shift is the value that comes first.
     pub partials: Option<*mut f32>,
 }
 
 /// A chunk of a [`crate::Sink`].
-pub(super) struct Masked<'a, E> {
+pub(super) struct MaskRow<'a, E> {
     pub out: *mut E,
     /// Where the chunk begins in the whole activation.
     pub offset: usize,
@@ -61,7 +61,7 @@ pub(super) struct Masked<'a, E> {
 
 // SAFETY of the blocks below: the caller's promise; per-channel vectors are padded.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl<E: Element> Results for Measured<E> {
+impl<E: Element> RowEpilogue for MeasureRow<E> {
     #[inline(always)]
     unsafe fn take_lanes<V: Vector>(&self, row: Row, lanes: usize) {
         unsafe {
@@ -95,7 +95,7 @@ impl<E: Element> Results for Measured<E> {
 }
 
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl<E: Element> Masked<'_, E> {
+impl<E: Element> MaskRow<'_, E> {
     /// The gradient of pixel x, before the mask.
     #[inline(always)]
     unsafe fn gradient<V: Vector>(&self, row: Row, lanes: usize, x: usize) -> V {
@@ -111,7 +111,7 @@ impl<E: Element> Masked<'_, E> {
 }
 
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl<E: Element> Results for Masked<'_, E> {
+impl<E: Element> RowEpilogue for MaskRow<'_, E> {
     #[inline(always)]
     unsafe fn take_lanes<V: Vector>(&self, row: Row, lanes: usize) {
         unsafe {

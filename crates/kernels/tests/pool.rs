@@ -1,4 +1,6 @@
-use super::*;
+//! The pool: every task once, whatever sleeps, panics or nests.
+
+use mnasnet_kernels::pool::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

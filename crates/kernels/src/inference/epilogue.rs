@@ -5,7 +5,8 @@ use crate::epilogue::Epilogue;
 use crate::simd::Vector;
 
 /// Adds bias and shortcut, applies the ReLU, stores. Pointers are to the first column of the product.
-pub(super) struct Finish<E> {
+#[derive(Clone, Copy)]
+pub(super) struct Bias<E> {
     pub out: *mut E,
     /// Added where not null; laid out as `out`.
     pub shortcut: *const E,
@@ -18,6 +19,7 @@ pub(super) struct Finish<E> {
 }
 
 /// Puts what a depthwise convolution reads into its ring of rows, float32 in any precision.
+#[derive(Clone, Copy)]
 pub(super) struct Enter<'a> {
     pub ring: *mut f32,
     /// Where each row of the product goes in a block of the ring.
@@ -30,10 +32,12 @@ pub(super) struct Enter<'a> {
 
 // SAFETY of the blocks below: the trait's contract; per-channel vectors are padded.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl<E: Element> Epilogue for Finish<E> {
+impl<E: Element> Epilogue for Bias<E> {
+    const HALF: bool = E::IS_HALF;
+
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
-        &mut self,
+        &self,
         values: [V; M],
         count: usize,
         row: usize,
@@ -60,9 +64,11 @@ impl<E: Element> Epilogue for Finish<E> {
 
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Epilogue for Enter<'_> {
+    const HALF: bool = false;
+
     #[inline(always)]
     unsafe fn take<V: Vector, const M: usize>(
-        &mut self,
+        &self,
         values: [V; M],
         count: usize,
         row: usize,
