@@ -175,7 +175,9 @@ fn of_training(error: &TrainError) -> Exit {
         TrainError::Weights(_) => Exit::Weights,
         TrainError::Unlike(_) | TrainError::Elsewhere(_) => Exit::Ranks,
         TrainError::Judge(error) => of_judging(error),
-        TrainError::Model(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => Exit::Usage,
+        TrainError::Config(_) | TrainError::Model(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => {
+            Exit::Usage
+        }
         TrainError::Diverged { .. } => Exit::Diverged,
         TrainError::Stopped { cause, .. } => of_training(cause),
         TrainError::Folder { .. } | TrainError::Unsaved { .. } | TrainError::Gone { .. } => Exit::Unsaved,

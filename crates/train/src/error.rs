@@ -8,6 +8,7 @@ use mnasnet_group::{Elsewhere, NoThreads, Unlike};
 use mnasnet_judge::JudgeError;
 use mnasnet_model::ModelError;
 use mnasnet_settings::error::PhotosError;
+use mnasnet_settings::resolve::ConfigError;
 use mnasnet_weights_file::WeightsError;
 
 /// Why a run could not start, or ended.
@@ -16,6 +17,9 @@ pub enum TrainError {
     /// The photos.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The photos and the settings do not go together.
     #[error("{0}")]
     Mismatch(String),

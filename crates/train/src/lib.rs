@@ -15,11 +15,14 @@
 
 mod error;
 mod events;
+#[cfg(test)]
+mod fixture;
 pub mod folder;
 pub mod run;
 mod train;
 
 pub use error::TrainError;
 pub use events::{Event, Observer, Outcome};
+pub use folder::lock::RunFolder;
 pub use run::start::Start;
 pub use train::train;

@@ -36,14 +36,14 @@ use crate::run::saving::Saving;
 const STAGES: [&str; 5] = ["model init", "loss init", "dataset init", "lr init", "training start."];
 
 /// Where the weights come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Start {
     /// Drawn.
     Fresh,
     /// From a file of weights, everything else fresh.
-    Init(PathBuf),
-    /// From a checkpoint file, exactly where it stopped.
-    Resume(PathBuf),
+    Init(Box<WeightsFile>),
+    /// From a checkpoint, exactly where it stopped.
+    Resume(Box<WeightsFile>),
 }
 
 /// A run before anything is written.
@@ -69,7 +69,6 @@ impl Planned {
         out: &Path,
         Photos { train, val }: Photos,
         start: &Start,
-        resumed: Option<&WeightsFile>,
         device: &dyn Device,
         group: &Group,
         observer: &mut dyn Observer,
@@ -112,7 +111,7 @@ impl Planned {
             ..Progress::default()
         };
         let mut best_is_here = false;
-        if let Some(file) = resumed {
+        if let Start::Resume(file) = start {
             let record = file.record();
             let mut notes = vec![format!("going on from {}", file.path().display())];
             notes.extend(resume::check(file, config, &train, &batches)?);
@@ -153,9 +152,8 @@ impl Planned {
                 observer.event(Event::Note(note));
             }
         }
-        if let Start::Init(path) = start {
-            let file = WeightsFile::open(path)?;
-            let place = path.display();
+        if let Start::Init(file) = start {
+            let place = file.path().display();
             let record = file.record();
             if let Some(origin) = &record.origin {
                 observer.event(Event::Note(&format!("{place}: {}", origin.described())));
@@ -214,8 +212,8 @@ fn counted_anew(file: &WeightsFile, progress: &Progress) -> bool {
 }
 
 impl<'a> Run<'a> {
-    /// Plans the run and brings it to its start. `resumed` is the opened checkpoint of [`Start::Resume`]; `claim` is the
-    /// folder's, where it could be had without writing; other ranks than the first have neither.
+    /// Plans the run and brings it to its start. `claim` is the folder's, where it could be had without writing; other ranks than
+    /// the first have none.
     ///
     /// Nothing is written before everything is checked on all ranks: a refused start leaves the folder as it was.
     #[allow(clippy::too_many_arguments)]
@@ -224,14 +222,13 @@ impl<'a> Run<'a> {
         out: &Path,
         claim: Option<Claim>,
         photos: Photos,
-        start: &Start,
-        resumed: Option<WeightsFile>,
+        start: Start,
         group: &'a mut Group,
         observer: &'a mut dyn Observer,
     ) -> Result<Self, TrainError> {
         let train = photos.train.clone();
         let device = agree(group, wiring::device(config.device).map_err(TrainError::from))?;
-        let planned = Planned::new(config, out, photos, start, resumed.as_ref(), &*device, group, observer);
+        let planned = Planned::new(config, out, photos, &start, &*device, group, observer);
         let Planned {
             network,
             precision,
@@ -261,18 +258,13 @@ impl<'a> Run<'a> {
         }
         drop(state);
 
+        let resumed = match &start {
+            Start::Resume(file) => Some(&**file),
+            Start::Fresh | Start::Init(_) => None,
+        };
         let opened = match group.is_first() {
             true => open(
-                config,
-                out,
-                claim,
-                &train,
-                &evaluator,
-                resumed.as_ref(),
-                &progress,
-                group,
-                &device,
-                precision,
+                config, out, claim, &train, &evaluator, resumed, &progress, group, &device, precision,
             ),
             false => Ok((None, RunLog::nowhere(), None)),
         };
