@@ -27,9 +27,8 @@ impl Small {
     pub(crate) fn new(config: &Config) -> Self {
         let network = wiring::network(config, 2).unwrap();
         let weights = initialise(&network, config.init_scheme, config.seed);
-        let optimizer = wiring::optimizer(config, &network);
         Self {
-            snapshot: Snapshot::fresh(weights, &optimizer),
+            snapshot: Snapshot::fresh(weights, config.opt.slots()),
             network,
         }
     }

@@ -1,7 +1,7 @@
 //! Training: the loop, its checkpoints and its logs.
 //!
 //! The way of a run: [`train()`] opens the photos that the settings name and brings the run to its first step (`run::start`). A run goes
-//! through epochs and steps (`run::epochs`, `run::step`), and tells an [`Observer`] what happens. Each epoch ends in an evaluation
+//! through epochs and steps (`run::epochs`, `run::learner`), and tells an [`Observer`] what happens. Each epoch ends in an evaluation
 //! by `mnasnet_judge`, in lines of the log and in a checkpoint. What lies on disk is the matter of [`folder`].
 //!
 //! Invariants:
@@ -24,5 +24,5 @@ mod train;
 pub use error::TrainError;
 pub use events::{Event, Observer, Outcome};
 pub use folder::lock::RunFolder;
-pub use run::start::Start;
+pub use run::beginning::Start;
 pub use train::train;

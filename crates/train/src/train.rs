@@ -11,8 +11,8 @@ use crate::error::TrainError;
 use crate::events::{Event, Observer, Outcome};
 use crate::folder::checkpoint::vacant;
 use crate::folder::lock::{Claim, RunFolder};
-use crate::run::epochs::Run;
-use crate::run::start::Start;
+use crate::run::beginning::Start;
+use crate::run::parts::Run;
 
 /// Trains as `config` says and leaves everything in the folder `out`: `config.toml`, `run.json`, `log.txt`, `metrics.jsonl` and the
 /// checkpoints. `stop` asks for an end after the current step. A start that is refused leaves the folder as it was.

@@ -221,7 +221,7 @@ mod tests {
             ("epoch_size = 3", Likeness::Unfinished),
             ("epoch_size = 4", Likeness::Unfinished),
             ("epoch_size = 3\nlog_every = 7", Likeness::Unfinished),
-            ("epoch_size = 3\nseed = 5", other("seed", "0", "5")),
+            ("epoch_size = 3\nseed = 5", other("seed", "1", "5")),
             // Fewer epochs are other learning rates.
             ("epoch_size = 2", other("epoch_size", "3", "2")),
         ] {
