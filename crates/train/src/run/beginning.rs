@@ -87,10 +87,7 @@ impl Beginning {
             observer.event(Event::Note(&note));
         }
         if is_folded(network, weights) {
-            observer.event(Event::Note(&format!(
-                "{place}: batch norm was folded into the convolutions, and training starts badly from such weights; measure \
-                 it again before: mnasnet convert {place} NEW.safetensors --recalibrate-bn PHOTOS"
-            )));
+            observer.event(Event::Folded(file.path()));
         }
         Ok(beginning)
     }
@@ -115,26 +112,24 @@ impl Beginning {
             true => Vec::new(),
             false => resume::beyond(&folder, setup.steps(), progress.global_step)?,
         };
+        for note in &notes {
+            observer.event(Event::Note(note));
+        }
         let whole = |path: &&PathBuf| WeightsFile::open(path).is_ok();
-        if let Some(last) = beyond.iter().rev().find(whole) {
-            notes.push(format!(
-                "{} lies beyond it and stays until the run has come that far; until then `--resume {}` chooses it",
-                last.display(),
-                out.display()
-            ));
+        if let Some(checkpoint) = beyond.iter().rev().find(whole) {
+            observer.event(Event::Beyond { checkpoint, out });
         }
         // The bar is what is on disk: going back to an older checkpoint loses no better weights. If a run was killed
         // between its checkpoint and its best weights, they are those of the checkpoint.
         let (best, note) = resume::best_on_disk(&folder.join(checkpoint_name::BEST), record);
-        notes.extend(note);
+        if let Some(note) = note {
+            observer.event(Event::Note(&note));
+        }
         let top1 = best.map(|best| best.top1);
         let best_is_here = progress.images == 0
             && (progress.best).is_some_and(|best| best.epoch == progress.epoch && Some(best.top1) > top1);
         if !best_is_here {
             progress.best = best;
-        }
-        for note in &notes {
-            observer.event(Event::Note(note));
         }
         Ok(Self {
             state,

@@ -17,16 +17,11 @@ use crate::run::setup::Setup;
 pub(crate) fn check(file: &WeightsFile, setup: &Setup) -> Result<Vec<String>, TrainError> {
     let Setup { config, batches, .. } = setup;
     let record = file.record();
-    let unusable = |reason| WeightsError::Record {
-        path: file.path().to_owned(),
-        reason,
-    };
-    let path = file.path().display();
-    let alone = format!("to begin another run with its weights alone, say `--init {path} --out ANOTHER`");
-    let refusal = |what: String| TrainError::Mismatch(format!("cannot go on from {path}: {what}; {alone}"));
-    let refuse = |what: String| Err(refusal(what));
+    let path = || file.path().to_owned();
+    let refusal = |reason: String| TrainError::AnotherRun { path: path(), reason };
+    let refuse = |reason: String| Err(refusal(reason));
     if file.slots().is_empty() {
-        return Err(unusable(format!("holds weights only, nothing to go on from; {alone}")).into());
+        return Err(TrainError::WeightsOnly { path: path() });
     }
     if let Some(origin) = &record.origin {
         return taken_up(file, origin, setup).map_err(refusal);

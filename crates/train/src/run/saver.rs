@@ -382,7 +382,6 @@ mod tests {
             let file = WeightsFile::open(path).unwrap();
             file.weights(&self.small.network, "").unwrap().parameters[0]
         }
-
     }
 
     /// Where a file is written before it gets the name `path`. With a folder there, the disk refuses the file.
@@ -433,7 +432,10 @@ mod tests {
         let (checkpoint, best) = (place.checkpoint(1, STEPS), saver.best());
         assert_eq!(told, [Told::Saved(checkpoint.clone()), Told::Saved(best.clone())]);
         assert_eq!((place.first(&checkpoint), place.first(&best)), (4.0, 4.0));
-        assert_eq!(WeightsFile::open(&checkpoint).unwrap().slots(), place.config.opt.slots());
+        assert_eq!(
+            WeightsFile::open(&checkpoint).unwrap().slots(),
+            place.config.opt.slots()
+        );
         assert!(WeightsFile::open(&best).unwrap().slots().is_empty());
         assert_eq!(saver.kept(), Some(checkpoint));
         assert!(saver.settle().is_empty() && saver.poll().is_empty());
@@ -451,7 +453,10 @@ mod tests {
             panic!("{told:?}");
         };
         assert!(note.starts_with("cannot write the run's folder "), "{note}");
-        assert!(note.ends_with("tries again in 10 seconds; there is no checkpoint yet"), "{note}");
+        assert!(
+            note.ends_with("tries again in 10 seconds; there is no checkpoint yet"),
+            "{note}"
+        );
         // It is due at every step from here on, but not tried at once.
         assert!(saver.is_due(3) && saver.pauses());
         saver.last -= RETRY;
@@ -530,7 +535,7 @@ mod tests {
         let mut saver = place.saver();
         let record = || place.small.record(&place.config, within(3));
         assert!(!saver.begin(BOTH, record(), |_| Ok(false)).unwrap());
-        let fails = |_: &mut Snapshot| Err(TrainError::Mismatch("no device".into()));
+        let fails = |_: &mut Snapshot| Err(TrainError::WeightsOnly { path: "x".into() });
         saver.begin(BOTH, record(), fails).unwrap_err();
         assert!(saver.settle().is_empty() && saver.kept().is_none());
         place.begin(&mut saver, Files::CHECKPOINT, within(3)).unwrap();
@@ -541,7 +546,10 @@ mod tests {
     fn checkpoints_are_due_by_steps_and_by_the_clock() {
         let place = Place::new("checkpoint_every = \"3 steps\"");
         let saver = place.saver();
-        assert_eq!([1, 2, 3, 4, 6].map(|step| saver.is_due(step)), [false, false, true, false, true]);
+        assert_eq!(
+            [1, 2, 3, 4, 6].map(|step| saver.is_due(step)),
+            [false, false, true, false, true]
+        );
 
         let place = Place::new("checkpoint_every = \"1m\"");
         let mut saver = place.saver();
