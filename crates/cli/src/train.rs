@@ -159,7 +159,7 @@ fn settle(config: &mut Config) -> Result<(), Failure> {
 fn flags(args: &TrainArgs, layers: Resolver) -> Result<Resolver, ConfigError> {
     let mut layers = args.settings.apply(layers)?;
     if let Some(device) = args.mindspore.device().filter(|_| !args.settings.has("device")) {
-        layers.flag("device", device)?;
+        layers.flag("device", device.name())?;
     }
     Ok(layers)
 }

@@ -70,6 +70,13 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// A flag that the setting `key` cannot have; `message` completes the sentence "`key` ...".
+    pub fn by_flag(key: &str, message: String) -> Self {
+        value_error(key, COMMAND_LINE, message)
+    }
+}
+
 /// The recipes that the program carries: name and text.
 pub const RECIPES: &[(&str, &str)] = &[
     ("sample", include_str!("../../../recipes/sample.toml")),
@@ -151,7 +158,7 @@ impl Resolver {
         let value = row
             .kind
             .read(text.as_ref())
-            .map_err(|message| value_error(key, COMMAND_LINE, message))?;
+            .map_err(|message| ConfigError::by_flag(key, message))?;
         self.set(key, value, COMMAND_LINE, Some(Path::new("")))
     }
 

@@ -432,10 +432,8 @@ mod tests {
         let (checkpoint, best) = (place.checkpoint(1, STEPS), saver.best());
         assert_eq!(told, [Told::Saved(checkpoint.clone()), Told::Saved(best.clone())]);
         assert_eq!((place.first(&checkpoint), place.first(&best)), (4.0, 4.0));
-        assert_eq!(
-            WeightsFile::open(&checkpoint).unwrap().slots(),
-            place.config.opt.slots()
-        );
+        let slots: Vec<_> = place.config.opt.slots().iter().map(|slot| slot.name).collect();
+        assert_eq!(WeightsFile::open(&checkpoint).unwrap().slots(), slots);
         assert!(WeightsFile::open(&best).unwrap().slots().is_empty());
         assert_eq!(saver.kept(), Some(checkpoint));
         assert!(saver.settle().is_empty() && saver.poll().is_empty());
