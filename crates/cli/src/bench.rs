@@ -14,7 +14,6 @@ use mnasnet_judge::classifier::normalise;
 use mnasnet_model::{Network, OptimizerKind, Role, Scheme, Summary, initialise};
 use mnasnet_settings::config::Config;
 use mnasnet_settings::network_file;
-use mnasnet_settings::resolve::Resolver;
 use mnasnet_settings::wiring;
 use serde::Serialize;
 use units::{Clock, Rates, Units};
@@ -69,7 +68,7 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
     let pool = || thread_pool(threads);
     let opened = args.device.open();
     let device = &*agree(group, opened)?;
-    let precision = precision(args, device)?;
+    let precision = settings::precision(args.precision, &Config::default(), device);
     let (bench, measured) = match args.subject {
         Subject::Train => ("train", pool()?.install(|| train(args, device, precision, group))?),
         Subject::Infer => ("infer", pool()?.install(|| infer(args, device, precision))?),
@@ -197,8 +196,6 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
         epsilon: 1e-3,
     };
     let planned = || -> Result<_, Failure> {
-        let mut layers = Resolver::new();
-        layers.flag("wire", &args.wire)?;
         let network = network(args)?;
         let optimizer = Optimizer::new(rule, &network, 1e-5, |tensor| tensor.role == Role::Weight);
         let start = Snapshot::fresh(
@@ -215,7 +212,7 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
                 trainers.push((other.name(), trainer(&*other)?));
             }
         }
-        Ok((layers.finish()?.wire, network, trainers))
+        Ok((args.wire, network, trainers))
     };
     let (wire, network, mut trainers) = agree(group, planned())?;
     if group.size() > 1 {
@@ -298,11 +295,6 @@ fn infer(args: &BenchArgs, device: &dyn Device, precision: Precision) -> Result<
         stages: None,
         best: None,
     })
-}
-
-/// What `--precision` comes to on `device`.
-fn precision(args: &BenchArgs, device: &dyn Device) -> Result<Precision, Failure> {
-    settings::precision(&args.precision, &Config::default(), device)
 }
 
 fn network(args: &BenchArgs) -> Result<Network, Failure> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mnasnet_data::BadImage;
-use mnasnet_engine::Device;
+use mnasnet_engine::{Device, Precision};
 use mnasnet_group::thread_pool;
 use mnasnet_judge::compare::{Comparison, Side, compare};
 use serde::Serialize;
@@ -14,6 +14,7 @@ use crate::eval;
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile, on_runtime};
 use crate::report::Counter;
+use crate::settings::OrOpen;
 
 /// Images that are listed on a screen; `--json` lists all.
 const LISTED: usize = 20;
@@ -63,7 +64,7 @@ struct Image {
 pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
     let models = [ModelFile::open(&args.a, false)?, ModelFile::open(&args.b, false)?];
     let models = on_runtime(models, &args.runtime)?;
-    let report = compared(&models, &args.over, &args.precision, &*args.device.open()?)?;
+    let report = compared(&models, &args.over, args.precision, &*args.device.open()?)?;
     if args.over.json {
         print_json(&report)?;
     } else {
@@ -79,7 +80,7 @@ pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
 pub fn compared(
     models: &[ModelFile; 2],
     args: &EvaluationArgs,
-    precision: &str,
+    precision: OrOpen<Precision>,
     device: &dyn Device,
 ) -> Result<Report, Failure> {
     let [a, b] = models;
@@ -100,7 +101,7 @@ pub fn compared(
     let dataset = Arc::new(eval::dataset(named, args)?);
     eval::tell_notes(&dataset);
     let batch = (args.batch_size as usize).min(dataset.samples.len()).max(1);
-    let precisions = [a.precision(precision, device)?, b.precision(precision, device)?];
+    let precisions = [a.precision(precision, device), b.precision(precision, device)];
     let probabilities = models
         .iter()
         .any(|model| matches!(&model.kind, Kind::Onnx(model) if model.softmax));

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mnasnet_data::{BadImage, Dataset, Split};
+use mnasnet_data::{BadImage, BadImages, Dataset, Split};
 use mnasnet_engine::{Cpu, Device, Precision};
 use mnasnet_group::{Group, agree, thread_pool};
 use mnasnet_judge::evaluate::{Evaluation, Evaluator};
+use mnasnet_settings::config::Config;
 use mnasnet_settings::photos;
-use mnasnet_settings::resolve::Resolver;
 use mnasnet_settings::wiring;
 use serde::Serialize;
 
@@ -81,11 +81,12 @@ pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Fail
     let record = &model.record;
 
     // The command line says what the set is; of the run's settings only the pixels' own count.
-    let mut layers = Resolver::new();
-    layers.flag("exif_orientation", record.preprocessing.exif_orientation.to_string())?;
-    layers.flag("bad_images", &args.bad_images)?;
-    args.set.apply(&mut layers)?;
-    let mut dataset = photos::open(&layers.finish()?, &args.data, Split::Val)?;
+    let config = Config {
+        exif_orientation: record.preprocessing.exif_orientation,
+        bad_images: args.bad_images,
+        ..args.set.config()
+    };
+    let mut dataset = photos::open(&config, &args.data, Split::Val)?;
     label(&mut dataset, model)?;
     Ok(dataset)
 }
@@ -108,7 +109,7 @@ pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
         if args.drop_remainder {
             drop_remainder(&mut dataset, over.batch_size as usize)?;
         }
-        let precision = model.precision(&args.precision, &*device)?;
+        let precision = model.precision(args.precision, &*device);
         Ok((model, dataset, device, precision))
     };
     let (model, dataset, device, precision) = agree(group, opened())?;
@@ -232,7 +233,7 @@ fn summary(report: &Report, evaluation: &Evaluation, args: &EvaluationArgs) -> S
     } = report;
     let bad = match bad_images {
         0 => String::new(),
-        bad if args.bad_images == "skip" => format!(", {bad} bad ones left out"),
+        bad if args.bad_images == BadImages::Skip => format!(", {bad} bad ones left out"),
         bad => format!(", {bad} bad ones taken as grey"),
     };
     format!(

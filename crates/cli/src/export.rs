@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::HumanBytes;
 use mnasnet_data::Split;
+use mnasnet_engine::Precision;
 use mnasnet_group::thread_pool;
 use mnasnet_judge::quantise::calibrate;
 use mnasnet_onnx::quantise::PASSES;
@@ -123,7 +124,12 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         ..ModelFile::open(&output, false)?
     };
     let models = [weights, exported];
-    let report = compared(&models, &EvaluationArgs::on(data), "f32", &*args.device.open()?)?;
+    let report = compared(
+        &models,
+        &EvaluationArgs::on(data),
+        Some(Precision::F32),
+        &*args.device.open()?,
+    )?;
     if !args.json {
         report.print()?;
     }

@@ -58,7 +58,7 @@ pub enum Failure {
     #[error("{0}")]
     Usage(String),
     /// A setting.
-    #[error(transparent)]
+    #[error("{0}{advice}", advice = config_advice(.0))]
     Config(#[from] ConfigError),
     /// A model that cannot be built.
     #[error(transparent)]
@@ -72,11 +72,14 @@ pub enum Failure {
     /// Photos that are missing or do not fit.
     #[error("{0}")]
     Photos(String),
+    /// Photos that do not go with the settings.
+    #[error("{0}{advice}", advice = photos_advice(.0))]
+    Unfit(PhotosError),
     /// Packing.
     #[error(transparent)]
     Pack(#[from] PackError),
     /// A file of weights.
-    #[error(transparent)]
+    #[error("{0}{advice}", advice = weights_advice(.0))]
     Weights(#[from] WeightsError),
     /// An ONNX model.
     #[error(transparent)]
@@ -94,7 +97,7 @@ pub enum Failure {
     #[error(transparent)]
     Judge(#[from] JudgeError),
     /// Training.
-    #[error(transparent)]
+    #[error("{0}{advice}", advice = train_advice(.0))]
     Train(#[from] TrainError),
     /// The threads of the arithmetic.
     #[error(transparent)]
@@ -123,7 +126,7 @@ impl From<PhotosError> for Failure {
     fn from(error: PhotosError) -> Self {
         match error {
             PhotosError::Data(error) => Self::Data(error),
-            PhotosError::Mismatch(what) => Self::Photos(what),
+            other => Self::Unfit(other),
         }
     }
 }
@@ -142,7 +145,7 @@ impl Failure {
             | Failure::OnnxRuntime(_) => Exit::Usage,
             Failure::Export(error) => of_exporting(error),
             Failure::Data(DataError::Write { .. } | DataError::Cache { .. }) => Exit::Other,
-            Failure::Data(_) | Failure::Photos(_) => Exit::Data,
+            Failure::Data(_) | Failure::Photos(_) | Failure::Unfit(_) => Exit::Data,
             Failure::Pack(error) => of_packing(error),
             Failure::Weights(_) | Failure::Onnx(_) | Failure::Differs(_) => Exit::Weights,
             Failure::Engine(error) => of_the_engine(error),
@@ -168,14 +171,76 @@ fn runtime_advice(error: &LoadError) -> String {
     }
 }
 
+/// What to do about settings that do not go together.
+fn config_advice(error: &ConfigError) -> &'static str {
+    match error {
+        ConfigError::Warmup { .. } => "; say `--warmup_epochs 0`, or a longer `--epoch_size`",
+        _ => "",
+    }
+}
+
+/// What to do about photos that do not go with the settings.
+fn photos_advice(error: &PhotosError) -> &'static str {
+    match error {
+        PhotosError::NoneGiven => ": say `--data PATH`",
+        PhotosError::NotApart { .. } => "; make train/ and val/ in it, or say `--val_data PATH`",
+        PhotosError::ClassCount { .. } => "; say `--class_num 0` to take as many as the data has",
+        PhotosError::CacheTooLarge { .. } => "; say less, or `--cache disk`",
+        PhotosError::TooFew { .. } | PhotosError::Data(_) => "",
+    }
+}
+
+/// What to do about a file of weights.
+fn weights_advice(error: &WeightsError) -> String {
+    match error {
+        WeightsError::OnlyBest { best, .. } => format!(
+            "; start a new run from them with `--init {} --out ANOTHER`",
+            best.display()
+        ),
+        _ => String::new(),
+    }
+}
+
+/// What to do about a run that could not start, or ended.
+fn train_advice(error: &TrainError) -> String {
+    match error {
+        TrainError::Config(error) => config_advice(error).into(),
+        TrainError::Photos(error) => photos_advice(error).into(),
+        TrainError::Weights(error) => weights_advice(error),
+        TrainError::AnotherRun { path, .. } | TrainError::WeightsOnly { path } => format!(
+            "; to begin another run with its weights alone, say `--init {} --out ANOTHER`",
+            path.display()
+        ),
+        TrainError::Occupied { folder } => format!(
+            "; go on with it by `--resume {}`, or choose another folder by `--out`",
+            folder.display()
+        ),
+        TrainError::Busy { .. } => "; wait until it is over, or choose another folder by `--out`".into(),
+        TrainError::Folder { .. } => ": mend that and say the same again, or choose another folder by `--out`".into(),
+        TrainError::Unsaved {
+            folder, kept: Some(_), ..
+        } => format!(", `mnasnet train --resume {}` goes on", folder.display()),
+        TrainError::Gone { .. } => {
+            "; if it was moved, `mnasnet train --resume ITS_PLACE` goes on from its last checkpoint".into()
+        }
+        TrainError::Stopped { folder, .. } => format!(
+            ", go on with `mnasnet train --resume {}` when that is mended",
+            folder.display()
+        ),
+        _ => String::new(),
+    }
+}
+
 fn of_training(error: &TrainError) -> Exit {
     match error {
         TrainError::Data(DataError::Cache { .. }) => Exit::Other,
-        TrainError::Data(_) | TrainError::Mismatch(_) => Exit::Data,
-        TrainError::Weights(_) => Exit::Weights,
+        TrainError::Data(_) | TrainError::Photos(_) | TrainError::AnotherRun { .. } => Exit::Data,
+        TrainError::Weights(_) | TrainError::WeightsOnly { .. } => Exit::Weights,
         TrainError::Unlike(_) | TrainError::Elsewhere(_) => Exit::Ranks,
         TrainError::Judge(error) => of_judging(error),
-        TrainError::Model(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => Exit::Usage,
+        TrainError::Config(_) | TrainError::Model(_) | TrainError::Occupied { .. } | TrainError::Busy { .. } => {
+            Exit::Usage
+        }
         TrainError::Diverged { .. } => Exit::Diverged,
         TrainError::Stopped { cause, .. } => of_training(cause),
         TrainError::Folder { .. } | TrainError::Unsaved { .. } | TrainError::Gone { .. } => Exit::Unsaved,

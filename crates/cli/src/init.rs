@@ -1,6 +1,6 @@
 //! What `--init` takes over besides the weights.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mnasnet_settings::config::Config;
 use mnasnet_settings::resolve::{ConfigError, Resolver};
@@ -18,26 +18,30 @@ const TAKEN: &[&str] = &[
     "normalise",
 ];
 
-/// The settings [`TAKEN`] as a file of weights has them.
+/// A file of weights, and the settings [`TAKEN`] as it has them.
 pub struct Recorded {
-    path: PathBuf,
+    file: WeightsFile,
     settings: toml::Table,
 }
 
 impl Recorded {
-    /// Reads a file's record.
+    /// Opens a file.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let file = WeightsFile::open(path)?;
         let (settings, _) = file.record().settings(path, |key| TAKEN.contains(&key))?;
-        let path = path.to_owned();
-        Ok(Self { path, settings })
+        Ok(Self { file, settings })
+    }
+
+    /// The file.
+    pub fn file(self) -> WeightsFile {
+        self.file
     }
 
     /// Lays them over what came before.
     pub fn apply(&self, layers: Resolver) -> Result<Resolver, ConfigError> {
         layers.toml(
             &self.settings.to_string(),
-            &format!("settings in {}", self.path.display()),
+            &format!("settings in {}", self.file.path().display()),
         )
     }
 
@@ -50,6 +54,6 @@ impl Recorded {
             .filter(|(key, value)| resolved.get(**key) == Some(value))
             .map(|(key, value)| format!("{key} = {value}"))
             .collect();
-        (!kept.is_empty()).then(|| format!("as {} has it: {}", self.path.display(), kept.join(", ")))
+        (!kept.is_empty()).then(|| format!("as {} has it: {}", self.file.path().display(), kept.join(", ")))
     }
 }

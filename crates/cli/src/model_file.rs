@@ -13,7 +13,7 @@ use mnasnet_weights_file::{Record, WeightsFile, network_of, onnx};
 use crate::args::{RuntimeArgs, RuntimeName};
 use crate::console::note;
 use crate::failure::Failure;
-use crate::settings;
+use crate::settings::{self, OrOpen};
 
 /// Settings of a run that count when its weights are used. Whatever else a file says of its run, it can be evaluated.
 const USED: &[&str] = &[
@@ -130,8 +130,8 @@ impl ModelFile {
     }
 
     /// What `--precision` comes to on `device` for this model.
-    pub fn precision(&self, name: &str, device: &dyn Device) -> Result<Precision, Failure> {
-        settings::precision(name, &self.config, device)
+    pub fn precision(&self, asked: OrOpen<Precision>, device: &dyn Device) -> Precision {
+        settings::precision(asked, &self.config, device)
     }
 
     /// Plans it on `device`, or on its own runtime, for up to `batch` photos at a time; call it in the pool of threads that it shall use.

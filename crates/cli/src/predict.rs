@@ -43,7 +43,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let record = &model.record;
     let format = if args.json { PredictFormat::Json } else { args.format };
     let device = args.device.open()?;
-    let precision = model.precision(&args.precision, &*device)?;
+    let precision = model.precision(args.precision, &*device);
     let photos = photos(&args.images)?;
     let batch = (args.batch_size as usize).min(photos.len()).max(1);
     let pool = thread_pool(args.threads as usize)?;

@@ -80,6 +80,10 @@ impl Reporter {
         });
     }
 
+    fn note(&self, note: &str) {
+        self.line(&format!("note: {}", visible_name(note)));
+    }
+
     fn time_left(&self, step: &StepLog) -> String {
         let done = step.global_step.saturating_sub(self.done_at_start);
         let per_step = self.started.elapsed().as_secs_f64() / done.max(1) as f64;
@@ -92,7 +96,19 @@ impl Observer for Reporter {
     fn event(&mut self, event: Event) {
         match event {
             Event::Stage(stage) => self.line(stage),
-            Event::Note(note) => self.line(&format!("note: {}", visible_name(note))),
+            Event::Note(note) => self.note(note),
+            Event::Beyond { checkpoint, out } => self.note(&format!(
+                "{} lies beyond it and stays until the run has come that far; until then `--resume {}` chooses it",
+                checkpoint.display(),
+                out.display()
+            )),
+            Event::Folded(weights) => {
+                let place = weights.display();
+                self.note(&format!(
+                    "{place}: batch norm was folded into the convolutions, and training starts badly from such weights; measure \
+                     it again before: mnasnet convert {place} NEW.safetensors --recalibrate-bn PHOTOS"
+                ));
+            }
             Event::Started {
                 network,
                 train_images,

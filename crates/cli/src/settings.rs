@@ -1,24 +1,24 @@
 //! Every setting as a flag, made from the one table of settings.
 
 use std::ffi::{OsStr, OsString};
+use std::marker::PhantomData;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches, ValueHint};
 use mnasnet_choice::Named;
 use mnasnet_engine::{Device, Precision};
 use mnasnet_settings::config::{Config, Effect, KEYS, Key};
 use mnasnet_settings::resolve::{ConfigError, Resolver};
-use mnasnet_settings::setting::Kind;
+use mnasnet_settings::setting::{Kind, Setting};
 use mnasnet_settings::wiring;
 
-use crate::failure::Failure;
+/// A choice that can be left open by a name of its own. clap takes an `Option` for an argument that can be left out.
+pub type OrOpen<T> = Option<T>;
 
 /// What `--precision` comes to on `device` for weights that were trained with `config`.
-pub fn precision(name: &str, config: &Config, device: &dyn Device) -> Result<Precision, Failure> {
-    let mut layers = Resolver::new();
-    layers.flag("precision", name)?;
-    let asked = layers.finish()?.precision.or(config.precision);
-    Ok(wiring::precision(asked, device))
+pub fn precision(asked: OrOpen<Precision>, config: &Config, device: &dyn Device) -> Precision {
+    wiring::precision(asked.or(config.precision), device)
 }
 
 /// The settings given as flags, as name and text; their meaning is the resolver's business.
@@ -107,6 +107,41 @@ fn notes(key: &Key, default: &toml::Value) -> String {
     }
 }
 
+/// Reads a value of the setting `key`, refused in the resolver's words; shells offer the names.
+#[derive(Clone, Debug)]
+pub struct Valued<T> {
+    key: &'static str,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> Valued<T> {
+    /// A value of the setting `key`.
+    pub fn by(key: &'static str) -> Self {
+        let value = PhantomData;
+        Self { key, value }
+    }
+}
+
+impl<T: Setting + Clone + Send + Sync + 'static> TypedValueParser for Valued<T> {
+    type Value = T;
+
+    fn parse_ref(&self, _: &Command, _: Option<&Arg>, value: &OsStr) -> Result<T, Error> {
+        let read = T::KIND.read(value).and_then(|value| T::from_toml(&value));
+        read.map_err(|message| {
+            let error = ConfigError::by_flag(self.key, message);
+            Error::raw(ErrorKind::ValueValidation, format!("{error}\n"))
+        })
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(T::KIND.names().into_iter().map(possible)))
+    }
+}
+
+fn possible(named: Named) -> PossibleValue {
+    PossibleValue::new(named.name).help(named.help.trim_end_matches('.'))
+}
+
 /// Reads any text, which the resolver judges; shells offer the names.
 #[derive(Clone, Debug)]
 pub struct Offered(Vec<Named>);
@@ -126,8 +161,7 @@ impl TypedValueParser for Offered {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let value = |named: &Named| PossibleValue::new(named.name).help(named.help.trim_end_matches('.'));
-        Some(Box::new(self.0.iter().map(value)))
+        Some(Box::new(self.0.iter().copied().map(possible)))
     }
 }
 

@@ -1,18 +1,15 @@
 //! `mnasnet train`.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::iter;
 use std::path::{Path, PathBuf};
 
 use mnasnet_group::{Group, agree};
-use mnasnet_settings::config::{Config, Key};
+use mnasnet_settings::config::Config;
 use mnasnet_settings::resolve::{ConfigError, Resolver};
 use mnasnet_settings::setting::Setting;
 use mnasnet_settings::wiring;
-use mnasnet_train::folder::checkpoint;
-use mnasnet_train::{Event, Observer, Outcome, Start, train};
-use mnasnet_weights_file::WeightsError;
+use mnasnet_train::folder::runs::{self, Held, Likeness};
+use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
 use serde::Serialize;
 
 use crate::args::TrainArgs;
@@ -44,7 +41,7 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
     agree(group, asked)?;
     let Job {
         config,
-        out,
+        folder,
         start,
         notes,
     } = jobs(args, group)?;
@@ -60,7 +57,7 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
     let stop = interrupt.stop(group.is_first());
     let stop = agree(group, stop)?;
     if !group.is_first() {
-        return Ok(match train(&config, &out, &start, &stop, group, &mut Silent)? {
+        return Ok(match train(&config, folder, start, &stop, group, &mut Silent)? {
             Outcome::Finished { .. } => Exit::Success,
             Outcome::Interrupted { .. } => Exit::Interrupted,
         });
@@ -69,7 +66,8 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
     for note in &notes {
         reporter.event(Event::Note(note));
     }
-    let outcome = train(&config, &out, &start, &stop, group, &mut reporter)?;
+    let out = folder.path().to_owned();
+    let outcome = train(&config, folder, start, &stop, group, &mut reporter)?;
     let (images, seconds) = reporter.speed;
     let images_per_s = (seconds > 0.0).then(|| images / seconds);
     match &outcome {
@@ -120,7 +118,7 @@ fn jobs(args: &TrainArgs, group: &mut Group) -> Result<Job, Failure> {
     };
     let here = agree(group, here)?;
     let text = match &here {
-        Some(job) => (job.config.to_toml(), job.out.to_toml()),
+        Some(job) => (job.config.to_toml(), job.folder.path().to_owned().to_toml()),
         None => (String::new(), PathBuf::new().to_toml()),
     };
     let text = group.broadcast(serde_json::to_vec(&text).unwrap_or_default());
@@ -133,7 +131,7 @@ fn jobs(args: &TrainArgs, group: &mut Group) -> Result<Job, Failure> {
     let out = PathBuf::from_toml(&out).map_err(unreadable)?;
     Ok(Job {
         config: Resolver::new().toml(&settings, "the settings of rank 0")?.finish()?,
-        out,
+        folder: RunFolder::new(out),
         start: Start::Fresh,
         notes: Vec::new(),
     })
@@ -161,16 +159,24 @@ fn settle(config: &mut Config) -> Result<(), Failure> {
 fn flags(args: &TrainArgs, layers: Resolver) -> Result<Resolver, ConfigError> {
     let mut layers = args.settings.apply(layers)?;
     if let Some(device) = args.mindspore.device().filter(|_| !args.settings.has("device")) {
-        layers.flag("device", device)?;
+        layers.flag("device", device.name())?;
     }
     Ok(layers)
 }
 
 struct Job {
     config: Config,
-    out: PathBuf,
+    folder: RunFolder,
     start: Start,
     notes: Vec<String>,
+}
+
+/// The run's folder, claimed before anything in it is read, if there shall be a run.
+fn folder(args: &TrainArgs, out: PathBuf) -> RunFolder {
+    match args.print_config {
+        true => RunFolder::new(out),
+        false => RunFolder::claimed(out),
+    }
 }
 
 /// What to do, by `--resume`.
@@ -199,58 +205,54 @@ fn fresh_or_same(args: &TrainArgs) -> Result<Job, Failure> {
     if args.print_config || args.init.is_some() {
         return Ok(job);
     }
-    let place = match &args.out {
-        Some(out) => Some(out.clone()),
-        None => last_run(Path::new(RUNS), &job.config.model.name),
+    let last = match &args.out {
+        Some(_) => None,
+        None => match runs::last(Path::new(RUNS), &job.config.model.name) {
+            Some(last) => Some(folder(args, last)),
+            None => return Ok(job),
+        },
     };
-    let Some(place) = place.filter(|place| place.is_dir()) else {
+    let place = last.as_ref().unwrap_or(&job.folder).path();
+    if !place.is_dir() {
         return Ok(job);
+    }
+    // Weights without a checkpoint are in the way, and said to be when training begins.
+    let held = match (Held::find(place), &args.out) {
+        (Ok(Some(held)), _) => held,
+        (Ok(None), _) | (Err(_), None) => return Ok(job),
+        (Err(error), Some(_)) => return Err(error.into()),
     };
-    let found = checkpoint_folder(&place).and_then(|folder| Ok(checkpoint::newest_whole(&place, &folder)?));
-    let (file, mut notes) = match found {
-        Ok(found) => found,
-        // Before its first checkpoint a run is begun again; weights without a checkpoint are in the way, and said to be.
-        Err(Failure::Weights(WeightsError::NoCheckpoint { .. } | WeightsError::OnlyBest { .. })) => return Ok(job),
-        Err(_) if args.out.is_none() => return Ok(job),
-        Err(error) => return Err(error),
-    };
-    let record = file.record();
     let mut config = job.config.clone();
     settle(&mut config)?;
-    let (done, epochs) = (record.progress.epoch, config.epoch_size);
-    let (_, was) = record.settings(file.path(), |_| true)?;
-    let more = |key: &Key| key.name == "epoch_size" && epochs > was.epoch_size;
-    let mut changes = was.changes(&config);
-    changes.retain(|(key, ..)| was.changes_bits(&config, key) && !more(key));
-    if args.out.is_none() && (!changes.is_empty() || done >= epochs) {
-        return Ok(job);
-    }
-    let folder = shell_word(&place);
-    if !changes.is_empty() {
-        let changes: Vec<String> = (changes.iter())
-            .map(|(key, old, new)| format!("{} {old} -> {new}", key.name))
-            .collect();
-        return Err(Failure::Usage(format!(
-            "{} holds a run with other settings: {}; `--resume {folder}` and the changes as flags go on with it all the same, \
-             another `--out` begins another",
-            place.display(),
-            changes.join(", ")
-        )));
-    }
-    notes.push(match done >= epochs {
-        true => format!(
-            "the run in {} is done: {done} epochs; a larger --epoch_size goes on with it, another --out begins another",
+    let note = match (held.likeness(&config)?, &args.out) {
+        (Likeness::Other(_) | Likeness::Done(_), None) => return Ok(job),
+        (Likeness::Other(changes), Some(_)) => {
+            let changes: Vec<String> = (changes.iter())
+                .map(|(name, old, new)| format!("{name} {old} -> {new}"))
+                .collect();
+            return Err(Failure::Usage(format!(
+                "{} holds a run with other settings: {}; `--resume {}` and the changes as flags go on with it all the same, \
+                 another `--out` begins another",
+                place.display(),
+                changes.join(", "),
+                shell_word(place)
+            )));
+        }
+        (Likeness::Done(epochs), Some(_)) => format!(
+            "the run in {} is done: {epochs} epochs; a larger --epoch_size goes on with it, another --out begins another",
             place.display()
         ),
-        false => format!(
+        (Likeness::Unfinished, _) => format!(
             "{} holds a run of these settings, which goes on (`--resume never` and another --out begin another)",
             place.display()
         ),
-    });
+    };
+    let mut notes = held.passed_over;
+    notes.push(note);
     Ok(Job {
         config: job.config,
-        out: place,
-        start: Start::Resume(file.path().to_owned()),
+        folder: last.unwrap_or(job.folder),
+        start: Start::Resume(Box::new(held.file)),
         notes,
     })
 }
@@ -269,15 +271,13 @@ fn fresh(args: &TrainArgs) -> Result<Job, Failure> {
         None => take(Resolver::new().recipe_or_file("sample")?)?,
     };
     let config = flags(args, layers)?.finish()?;
-    let notes = Vec::from_iter(recorded.and_then(|recorded| recorded.note(&config)));
-    let out = args
-        .out
-        .clone()
-        .unwrap_or_else(|| next_run(Path::new(RUNS), &config.model.name));
-    let start = args.init.clone().map_or(Start::Fresh, Start::Init);
+    let notes = Vec::from_iter(recorded.as_ref().and_then(|recorded| recorded.note(&config)));
+    let next = || runs::next(Path::new(RUNS), &config.model.name);
+    let out = args.out.clone().unwrap_or_else(next);
+    let start = recorded.map_or(Start::Fresh, |recorded| Start::Init(Box::new(recorded.file())));
     Ok(Job {
+        folder: folder(args, out),
         config,
-        out,
         start,
         notes,
     })
@@ -300,74 +300,27 @@ fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
     let given = args.resume.clone().flatten();
     let place = match given.or_else(|| args.out.clone()) {
         Some(place) => place,
-        None => newest_run(Path::new(RUNS))?,
+        None => runs::newest(Path::new(RUNS))?,
     };
-    let (weights, notes) = checkpoint::newest_whole(&place, &checkpoint_folder(&place)?)?;
-    let file = weights.path().to_owned();
-    let (recorded, _) = weights.record().settings(&file, |_| true)?;
-    let layers = Resolver::new().toml(&recorded.to_string(), &format!("settings in {}", file.display()))?;
-    // Its tensors are read again when the run starts; there is no need to hold them twice.
-    drop(weights);
-    let config = flags(args, layers)?.finish()?;
-    let is_run = |folder: &&Path| folder.join("config.toml").is_file();
     let out = match &args.out {
-        Some(out) => out.clone(),
-        // The folder that was named, whose checkpoints may lie elsewhere, or the one that a checkpoint lies in.
-        None => iter::once(place.as_path())
-            .chain(file.ancestors().skip(1))
-            .find(is_run)
-            .map(Path::to_owned)
-            .ok_or_else(|| {
-                Failure::Usage(format!(
-                    "cannot tell which run {} belongs to: say `--out DIR`",
-                    file.display()
-                ))
-            })?,
+        Some(out) => Some(out.clone()),
+        None => runs::of(&place)?,
     };
+    let folder = out.map(|out| folder(args, out));
+    let held = Held::open(&place)?;
+    let config = flags(args, held.settings()?)?.finish()?;
+    let folder = folder.ok_or_else(|| {
+        Failure::Usage(format!(
+            "cannot tell which run {} belongs to: say `--out DIR`",
+            held.file.path().display()
+        ))
+    })?;
     Ok(Job {
         config,
-        out,
-        start: Start::Resume(file),
-        notes,
+        folder,
+        start: Start::Resume(Box::new(held.file)),
+        notes: held.passed_over,
     })
-}
-
-/// Folder of the checkpoints of the run in `place`, as its settings have it.
-pub fn checkpoint_folder(place: &Path) -> Result<PathBuf, Failure> {
-    let settings = place.join("config.toml");
-    if !settings.is_file() {
-        return Ok(Config::default().save_checkpoint_path);
-    }
-    Ok(Resolver::new().recipe_or_file(settings)?.finish()?.save_checkpoint_path)
-}
-
-/// The first of `runs/MODEL-1`, `runs/MODEL-2`, ... that is not there.
-fn next_run(runs: &Path, model: &str) -> PathBuf {
-    let name = |number: usize| runs.join(format!("{model}-{number}"));
-    (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
-}
-
-/// The last of `runs/MODEL-1`, `runs/MODEL-2`, ... before [`next_run`].
-fn last_run(runs: &Path, model: &str) -> Option<PathBuf> {
-    let name = |number: usize| runs.join(format!("{model}-{number}"));
-    (1..).map(name).take_while(|path| path.exists()).last()
-}
-
-/// The run that was written to last.
-fn newest_run(runs: &Path) -> Result<PathBuf, Failure> {
-    let none = || Failure::Weights(WeightsError::NoCheckpoint { path: runs.to_owned() });
-    let entries = fs::read_dir(runs).map_err(|_| none())?;
-    let written = |entry: fs::DirEntry| {
-        Some((
-            entry.path().join("log.txt").metadata().ok()?.modified().ok()?,
-            entry.path(),
-        ))
-    };
-    entries
-        .filter_map(|entry| entry.ok().and_then(written))
-        .max()
-        .map(|(_, path)| path)
-        .ok_or_else(none)
 }
 
 fn farewell(config: &Config, best: &Path, best_top1: f64) -> String {
@@ -404,18 +357,5 @@ mod tests {
         for (rate, expected) in [(0.07, "0.007"), (0.005, "0.0005"), (1.6, "0.16"), (0.0, "0")] {
             assert_eq!(tenth(rate).to_string(), expected);
         }
-    }
-
-    #[test]
-    fn runs_are_numbered() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(next_run(folder.path(), "m"), folder.path().join("m-1"));
-        fs::create_dir(folder.path().join("m-1")).unwrap();
-        assert_eq!(next_run(folder.path(), "m"), folder.path().join("m-2"));
-        assert_eq!(last_run(folder.path(), "m"), Some(folder.path().join("m-1")));
-        assert_eq!(last_run(folder.path(), "n"), None);
-        assert!(newest_run(folder.path()).is_err());
-        fs::write(folder.path().join("m-1/log.txt"), "x").unwrap();
-        assert_eq!(newest_run(folder.path()).unwrap(), folder.path().join("m-1"));
     }
 }

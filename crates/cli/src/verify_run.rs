@@ -5,15 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mnasnet_group::Group;
 use mnasnet_settings::interval::Interval;
-use mnasnet_train::folder::{checkpoint, checkpoint_name};
-use mnasnet_train::{Event, Observer, Outcome, Start, train};
+use mnasnet_train::folder::{checkpoint, checkpoint_name, runs};
+use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
 use mnasnet_weights_file::{WeightsError, WeightsFile};
 use serde::Serialize;
 
 use crate::args::VerifyRunArgs;
 use crate::console::{json_path, print, print_json, tell};
 use crate::failure::{Exit, Failure};
-use crate::train::checkpoint_folder;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -44,7 +43,8 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
     if matches!(config.checkpoint_every, Interval::Time(_)) {
         config.checkpoint_every = Interval::Never;
     }
-    let start = WeightsFile::open(&from)?.record().progress.global_step;
+    let begin = WeightsFile::open(&from)?;
+    let start = begin.record().progress.global_step;
     let target = record.progress.global_step;
     if start >= target {
         return Err(Failure::Usage(format!(
@@ -70,8 +70,8 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
     };
     let outcome = train(
         &config,
-        scratch.path(),
-        &Start::Resume(from.clone()),
+        RunFolder::new(scratch.path()),
+        Start::Resume(Box::new(begin)),
         &stop,
         &mut Group::alone(),
         &mut until,
@@ -101,7 +101,7 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
 
 /// The two that were asked for: by default the newest, and the one before it.
 fn checkpoints(args: &VerifyRunArgs) -> Result<(PathBuf, PathBuf), Failure> {
-    let folder = args.run.join(checkpoint_folder(&args.run)?);
+    let folder = args.run.join(runs::checkpoint_folder(&args.run)?);
     let mut found = checkpoint::list(&folder)?;
     if found.is_empty() && (args.from.is_none() || args.to.is_none()) {
         return Err(WeightsError::NoCheckpoint { path: folder }.into());

@@ -1,5 +1,7 @@
 //! What can be wrong with the photos that settings name.
 
+use std::path::PathBuf;
+
 use mnasnet_data::DataError;
 
 /// Why there are no photos.
@@ -8,7 +10,41 @@ pub enum PhotosError {
     /// The photos.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The photos and the settings do not go together.
-    #[error("{0}")]
-    Mismatch(String),
+    /// The settings name none.
+    #[error("no photos given")]
+    NoneGiven,
+    /// Training and validation would see the same photos.
+    #[error("{root} has no photos kept apart for validation", root = root.display())]
+    NotApart {
+        /// The photos.
+        root: PathBuf,
+    },
+    /// The number of classes that the settings ask for is another.
+    #[error("class_num is {asked}, but {root} has {classes} classes", root = root.display())]
+    ClassCount {
+        /// The setting.
+        asked: usize,
+        /// The photos.
+        root: PathBuf,
+        /// Their classes.
+        classes: usize,
+    },
+    /// There is not one whole batch.
+    #[error("{root} has {images} images, fewer than one batch of {batch}; choose a smaller batch_size", root = root.display())]
+    TooFew {
+        /// The photos.
+        root: PathBuf,
+        /// How many they are.
+        images: usize,
+        /// Images of a batch, and of each rank where there are several.
+        batch: String,
+    },
+    /// The cache is larger than the memory that it would lie in.
+    #[error("`cache_gib` is {asked}, more than this machine's memory of {memory:.1} GiB")]
+    CacheTooLarge {
+        /// The setting.
+        asked: f64,
+        /// GiB of the machine.
+        memory: f64,
+    },
 }

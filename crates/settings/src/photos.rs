@@ -22,7 +22,7 @@ impl Photos {
     /// Lists the photos of a configuration, to be trained on by so many ranks.
     pub fn open(config: &Config, ranks: usize) -> Result<Self, PhotosError> {
         if config.data.as_os_str().is_empty() {
-            return Err(PhotosError::Mismatch("no photos given: say `--data PATH`".into()));
+            return Err(PhotosError::NoneGiven);
         }
         let train_at = find(config, &config.data, Split::Train)?;
         let val_root = if config.val_data.as_os_str().is_empty() {
@@ -32,32 +32,29 @@ impl Photos {
         };
         let val_at = find(config, val_root, Split::Val)?;
         if train_at == val_at {
-            return Err(PhotosError::Mismatch(format!(
-                "{} has no photos kept apart for validation; make train/ and val/ in it, or say `--val_data PATH`",
-                train_at.root.display()
-            )));
+            return Err(PhotosError::NotApart { root: train_at.root });
         }
         let train = list(config, &train_at)?;
         let mut val = list(config, &val_at)?;
         val.relabel(&train.classes)?;
         let (classes, images) = (train.classes.len(), train.samples.len());
         if config.class_num != 0 && config.class_num != classes {
-            return Err(PhotosError::Mismatch(format!(
-                "class_num is {}, but {} has {classes} classes; say `--class_num 0` to take as many as the data has",
-                config.class_num,
-                train.root.display()
-            )));
+            return Err(PhotosError::ClassCount {
+                asked: config.class_num,
+                root: train.root,
+                classes,
+            });
         }
         let batch = config.batch_size * ranks;
         if batch > images && (config.drop_remainder || config.batch_size > images) {
-            let of = match ranks {
-                1 => String::new(),
-                ranks => format!(" ({} for each of {ranks} ranks)", config.batch_size),
-            };
-            return Err(PhotosError::Mismatch(format!(
-                "{} has {images} images, fewer than one batch of {batch}{of}; choose a smaller batch_size",
-                train.root.display()
-            )));
+            return Err(PhotosError::TooFew {
+                root: train.root,
+                images,
+                batch: match ranks {
+                    1 => batch.to_string(),
+                    ranks => format!("{batch} ({} for each of {ranks} ranks)", config.batch_size),
+                },
+            });
         }
         if config.bad_images == BadImages::Fail {
             glance(&train)?;
@@ -110,11 +107,10 @@ fn list(config: &Config, location: &Location) -> Result<Dataset, PhotosError> {
     if let (CacheIn::Ram, Some(memory)) = (place, machine_memory())
         && limit > memory
     {
-        return Err(PhotosError::Mismatch(format!(
-            "`cache_gib` is {}, more than this machine's memory of {:.1} GiB; say less, or `--cache disk`",
-            config.cache_gib,
-            memory / GIB
-        )));
+        return Err(PhotosError::CacheTooLarge {
+            asked: config.cache_gib,
+            memory: memory / GIB,
+        });
     }
     dataset.cache = Some(Arc::new(Cache::new(
         place,

@@ -58,6 +58,23 @@ pub enum ConfigError {
         /// What is wrong, completing "`key` ...".
         message: String,
     },
+    /// The warm-up is longer than the run.
+    #[error("{origin}: `warmup_epochs` is {warmup}, longer than the run of {epochs}")]
+    Warmup {
+        /// File or command line.
+        origin: String,
+        /// The setting.
+        warmup: f64,
+        /// Epochs of the run.
+        epochs: usize,
+    },
+}
+
+impl ConfigError {
+    /// A flag that the setting `key` cannot have; `message` completes the sentence "`key` ...".
+    pub fn by_flag(key: &str, message: String) -> Self {
+        value_error(key, COMMAND_LINE, message)
+    }
 }
 
 /// The recipes that the program carries: name and text.
@@ -141,7 +158,7 @@ impl Resolver {
         let value = row
             .kind
             .read(text.as_ref())
-            .map_err(|message| value_error(key, COMMAND_LINE, message))?;
+            .map_err(|message| ConfigError::by_flag(key, message))?;
         self.set(key, value, COMMAND_LINE, Some(Path::new("")))
     }
 
@@ -194,24 +211,19 @@ impl Resolver {
     pub fn finish(mut self) -> Result<Config, ConfigError> {
         self.take_from_network()?;
         let config = &self.config;
-        let refuse = |key: &str, message: String| {
-            let origin = self.origins.get(key).map_or("defaults", String::as_str);
-            Err(value_error(key, origin, message))
-        };
-        let epochs = config.epoch_size as f64;
-        if config.warmup_epochs > epochs {
-            return refuse(
-                "warmup_epochs",
-                format!(
-                    "is {}, longer than the run of {epochs}; say `--warmup_epochs 0`, or a longer `--epoch_size`",
-                    config.warmup_epochs
-                ),
-            );
+        let origin = |key: &str| self.origins.get(key).map_or("defaults", String::as_str).to_owned();
+        let refuse = |key: &str, message: String| Err(value_error(key, &origin(key), message));
+        if config.warmup_epochs > config.epoch_size as f64 {
+            return Err(ConfigError::Warmup {
+                origin: origin("warmup_epochs"),
+                warmup: config.warmup_epochs,
+                epochs: config.epoch_size,
+            });
         }
         if config.lr_decay_mode == DecayMode::MindsporeLinear && config.epoch_size <= 5 {
             return refuse(
                 "epoch_size",
-                format!("must be above 5 for `mindspore-linear`, not {epochs}"),
+                format!("must be above 5 for `mindspore-linear`, not {}", config.epoch_size),
             );
         }
         if config.resize != 0 && config.resize < config.resolution {
@@ -313,11 +325,11 @@ mod tests {
         );
         check_refused(
             "warmup_epochs = 9\nepoch_size = 3",
-            "run.toml: `warmup_epochs` is 9, longer than the run of 3; say `--warmup_epochs 0`, or a longer `--epoch_size`",
+            "run.toml: `warmup_epochs` is 9, longer than the run of 3",
         );
         check_refused(
             "epoch_size = 3",
-            "defaults: `warmup_epochs` is 5, longer than the run of 3; say `--warmup_epochs 0`, or a longer `--epoch_size`",
+            "defaults: `warmup_epochs` is 5, longer than the run of 3",
         );
         check_refused("resize = 200", "run.toml: `resize` is 200, less than the crop of 224");
         check_refused(

@@ -8,6 +8,7 @@ use mnasnet_group::{Elsewhere, NoThreads, Unlike};
 use mnasnet_judge::JudgeError;
 use mnasnet_model::ModelError;
 use mnasnet_settings::error::PhotosError;
+use mnasnet_settings::resolve::ConfigError;
 use mnasnet_weights_file::WeightsError;
 
 /// Why a run could not start, or ended.
@@ -16,9 +17,26 @@ pub enum TrainError {
     /// The photos.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The photos and the settings do not go together.
-    #[error("{0}")]
-    Mismatch(String),
+    #[error(transparent)]
+    Photos(PhotosError),
+    /// A run of these settings and photos cannot go on from a checkpoint.
+    #[error("cannot go on from {path}: {reason}", path = path.display())]
+    AnotherRun {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What is not as it was.
+        reason: String,
+    },
+    /// A file that holds nothing to go on from.
+    #[error("{path} holds weights only, nothing to go on from", path = path.display())]
+    WeightsOnly {
+        /// The file.
+        path: PathBuf,
+    },
     /// The network cannot be built.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -29,29 +47,19 @@ pub enum TrainError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// The run's folder holds a run already.
-    #[error(
-        "{folder} holds a run already, which is not begun anew; go on with it by `--resume {folder}`, or choose another folder by `--out`",
-        folder = folder.display()
-    )]
+    #[error("{folder} holds a run already, which is not begun anew", folder = folder.display())]
     Occupied {
         /// The folder.
         folder: PathBuf,
     },
     /// Another process trains into the run's folder.
-    #[error(
-        "another run is writing to {folder}; wait until it is over, or choose another folder by `--out`",
-        folder = folder.display()
-    )]
+    #[error("another run is writing to {folder}", folder = folder.display())]
     Busy {
         /// The folder.
         folder: PathBuf,
     },
     /// The run's folder cannot be written, and nothing has begun.
-    #[error(
-        "cannot write the run's folder {folder}: {source}; no step was taken: mend that and say the same again, or choose \
-         another folder by `--out`",
-        folder = folder.display()
-    )]
+    #[error("cannot write the run's folder {folder}: {source}; no step was taken", folder = folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
@@ -63,7 +71,7 @@ pub enum TrainError {
         "cannot write the run's folder {}: {source}; {}",
         folder.display(),
         match kept {
-            Some(path) => format!("what came after {} is lost, `mnasnet train --resume {}` goes on", path.display(), folder.display()),
+            Some(path) => format!("what came after {} is lost", path.display()),
             None => "nothing of the run was saved".into(),
         }
     )]
@@ -78,7 +86,7 @@ pub enum TrainError {
     /// The run's folder is no longer where it was.
     #[error(
         "the run's folder {folder}, or that of its checkpoints, was removed, moved or replaced while the run went on, and nothing more \
-         can be saved there; if it was moved, `mnasnet train --resume ITS_PLACE` goes on from its last checkpoint",
+         can be saved there",
         folder = folder.display()
     )]
     Gone {
@@ -114,10 +122,7 @@ pub enum TrainError {
     #[error(transparent)]
     Unlike(#[from] Unlike),
     /// Something outside ended the run, and what was learnt is saved.
-    #[error(
-        "{cause}; saved {checkpoint}, go on with `mnasnet train --resume {folder}` when that is mended",
-        checkpoint = checkpoint.display(), folder = folder.display()
-    )]
+    #[error("{cause}; saved {checkpoint}", checkpoint = checkpoint.display())]
     Stopped {
         /// What ended it.
         cause: Box<TrainError>,
@@ -149,7 +154,7 @@ impl From<PhotosError> for TrainError {
     fn from(error: PhotosError) -> Self {
         match error {
             PhotosError::Data(error) => Self::Data(error),
-            PhotosError::Mismatch(what) => Self::Mismatch(what),
+            other => Self::Photos(other),
         }
     }
 }

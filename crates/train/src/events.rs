@@ -15,6 +15,15 @@ pub enum Event<'a> {
     Stage(&'a str),
     /// Something that the user should know, e.g. files that were passed over.
     Note(&'a str),
+    /// The run goes on from a checkpoint before its last one, which stays until the run has come that far.
+    Beyond {
+        /// The last one.
+        checkpoint: &'a Path,
+        /// The run's folder.
+        out: &'a Path,
+    },
+    /// The run begins with weights whose batch norm was folded into the convolutions: training starts badly from such.
+    Folded(&'a Path),
     /// Training starts.
     Started {
         /// The network.

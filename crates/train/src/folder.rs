@@ -6,4 +6,5 @@ pub(crate) mod lock;
 pub mod log;
 pub mod retention;
 pub mod run_file;
+pub mod runs;
 pub(crate) mod writer;

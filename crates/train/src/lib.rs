@@ -1,7 +1,8 @@
 //! Training: the loop, its checkpoints and its logs.
 //!
 //! The way of a run: [`train()`] opens the photos that the settings name and brings the run to its first step (`run::start`). A run goes
-//! through epochs and steps (`run::epochs`, `run::step`), and tells an [`Observer`] what happens. Each epoch ends in an evaluation
+//! through epochs (`run::epochs`) with parts that know nothing of each other: what learns (`run::learner`), what saves (`run::saver`),
+//! what is judged by (`run::judging`) and who is told (`run::teller`), an [`Observer`] and a log. Each epoch ends in an evaluation
 //! by `mnasnet_judge`, in lines of the log and in a checkpoint. What lies on disk is the matter of [`folder`].
 //!
 //! Invariants:
@@ -15,11 +16,14 @@
 
 mod error;
 mod events;
+#[cfg(test)]
+mod fixture;
 pub mod folder;
 pub mod run;
 mod train;
 
 pub use error::TrainError;
 pub use events::{Event, Observer, Outcome};
-pub use run::start::Start;
+pub use folder::lock::RunFolder;
+pub use run::beginning::Start;
 pub use train::train;

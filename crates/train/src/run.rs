@@ -1,10 +1,16 @@
 //! A run: how it starts, its epochs and steps, what it saves, and how it goes back or on.
 
-pub(crate) mod broadcast;
+pub(crate) mod beginning;
+mod broadcast;
 pub mod ema;
-pub(crate) mod epochs;
+mod epochs;
+mod judging;
+mod learner;
+pub(crate) mod parts;
 mod resume;
 mod roll_back;
+mod saver;
 mod saving;
-pub mod start;
-mod step;
+mod setup;
+mod start;
+mod teller;

@@ -34,11 +34,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// A folder with the best weights alone.
-    #[error(
-        "{path} holds no checkpoint to go on from, only the best weights; start a new run from them with \
-         `--init {best} --out ANOTHER`",
-        path = path.display(), best = best.display()
-    )]
+    #[error("{path} holds no checkpoint to go on from, only the best weights", path = path.display())]
     OnlyBest {
         /// The folder.
         path: PathBuf,

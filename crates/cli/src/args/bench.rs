@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use mnasnet_data::Policy;
+use mnasnet_engine::Precision;
+use mnasnet_group::Wire;
 
 use super::{DeviceArgs, RankArgs, positive, side, threads};
-use crate::settings::{self, Offered};
+use crate::settings::{self, Offered, OrOpen, Valued};
 
 /// What `mnasnet bench` times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -44,8 +47,8 @@ pub struct BenchArgs {
     pub threads: u64,
     /// What activations are stored as.
     #[arg(long, value_name = "NAME", default_value = settings::default("precision"), help = settings::help("precision"))]
-    #[arg(value_parser = Offered::by("precision"), hide_possible_values = true)]
-    pub precision: String,
+    #[arg(value_parser = Valued::<OrOpen<Precision>>::by("precision"), hide_possible_values = true)]
+    pub precision: OrOpen<Precision>,
     /// What computes.
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -65,8 +68,8 @@ pub struct BenchArgs {
     /// What gradients travel as.
     #[arg(long, value_name = "NAME", default_value = settings::default("wire"))]
     #[arg(help = settings::with_names("For `train` with several ranks: what gradients travel as", "wire"))]
-    #[arg(value_parser = Offered::by("wire"), hide_possible_values = true)]
-    pub wire: String,
+    #[arg(value_parser = Valued::<Wire>::by("wire"), hide_possible_values = true)]
+    pub wire: Wire,
     /// For `train` with several ranks: batch norm over all of them
     #[arg(long)]
     pub sync_bn: bool,
@@ -76,8 +79,8 @@ pub struct BenchArgs {
     /// Augmentation.
     #[arg(long, value_name = "NAME", default_value = settings::default("policy"))]
     #[arg(help = settings::with_names("Augmentation for `data`", "policy"))]
-    #[arg(value_parser = Offered::by("policy"), hide_possible_values = true)]
-    pub policy: String,
+    #[arg(value_parser = Valued::<Policy>::by("policy"), hide_possible_values = true)]
+    pub policy: Policy,
     /// What ranks do about each other.
     #[command(flatten)]
     pub ranks: RankArgs,

@@ -1,14 +1,15 @@
 //! Arguments of `mnasnet data`, and what other commands say of a set of photos.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
-use mnasnet_data::BadImages;
-use mnasnet_settings::resolve::{ConfigError, Resolver};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use mnasnet_data::{BadImages, Format};
+use mnasnet_settings::config::Config;
 
 use super::{config_help, positive, threads};
-use crate::settings::{self, Offered, SettingFlags};
+use crate::settings::{self, OrOpen, SettingFlags, Valued};
 
 /// `mnasnet data`.
 #[derive(Debug, clap::Args)]
@@ -79,8 +80,8 @@ pub struct PackArgs {
     pub set: SetArgs,
     /// Photos that cannot be decoded: fail ends, skip leaves them out
     #[arg(long = "bad_images", alias = "bad-images", value_name = "NAME", default_value = BadImages::Fail.name())]
-    #[arg(value_parser = [BadImages::Fail.name(), BadImages::Skip.name()])]
-    pub bad_images: String,
+    #[arg(value_parser = fail_or_skip())]
+    pub bad_images: BadImages,
     /// Turn photos as their EXIF orientation says
     #[arg(long = "exif_orientation", alias = "exif-orientation")]
     pub exif_orientation: bool,
@@ -125,20 +126,27 @@ pub struct SetArgs {
         value_name = "NAME",
         help = settings::help("data_format"),
         default_value = settings::default("data_format"),
-        value_parser = Offered::by("data_format"),
+        value_parser = Valued::<OrOpen<Format>>::by("data_format"),
         hide_possible_values = true
     )]
-    pub data_format: String,
+    pub data_format: OrOpen<Format>,
     /// File of class names that relabels the set or leaves a part of it out, as for `train`
     #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
     pub class_list: Option<PathBuf>,
 }
 
 impl SetArgs {
-    /// Lays them over the settings.
-    pub fn apply(&self, layers: &mut Resolver) -> Result<(), ConfigError> {
-        layers.flag("data_format", &self.data_format)?;
-        let list = self.class_list.as_deref();
-        layers.flag("class_list", list.unwrap_or(Path::new("")))
+    /// The settings that say so.
+    pub fn config(&self) -> Config {
+        Config {
+            data_format: self.data_format,
+            class_list: self.class_list.clone().unwrap_or_default(),
+            ..Config::default()
+        }
     }
+}
+
+fn fail_or_skip() -> impl TypedValueParser<Value = BadImages> {
+    let names = [BadImages::Fail, BadImages::Skip].map(BadImages::name);
+    PossibleValuesParser::new(names).map(|name| BadImages::by_name(&name).unwrap_or(BadImages::Fail))
 }

@@ -2,34 +2,27 @@
 
 use mnasnet_engine::Device;
 use mnasnet_group::Group;
-use mnasnet_settings::resolve::Resolver;
+use mnasnet_settings::config::Target;
 use mnasnet_settings::wiring;
 
 use crate::console::note;
 use crate::failure::Failure;
-use crate::settings::{self, Offered};
+use crate::settings::{self, Valued};
 
 /// `--device`.
 #[derive(Debug, clap::Args)]
 pub struct DeviceArgs {
     /// What computes.
     #[arg(long, value_name = "NAME", default_value = settings::default("device"), help = settings::help("device"))]
-    #[arg(value_parser = Offered::by("device"), hide_possible_values = true)]
-    pub device: String,
+    #[arg(value_parser = Valued::<Target>::by("device"), hide_possible_values = true)]
+    pub device: Target,
 }
 
 impl DeviceArgs {
     /// The device.
     pub fn open(&self) -> Result<Box<dyn Device>, Failure> {
-        open(&self.device)
+        Ok(wiring::device(self.device)?)
     }
-}
-
-/// The device of that name.
-fn open(name: &str) -> Result<Box<dyn Device>, Failure> {
-    let mut layers = Resolver::new();
-    layers.flag("device", name)?;
-    Ok(wiring::device(layers.finish()?.device)?)
 }
 
 /// MindSpore's flags: taken where they ask for what can be done, answered where not. They are not in `--help`.
@@ -50,13 +43,13 @@ pub struct MindsporeDeviceArgs {
 
 impl MindsporeDeviceArgs {
     /// The setting `device` that the flags ask for, where they ask for one. [`MindsporeDeviceArgs::check`] has refused all others.
-    pub fn device(&self) -> Option<&'static str> {
-        self.target.is_some().then_some("cpu")
+    pub fn device(&self) -> Option<Target> {
+        self.target.is_some().then_some(Target::Cpu)
     }
 
     /// The device that the flags ask for, or else `device`.
     pub fn open(&self, device: &DeviceArgs) -> Result<Box<dyn Device>, Failure> {
-        open(self.device().unwrap_or(&device.device))
+        Ok(wiring::device(self.device().unwrap_or(device.device))?)
     }
 
     /// Whether what they ask for is what these processes do.

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use mnasnet_data::BadImages;
 use mnasnet_engine::Precision;
 use mnasnet_model::Dialect;
 use mnasnet_onnx::Method;
 
 use super::{DeviceArgs, MindsporeDeviceArgs, RankArgs, RuntimeArgs, SetArgs, positive, side, threads, tolerance};
-use crate::settings::{self, Offered};
+use crate::settings::{self, OrOpen, Valued};
 
 /// What a model is evaluated on, and how.
 #[derive(Debug, clap::Args)]
@@ -25,10 +26,10 @@ pub struct EvaluationArgs {
         alias = "bad-images",
         value_name = "NAME",
         default_value = settings::default("bad_images"),
-        value_parser = Offered::by("bad_images"),
+        value_parser = Valued::<BadImages>::by("bad_images"),
         hide_possible_values = true
     )]
-    pub bad_images: String,
+    pub bad_images: BadImages,
     /// Photos at a time
     #[arg(long = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 64, value_parser = positive())]
     pub batch_size: u64,
@@ -57,8 +58,8 @@ pub struct EvalArgs {
     pub drop_remainder: bool,
     /// What activations are stored as.
     #[arg(long, value_name = "NAME", default_value = settings::default("precision"), help = stored_as(""))]
-    #[arg(value_parser = Offered::by("precision"), hide_possible_values = true)]
-    pub precision: String,
+    #[arg(value_parser = Valued::<OrOpen<Precision>>::by("precision"), hide_possible_values = true)]
+    pub precision: OrOpen<Precision>,
     /// What computes.
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -110,8 +111,8 @@ pub struct PredictArgs {
     pub batch_size: u64,
     /// What activations are stored as.
     #[arg(long, value_name = "NAME", default_value = settings::default("precision"), help = stored_as(""))]
-    #[arg(value_parser = Offered::by("precision"), hide_possible_values = true)]
-    pub precision: String,
+    #[arg(value_parser = Valued::<OrOpen<Precision>>::by("precision"), hide_possible_values = true)]
+    pub precision: OrOpen<Precision>,
     /// What computes.
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -403,10 +404,10 @@ impl EvaluationArgs {
         Self {
             data: data.to_owned(),
             set: SetArgs {
-                data_format: settings::default("data_format"),
+                data_format: None,
                 class_list: None,
             },
-            bad_images: settings::default("bad_images"),
+            bad_images: BadImages::Fail,
             batch_size: 64,
             workers: 0,
             threads: 0,
@@ -426,8 +427,8 @@ pub struct CompareArgs {
     pub b: PathBuf,
     /// What activations of weights are stored as.
     #[arg(long, value_name = "NAME", default_value = Precision::F32.name(), help = stored_as(" of weights"))]
-    #[arg(value_parser = Offered::by("precision"), hide_possible_values = true)]
-    pub precision: String,
+    #[arg(value_parser = Valued::<OrOpen<Precision>>::by("precision"), hide_possible_values = true)]
+    pub precision: OrOpen<Precision>,
     /// What computes.
     #[command(flatten)]
     pub device: DeviceArgs,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mnasnet_data::{Epoch, Loader, Split, Throughput, locate};
 use mnasnet_group::thread_count;
+use mnasnet_settings::config::Config;
 use mnasnet_settings::resolve::Resolver;
 use mnasnet_settings::wiring;
 use serde::Serialize;
@@ -15,9 +16,9 @@ use crate::console::{print, print_json};
 use crate::failure::{Exit, Failure};
 
 #[derive(Debug, Serialize)]
-struct Report<'a> {
+struct Report {
     bench: &'static str,
-    policy: &'a str,
+    policy: &'static str,
     batch: usize,
     resolution: usize,
     threads: usize,
@@ -46,9 +47,12 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
         )));
     }
     let mut layers = Resolver::new();
-    layers.flag("policy", &args.policy)?;
     layers.flag("resolution", args.resolution.to_string())?;
-    let transform = wiring::train_transform(&layers.finish()?, 0);
+    let config = Config {
+        policy: args.policy,
+        ..layers.finish()?
+    };
+    let transform = wiring::train_transform(&config, 0);
     let threads = thread_count(args.threads as usize);
     let loaders = (0..).map(|number| {
         let epoch = Epoch {
@@ -65,7 +69,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
 
     let report = Report {
         bench: "data",
-        policy: &args.policy,
+        policy: args.policy.name(),
         batch,
         resolution: args.resolution,
         threads,

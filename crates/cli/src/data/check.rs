@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mnasnet_data::{Checked, Finding, SetReport, check};
-use mnasnet_settings::resolve::Resolver;
 use serde::Serialize;
 
 use super::{splits, workers};
@@ -34,9 +33,7 @@ const SHOWN: usize = 10;
 
 /// Checks a set.
 pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
-    let mut layers = Resolver::new();
-    args.set.apply(&mut layers)?;
-    let sets = splits(&layers.finish()?, &args.source, args.val_data.as_ref())?;
+    let sets = splits(&args.set.config(), &args.source, args.val_data.as_ref())?;
     let pool = workers(args.workers as usize)?;
     let mut checked: Vec<(&str, Checked)> = Vec::new();
     for (split, set) in &sets {

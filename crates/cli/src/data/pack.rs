@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mnasnet_data::{Packed, Packing, pack};
-use mnasnet_settings::resolve::Resolver;
+use mnasnet_settings::config::Config;
 use serde::Serialize;
 
 use super::{splits, workers};
@@ -39,12 +39,13 @@ fn apart(source: &Path, target: &Path) -> Result<(), Failure> {
 
 /// Packs a set.
 pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
-    let mut layers = Resolver::new();
-    args.set.apply(&mut layers)?;
-    layers.flag("bad_images", &args.bad_images)?;
-    layers.flag("exif_orientation", args.exif_orientation.to_string())?;
+    let config = Config {
+        bad_images: args.bad_images,
+        exif_orientation: args.exif_orientation,
+        ..args.set.config()
+    };
     apart(&args.source, &args.target)?;
-    let mut sets = splits(&layers.finish()?, &args.source, None)?;
+    let mut sets = splits(&config, &args.source, None)?;
     if let [(_, train), (_, val)] = sets.as_mut_slice() {
         val.relabel(&train.classes)?;
     }

@@ -14,7 +14,7 @@ use mnasnet_testing::place::{names, refused};
 use mnasnet_testing::process::wait_for;
 use mnasnet_testing::run::tensors;
 use mnasnet_testing::{Place, TINY};
-use mnasnet_train::folder::checkpoint;
+use mnasnet_train::folder::{checkpoint, checkpoint_name};
 
 use crate::resume::check_the_end_of_an_epoch;
 

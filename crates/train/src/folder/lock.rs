@@ -72,6 +72,45 @@ impl Claim {
     }
 }
 
+/// The folder of a run, and the right to write to it, where that could be had without writing.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    claim: Result<Option<Claim>, TrainError>,
+}
+
+impl RunFolder {
+    /// A folder that is claimed when training begins.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            claim: Ok(None),
+        }
+    }
+
+    /// A folder that is claimed at once, if it has been claimed before. [`train`](crate::train()) tells what is against it.
+    pub fn claimed(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        Self {
+            claim: Claim::again(&path),
+            path,
+        }
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The claim, where it can be had without writing.
+    pub(crate) fn claim(self) -> Result<Option<Claim>, TrainError> {
+        match self.claim {
+            Ok(None) => Claim::again(&self.path),
+            claim => claim,
+        }
+    }
+}
+
 /// Whether what is open is what lies at `path`; a disk that does not answer does not say no.
 fn is_same(open: &File, path: &Path) -> bool {
     match (open.metadata(), fs::metadata(path)) {

@@ -1,61 +1,22 @@
 //! The training loop.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use mnasnet_data::{BadImage, Batch, Batches, Dataset, Epoch, Loader, PhotoList, Preprocessing};
-use mnasnet_engine::{Loss, Trainer};
-use mnasnet_group::{Group, agree, alike};
-use mnasnet_judge::classifier::OnEngine;
-use mnasnet_judge::evaluate::{Evaluation, Evaluator};
-use mnasnet_model::Network;
-use mnasnet_settings::config::Config;
-use mnasnet_settings::schedule::Schedule;
+use mnasnet_data::{Batch, Epoch, Loader};
+use mnasnet_group::{agree, alike};
+use mnasnet_judge::evaluate::Evaluation;
 use mnasnet_settings::wiring;
 use mnasnet_weights_file::progress::{Best, EpochSums, Progress};
 
 use crate::error::TrainError;
-use crate::events::{Event, Observer, Outcome};
-use crate::folder::checkpoint_name;
-use crate::folder::lock::Claim;
-use crate::folder::log::{EpochLog, RunLog, ValidationLog};
-use crate::run::broadcast::checksum;
-use crate::run::saving::Saving;
-use crate::run::step::Tally;
-
-/// Everything that a run holds. What is neither in [`Progress`] nor in the [`Trainer`]'s snapshot is a pure
-/// function of the configuration: that is why a resumed run equals an uninterrupted one.
-pub(crate) struct Run<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) out: PathBuf,
-    /// Of rank 0 alone, which writes.
-    pub(crate) claim: Option<Claim>,
-    pub(crate) group: &'a mut Group,
-    pub(crate) batches: Batches,
-    pub(crate) observer: &'a mut dyn Observer,
-    pub(crate) log: RunLog,
-    pub(crate) photo_list: PhotoList,
-    /// Bad images that have been told, by name.
-    pub(crate) bad_images: HashSet<PathBuf>,
-    pub(crate) photos: Arc<Dataset>,
-    pub(crate) preprocessing: Preprocessing,
-    pub(crate) network: Network,
-    pub(crate) schedule: Schedule,
-    pub(crate) loss: Loss,
-    /// Weights, average and optimizer state, and the plan of a step.
-    pub(crate) trainer: Trainer,
-    /// The name of what computes.
-    pub(crate) device: String,
-    pub(crate) evaluator: Evaluator,
-    pub(crate) classifier: OnEngine,
-    pub(crate) progress: Progress,
-    /// The checkpoint that this process began from.
-    pub(crate) begun_from: Option<PathBuf>,
-    pub(crate) saving: Saving,
-}
+use crate::events::{Event, Outcome};
+use crate::folder::log::{EpochLog, ValidationLog};
+use crate::run::broadcast::{all_texts, checksum};
+use crate::run::judging::Whose;
+use crate::run::learner::{Oddity, Stepped, Wishes};
+use crate::run::parts::Run;
+use crate::run::saver::Files;
 
 impl Run<'_> {
     /// Trains to the end, or until `stop` is set. A photo that cannot be read ends the run too, and costs nothing of it.
@@ -72,9 +33,11 @@ impl Run<'_> {
     }
 
     fn epochs(&mut self, stop: &AtomicBool) -> Result<Outcome, TrainError> {
-        while self.progress.epoch < self.config.epoch_size {
+        while self.learner.progress.epoch < self.learner.setup.config.epoch_size {
             let done = match self.epoch(stop) {
-                Err(error @ (TrainError::Data(_) | TrainError::Elsewhere { .. })) if self.progress.global_step > 0 => {
+                Err(error @ (TrainError::Data(_) | TrainError::Elsewhere { .. }))
+                    if self.learner.progress.global_step > 0 =>
+                {
                     return Err(self.stopped(error));
                 }
                 Err(error @ TrainError::Diverged { .. }) => {
@@ -88,10 +51,10 @@ impl Run<'_> {
                 return Ok(Outcome::Interrupted { checkpoint });
             }
         }
-        match self.progress.best {
+        match self.learner.progress.best {
             Some(best) => Ok(Outcome::Finished {
                 best_top1: best.top1,
-                best: self.checkpoints().join(checkpoint_name::BEST),
+                best: self.saver.best(),
             }),
             // Whoever goes on to use the best weights would find none.
             None => Err(self.diverged("no epoch came to a validation loss that is a number".into())),
@@ -104,10 +67,10 @@ impl Run<'_> {
             Ok(checkpoint) => TrainError::Stopped {
                 cause: Box::new(cause),
                 checkpoint,
-                folder: self.out.clone(),
+                folder: self.saver.out().to_owned(),
             },
             Err(worse) => {
-                self.observer.event(Event::Note(&cause.to_string()));
+                self.teller.event(Event::Note(&cause.to_string()));
                 worse
             }
         }
@@ -120,36 +83,48 @@ impl Run<'_> {
 
     /// The rest of the current epoch's steps. False if `stop` ended it.
     fn train_epoch(&mut self, stop: &AtomicBool) -> Result<bool, TrainError> {
-        let config = self.config;
+        let setup = &self.learner.setup;
+        let (config, progress) = (setup.config, &self.learner.progress);
         let epoch = Epoch {
             seed: config.seed,
-            number: self.progress.epoch as u64,
-            done: self.progress.images,
+            number: progress.epoch as u64,
+            done: progress.images,
         };
-        let transform = wiring::train_transform(config, self.progress.epoch);
+        let transform = wiring::train_transform(config, progress.epoch);
         let resolution = transform.resolution;
         let workers = self.group.threads(config.workers);
-        let mut loader = Loader::train(self.photos.clone(), transform, epoch, self.batches, workers)?;
-        self.trainer.plan(config.batch_size, resolution)?;
+        let mut loader = Loader::train(setup.photos.clone(), transform, epoch, setup.batches, workers)?;
+        self.learner.trainer.plan(config.batch_size, resolution)?;
         self.steps(&mut loader, stop)
     }
 
     fn steps(&mut self, loader: &mut Loader, stop: &AtomicBool) -> Result<bool, TrainError> {
         let mut batch = Batch::default();
-        while self.progress.step < self.schedule.steps_per_epoch {
+        while self.learner.progress.step < self.learner.setup.steps() {
             let asked = Instant::now();
+            let together = self.group.size() > 1;
             // Together, all ranks end after the same step.
-            if self.group.size() == 1 && !loader.wait(stop) {
+            if !together && !loader.wait(stop) {
                 return Ok(false);
             }
             let failed = match loader.read_into(&mut batch) {
                 Ok(true) => None,
                 Ok(false) => break,
-                Err(error) if self.group.size() == 1 => return Err(error.into()),
+                Err(error) if !together => return Err(error.into()),
                 Err(error) => Some(error),
             };
-            let Tally { stop, save } = self.step(&batch, failed, asked.elapsed(), stop)?;
-            self.save_if(save)?;
+            let wait = asked.elapsed();
+            self.poll();
+            let wishes = Wishes {
+                stop: together && stop.load(Ordering::Relaxed),
+                save: self.group.is_first() && self.saver.is_due(self.learner.progress.global_step + 1),
+            };
+            let stepped = self.learner.step(self.group, &batch, failed, wait, wishes)?;
+            let Wishes { stop, save } = stepped.wishes;
+            self.tell(stepped, &batch)?;
+            if save {
+                self.save_beside(Files::CHECKPOINT)?;
+            }
             if stop {
                 return Ok(false);
             }
@@ -157,44 +132,68 @@ impl Run<'_> {
         Ok(true)
     }
 
+    /// Tells a step on `batch`.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`], where it is one bad step too many.
+    fn tell(&mut self, stepped: Stepped, batch: &Batch) -> Result<(), TrainError> {
+        let setup = &self.learner.setup;
+        self.teller.bad_images(&stepped.bad);
+        self.teller.step(&stepped.log, setup.config.log_every as u64);
+        let Some(Oddity { what, end }) = stepped.oddity else {
+            return Ok(());
+        };
+        self.teller
+            .event(Event::Note(&format!("{what}; its photos are in log.txt")));
+        let name = |&index| setup.photos.name(index).display().to_string();
+        let names: Vec<String> = batch.indices.iter().map(name).collect();
+        let names = all_texts(self.group, &names.join(", "));
+        self.teller.line(&format!("{what}; photos: {names}"));
+        match end {
+            Some(end) => Err(self.diverged(end)),
+            None => Ok(()),
+        }
+    }
+
     /// Ends the current epoch: validation, logs, checkpoints. False if `stop` was set before it was done.
     fn validate(&mut self, stop: &AtomicBool) -> Result<bool, TrainError> {
         let start = Instant::now();
-        let weights = format!("{:08x}", checksum(&self.trainer.weights()?.parameters));
+        let weights = format!("{:08x}", checksum(&self.learner.trainer.weights()?.parameters));
         let advice = "their arithmetic is not the same, or one computes wrongly; go on from the last checkpoint";
         alike(self.group, "the checksums of the weights", &weights, advice)?;
-        let Some(val) = self.evaluate(false, stop)? else {
+        let Some(val) = self.evaluate(Whose::Steps, stop)? else {
             return Ok(false);
         };
-        self.tell(&val.bad);
-        let ema = match self.config.ema {
+        self.teller.bad_images(&val.bad);
+        let setup = &self.learner.setup;
+        let (config, steps) = (setup.config, setup.steps());
+        let ema = match config.ema {
             false => None,
-            true => match self.evaluate(true, stop)? {
+            true => match self.evaluate(Whose::Average, stop)? {
                 None => return Ok(false),
                 average => average,
             },
         };
         let val_s = start.elapsed().as_secs_f64();
 
-        let steps = self.schedule.steps_per_epoch;
         let Progress {
             epoch,
             global_step,
             sums,
             best,
             ..
-        } = self.progress;
+        } = self.learner.progress;
         let seconds = sums.compute_s + sums.wait_s;
-        let epoch_log = EpochLog {
+        self.teller.epoch(&EpochLog {
             epoch,
-            epochs: self.config.epoch_size,
+            epochs: config.epoch_size,
             steps,
             global_step,
             train_loss: sums.loss / (steps - sums.skipped) as f64,
             train_top1: sums.correct as f64 / sums.images as f64,
             val: validation(&val),
             ema: ema.as_ref().map(validation),
-            lr: self.rate(global_step - 1),
+            lr: self.learner.rate(global_step - 1),
             images_per_s: sums.images as f64 / seconds,
             seconds,
             compute_s: sums.compute_s,
@@ -204,80 +203,44 @@ impl Run<'_> {
             val_s,
             skipped: sums.skipped,
             bad_images: sums.bad_images,
-        };
-        self.log.epoch(&epoch_log);
-        self.tell_log();
-        self.observer.event(Event::Epoch(&epoch_log));
-        for cache in [&self.photos, self.evaluator.dataset()]
-            .into_iter()
-            .filter_map(|set| set.cache.as_ref())
-        {
-            if let Some(note) = cache.note() {
-                self.observer.event(Event::Note(&note));
-            }
+        });
+        let sets = [&self.learner.setup.photos, self.judging.evaluator.dataset()];
+        for note in sets.into_iter().filter_map(|set| set.cache.as_ref()?.note()) {
+            self.teller.event(Event::Note(&note));
         }
 
         let done = epoch + 1;
         let Evaluation { score, .. } = ema.unwrap_or(val);
         let top1 = score.top1();
         let better = score.loss().is_finite() && best.is_none_or(|best| top1 > best.top1);
-        let before = better.then_some(best);
         let best = if better { Some(Best { top1, epoch: done }) } else { best };
-        self.progress = Progress {
+        self.learner.progress = Progress {
             epoch: done,
             step: 0,
             global_step,
             images: 0,
-            batch: self.batches.images,
+            batch: self.learner.setup.batches.images,
             best,
             sums: EpochSums::default(),
-            bad_steps: std::mem::take(&mut self.progress.bad_steps),
+            bad_steps: std::mem::take(&mut self.learner.progress.bad_steps),
         };
-        let due = done.is_multiple_of(self.config.save_checkpoint_epochs) || done == self.config.epoch_size;
-        let checkpoint = self.config.save_checkpoint && due;
+        let is_last = done == config.epoch_size;
+        let files = Files {
+            checkpoint: config.save_checkpoint && (is_last || done.is_multiple_of(config.save_checkpoint_epochs)),
+            best: better,
+        };
         // After the last epoch nobody would try again.
-        match done == self.config.epoch_size {
-            true => self.save_now(checkpoint, better)?,
-            false => self.save_beside(checkpoint && self.is_well(), before)?,
+        match is_last {
+            true => self.save_now(files)?,
+            false => self.save_beside(files)?,
         }
         Ok(true)
     }
 
-    /// Tells each bad image once, to the observer and to the log.
-    pub(crate) fn tell(&mut self, bad: &[BadImage]) {
-        for BadImage { name, cause, .. } in bad {
-            if self.bad_images.insert(name.clone()) {
-                self.note(&format!("bad image {}: {cause}", self.bad_images.len()));
-            }
-        }
-    }
-
-    /// Tells the observer that the log can no longer be written, once: what a run does not depend on ends none.
-    pub(crate) fn tell_log(&mut self) {
-        if let Some(error) = self.log.trouble() {
-            let note = format!(
-                "cannot write the logs in {}: {error}; training goes on without them",
-                self.out.display()
-            );
-            self.observer.event(Event::Note(&note));
-        }
-    }
-
-    fn evaluate(&mut self, average: bool, stop: &AtomicBool) -> Result<Option<Evaluation>, TrainError> {
-        let images = self.group.part(self.evaluator.images()).len();
-        let observer = &mut self.observer;
-        match average {
-            true => {
-                if let Some(average) = self.trainer.average()? {
-                    self.classifier.set_weights(average)?;
-                }
-            }
-            false => self.classifier.set_weights(self.trainer.weights()?)?,
-        }
-        let evaluation = self.evaluator.run(self.group, &mut self.classifier, stop, |score| {
-            observer.event(Event::Validating { score, images })
-        });
-        Ok(evaluation?)
+    fn evaluate(&mut self, whose: Whose, stop: &AtomicBool) -> Result<Option<Evaluation>, TrainError> {
+        let trainer = &mut self.learner.trainer;
+        self.judging
+            .evaluate(trainer, whose, self.group, stop, self.teller.observer)
     }
 }
 

@@ -2,39 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
-use mnasnet_data::{Batches, Dataset, PhotoList};
+use mnasnet_data::Batches;
 use mnasnet_engine::{Cpu, Snapshot};
 use mnasnet_model::{Network, Slot};
 use mnasnet_settings::config::{Config, Effect};
-use mnasnet_settings::wiring;
 use mnasnet_weights_file::progress::{Best, Progress};
 use mnasnet_weights_file::{Origin, Record, WeightsError, WeightsFile};
 
 use crate::error::TrainError;
 use crate::folder::{checkpoint, checkpoint_name};
+use crate::run::setup::Setup;
 
-/// Checks that a run of `config` on `photos`, in steps of `batches`, can go on from `file`. Returns the settings that have changed
-/// and may, as `epoch_size 12 -> 20`.
-pub(crate) fn check(
-    file: &WeightsFile,
-    config: &Config,
-    photos: &Dataset,
-    batches: &Batches,
-) -> Result<Vec<String>, TrainError> {
+/// Checks that a run of `setup` can go on from `file`. Returns the settings that have changed and may, as `epoch_size 12 -> 20`.
+pub(crate) fn check(file: &WeightsFile, setup: &Setup) -> Result<Vec<String>, TrainError> {
+    let Setup { config, batches, .. } = setup;
     let record = file.record();
-    let unusable = |reason| WeightsError::Record {
-        path: file.path().to_owned(),
-        reason,
-    };
-    let path = file.path().display();
-    let alone = format!("to begin another run with its weights alone, say `--init {path} --out ANOTHER`");
-    let refusal = |what: String| TrainError::Mismatch(format!("cannot go on from {path}: {what}; {alone}"));
-    let refuse = |what: String| Err(refusal(what));
+    let path = || file.path().to_owned();
+    let refusal = |reason: String| TrainError::AnotherRun { path: path(), reason };
+    let refuse = |reason: String| Err(refusal(reason));
     if file.slots().is_empty() {
-        return Err(unusable(format!("holds weights only, nothing to go on from; {alone}")).into());
+        return Err(TrainError::WeightsOnly { path: path() });
     }
     if let Some(origin) = &record.origin {
-        return taken_up(file, origin, config, photos, batches).map_err(refusal);
+        return taken_up(file, origin, setup).map_err(refusal);
     }
     let (_, was) = record.settings(file.path(), |_| true)?;
     let mut allowed = Vec::new();
@@ -45,12 +35,12 @@ pub(crate) fn check(
         }
         allowed.push(format!("{name} {old} -> {new}"));
     }
-    if record.classes != photos.classes {
+    if record.classes != setup.photos.classes {
         return refuse("the data has other classes than the run".into());
     }
-    let list = PhotoList::of(photos);
+    let list = &setup.photo_list;
     if let Some(was) = &record.photos
-        && *was != list
+        && was != list
     {
         let difference = match (was.images, list.images) {
             (was, now) if was != now => format!("{was} images then, {now} now"),
@@ -88,7 +78,7 @@ pub(crate) fn check(
             epoch + 1
         ));
     }
-    let steps = then.count(photos.samples.len());
+    let steps = then.count(setup.images());
     let consistent = step <= steps && global_step == (epoch.saturating_mul(steps).saturating_add(step)) as u64;
     if !consistent {
         return refuse(format!(
@@ -110,15 +100,15 @@ pub(crate) fn other_device(record: &Record, device: &str) -> Option<String> {
 
 /// Checks that MindSpore's run can be taken up: weights, optimizer state and step are the file's, all settings this run's.
 /// Returns what the user should know.
-fn taken_up(
-    file: &WeightsFile,
-    origin: &Origin,
-    config: &Config,
-    photos: &Dataset,
-    batches: &Batches,
-) -> Result<Vec<String>, String> {
-    let steps = batches.count(photos.samples.len());
-    let (here, there) = (photos.classes.len(), file.record().classes.len());
+fn taken_up(file: &WeightsFile, origin: &Origin, setup: &Setup) -> Result<Vec<String>, String> {
+    let Setup {
+        config,
+        batches,
+        schedule,
+        ..
+    } = setup;
+    let steps = setup.steps();
+    let (here, there) = (setup.photos.classes.len(), file.record().classes.len());
     if here != there {
         return Err(format!("the data has {here} classes, its run had {there}"));
     }
@@ -135,7 +125,7 @@ fn taken_up(
         step,
         global_step,
         ..
-    } = position(file, batches, photos.samples.len());
+    } = position(file, batches, setup.images());
     let mut notes = vec![format!(
         "{}; {global_step} steps are done, which is step {step} of epoch {} here; the settings of its run are not in the \
          file: they are those of the recipe mindspore and of the flags",
@@ -144,7 +134,6 @@ fn taken_up(
     )];
     // One number is a constant rate's, which is no schedule to compare with.
     if let Some(rates) = origin.learning_rates.as_ref().filter(|rates| rates.len() > 1) {
-        let schedule = wiring::schedule(config, steps, batches.ranks);
         let planned = config.epoch_size.saturating_mul(steps);
         if rates.len() != planned {
             notes.push(format!("its run has {} steps, this one {planned}", rates.len()));
@@ -226,6 +215,14 @@ fn in_steps_of(mut progress: Progress, batches: &Batches, images: usize) -> Prog
     progress.global_step = (progress.epoch * batches.count(images) + progress.step) as u64;
     progress.batch = batches.images;
     progress
+}
+
+/// Whether steps are no longer counted as in a checkpoint, where the run stands at `progress` now.
+pub(crate) fn counted_anew(file: &WeightsFile, progress: &Progress) -> bool {
+    let then = &file.record().progress;
+    file.record().origin.is_none()
+        && then.batch > 0
+        && (then.batch, then.step, then.global_step) != (progress.batch, progress.step, progress.global_step)
 }
 
 /// Gives the checkpoints in `folder` the names that they have in steps of `batches`, each from its own record, so that their order is

@@ -1,0 +1,93 @@
+//! What a run tells: its observer everything, its log what shall stay.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use mnasnet_data::BadImage;
+use mnasnet_weights_file::progress::Progress;
+
+use crate::events::{Event, Observer};
+use crate::folder::log::{EpochLog, RunLog, StepLog};
+
+/// The observer and the log of a run.
+pub(crate) struct Teller<'a> {
+    pub(crate) observer: &'a mut dyn Observer,
+    log: RunLog,
+    /// The run's folder.
+    out: PathBuf,
+    /// Bad images that have been told, by name.
+    bad_images: HashSet<PathBuf>,
+}
+
+impl<'a> Teller<'a> {
+    pub(crate) fn new(observer: &'a mut dyn Observer, log: RunLog, out: PathBuf) -> Self {
+        Self {
+            observer,
+            log,
+            out,
+            bad_images: HashSet::new(),
+        }
+    }
+
+    /// Tells the observer.
+    pub(crate) fn event(&mut self, event: Event) {
+        self.observer.event(event);
+    }
+
+    /// Tells the observer and the log.
+    pub(crate) fn note(&mut self, note: &str) {
+        self.event(Event::Note(note));
+        self.line(note);
+    }
+
+    /// Tells the log.
+    pub(crate) fn line(&mut self, line: &str) {
+        self.log.line(&line.replace('\n', " "));
+    }
+
+    /// Tells each bad image once.
+    pub(crate) fn bad_images(&mut self, bad: &[BadImage]) {
+        for BadImage { name, cause, .. } in bad {
+            if self.bad_images.insert(name.clone()) {
+                self.note(&format!("bad image {}: {cause}", self.bad_images.len()));
+            }
+        }
+    }
+
+    /// Tells the observer a step, and the log each of `every` steps, none of 0.
+    pub(crate) fn step(&mut self, step: &StepLog, every: u64) {
+        self.event(Event::Step(step));
+        if every > 0 && step.global_step.is_multiple_of(every) {
+            self.log.step(step);
+            self.trouble();
+        }
+    }
+
+    /// Tells an epoch.
+    pub(crate) fn epoch(&mut self, epoch: &EpochLog) {
+        self.log.epoch(epoch);
+        self.trouble();
+        self.event(Event::Epoch(epoch));
+    }
+
+    /// Drops what the log has of steps after `progress`, from where the run goes on.
+    pub(crate) fn back_to(&mut self, progress: &Progress) {
+        match RunLog::open(&self.out, progress) {
+            Ok(log) => self.log = log,
+            Err(error) => self.note(&format!("the logs keep what is void now: {error}")),
+        }
+        self.log.resumed(progress);
+        self.trouble();
+    }
+
+    /// Tells the observer that the log can no longer be written, once: what a run does not depend on ends none.
+    fn trouble(&mut self) {
+        if let Some(error) = self.log.trouble() {
+            let note = format!(
+                "cannot write the logs in {}: {error}; training goes on without them",
+                self.out.display()
+            );
+            self.event(Event::Note(&note));
+        }
+    }
+}
