@@ -16,6 +16,7 @@ mod checksums;
 mod error;
 mod foreign;
 pub mod onnx;
+mod origin;
 pub mod progress;
 mod record;
 pub mod replace;
@@ -28,8 +29,8 @@ use mnasnet_model::{Network, Op, Tensor, Weights};
 use mnasnet_weights::{FileError, Recognised, State, TensorData, Wanted, fit, recognise};
 
 pub use self::error::WeightsError;
-pub use self::foreign::Origin;
 pub(crate) use self::foreign::classes;
+pub use self::origin::Origin;
 pub use self::record::{Record, network_of, recorded_network};
 pub use self::write::{Contents, write, write_bytes};
 

@@ -11,8 +11,9 @@ use mnasnet_settings::config::Config;
 use mnasnet_settings::resolve::Resolver;
 use serde::{Deserialize, Serialize};
 
+use crate::WeightsError;
+use crate::origin::Origin;
 use crate::progress::Progress;
-use crate::{Origin, WeightsError};
 
 /// How the weights came to be, and what is needed to use or train them further.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
