@@ -12,7 +12,7 @@ use mnasnet_kernels::depthwise::{self, Depthwise};
 use mnasnet_kernels::inference::Layers;
 use mnasnet_kernels::inference::block as blocks;
 use mnasnet_kernels::pool::{Pool, threads};
-use mnasnet_kernels::{Element, Isa, Moments, Needs, Sink, Sums, Workspace, bf16};
+use mnasnet_kernels::{Context, Element, Isa, Moments, Needs, Sink, Sums, bf16};
 use support::block::{Layer, inverted};
 use support::{Activation, OutputGradient, Random};
 
@@ -61,8 +61,9 @@ const STEM: Dense = Dense {
     width: 224,
 };
 
-fn workspace(needs: Needs) -> Workspace {
-    Workspace::new(needs, threads()).expect("there is memory")
+fn context(needs: Needs) -> Context {
+    let isa = Isa::detect().expect("the instruction set is there");
+    Context::new(isa, needs, threads()).expect("there is memory")
 }
 
 fn main() {
@@ -72,9 +73,8 @@ fn main() {
 
 /// A dense convolution's operands.
 struct DenseCase<E> {
-    isa: Isa,
     conv: Dense,
-    workspace: Workspace,
+    context: Context,
     input: Activation<E>,
     output: OutputGradient<E>,
     weight: Vec<f32>,
@@ -86,8 +86,7 @@ impl<E: Element> DenseCase<E> {
     fn new(conv: Dense) -> Self {
         let random = &mut Random::new(1);
         Self {
-            isa: Isa::detect().expect("the instruction set is there"),
-            workspace: workspace(conv.needs(BATCH)),
+            context: context(conv.needs(BATCH)),
             input: Activation::new(random, conv.rows_in(BATCH), conv.c_in, true),
             output: OutputGradient::new(random, conv.rows_out(BATCH), conv.c_out),
             weight: random.values(conv.depth() * conv.c_out),
@@ -102,14 +101,14 @@ impl<E: Element> DenseCase<E> {
     }
 
     fn forward(&mut self, bencher: Bencher, input: Option<Input<E>>) {
-        dense::pack::<E>(self.isa, &self.conv, &self.weight, &mut self.packed);
+        dense::pack::<E>(self.context.isa(), &self.conv, &self.weight, &mut self.packed);
         let mut moments = Moments::new(self.conv.c_out);
         let bencher = bencher.counter(ItemsCount::new(self.multiply_adds()));
         let input = input.unwrap_or(Input::Values(self.input.source()));
-        let (conv, workspace, out) = (&self.conv, &mut self.workspace, &mut self.y);
+        let (conv, context, out) = (&self.conv, &mut self.context, &mut self.y);
         bencher.bench_local(|| {
             let moments = Some(&mut moments);
-            dense::forward(self.isa, workspace, conv, BATCH, input, &self.packed, out, moments);
+            dense::forward(context, conv, BATCH, input, &self.packed, out, moments);
         });
     }
 }
@@ -133,19 +132,17 @@ fn pointwise_forward<E: Element>(bencher: Bencher, shape: (usize, usize, usize))
 #[divan::bench(types = [f32, bf16], args = POINTWISE)]
 fn pointwise_backward<E: Element>(bencher: Bencher, shape: (usize, usize, usize)) {
     let mut case = pointwise::<E>(shape);
-    dense::pack_transposed::<E>(case.isa, &case.conv, &case.weight, &mut case.packed);
+    dense::pack_transposed::<E>(case.context.isa(), &case.conv, &case.weight, &mut case.packed);
     let mut sums = Sums::new(case.conv.c_in);
     let mut dx = vec![E::default(); case.input.raw.len()];
     let bencher = bencher.counter(ItemsCount::new(2 * case.multiply_adds()));
     let (input, gradient) = (Input::Values(case.input.source()), case.output.gradient());
-    let (isa, conv, workspace, packed) = (case.isa, &case.conv, &mut case.workspace, &case.packed);
+    let (conv, context, packed) = (&case.conv, &mut case.context, &case.packed);
     let (below, dw) = (Some(case.input.below()), &mut case.weight);
     bencher.bench_local(|| {
         let (out, accumulate) = (&mut dx, false);
         let sink = Sink { out, accumulate, below };
-        dense::backward(
-            isa, workspace, conv, BATCH, input, gradient, packed, sink, &mut sums, dw,
-        );
+        dense::backward(context, conv, BATCH, input, gradient, packed, sink, &mut sums, dw);
     });
 }
 
@@ -172,16 +169,15 @@ fn stem_weight_gradient<E: Element>(bencher: Bencher) {
     let bencher = bencher.counter(ItemsCount::new(case.multiply_adds()));
     let gradient = case.output.gradient();
     bencher.bench_local(|| {
-        let (workspace, dw) = (&mut case.workspace, &mut case.weight);
-        dense::weight_gradient(case.isa, workspace, &STEM, BATCH, bytes(&pixels), gradient, dw);
+        let (context, dw) = (&mut case.context, &mut case.weight);
+        dense::weight_gradient(context, &STEM, BATCH, bytes(&pixels), gradient, dw);
     });
 }
 
 /// A depthwise convolution's operands.
 struct DepthwiseCase<E> {
-    isa: Isa,
     conv: Depthwise,
-    workspace: Workspace,
+    context: Context,
     input: Activation<E>,
     output: OutputGradient<E>,
     packed: Vec<f32>,
@@ -201,8 +197,7 @@ fn case<E: Element>((kernel, stride, channels, side): (usize, usize, usize, usiz
     let input = Activation::new(random, conv.rows_in(BATCH), channels, true);
     let output = OutputGradient::new(random, conv.rows_out(BATCH), channels);
     DepthwiseCase {
-        isa: Isa::detect().expect("the instruction set is there"),
-        workspace: workspace(conv.needs(BATCH)),
+        context: context(conv.needs(BATCH)),
         input,
         output,
         packed,
@@ -216,11 +211,11 @@ fn depthwise_forward<E: Element>(bencher: Bencher, shape: (usize, usize, usize, 
     let mut moments = Moments::new(case.conv.channels);
     let mut y = vec![E::default(); case.output.y.len()];
     let multiply_adds = y.len() * case.conv.kernel * case.conv.kernel;
-    let (isa, conv, workspace, packed) = (case.isa, &case.conv, &mut case.workspace, &case.packed);
+    let (conv, context, packed) = (&case.conv, &mut case.context, &case.packed);
     let source = case.input.source();
     bencher.counter(ItemsCount::new(multiply_adds)).bench_local(|| {
         let moments = Some(&mut moments);
-        depthwise::forward(isa, workspace, conv, BATCH, source, packed, &mut y, moments);
+        depthwise::forward(context, conv, BATCH, source, packed, &mut y, moments);
     });
 }
 
@@ -235,13 +230,11 @@ fn depthwise_backward<E: Element>(bencher: Bencher, shape: (usize, usize, usize,
     let source = case.input.source();
     let gradient = case.output.gradient();
     let below = Some(case.input.below());
-    let (isa, conv, workspace, packed) = (case.isa, &case.conv, &mut case.workspace, &case.packed);
+    let (conv, context, packed) = (&case.conv, &mut case.context, &case.packed);
     bencher.counter(ItemsCount::new(multiply_adds)).bench_local(|| {
         let (out, accumulate) = (&mut dx, false);
         let sink = Sink { out, accumulate, below };
-        depthwise::backward(
-            isa, workspace, conv, BATCH, source, gradient, packed, sink, &mut sums, &mut dw,
-        );
+        depthwise::backward(context, conv, BATCH, source, gradient, packed, sink, &mut sums, &mut dw);
     });
 }
 
@@ -250,19 +243,17 @@ fn inference_block<E: Element>(
     bencher: Bencher,
     (c_in, kernel, stride, expansion, c_out, side): (usize, usize, usize, usize, usize, usize),
 ) {
-    let (isa, random) = (
-        Isa::detect().expect("the instruction set is there"),
-        &mut Random::new(1),
-    );
+    let random = &mut Random::new(1);
     let middle = expansion * c_in;
     let block = inverted(c_in, middle, c_out, kernel, stride, (side, side));
     let (Some(expand), Some(project)) = (block.expand, block.project) else {
         unreachable!("both have channels");
     };
+    let mut context = context(block.needs(BATCH));
     let [first, last] = [expand, project].map(|conv| {
         let layer = Layer::new(random, conv.depth(), conv.c_out, conv == expand);
         let mut packed = vec![0.0; dense::packed_len(&conv)];
-        dense::pack::<E>(isa, &conv, &layer.weight, &mut packed);
+        dense::pack::<E>(context.isa(), &conv, &layer.weight, &mut packed);
         (layer, packed)
     });
     let depthwise_layer = Layer::new(random, kernel * kernel, middle, true);
@@ -273,13 +264,12 @@ fn inference_block<E: Element>(
         depthwise: depthwise_layer.folded(&packed),
         project: Some(last.0.folded(&last.1)),
     };
-    let mut workspace = workspace(block.needs(BATCH));
     let source: Activation<E> = Activation::new(random, expand.rows_in(BATCH), c_in, true);
     let mut out = vec![E::default(); project.rows_out(BATCH) * c_out];
     let multiply_adds =
         expand.rows_out(BATCH) * c_in * middle + project.rows_out(BATCH) * middle * (kernel * kernel + c_out);
     let input = Input::Values(source.source());
     bencher.counter(ItemsCount::new(multiply_adds)).bench_local(|| {
-        blocks::forward(isa, &mut workspace, &block, BATCH, input, layers, None, &mut out);
+        blocks::forward(&mut context, &block, BATCH, input, layers, None, &mut out);
     });
 }

@@ -5,7 +5,7 @@ mod support;
 
 use mnasnet_kernels::dense::{self, Dense, Input};
 use mnasnet_kernels::depthwise::{self, Depthwise};
-use mnasnet_kernels::{Element, Moments, Sink, Sums, Workspace, bf16};
+use mnasnet_kernels::{Context, Element, Moments, Sink, Sums, bf16};
 use support::*;
 
 fn check_dense<E: Element>(conv: Dense, images: usize, relu: bool, accumulate: bool) {
@@ -29,22 +29,13 @@ fn check_dense<E: Element>(conv: Dense, images: usize, relu: bool, accumulate: b
     let (dz, sums, centred) = input.sink(&dx);
     on_every_isa(|isa| {
         let what = format!("{} {what}", isa.name());
-        let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
+        let mut context = Context::new(isa, conv.needs(images), 2).unwrap();
         let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
         let mut out = vec![E::from_f32(f32::NAN); rows_out * conv.c_out];
         dense::pack::<E>(isa, &conv, &weight, &mut packed);
         let mut seen = Moments::new(conv.c_out);
         let values = Input::Values(input.source());
-        dense::forward(
-            isa,
-            &mut workspace,
-            &conv,
-            images,
-            values,
-            &packed,
-            &mut out,
-            Some(&mut seen),
-        );
+        dense::forward(&mut context, &conv, images, values, &packed, &mut out, Some(&mut seen));
         close(&format!("{what} y"), &out, &y, tolerance);
         let total: Vec<f64> = seen.mean.iter().map(|mean| mean * rows_out as f64).collect();
         let total_y: Vec<f64> = mean.iter().map(|mean| mean * rows_out as f64).collect();
@@ -56,7 +47,7 @@ fn check_dense<E: Element>(conv: Dense, images: usize, relu: bool, accumulate: b
             tolerance,
         );
         let mut plain = vec![E::from_f32(f32::NAN); rows_out * conv.c_out];
-        dense::forward(isa, &mut workspace, &conv, images, values, &packed, &mut plain, None);
+        dense::forward(&mut context, &conv, images, values, &packed, &mut plain, None);
         assert_eq!(loaded(&out), loaded(&plain), "{what}: measuring changes nothing");
 
         dense::pack_transposed::<E>(isa, &conv, &weight, &mut packed);
@@ -75,8 +66,7 @@ fn check_dense<E: Element>(conv: Dense, images: usize, relu: bool, accumulate: b
         if conv.kernel == 1 && conv.stride == 1 {
             let gradient = output.gradient();
             dense::backward(
-                isa,
-                &mut workspace,
+                &mut context,
                 &conv,
                 images,
                 values,
@@ -87,25 +77,8 @@ fn check_dense<E: Element>(conv: Dense, images: usize, relu: bool, accumulate: b
                 &mut seen_dw,
             );
         } else {
-            dense::weight_gradient(
-                isa,
-                &mut workspace,
-                &conv,
-                images,
-                values,
-                output.gradient(),
-                &mut seen_dw,
-            );
-            dense::input_gradient(
-                isa,
-                &mut workspace,
-                &conv,
-                images,
-                output.gradient(),
-                &packed,
-                sink,
-                &mut seen,
-            );
+            dense::weight_gradient(&mut context, &conv, images, values, output.gradient(), &mut seen_dw);
+            dense::input_gradient(&mut context, &conv, images, output.gradient(), &packed, sink, &mut seen);
         }
         close(&format!("{what} dz"), &out, &dz, tolerance);
         close(&format!("{what} dw"), &seen_dw, &dw, tolerance);
@@ -217,12 +190,12 @@ fn stem<E: Element>() {
     let weight = random.values(conv.depth() * conv.c_out);
     let (one, zero) = (vec![1.0; 16], vec![0.0; 16]);
     on_every_isa(|isa| {
-        let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
+        let mut context = Context::new(isa, conv.needs(images), 2).unwrap();
         let mut packed = vec![0.0; dense::packed_len(&conv)];
         dense::pack::<E>(isa, &conv, &weight, &mut packed);
         let mut run = |input: Input<E>| {
             let mut out: Vec<E> = vec![E::default(); conv.rows_out(images) * conv.c_out];
-            dense::forward(isa, &mut workspace, &conv, images, input, &packed, &mut out, None);
+            dense::forward(&mut context, &conv, images, input, &packed, &mut out, None);
             loaded(&out)
         };
         let source = mnasnet_kernels::Source {
@@ -259,14 +232,13 @@ fn check_depthwise<E: Element>(conv: Depthwise, images: usize, relu: bool) {
     let (dz, sums, centred) = input.sink(&dx);
     on_every_isa(|isa| {
         let what = format!("{} {conv:?} x {images}", isa.name());
-        let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
+        let mut context = Context::new(isa, conv.needs(images), 2).unwrap();
         let mut packed = vec![f32::NAN; conv.packed_len()];
         depthwise::pack(&conv, &weight, &mut packed);
         let mut out = vec![E::from_f32(f32::NAN); rows_out * conv.channels];
         let mut seen = Moments::new(conv.channels);
         depthwise::forward(
-            isa,
-            &mut workspace,
+            &mut context,
             &conv,
             images,
             input.source(),
@@ -294,8 +266,7 @@ fn check_depthwise<E: Element>(conv: Depthwise, images: usize, relu: bool) {
         };
         let (source, gradient) = (input.source(), output.gradient());
         depthwise::backward(
-            isa,
-            &mut workspace,
+            &mut context,
             &conv,
             images,
             source,
@@ -393,11 +364,11 @@ fn an_image_s_depthwise_outputs_do_not_depend_on_its_batch() {
         let mut packed = vec![0.0; conv.packed_len()];
         depthwise::pack(&conv, &random.values(9 * channels), &mut packed);
         on_every_isa(|isa| {
-            let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
+            let mut context = Context::new(isa, conv.needs(images), 2).unwrap();
             let mut run = |images: usize, raw: &[f32]| {
                 let mut out = vec![f32::NAN; raw.len()];
                 let source = mnasnet_kernels::Source { raw, ..input.source() };
-                depthwise::forward(isa, &mut workspace, &conv, images, source, &packed, &mut out, None);
+                depthwise::forward(&mut context, &conv, images, source, &packed, &mut out, None);
                 out
             };
             let image = size * size * channels;
@@ -425,10 +396,10 @@ fn the_depthwise_forward_sweep_lets_nan_through() {
     let centre = (7 * 14 + 7) * conv.channels + 16;
     input.raw[centre] = f32::NAN;
     on_every_isa(|isa| {
-        let mut workspace = Workspace::new(conv.needs(1), 1).unwrap();
+        let mut context = Context::new(isa, conv.needs(1), 1).unwrap();
         let mut out = vec![0.0; input.raw.len()];
         let source = input.source();
-        depthwise::forward(isa, &mut workspace, &conv, 1, source, &packed, &mut out, None);
+        depthwise::forward(&mut context, &conv, 1, source, &packed, &mut out, None);
         let nan = out.iter().filter(|value| value.is_nan()).count();
         assert_eq!(nan, 25, "{}", isa.name());
     });
@@ -462,12 +433,12 @@ fn gates<E: Element>() {
         let (dx, dw) = dense::reference::backward(&conv, images, &input.values(), &wide(&weight), &dy);
         on_every_isa(|isa| {
             let what = format!("{} {conv:?}", isa.name());
-            let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
+            let mut context = Context::new(isa, conv.needs(images), 2).unwrap();
             let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
             let values = Input::Values(input.source());
             dense::pack::<E>(isa, &conv, &weight, &mut packed);
             let mut out = vec![E::from_f32(f32::NAN); y.len()];
-            dense::forward(isa, &mut workspace, &conv, images, values, &packed, &mut out, None);
+            dense::forward(&mut context, &conv, images, values, &packed, &mut out, None);
             close(&format!("{what} y"), &out, &y, tolerance);
             dense::pack_transposed::<E>(isa, &conv, &weight, &mut packed);
             let (mut out, mut seen_dw) = (vec![E::from_f32(f32::NAN); dx.len()], vec![f32::NAN; dw.len()]);
@@ -478,8 +449,7 @@ fn gates<E: Element>() {
             };
             let (gradient, none) = (output.gradient(), &mut Sums::new(0));
             dense::backward(
-                isa,
-                &mut workspace,
+                &mut context,
                 &conv,
                 images,
                 values,

@@ -7,7 +7,7 @@ use mnasnet_kernels::dense::{self, Dense, Input};
 use mnasnet_kernels::depthwise;
 use mnasnet_kernels::inference::block::{self, reference};
 use mnasnet_kernels::inference::{self, Block, Layers};
-use mnasnet_kernels::{Element, Workspace, bf16};
+use mnasnet_kernels::{Context, Element, bf16};
 use support::block::{Layer, inverted, pointwise};
 use support::*;
 
@@ -71,12 +71,11 @@ fn check<E: Element>(block: Block, images: usize) {
                 .zip(packed_project.as_ref())
                 .map(|(layer, packed)| layer.folded(packed)),
         };
-        let mut workspace = Workspace::new(block.needs(images), 2).unwrap();
+        let mut context = Context::new(isa, block.needs(images), 2).unwrap();
         let mut source = input.source();
         let mut out = vec![E::from_f32(f32::NAN); len];
         block::forward(
-            isa,
-            &mut workspace,
+            &mut context,
             &block,
             images,
             Input::Values(source),
@@ -93,8 +92,7 @@ fn check<E: Element>(block: Block, images: usize) {
             let mut alone = vec![E::from_f32(f32::NAN); step_out];
             let shortcut = shortcut.map(|shortcut| &shortcut[places.clone()]);
             block::forward(
-                isa,
-                &mut workspace,
+                &mut context,
                 &block,
                 1,
                 Input::Values(source),
@@ -173,11 +171,11 @@ fn dense_layers<E: Element>() {
         on_every_isa(|isa| {
             let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
             dense::pack::<E>(isa, &conv, &layer.weight, &mut packed);
-            let mut workspace = Workspace::new(inference::dense::needs(&conv), 2).unwrap();
+            let mut context = Context::new(isa, inference::dense::needs(&conv), 2).unwrap();
             let mut out = vec![E::from_f32(f32::NAN); expected.len()];
             let values = Input::Values(input.source());
             let folded = layer.folded(&packed);
-            inference::dense::forward(isa, &mut workspace, &conv, images, values, folded, None, &mut out);
+            inference::dense::forward(&mut context, &conv, images, values, folded, None, &mut out);
             close(&format!("{} {conv:?}", isa.name()), &out, &expected, tolerance::<E>());
         });
     }
@@ -247,14 +245,14 @@ fn stem<E: Element>() {
             depthwise: layers[1].folded(&middle),
             project: Some(project.folded(&packed[1])),
         };
-        let mut workspace = Workspace::new(block.needs(images), 2).unwrap();
+        let mut context = Context::new(isa, block.needs(images), 2).unwrap();
         let mut out: Vec<E> = vec![E::default(); expected.len()];
         let input = Input::Bytes {
             pixels: &pixels,
             scale,
             shift,
         };
-        block::forward(isa, &mut workspace, &block, images, input, layers, None, &mut out);
+        block::forward(&mut context, &block, images, input, layers, None, &mut out);
         close(isa.name(), &out, &expected, 2.0 * tolerance::<E>());
     });
 }

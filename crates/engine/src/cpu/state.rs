@@ -8,7 +8,7 @@ use crate::error::EngineError;
 use crate::input::{Normalise, Pixels};
 use crate::plan::{Places, Plan, Value};
 use mnasnet_kernels::dense::{self, Input};
-use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, depthwise, padded};
+use mnasnet_kernels::{Context, Element, Memory, Source, depthwise, padded};
 use mnasnet_model::{Network, Op, ValueId};
 use std::ops::Range;
 
@@ -28,8 +28,7 @@ pub(crate) struct State {
     pub plan: Plan,
     pub places: Places,
     pub geometry: Vec<Geometry>,
-    pub isa: Isa,
-    /// Results and gradients, where `places` says, and the kernels' workspace.
+    /// Results and gradients, where `places` says, and the kernels' context.
     pub room: Room,
     /// One for each node; empty where it is no convolution.
     pub norms: Vec<Norm>,
@@ -44,7 +43,7 @@ pub(crate) struct State {
 
 impl State {
     /// Puts a plan into memory, that of `room` as far as it suffices.
-    pub fn new(isa: Isa, network: &Network, plan: &Plan, mut room: Room) -> Result<Self, EngineError> {
+    pub fn new(network: &Network, plan: &Plan, mut room: Room) -> Result<Self, EngineError> {
         let geometry = geometries(network, &plan.shapes);
         let places = plan.places(CACHE_LINE);
         let (batch, resolution) = (plan.batch, plan.resolution);
@@ -86,7 +85,6 @@ impl State {
             .max()
             .unwrap_or(0);
         Ok(Self {
-            isa,
             room,
             norms: network.nodes.iter().map(|node| Norm::new(channels(&node.op))).collect(),
             gates: network.nodes.iter().map(|node| gate(&node.op)).collect(),
@@ -119,7 +117,7 @@ impl State {
             let weight = &parameters[self.network.parameters[weight].range()];
             match &self.geometry[i] {
                 Geometry::Dense(dense) => {
-                    let (isa, is_conv) = (self.isa, matches!(node.op, Op::Conv(_)));
+                    let (isa, is_conv) = (self.room.context.isa(), matches!(node.op, Op::Conv(_)));
                     let to = &mut packed_weights[packed.forward.clone()];
                     if is_conv {
                         dense::pack::<E>(isa, dense, weight, to);
@@ -141,14 +139,13 @@ impl State {
         }
     }
 
-    /// Everything but the arena and the workspace, to read from while those are written.
-    pub fn parts(&mut self) -> (Parts<'_>, &mut Memory, &mut Workspace) {
+    /// Everything but the arena and the context, to read from while those are written.
+    pub fn parts(&mut self) -> (Parts<'_>, &mut Memory, &mut Context) {
         let parts = Parts {
             network: &self.network,
             plan: &self.plan,
             places: &self.places,
             geometry: &self.geometry,
-            isa: self.isa,
             norms: &self.norms,
             gates: &self.gates,
             packed: &self.packed,
@@ -156,7 +153,7 @@ impl State {
             ones: &self.ones,
             zeros: &self.zeros,
         };
-        (parts, &mut self.room.arena, &mut self.room.workspace)
+        (parts, &mut self.room.arena, &mut self.room.context)
     }
 }
 
@@ -166,7 +163,6 @@ pub(crate) struct Parts<'a> {
     pub plan: &'a Plan,
     pub places: &'a Places,
     pub geometry: &'a [Geometry],
-    pub isa: Isa,
     pub norms: &'a [Norm],
     pub gates: &'a [Gate],
     packed: &'a [Packed],

@@ -11,14 +11,13 @@ use crate::epilogue::Mask;
 use crate::pool::{chunks_mut, for_each};
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, Vector};
-use crate::{Below, Element, Gradient, Isa, Sink, Sums, Workspace, padded};
+use crate::{Below, Context, Element, Gradient, Isa, Sink, Sums, padded};
 
 /// Both gradients of a pointwise convolution in one sweep. `dw` is written as `[C_out, C_in, 1, 1]`; `transposed` comes from
 /// [`super::pack_transposed`]; `sums` belong to the unit below, if `sink` names one.
 #[allow(clippy::too_many_arguments)]
 pub fn backward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     input: Input<E>,
@@ -28,6 +27,7 @@ pub fn backward<E: Element>(
     sums: &mut Sums,
     dw: &mut [f32],
 ) {
+    let isa = context.isa();
     assert!(conv.is_pointwise());
     let rows = conv.rows_out(images);
     let step = conv.weight_chunk_rows(rows);
@@ -36,12 +36,12 @@ pub fn backward<E: Element>(
     sink.check(rows, conv.c_in);
     if on_tiles::<E>(isa) {
         let weights = tiles_of(conv, transposed);
-        return tiled::backward(isa, workspace, conv, images, input, gradient, weights, sink, sums, dw);
+        return tiled::backward(context, conv, images, input, gradient, weights, sink, sums, dw);
     }
     assert!(transposed.len() >= conv.c_out * conv.c_in.next_multiple_of(isa.lanes()));
     let (weight, below) = (conv.weight_partial(), 2 * padded(conv.c_in));
     let chunks = rows.div_ceil(step);
-    let (partials, scratch) = workspace.split(chunks * (weight + below));
+    let (partials, workers) = context.split(chunks * (weight + below));
     let (weights, sums_partials) = partials.split_at_mut(chunks * weight);
     let window = Window::transposed(conv);
     for_each(
@@ -59,7 +59,7 @@ pub fn backward<E: Element>(
                 out,
                 sums,
             };
-            let mut area = scratch.area();
+            let mut area = workers.area();
             let scratch = area.values_mut();
             let (first, weights) = (chunk * step, Some((input, weights)));
             // SAFETY: lengths were checked above, `needs` sized the scratch.
@@ -87,28 +87,28 @@ pub fn backward<E: Element>(
 /// The weight gradient `[C_out, C_in, k, k]` of any dense convolution.
 #[allow(clippy::too_many_arguments)]
 pub fn weight_gradient<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     input: Input<E>,
     gradient: Gradient<E>,
     dw: &mut [f32],
 ) {
+    let isa = context.isa();
     let rows = conv.rows_out(images);
     let step = conv.weight_chunk_rows(rows);
     input.check(conv, images);
     gradient.check(rows, conv.c_out);
     if on_tiles::<E>(isa) {
-        return tiled::weight_gradient(isa, workspace, conv, images, input, gradient, dw);
+        return tiled::weight_gradient(context, conv, images, input, gradient, dw);
     }
     let weight = conv.weight_partial();
-    let (partials, scratch) = workspace.split(rows.div_ceil(step) * weight);
+    let (partials, workers) = context.split(rows.div_ceil(step) * weight);
     let window = Window::transposed(conv);
     for_each(chunks_mut(partials, weight), |chunk, weights| {
         let first = chunk * step;
         let rows = step.min(rows - first);
-        let mut area = scratch.area();
+        let mut area = workers.area();
         let scratch = area.values_mut();
         let weights = Some((input, weights));
         // SAFETY: lengths were checked above, `needs` sized the scratch.
@@ -134,8 +134,7 @@ pub fn weight_gradient<E: Element>(
 /// The input gradient of any dense convolution.
 #[allow(clippy::too_many_arguments)]
 pub fn input_gradient<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     gradient: Gradient<E>,
@@ -143,20 +142,21 @@ pub fn input_gradient<E: Element>(
     sink: Sink<E>,
     sums: &mut Sums,
 ) {
+    let isa = context.isa();
     let rows = conv.rows_in(images);
     let step = chunk_rows(rows);
     gradient.check(conv.rows_out(images), conv.c_out);
     sink.check(rows, conv.c_in);
     if on_tiles::<E>(isa) {
         let weights = tiles_of(conv, transposed);
-        return tiled::input_gradient(isa, workspace, conv, images, gradient, weights, sink, sums);
+        return tiled::input_gradient(context, conv, images, gradient, weights, sink, sums);
     }
     assert!(transposed.len() >= conv.kernel * conv.kernel * conv.c_out * conv.c_in.next_multiple_of(isa.lanes()));
     let partial = 2 * padded(conv.c_in);
     let window = Window::transposed(conv);
     let (accumulate, below) = (sink.accumulate, sink.below);
     let out = &mut sink.out[..rows * conv.c_in];
-    let partials = workspace.for_chunks(out, step * conv.c_in, partial, |part| {
+    let partials = context.for_chunks(out, step * conv.c_in, partial, |part| {
         let chunk = Chunk {
             conv,
             gradient,

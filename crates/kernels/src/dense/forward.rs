@@ -6,7 +6,7 @@ use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, gather, on_tiles, 
 use crate::epilogue::{Measure, Store};
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, Vector};
-use crate::{Element, Isa, Moments, Workspace, padded};
+use crate::{Context, Element, Moments, padded};
 
 impl<E: Element> Input<'_, E> {
     pub(crate) fn check(&self, conv: &Dense, images: usize) {
@@ -27,8 +27,7 @@ impl<E: Element> Input<'_, E> {
 /// `weights` come from [`super::pack`] for the same `isa` and type.
 #[allow(clippy::too_many_arguments)]
 pub fn forward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     input: Input<E>,
@@ -36,17 +35,18 @@ pub fn forward<E: Element>(
     out: &mut [E],
     moments: Option<&mut Moments>,
 ) {
+    let isa = context.isa();
     let rows = conv.rows_out(images);
     let step = chunk_rows(rows);
     input.check(conv, images);
     if on_tiles::<E>(isa) {
         let weights = tiles_of(conv, weights);
-        return tiled::forward(isa, workspace, conv, images, input, weights, out, moments);
+        return tiled::forward(context, conv, images, input, weights, out, moments);
     }
     assert!(weights.len() >= conv.depth() * conv.c_out.next_multiple_of(isa.lanes()));
     let measure = moments.is_some();
     let out = &mut out[..rows * conv.c_out];
-    let partials = workspace.for_chunks(out, step * conv.c_out, 3 * padded(conv.c_out), |part| {
+    let partials = context.for_chunks(out, step * conv.c_out, 3 * padded(conv.c_out), |part| {
         let chunk = Chunk {
             conv,
             input,

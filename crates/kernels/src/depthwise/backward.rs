@@ -9,13 +9,12 @@ use crate::pool::{chunks_mut, for_each};
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tile::Rows;
-use crate::{Below, Element, Gradient, Isa, Sink, Source, Sums, Workspace, padded};
+use crate::{Below, Context, Element, Gradient, Sink, Source, Sums, padded};
 
 /// Both gradients. `dw` is written as `[C, 1, k, k]`; `sums` belong to the unit below, if `sink` names one.
 #[allow(clippy::too_many_arguments)]
 pub fn backward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Depthwise,
     images: usize,
     source: Source<E>,
@@ -25,6 +24,7 @@ pub fn backward<E: Element>(
     sums: &mut Sums,
     dw: &mut [f32],
 ) {
+    let isa = context.isa();
     conv.check();
     source.check(images, conv.rows_in(images), conv.channels);
     gradient.check(conv.rows_out(images), conv.channels);
@@ -37,7 +37,7 @@ pub fn backward<E: Element>(
     let partial = 2 * padded(conv.channels) + conv.packed_len();
     let (accumulate, below) = (sink.accumulate, sink.below);
     let out = &mut sink.out[..rows * conv.channels];
-    let partials = workspace.for_chunks(out, step * conv.channels, partial, |part| {
+    let partials = context.for_chunks(out, step * conv.channels, partial, |part| {
         let chunk = Chunk {
             conv,
             source,

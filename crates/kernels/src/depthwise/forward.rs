@@ -7,14 +7,13 @@ use super::{Depthwise, band, block_of, strip};
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tile::Rows;
-use crate::{Element, Isa, Moments, Source, Workspace, padded};
+use crate::{Context, Element, Moments, Source, padded};
 
 /// Raw output `[rows_out, C]` of `conv` on `images` images; with `moments` also its mean and variance.
 /// `weights` come from [`super::pack`].
 #[allow(clippy::too_many_arguments)]
 pub fn forward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Depthwise,
     images: usize,
     source: Source<E>,
@@ -22,6 +21,7 @@ pub fn forward<E: Element>(
     out: &mut [E],
     moments: Option<&mut Moments>,
 ) {
+    let isa = context.isa();
     conv.check();
     source.check(images, conv.rows_in(images), conv.channels);
     assert!(source.gate.is_none() && weights.len() >= conv.packed_len());
@@ -30,7 +30,7 @@ pub fn forward<E: Element>(
     let rows = conv.rows_out(images);
     let measure = moments.is_some();
     let out = &mut out[..rows * conv.channels];
-    let partials = workspace.for_chunks(out, step * conv.channels, 3 * padded(conv.channels), |part| {
+    let partials = context.for_chunks(out, step * conv.channels, 3 * padded(conv.channels), |part| {
         let chunk = Chunk {
             conv,
             source,

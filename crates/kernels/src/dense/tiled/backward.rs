@@ -11,14 +11,13 @@ use crate::pool::{chunks_mut, for_each};
 use crate::prefetch::Prefetch;
 use crate::simd::Vector;
 use crate::tiles::{DEPTH, SIDE, Tiles, paired};
-use crate::{Below, Element, Gradient, Isa, Sink, Sums, Workspace, padded};
+use crate::{Below, Context, Element, Gradient, Isa, Sink, Sums, padded};
 use half::bf16;
 
 /// See [`crate::dense::backward`].
 #[allow(clippy::too_many_arguments)]
 pub(in crate::dense) fn backward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     input: Input<E>,
@@ -28,11 +27,12 @@ pub(in crate::dense) fn backward<E: Element>(
     sums: &mut Sums,
     dw: &mut [f32],
 ) {
+    let isa = context.isa();
     let (rows, layout) = (conv.rows_out(images), Layout::new(conv));
     let step = layout.weight_chunk_rows(rows);
     let (weight, below) = (layout.weight_partial(), 2 * padded(conv.c_in));
     let chunks = rows.div_ceil(step);
-    let (partials, scratch) = workspace.split(chunks * (weight + below));
+    let (partials, workers) = context.split(chunks * (weight + below));
     let (weights, sums_partials) = partials.split_at_mut(chunks * weight);
     for_each(
         (
@@ -41,7 +41,7 @@ pub(in crate::dense) fn backward<E: Element>(
             chunks_mut(sums_partials, below),
         ),
         |chunk, (out, weights, sums)| {
-            let mut area = scratch.area();
+            let mut area = workers.area();
             let chunk = Chunk {
                 conv,
                 gradient,
@@ -69,21 +69,21 @@ pub(in crate::dense) fn backward<E: Element>(
 /// See [`crate::dense::weight_gradient`].
 #[allow(clippy::too_many_arguments)]
 pub(in crate::dense) fn weight_gradient<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     input: Input<E>,
     gradient: Gradient<E>,
     dw: &mut [f32],
 ) {
+    let isa = context.isa();
     let (rows, layout) = (conv.rows_out(images), Layout::new(conv));
     let step = layout.weight_chunk_rows(rows);
     let weight = layout.weight_partial();
-    let (partials, scratch) = workspace.split(rows.div_ceil(step) * weight);
+    let (partials, workers) = context.split(rows.div_ceil(step) * weight);
     for_each(chunks_mut(partials, weight), |chunk, weights| {
         let first = chunk * step;
-        let mut area = scratch.area();
+        let mut area = workers.area();
         let chunk = Chunk {
             conv,
             gradient,
@@ -103,8 +103,7 @@ pub(in crate::dense) fn weight_gradient<E: Element>(
 /// See [`crate::dense::input_gradient`].
 #[allow(clippy::too_many_arguments)]
 pub(in crate::dense) fn input_gradient<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     gradient: Gradient<E>,
@@ -112,12 +111,13 @@ pub(in crate::dense) fn input_gradient<E: Element>(
     sink: Sink<E>,
     sums: &mut Sums,
 ) {
+    let isa = context.isa();
     let rows = conv.rows_in(images);
     let step = chunk_rows(rows);
     let partial = 2 * padded(conv.c_in);
     let (accumulate, below) = (sink.accumulate, sink.below);
     let out = &mut sink.out[..rows * conv.c_in];
-    let partials = workspace.for_chunks(out, step * conv.c_in, partial, |part| {
+    let partials = context.for_chunks(out, step * conv.c_in, partial, |part| {
         let chunk = Chunk {
             conv,
             gradient,

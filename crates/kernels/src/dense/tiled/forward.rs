@@ -7,14 +7,13 @@ use crate::epilogue::{Measure, Store};
 use crate::isa::TileKernel;
 use crate::prefetch::Prefetch;
 use crate::tiles::{DEPTH, Tiles};
-use crate::{Element, Isa, Moments, Workspace, padded};
+use crate::{Context, Element, Moments, padded};
 use half::bf16;
 
 /// See [`crate::dense::forward`].
 #[allow(clippy::too_many_arguments)]
 pub(in crate::dense) fn forward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     input: Input<E>,
@@ -22,11 +21,12 @@ pub(in crate::dense) fn forward<E: Element>(
     out: &mut [E],
     moments: Option<&mut Moments>,
 ) {
+    let isa = context.isa();
     let rows = conv.rows_out(images);
     let step = chunk_rows(rows);
     let measure = moments.is_some();
     let out = &mut out[..rows * conv.c_out];
-    let partials = workspace.for_chunks(out, step * conv.c_out, 3 * padded(conv.c_out), |part| {
+    let partials = context.for_chunks(out, step * conv.c_out, 3 * padded(conv.c_out), |part| {
         let chunk = Chunk {
             conv,
             input,

@@ -1,7 +1,7 @@
-//! Memory that kernels work in, taken once.
+//! What kernels run with: an instruction set, and memory that is taken once.
 
 use crate::pool::{chunks_mut, for_each};
-use crate::{Memory, pool};
+use crate::{Isa, Memory, pool};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How much memory an operation needs, in float32 values.
@@ -23,10 +23,11 @@ impl Needs {
     }
 }
 
-/// Partial sums of the chunks of one operation, and a scratch area for each worker thread.
-pub struct Workspace {
+/// What every sweep runs with: the instruction set, memory for the partial sums of an operation's chunks, and a scratch area for
+/// each worker thread.
+pub struct Context {
     partials: Memory,
-    scratch: Scratch,
+    workers: Workers,
 }
 
 /// A chunk of a sweep's results, with the memory that its task works in.
@@ -41,26 +42,39 @@ pub(crate) struct Part<'a, E> {
     pub scratch: &'a mut [f32],
 }
 
-/// Scratch areas, one for each worker of the [`pool`].
-pub(crate) struct Scratch(Vec<Mutex<Memory>>);
+/// What the workers of the [`pool`] run with.
+pub(crate) struct Workers {
+    /// The instruction set.
+    pub isa: Isa,
+    /// Scratch areas, one for each worker.
+    areas: Vec<Mutex<Memory>>,
+}
 
-impl Workspace {
-    /// Takes the memory for operations that need at most `needs`, run by `threads` workers.
+impl Context {
+    /// Takes the memory for operations on `isa` that need at most `needs`, run by `threads` workers.
     ///
     /// # Errors
     /// The system has not that much.
-    pub fn new(needs: Needs, threads: usize) -> std::io::Result<Self> {
+    pub fn new(isa: Isa, needs: Needs, threads: usize) -> std::io::Result<Self> {
         let area = |_| Memory::of::<f32>(needs.scratch).map(Mutex::new);
         Ok(Self {
             partials: Memory::of::<f32>(needs.partials)?,
-            scratch: Scratch((0..threads.max(1)).map(area).collect::<Result<_, _>>()?),
+            workers: Workers {
+                isa,
+                areas: (0..threads.max(1)).map(area).collect::<Result<_, _>>()?,
+            },
         })
+    }
+
+    /// The instruction set.
+    pub fn isa(&self) -> Isa {
+        self.workers.isa
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         let scratch = |area: &Mutex<Memory>| area.lock().unwrap_or_else(PoisonError::into_inner).len();
-        self.partials.len() + self.scratch.0.iter().map(scratch).sum::<usize>()
+        self.partials.len() + self.workers.areas.iter().map(scratch).sum::<usize>()
     }
 
     /// Runs `task` for each chunk of `len` values of `out`, which has `partial` values for its sums. Returns all sums, in the order
@@ -72,11 +86,11 @@ impl Workspace {
         partial: usize,
         task: impl Fn(Part<E>) + Sync,
     ) -> &mut [f32] {
-        let (partials, scratch) = self.split(out.len().div_ceil(len) * partial);
+        let (partials, workers) = self.split(out.len().div_ceil(len) * partial);
         for_each(
             (chunks_mut(out, len), chunks_mut(partials, partial)),
             |number, (out, partials)| {
-                let mut area = scratch.area();
+                let mut area = workers.area();
                 task(Part {
                     number,
                     out,
@@ -88,18 +102,18 @@ impl Workspace {
         partials
     }
 
-    /// `partials` values for partial sums, and the scratch areas.
-    pub(crate) fn split(&mut self, partials: usize) -> (&mut [f32], &Scratch) {
-        (&mut self.partials.values_mut()[..partials], &self.scratch)
+    /// `partials` values for partial sums, and what workers run with.
+    pub(crate) fn split(&mut self, partials: usize) -> (&mut [f32], &Workers) {
+        (&mut self.partials.values_mut()[..partials], &self.workers)
     }
 }
 
-impl Scratch {
+impl Workers {
     /// The calling worker's area. Never waits when there are as many areas as workers, as kernels do not nest.
     pub(crate) fn area(&self) -> MutexGuard<'_, Memory> {
         let worker = pool::worker();
         // A poisoned area holds stale numbers, which kernels overwrite anyway.
-        self.0[worker % self.0.len()]
+        self.areas[worker % self.areas.len()]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
