@@ -1,6 +1,6 @@
 //! What kernels run with: an instruction set, and memory that is taken once.
 
-use crate::pool::{chunks_mut, for_each};
+use crate::pool::{Parts, chunks_mut, for_each};
 use crate::{Isa, Memory, pool};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -31,11 +31,11 @@ pub struct Context {
 }
 
 /// A chunk of a sweep's results, with the memory that its task works in.
-pub(crate) struct Part<'a, E> {
+pub(crate) struct Part<'a, T> {
     /// Counted from the first chunk.
     pub number: usize,
     /// The results.
-    pub out: &'a mut [E],
+    pub out: T,
     /// The chunk's partial sums.
     pub partials: &'a mut [f32],
     /// The worker's area.
@@ -77,28 +77,23 @@ impl Context {
         self.partials.len() + self.workers.areas.iter().map(scratch).sum::<usize>()
     }
 
-    /// Runs `task` for each chunk of `len` values of `out`, which has `partial` values for its sums. Returns all sums, in the order
-    /// of chunks.
-    pub(crate) fn for_chunks<E: Send>(
+    /// Runs `task` for each chunk of `out`, which has `partial` values for its sums. Returns all sums, in the order of chunks.
+    pub(crate) fn for_chunks<P: Parts>(
         &mut self,
-        out: &mut [E],
-        len: usize,
+        out: P,
         partial: usize,
-        task: impl Fn(Part<E>) + Sync,
+        task: impl Fn(Part<P::Part>) + Sync,
     ) -> &mut [f32] {
-        let (partials, workers) = self.split(out.len().div_ceil(len) * partial);
-        for_each(
-            (chunks_mut(out, len), chunks_mut(partials, partial)),
-            |number, (out, partials)| {
-                let mut area = workers.area();
-                task(Part {
-                    number,
-                    out,
-                    partials,
-                    scratch: area.values_mut(),
-                });
-            },
-        );
+        let (partials, workers) = self.split(out.count() * partial);
+        for_each((out, chunks_mut(partials, partial)), |number, (out, partials)| {
+            let mut area = workers.area();
+            task(Part {
+                number,
+                out,
+                partials,
+                scratch: area.values_mut(),
+            });
+        });
         partials
     }
 

@@ -160,7 +160,7 @@ pub fn spread<E: Element>(
     let partial = 2 * padded(channels);
     let (accumulate, below) = (sink.accumulate, sink.below);
     let out = &mut sink.out[..images * pixels * channels];
-    let partials = context.for_chunks(out, pixels * channels, partial, |part| {
+    let partials = context.for_chunks(chunks_mut(out, pixels * channels), partial, |part| {
         let image = part.number;
         let scratch = &mut part.scratch[..padded(channels)];
         for (slot, &gradient) in scratch.iter_mut().zip(&mean_gradient[image * channels..][..channels]) {

@@ -39,49 +39,34 @@ pub fn backward<E: Element>(
         return tiled::backward(context, conv, images, input, gradient, weights, sink, sums, dw);
     }
     assert!(transposed.len() >= conv.c_out * conv.c_in.next_multiple_of(isa.lanes()));
-    let (weight, below) = (conv.weight_partial(), 2 * padded(conv.c_in));
-    let chunks = rows.div_ceil(step);
-    let (partials, workers) = context.split(chunks * (weight + below));
-    let (weights, sums_partials) = partials.split_at_mut(chunks * weight);
+    let sums_len = 2 * padded(conv.c_in);
+    let partial = sums_len + conv.weight_partial();
     let window = Window::transposed(conv);
-    for_each(
-        (
-            chunks_mut(&mut sink.out[..rows * conv.c_in], step * conv.c_in),
-            chunks_mut(weights, weight),
-            chunks_mut(sums_partials, below),
-        ),
-        |chunk, (out, weights, sums)| {
-            let rows = out.len() / conv.c_in;
-            let input_part = InputPart {
+    let (accumulate, below) = (sink.accumulate, sink.below);
+    let out = &mut sink.out[..rows * conv.c_in];
+    let partials = context.for_chunks(chunks_mut(out, step * conv.c_in), partial, |part| {
+        let (sums, weights) = part.partials.split_at_mut(sums_len);
+        let chunk = Chunk {
+            conv,
+            gradient,
+            window,
+            first: part.number * step,
+            rows: part.out.len() / conv.c_in,
+            weights: Some((input, weights)),
+            input: Some(InputPart {
                 transposed,
-                accumulate: sink.accumulate,
-                below: sink.below,
-                out,
+                accumulate,
+                below,
+                out: part.out,
                 sums,
-            };
-            let mut area = workers.area();
-            let scratch = area.values_mut();
-            let (first, weights) = (chunk * step, Some((input, weights)));
-            // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe {
-                E::dense_backward(
-                    isa,
-                    Chunk {
-                        conv,
-                        gradient,
-                        window,
-                        first,
-                        rows,
-                        weights,
-                        input: Some(input_part),
-                        scratch,
-                    },
-                )
-            };
-        },
-    );
-    fold_weights(isa, conv, weights, dw);
-    sums.merge(sums_partials, below);
+            }),
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe { E::dense_backward(isa, chunk) };
+    });
+    sums.merge(partials, partial);
+    fold_weights(isa, conv, partials, sums_len, dw);
 }
 
 /// The weight gradient `[C_out, C_in, k, k]` of any dense convolution.
@@ -102,33 +87,23 @@ pub fn weight_gradient<E: Element>(
     if on_tiles::<E>(isa) {
         return tiled::weight_gradient(context, conv, images, input, gradient, dw);
     }
-    let weight = conv.weight_partial();
-    let (partials, workers) = context.split(rows.div_ceil(step) * weight);
     let window = Window::transposed(conv);
-    for_each(chunks_mut(partials, weight), |chunk, weights| {
-        let first = chunk * step;
-        let rows = step.min(rows - first);
-        let mut area = workers.area();
-        let scratch = area.values_mut();
-        let weights = Some((input, weights));
-        // SAFETY: lengths were checked above, `needs` sized the scratch.
-        unsafe {
-            E::dense_backward(
-                isa,
-                Chunk {
-                    conv,
-                    gradient,
-                    window,
-                    first,
-                    rows,
-                    weights,
-                    input: None,
-                    scratch,
-                },
-            )
+    let partials = context.for_chunks(rows.div_ceil(step), conv.weight_partial(), |part| {
+        let first = part.number * step;
+        let chunk = Chunk {
+            conv,
+            gradient,
+            window,
+            first,
+            rows: step.min(rows - first),
+            weights: Some((input, part.partials)),
+            input: None,
+            scratch: part.scratch,
         };
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe { E::dense_backward(isa, chunk) };
     });
-    fold_weights(isa, conv, partials, dw);
+    fold_weights(isa, conv, partials, 0, dw);
 }
 
 /// The input gradient of any dense convolution.
@@ -156,7 +131,7 @@ pub fn input_gradient<E: Element>(
     let window = Window::transposed(conv);
     let (accumulate, below) = (sink.accumulate, sink.below);
     let out = &mut sink.out[..rows * conv.c_in];
-    let partials = context.for_chunks(out, step * conv.c_in, partial, |part| {
+    let partials = context.for_chunks(chunks_mut(out, step * conv.c_in), partial, |part| {
         let chunk = Chunk {
             conv,
             gradient,
@@ -310,10 +285,13 @@ impl<E: Element> Kernel for Chunk<'_, E> {
     }
 }
 
-/// Adds the chunks' weight gradients up, in order, into `[C_out, C_in, k, k]`.
-fn fold_weights(isa: Isa, conv: &Dense, partials: &mut [f32], dw: &mut [f32]) {
+/// Adds the chunks' weight gradients up, in order, into `[C_out, C_in, k, k]`. In a chunk's partial sums they stand behind `before`
+/// others.
+fn fold_weights(isa: Isa, conv: &Dense, partials: &mut [f32], before: usize, dw: &mut [f32]) {
     let (depth, taps, lanes) = (conv.depth(), conv.kernel * conv.kernel, isa.lanes());
-    let (total, others) = partials.split_at_mut(conv.weight_partial());
+    let partial = before + conv.weight_partial();
+    let (total, others) = partials.split_at_mut(partial);
+    let total = &mut total[before..];
     let block_len = padded(depth) * lanes;
     for_each(
         (
@@ -322,8 +300,8 @@ fn fold_weights(isa: Isa, conv: &Dense, partials: &mut [f32], dw: &mut [f32]) {
         ),
         |block, (dw, total)| {
             let total = &mut total[..depth * lanes];
-            for other in others.chunks_exact(conv.weight_partial()) {
-                let other = &other[block * block_len..][..depth * lanes];
+            for other in others.chunks_exact(partial) {
+                let other = &other[before + block * block_len..][..depth * lanes];
                 total.iter_mut().zip(other).for_each(|(total, value)| *total += value);
             }
             for (k, sums) in total.chunks_exact(lanes).enumerate() {

@@ -4,6 +4,7 @@ use super::pack::tiles_of;
 use super::product::{Blocked, multiply, multiply_calls};
 use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, gather, on_tiles, tiled};
 use crate::epilogue::{Measure, Store};
+use crate::pool::chunks_mut;
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, Vector};
 use crate::{Context, Element, Moments, padded};
@@ -46,7 +47,7 @@ pub fn forward<E: Element>(
     assert!(weights.len() >= conv.depth() * conv.c_out.next_multiple_of(isa.lanes()));
     let measure = moments.is_some();
     let out = &mut out[..rows * conv.c_out];
-    let partials = context.for_chunks(out, step * conv.c_out, 3 * padded(conv.c_out), |part| {
+    let partials = context.for_chunks(chunks_mut(out, step * conv.c_out), 3 * padded(conv.c_out), |part| {
         let chunk = Chunk {
             conv,
             input,

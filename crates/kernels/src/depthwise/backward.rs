@@ -37,7 +37,7 @@ pub fn backward<E: Element>(
     let partial = 2 * padded(conv.channels) + conv.packed_len();
     let (accumulate, below) = (sink.accumulate, sink.below);
     let out = &mut sink.out[..rows * conv.channels];
-    let partials = context.for_chunks(out, step * conv.channels, partial, |part| {
+    let partials = context.for_chunks(chunks_mut(out, step * conv.channels), partial, |part| {
         let chunk = Chunk {
             conv,
             source,

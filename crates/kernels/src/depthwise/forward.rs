@@ -4,6 +4,7 @@ use super::epilogue::{MeasureRow, Row, RowEpilogue};
 use super::ring::Ring;
 use super::taps::{Lines, calls, outputs};
 use super::{Depthwise, band, block_of, strip};
+use crate::pool::chunks_mut;
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tile::Rows;
@@ -30,21 +31,25 @@ pub fn forward<E: Element>(
     let rows = conv.rows_out(images);
     let measure = moments.is_some();
     let out = &mut out[..rows * conv.channels];
-    let partials = context.for_chunks(out, step * conv.channels, 3 * padded(conv.channels), |part| {
-        let chunk = Chunk {
-            conv,
-            source,
-            weights,
-            chunk: part.number,
-            band,
-            out: part.out,
-            partials: part.partials,
-            measure,
-            scratch: part.scratch,
-        };
-        // SAFETY: lengths were checked above, `needs` sized the scratch.
-        unsafe { E::depthwise_forward(isa, chunk) };
-    });
+    let partials = context.for_chunks(
+        chunks_mut(out, step * conv.channels),
+        3 * padded(conv.channels),
+        |part| {
+            let chunk = Chunk {
+                conv,
+                source,
+                weights,
+                chunk: part.number,
+                band,
+                out: part.out,
+                partials: part.partials,
+                measure,
+                scratch: part.scratch,
+            };
+            // SAFETY: lengths were checked above, `needs` sized the scratch.
+            unsafe { E::depthwise_forward(isa, chunk) };
+        },
+    );
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
     }

@@ -30,40 +30,33 @@ pub(in crate::dense) fn backward<E: Element>(
     let isa = context.isa();
     let (rows, layout) = (conv.rows_out(images), Layout::new(conv));
     let step = layout.weight_chunk_rows(rows);
-    let (weight, below) = (layout.weight_partial(), 2 * padded(conv.c_in));
-    let chunks = rows.div_ceil(step);
-    let (partials, workers) = context.split(chunks * (weight + below));
-    let (weights, sums_partials) = partials.split_at_mut(chunks * weight);
-    for_each(
-        (
-            chunks_mut(&mut sink.out[..rows * conv.c_in], step * conv.c_in),
-            chunks_mut(weights, weight),
-            chunks_mut(sums_partials, below),
-        ),
-        |chunk, (out, weights, sums)| {
-            let mut area = workers.area();
-            let chunk = Chunk {
-                conv,
-                gradient,
-                first: chunk * step,
-                rows: out.len() / conv.c_in,
-                total: rows,
-                weights: Some((input, weights)),
-                input: Some(InputPart {
-                    transposed,
-                    accumulate: sink.accumulate,
-                    below: sink.below,
-                    out,
-                    sums,
-                }),
-                scratch: area.values_mut(),
-            };
-            // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
-            unsafe { E::dense_backward_on_tiles(isa, chunk) };
-        },
-    );
-    fold_weights(isa, conv, weights, dw);
-    sums.merge(sums_partials, below);
+    let sums_len = 2 * padded(conv.c_in);
+    let partial = sums_len + layout.weight_partial();
+    let (accumulate, below) = (sink.accumulate, sink.below);
+    let out = &mut sink.out[..rows * conv.c_in];
+    let partials = context.for_chunks(chunks_mut(out, step * conv.c_in), partial, |part| {
+        let (sums, weights) = part.partials.split_at_mut(sums_len);
+        let chunk = Chunk {
+            conv,
+            gradient,
+            first: part.number * step,
+            rows: part.out.len() / conv.c_in,
+            total: rows,
+            weights: Some((input, weights)),
+            input: Some(InputPart {
+                transposed,
+                accumulate,
+                below,
+                out: part.out,
+                sums,
+            }),
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
+        unsafe { E::dense_backward_on_tiles(isa, chunk) };
+    });
+    sums.merge(partials, partial);
+    fold_weights(isa, conv, partials, sums_len, dw);
 }
 
 /// See [`crate::dense::weight_gradient`].
@@ -79,25 +72,22 @@ pub(in crate::dense) fn weight_gradient<E: Element>(
     let isa = context.isa();
     let (rows, layout) = (conv.rows_out(images), Layout::new(conv));
     let step = layout.weight_chunk_rows(rows);
-    let weight = layout.weight_partial();
-    let (partials, workers) = context.split(rows.div_ceil(step) * weight);
-    for_each(chunks_mut(partials, weight), |chunk, weights| {
-        let first = chunk * step;
-        let mut area = workers.area();
+    let partials = context.for_chunks(rows.div_ceil(step), layout.weight_partial(), |part| {
+        let first = part.number * step;
         let chunk = Chunk {
             conv,
             gradient,
             first,
             rows: step.min(rows - first),
             total: rows,
-            weights: Some((input, weights)),
+            weights: Some((input, part.partials)),
             input: None,
-            scratch: area.values_mut(),
+            scratch: part.scratch,
         };
         // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
         unsafe { E::dense_backward_on_tiles(isa, chunk) };
     });
-    fold_weights(isa, conv, partials, dw);
+    fold_weights(isa, conv, partials, 0, dw);
 }
 
 /// See [`crate::dense::input_gradient`].
@@ -117,7 +107,7 @@ pub(in crate::dense) fn input_gradient<E: Element>(
     let partial = 2 * padded(conv.c_in);
     let (accumulate, below) = (sink.accumulate, sink.below);
     let out = &mut sink.out[..rows * conv.c_in];
-    let partials = context.for_chunks(out, step * conv.c_in, partial, |part| {
+    let partials = context.for_chunks(chunks_mut(out, step * conv.c_in), partial, |part| {
         let chunk = Chunk {
             conv,
             gradient,
@@ -257,8 +247,9 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
     }
 }
 
-/// Adds the chunks' weight gradients up, in order, into `[C_out, C_in, k, k]`.
-fn fold_weights(isa: Isa, conv: &Dense, partials: &[f32], dw: &mut [f32]) {
+/// Adds the chunks' weight gradients up, in order, into `[C_out, C_in, k, k]`. In a chunk's partial sums they stand behind `before`
+/// others.
+fn fold_weights(isa: Isa, conv: &Dense, partials: &[f32], before: usize, dw: &mut [f32]) {
     let depth = conv.depth();
     // SAFETY: the partial sums are whole tiles of all columns.
     for_each(
@@ -267,6 +258,7 @@ fn fold_weights(isa: Isa, conv: &Dense, partials: &[f32], dw: &mut [f32]) {
             isa.run_on_tiles(Fold {
                 conv,
                 partials,
+                before,
                 block,
                 dw,
             })
@@ -278,6 +270,8 @@ fn fold_weights(isa: Isa, conv: &Dense, partials: &[f32], dw: &mut [f32]) {
 struct Fold<'a> {
     conv: &'a Dense,
     partials: &'a [f32],
+    /// Other sums in front of a chunk's weight gradients.
+    before: usize,
     block: usize,
     dw: &'a mut [f32],
 }
@@ -300,8 +294,8 @@ impl TileKernel for Fold<'_> {
                     } else {
                         o_tile * wide_tiles + k_tile
                     };
-                    for partial in self.partials.chunks_exact(layout.weight_partial()) {
-                        let partial = &partial[tile * SUMS..][..SUMS];
+                    for partial in self.partials.chunks_exact(self.before + layout.weight_partial()) {
+                        let partial = &partial[self.before + tile * SUMS..][..SUMS];
                         sums.iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
                     }
                     if input_is_narrow {

@@ -5,6 +5,7 @@ use super::{Layout, PANEL_ROWS, SUMS, chunk_rows, gather, panel_from};
 use crate::dense::{Dense, Input};
 use crate::epilogue::{Measure, Store};
 use crate::isa::TileKernel;
+use crate::pool::chunks_mut;
 use crate::prefetch::Prefetch;
 use crate::tiles::{DEPTH, Tiles};
 use crate::{Context, Element, Moments, padded};
@@ -26,7 +27,7 @@ pub(in crate::dense) fn forward<E: Element>(
     let step = chunk_rows(rows);
     let measure = moments.is_some();
     let out = &mut out[..rows * conv.c_out];
-    let partials = context.for_chunks(out, step * conv.c_out, 3 * padded(conv.c_out), |part| {
+    let partials = context.for_chunks(chunks_mut(out, step * conv.c_out), 3 * padded(conv.c_out), |part| {
         let chunk = Chunk {
             conv,
             input,
