@@ -18,15 +18,15 @@
 //! let conv = Dense { kernel: 1, stride: 1, c_in: 1, c_out: 1, height: 2, width: 2 };
 //! let isa = Isa::detect()?;
 //! let mut context = Context::new(isa, conv.needs(2), 1)?;
-//! let mut weights = vec![0.0; dense::packed_len(&conv)];
-//! dense::pack::<f32>(isa, &conv, &[2.0], &mut weights);
+//! let mut memory = vec![0.0; dense::packed_len(&conv)];
+//! let weights = dense::pack::<f32>(isa, &conv, &[2.0], &mut memory);
 //!
 //! let raw = [1.0, 2.0, 3.0, 4.0, -5.0, 6.0, 7.0, 8.0];
 //! // Batch norm's map of the input: 1 x + 0.
 //! let (scale, shift) = (vec![1.0; padded(1)], vec![0.0; padded(1)]);
 //! let input = Source { raw: &raw, scale: &scale, shift: &shift, relu: true, gate: None };
 //! let mut out = [0.0; 8];
-//! dense::forward(&mut context, &conv, 2, Input::Values(input), &weights, &mut out, None);
+//! dense::forward(&mut context, &conv, 2, Input::Values(input), weights, &mut out, None);
 //! assert_eq!(out, [2.0, 4.0, 6.0, 8.0, 0.0, 12.0, 14.0, 16.0]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -44,6 +44,7 @@ mod epilogue;
 pub mod inference;
 mod isa;
 mod memory;
+mod packed;
 pub mod peak;
 pub mod pool;
 mod prefetch;
@@ -60,6 +61,7 @@ pub use element::{Element, bf16};
 pub use epilogue::{Below, Sink};
 pub use isa::{Isa, IsaError};
 pub use memory::Memory;
+pub use packed::{Layout, Packed};
 pub use tile::{Gradient, Source};
 
 /// Length of a per-channel vector for `channels`: the next multiple of the widest vector.

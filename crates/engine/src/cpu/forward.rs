@@ -69,10 +69,11 @@ pub(crate) fn forward<E: Element>(
 fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usize, moments: &mut Moments) {
     let (parts, arena, context) = state.parts();
     let input = parts.network.nodes[i].input;
-    let (geometry, weights) = (parts.geometry[i], parts.forward_weights(i));
+    let geometry = parts.geometry[i];
     if geometry == Geometry::None {
         return;
     }
+    let weights = parts.forward_weights(i);
     let out = parts.places.results[i].clone();
     let [raw, out] = arena
         .get_disjoint_mut([parts.place(input).unwrap_or(0..0), out])

@@ -4,17 +4,20 @@
 //! two, as its products run over different rows: [`weight_gradient`] over output pixels, [`input_gradient`] over input pixels.
 
 use super::gather::{self, Window};
-use super::pack::tiles_of;
 use super::product::{AccumulateTransposed, Blocked, multiply, multiply_calls};
 use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, on_tiles, tiled};
 use crate::epilogue::Mask;
+use crate::packed::{Layout, Product};
 use crate::pool::{chunks_mut, for_each};
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, Vector};
-use crate::{Below, Context, Element, Gradient, Isa, Sink, Sums, padded};
+use crate::{Below, Context, Element, Gradient, Isa, Packed, Sink, Sums, padded};
 
 /// Both gradients of a pointwise convolution in one sweep. `dw` is written as `[C_out, C_in, 1, 1]`; `transposed` comes from
 /// [`super::pack_transposed`]; `sums` belong to the unit below, if `sink` names one.
+///
+/// # Panics
+/// Weights packed for another instruction set, type or convolution; lengths that do not fit.
 #[allow(clippy::too_many_arguments)]
 pub fn backward<E: Element>(
     context: &mut Context,
@@ -22,7 +25,7 @@ pub fn backward<E: Element>(
     images: usize,
     input: Input<E>,
     gradient: Gradient<E>,
-    transposed: &[f32],
+    transposed: Packed,
     sink: Sink<E>,
     sums: &mut Sums,
     dw: &mut [f32],
@@ -34,11 +37,10 @@ pub fn backward<E: Element>(
     input.check(conv, images);
     gradient.check(rows, conv.c_out);
     sink.check(rows, conv.c_in);
+    transposed.check(Layout::dense::<E>(isa, conv, Product::Transposed));
     if on_tiles::<E>(isa) {
-        let weights = tiles_of(conv, transposed);
-        return tiled::backward(context, conv, images, input, gradient, weights, sink, sums, dw);
+        return tiled::backward(context, conv, images, input, gradient, transposed, sink, sums, dw);
     }
-    assert!(transposed.len() >= conv.c_out * conv.c_in.next_multiple_of(isa.lanes()));
     let sums_len = 2 * padded(conv.c_in);
     let partial = sums_len + conv.weight_partial();
     let window = Window::transposed(conv);
@@ -106,14 +108,17 @@ pub fn weight_gradient<E: Element>(
     fold_weights(isa, conv, partials, 0, dw);
 }
 
-/// The input gradient of any dense convolution.
+/// The input gradient of any dense convolution. `transposed` comes from [`super::pack_transposed`].
+///
+/// # Panics
+/// As [`backward`].
 #[allow(clippy::too_many_arguments)]
 pub fn input_gradient<E: Element>(
     context: &mut Context,
     conv: &Dense,
     images: usize,
     gradient: Gradient<E>,
-    transposed: &[f32],
+    transposed: Packed,
     sink: Sink<E>,
     sums: &mut Sums,
 ) {
@@ -122,11 +127,10 @@ pub fn input_gradient<E: Element>(
     let step = chunk_rows(rows);
     gradient.check(conv.rows_out(images), conv.c_out);
     sink.check(rows, conv.c_in);
+    transposed.check(Layout::dense::<E>(isa, conv, Product::Transposed));
     if on_tiles::<E>(isa) {
-        let weights = tiles_of(conv, transposed);
-        return tiled::input_gradient(context, conv, images, gradient, weights, sink, sums);
+        return tiled::input_gradient(context, conv, images, gradient, transposed, sink, sums);
     }
-    assert!(transposed.len() >= conv.kernel * conv.kernel * conv.c_out * conv.c_in.next_multiple_of(isa.lanes()));
     let partial = 2 * padded(conv.c_in);
     let window = Window::transposed(conv);
     let (accumulate, below) = (sink.accumulate, sink.below);
@@ -155,7 +159,7 @@ pub fn input_gradient<E: Element>(
 }
 
 struct InputPart<'a, E> {
-    transposed: &'a [f32],
+    transposed: Packed<'a>,
     accumulate: bool,
     below: Option<Below<'a, E>>,
     out: &'a mut [E],

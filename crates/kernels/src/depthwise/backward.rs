@@ -5,11 +5,12 @@ use super::forward::window;
 use super::ring::Ring;
 use super::taps::{Lines, calls, inputs, weights};
 use super::{Depthwise, MAX_KERNEL, band, block_of, strip, together};
+use crate::packed::Layout;
 use crate::pool::{chunks_mut, for_each};
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tile::Rows;
-use crate::{Below, Context, Element, Gradient, Sink, Source, Sums, padded};
+use crate::{Below, Context, Element, Gradient, Packed, Sink, Source, Sums, padded};
 
 /// Both gradients. `dw` is written as `[C, 1, k, k]`; `sums` belong to the unit below, if `sink` names one.
 #[allow(clippy::too_many_arguments)]
@@ -19,7 +20,7 @@ pub fn backward<E: Element>(
     images: usize,
     source: Source<E>,
     gradient: Gradient<E>,
-    packed: &[f32],
+    packed: Packed,
     sink: Sink<E>,
     sums: &mut Sums,
     dw: &mut [f32],
@@ -29,7 +30,8 @@ pub fn backward<E: Element>(
     source.check(images, conv.rows_in(images), conv.channels);
     gradient.check(conv.rows_out(images), conv.channels);
     sink.check(conv.rows_in(images), conv.channels);
-    assert!(source.gate.is_none() && packed.len() >= conv.packed_len());
+    assert!(source.gate.is_none());
+    packed.check(Layout::depthwise(conv));
     let band = band(images, conv.height);
     let together = together(images);
     let step = together * band * conv.width;
@@ -82,7 +84,7 @@ pub(crate) struct Chunk<'a, E> {
     conv: &'a Depthwise,
     source: Source<'a, E>,
     gradient: Gradient<'a, E>,
-    packed: &'a [f32],
+    packed: Packed<'a>,
     chunk: usize,
     /// Rows of a chunk, or of each image of one that has several.
     band: usize,

@@ -13,6 +13,7 @@ use super::dense as folded_dense;
 use crate::context::Workers;
 use crate::dense::{Dense, Input, on_tiles};
 use crate::depthwise::Depthwise;
+use crate::packed::Layout;
 use crate::pool::{chunks_mut, for_each};
 use crate::{Context, Element, Needs, Source, padded};
 use cut::Cut;
@@ -165,7 +166,7 @@ fn run<E: Element>(
             }
         }
     }
-    assert!(layers.depthwise.weights.len() >= depthwise.packed_len());
+    layers.depthwise.weights.check(Layout::depthwise(depthwise));
     assert!(layers.depthwise.bias.len() >= padded(depthwise.channels));
     let tiles = on_tiles::<E>(isa);
     let tasks = cut.tasks(block, images);

@@ -6,10 +6,11 @@ use super::unit::{MAX_ROWS, Matrix, Unit, Vectors, staging_len};
 use crate::context::Workers;
 use crate::dense::{Dense, Input, TILE_ROWS, on_tiles};
 use crate::isa::TileKernel;
+use crate::packed::{Layout, Product};
 use crate::pool::{chunks_mut, for_each};
 use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tiles::{SIDE, Tiles};
-use crate::{Context, Element, Isa, Needs, Source};
+use crate::{Context, Element, Isa, Needs, Source, padded};
 use std::ops::Range;
 
 /// Tasks to aim for when there are few rows: then columns are shared out too.
@@ -137,14 +138,10 @@ fn cut<E: Element, O: Element>(
 }
 
 impl Folded<'_> {
-    /// Asserts the lengths of a dense convolution's weights and bias.
+    /// Asserts the layout of a dense convolution's weights and the length of its bias.
     pub(super) fn check<E: Element>(&self, isa: Isa, conv: &Dense) {
-        let weights = if on_tiles::<E>(isa) {
-            crate::dense::packed_len(conv)
-        } else {
-            conv.depth() * conv.c_out.next_multiple_of(isa.lanes())
-        };
-        assert!(self.weights.len() >= weights && self.bias.len() >= crate::padded(conv.c_out));
+        self.weights.check(Layout::dense::<E>(isa, conv, Product::Forward));
+        assert!(self.bias.len() >= padded(conv.c_out));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::gather::pairs_calls;
 use super::product::{accumulate, accumulate_calls, multiply, multiply_calls};
-use super::{Layout, PANEL_ROWS, SUMS, chunk_rows, gather, panel_from};
+use super::{Lengths, PANEL_ROWS, SUMS, chunk_rows, gather, panel_from};
 use crate::dense::gather::Window;
 use crate::dense::{Dense, Input};
 use crate::epilogue::Mask;
@@ -11,7 +11,7 @@ use crate::pool::{chunks_mut, for_each};
 use crate::prefetch::Prefetch;
 use crate::simd::Vector;
 use crate::tiles::{DEPTH, SIDE, Tiles, paired};
-use crate::{Below, Context, Element, Gradient, Isa, Sink, Sums, padded};
+use crate::{Below, Context, Element, Gradient, Isa, Packed, Sink, Sums, padded};
 use half::bf16;
 
 /// See [`crate::dense::backward`].
@@ -22,16 +22,16 @@ pub(in crate::dense) fn backward<E: Element>(
     images: usize,
     input: Input<E>,
     gradient: Gradient<E>,
-    transposed: &[bf16],
+    transposed: Packed,
     sink: Sink<E>,
     sums: &mut Sums,
     dw: &mut [f32],
 ) {
     let isa = context.isa();
-    let (rows, layout) = (conv.rows_out(images), Layout::new(conv));
-    let step = layout.weight_chunk_rows(rows);
+    let (rows, lengths) = (conv.rows_out(images), Lengths::new(conv));
+    let step = lengths.weight_chunk_rows(rows);
     let sums_len = 2 * padded(conv.c_in);
-    let partial = sums_len + layout.weight_partial();
+    let partial = sums_len + lengths.weight_partial();
     let (accumulate, below) = (sink.accumulate, sink.below);
     let out = &mut sink.out[..rows * conv.c_in];
     let partials = context.for_chunks(chunks_mut(out, step * conv.c_in), partial, |part| {
@@ -70,9 +70,9 @@ pub(in crate::dense) fn weight_gradient<E: Element>(
     dw: &mut [f32],
 ) {
     let isa = context.isa();
-    let (rows, layout) = (conv.rows_out(images), Layout::new(conv));
-    let step = layout.weight_chunk_rows(rows);
-    let partials = context.for_chunks(rows.div_ceil(step), layout.weight_partial(), |part| {
+    let (rows, lengths) = (conv.rows_out(images), Lengths::new(conv));
+    let step = lengths.weight_chunk_rows(rows);
+    let partials = context.for_chunks(rows.div_ceil(step), lengths.weight_partial(), |part| {
         let first = part.number * step;
         let chunk = Chunk {
             conv,
@@ -97,7 +97,7 @@ pub(in crate::dense) fn input_gradient<E: Element>(
     conv: &Dense,
     images: usize,
     gradient: Gradient<E>,
-    transposed: &[bf16],
+    transposed: Packed,
     sink: Sink<E>,
     sums: &mut Sums,
 ) {
@@ -131,7 +131,7 @@ pub(in crate::dense) fn input_gradient<E: Element>(
 }
 
 struct InputPart<'a, E> {
-    transposed: &'a [bf16],
+    transposed: Packed<'a>,
     accumulate: bool,
     below: Option<Below<'a, E>>,
     out: &'a mut [E],
@@ -155,14 +155,14 @@ pub(crate) struct Chunk<'a, E> {
 impl<E: Element> TileKernel for Chunk<'_, E> {
     #[inline(always)]
     unsafe fn run<T: Tiles>(self, tiles: &mut T) {
-        let (conv, layout) = (self.conv, Layout::new(self.conv));
-        let (panels, rest) = self.scratch.split_at_mut(layout.panels() / 2);
+        let (conv, lengths) = (self.conv, Lengths::new(self.conv));
+        let (panels, rest) = self.scratch.split_at_mut(lengths.panels() / 2);
         let (sums, staging) = rest.split_at_mut(4 * SUMS);
         let sums = sums.as_mut_ptr();
         let x = panels.as_mut_ptr().cast::<bf16>();
-        let x_tiles = x.wrapping_add(Layout::panel(layout.depth));
-        let dy_tiles = x_tiles.wrapping_add(Layout::panel(layout.depth));
-        let dy = dy_tiles.wrapping_add(Layout::panel(layout.c_out));
+        let x_tiles = x.wrapping_add(Lengths::panel(lengths.depth));
+        let dy_tiles = x_tiles.wrapping_add(Lengths::panel(lengths.depth));
+        let dy = dy_tiles.wrapping_add(Lengths::panel(lengths.c_out));
         let mut weights = self.weights;
         let pixels = conv.height_out() * conv.width_out();
         let window = Window::transposed(conv);
@@ -176,7 +176,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                 below: part.below,
                 partials: part.sums.as_mut_ptr(),
             };
-            (part.transposed.as_ptr(), mask)
+            (part.transposed.tiles(), mask)
         });
         if let Some((_, mask)) = &sink {
             // SAFETY: `sums` has that length.
@@ -190,20 +190,20 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
             let mut calls = 0;
             if weights.is_some() || conv.is_pointwise() {
                 prefetch = prefetch.rows(&self.gradient, next.clone(), conv.c_out);
-                calls += count * layout.c_out.div_ceil(DEPTH);
+                calls += count * lengths.c_out.div_ceil(DEPTH);
             }
             if let Some((input, _)) = &weights {
                 if let (Input::Values(source), true) = (input, conv.is_pointwise()) {
                     prefetch = prefetch.rows(source, next.clone(), conv.c_in);
                 }
-                calls += count * layout.depth.div_ceil(DEPTH)
-                    + pairs_calls(count, layout.depth)
-                    + pairs_calls(count, layout.c_out)
-                    + accumulate_calls(count, layout.depth, layout.c_out);
+                calls += count * lengths.depth.div_ceil(DEPTH)
+                    + pairs_calls(count, lengths.depth)
+                    + pairs_calls(count, lengths.c_out)
+                    + accumulate_calls(count, lengths.depth, lengths.c_out);
             }
             if let (Some((_, mask)), true) = (&sink, conv.is_pointwise()) {
                 prefetch = mask.prefetch(prefetch, at + count, next.len());
-                calls += multiply_calls(count, layout.depth_back, conv.c_in);
+                calls += multiply_calls(count, lengths.depth_back, conv.c_in);
             }
             let prefetch = &mut prefetch.within_on_tiles(calls);
             // SAFETY: panels fit the scratch, rows were checked by the callers.
@@ -213,10 +213,10 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                 }
                 if let Some((input, partial)) = &mut weights {
                     gather::input::<T, E>(conv, input, first, count, x, staging, prefetch);
-                    let narrow = layout.input_is_narrow();
-                    gather::pairs::<T>(x, layout.depth, count, narrow, x_tiles, prefetch);
-                    gather::pairs::<T>(dy, layout.c_out, count, !narrow, dy_tiles, prefetch);
-                    let (a, b) = layout.narrow_wide();
+                    let narrow = lengths.input_is_narrow();
+                    gather::pairs::<T>(x, lengths.depth, count, narrow, x_tiles, prefetch);
+                    gather::pairs::<T>(dy, lengths.c_out, count, !narrow, dy_tiles, prefetch);
+                    let (a, b) = lengths.narrow_wide();
                     let (left, right) = if narrow {
                         (x_tiles, dy_tiles)
                     } else {
@@ -228,7 +228,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                     if !conv.is_pointwise() {
                         gather::windowed::<T>(&self.gradient, &window, first, count, dy, staging);
                     }
-                    let depth = layout.depth_back;
+                    let depth = lengths.depth_back;
                     multiply(
                         tiles,
                         dy,
@@ -279,10 +279,10 @@ struct Fold<'a> {
 impl TileKernel for Fold<'_> {
     #[inline(always)]
     unsafe fn run<T: Tiles>(self, _tiles: &mut T) {
-        let (conv, layout) = (self.conv, Layout::new(self.conv));
-        let (depth, taps) = (layout.depth, conv.kernel * conv.kernel);
-        let wide_tiles = 2 * layout.narrow_wide().1.div_ceil(DEPTH);
-        let input_is_narrow = layout.input_is_narrow();
+        let (conv, lengths) = (self.conv, Lengths::new(self.conv));
+        let (depth, taps) = (lengths.depth, conv.kernel * conv.kernel);
+        let wide_tiles = 2 * lengths.narrow_wide().1.div_ceil(DEPTH);
+        let input_is_narrow = lengths.input_is_narrow();
         for k_block in 0..depth.div_ceil(DEPTH) {
             for half in 0..2 {
                 // Rows of these two tiles are output channels, in the pairs' order; columns the halves of a block of the depth.
@@ -294,7 +294,7 @@ impl TileKernel for Fold<'_> {
                     } else {
                         o_tile * wide_tiles + k_tile
                     };
-                    for partial in self.partials.chunks_exact(self.before + layout.weight_partial()) {
+                    for partial in self.partials.chunks_exact(self.before + lengths.weight_partial()) {
                         let partial = &partial[self.before + tile * SUMS..][..SUMS];
                         sums.iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
                     }
