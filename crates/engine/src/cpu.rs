@@ -10,6 +10,7 @@ mod geometry;
 mod gradients;
 mod inference;
 mod norm;
+mod packed;
 mod room;
 mod state;
 mod tensor;

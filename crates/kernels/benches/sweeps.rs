@@ -12,7 +12,7 @@ use mnasnet_kernels::depthwise::{self, Depthwise};
 use mnasnet_kernels::inference::Layers;
 use mnasnet_kernels::inference::block as blocks;
 use mnasnet_kernels::pool::{Pool, threads};
-use mnasnet_kernels::{Element, Isa, Moments, Needs, Sink, Sums, Workspace, bf16};
+use mnasnet_kernels::{Context, Element, Isa, Layout, Moments, Needs, Packed, Sink, Sums, bf16};
 use support::block::{Layer, inverted};
 use support::{Activation, OutputGradient, Random};
 
@@ -61,8 +61,9 @@ const STEM: Dense = Dense {
     width: 224,
 };
 
-fn workspace(needs: Needs) -> Workspace {
-    Workspace::new(needs, threads()).expect("there is memory")
+fn context(needs: Needs) -> Context {
+    let isa = Isa::detect().expect("the instruction set is there");
+    Context::new(isa, needs, threads()).expect("there is memory")
 }
 
 fn main() {
@@ -72,13 +73,13 @@ fn main() {
 
 /// A dense convolution's operands.
 struct DenseCase<E> {
-    isa: Isa,
     conv: Dense,
-    workspace: Workspace,
+    context: Context,
     input: Activation<E>,
     output: OutputGradient<E>,
     weight: Vec<f32>,
-    packed: Vec<f32>,
+    /// Room for packed weights.
+    memory: Vec<f32>,
     y: Vec<E>,
 }
 
@@ -86,12 +87,11 @@ impl<E: Element> DenseCase<E> {
     fn new(conv: Dense) -> Self {
         let random = &mut Random::new(1);
         Self {
-            isa: Isa::detect().expect("the instruction set is there"),
-            workspace: workspace(conv.needs(BATCH)),
+            context: context(conv.needs(BATCH)),
             input: Activation::new(random, conv.rows_in(BATCH), conv.c_in, true),
             output: OutputGradient::new(random, conv.rows_out(BATCH), conv.c_out),
             weight: random.values(conv.depth() * conv.c_out),
-            packed: vec![0.0; dense::packed_len(&conv)],
+            memory: vec![0.0; dense::packed_len(&conv)],
             y: vec![E::default(); conv.rows_out(BATCH) * conv.c_out],
             conv,
         }
@@ -102,14 +102,15 @@ impl<E: Element> DenseCase<E> {
     }
 
     fn forward(&mut self, bencher: Bencher, input: Option<Input<E>>) {
-        dense::pack::<E>(self.isa, &self.conv, &self.weight, &mut self.packed);
+        let multiply_adds = self.multiply_adds();
+        let packed = dense::pack::<E>(self.context.isa(), &self.conv, &self.weight, &mut self.memory);
         let mut moments = Moments::new(self.conv.c_out);
-        let bencher = bencher.counter(ItemsCount::new(self.multiply_adds()));
+        let bencher = bencher.counter(ItemsCount::new(multiply_adds));
         let input = input.unwrap_or(Input::Values(self.input.source()));
-        let (conv, workspace, out) = (&self.conv, &mut self.workspace, &mut self.y);
+        let (conv, context, out) = (&self.conv, &mut self.context, &mut self.y);
         bencher.bench_local(|| {
             let moments = Some(&mut moments);
-            dense::forward(self.isa, workspace, conv, BATCH, input, &self.packed, out, moments);
+            dense::forward(context, conv, BATCH, input, packed, out, moments);
         });
     }
 }
@@ -133,19 +134,18 @@ fn pointwise_forward<E: Element>(bencher: Bencher, shape: (usize, usize, usize))
 #[divan::bench(types = [f32, bf16], args = POINTWISE)]
 fn pointwise_backward<E: Element>(bencher: Bencher, shape: (usize, usize, usize)) {
     let mut case = pointwise::<E>(shape);
-    dense::pack_transposed::<E>(case.isa, &case.conv, &case.weight, &mut case.packed);
+    let multiply_adds = case.multiply_adds();
+    let packed = dense::pack_transposed::<E>(case.context.isa(), &case.conv, &case.weight, &mut case.memory);
     let mut sums = Sums::new(case.conv.c_in);
     let mut dx = vec![E::default(); case.input.raw.len()];
-    let bencher = bencher.counter(ItemsCount::new(2 * case.multiply_adds()));
+    let bencher = bencher.counter(ItemsCount::new(2 * multiply_adds));
     let (input, gradient) = (Input::Values(case.input.source()), case.output.gradient());
-    let (isa, conv, workspace, packed) = (case.isa, &case.conv, &mut case.workspace, &case.packed);
+    let (conv, context) = (&case.conv, &mut case.context);
     let (below, dw) = (Some(case.input.below()), &mut case.weight);
     bencher.bench_local(|| {
         let (out, accumulate) = (&mut dx, false);
         let sink = Sink { out, accumulate, below };
-        dense::backward(
-            isa, workspace, conv, BATCH, input, gradient, packed, sink, &mut sums, dw,
-        );
+        dense::backward(context, conv, BATCH, input, gradient, packed, sink, &mut sums, dw);
     });
 }
 
@@ -172,19 +172,19 @@ fn stem_weight_gradient<E: Element>(bencher: Bencher) {
     let bencher = bencher.counter(ItemsCount::new(case.multiply_adds()));
     let gradient = case.output.gradient();
     bencher.bench_local(|| {
-        let (workspace, dw) = (&mut case.workspace, &mut case.weight);
-        dense::weight_gradient(case.isa, workspace, &STEM, BATCH, bytes(&pixels), gradient, dw);
+        let (context, dw) = (&mut case.context, &mut case.weight);
+        dense::weight_gradient(context, &STEM, BATCH, bytes(&pixels), gradient, dw);
     });
 }
 
 /// A depthwise convolution's operands.
 struct DepthwiseCase<E> {
-    isa: Isa,
     conv: Depthwise,
-    workspace: Workspace,
+    context: Context,
     input: Activation<E>,
     output: OutputGradient<E>,
-    packed: Vec<f32>,
+    memory: Vec<f32>,
+    layout: Layout,
 }
 
 fn case<E: Element>((kernel, stride, channels, side): (usize, usize, usize, usize)) -> DepthwiseCase<E> {
@@ -196,16 +196,16 @@ fn case<E: Element>((kernel, stride, channels, side): (usize, usize, usize, usiz
         height: side,
         width: side,
     };
-    let mut packed = vec![0.0; conv.packed_len()];
-    depthwise::pack(&conv, &random.values(kernel * kernel * channels), &mut packed);
+    let mut memory = vec![0.0; conv.packed_len()];
+    let layout = depthwise::pack(&conv, &random.values(kernel * kernel * channels), &mut memory).layout();
     let input = Activation::new(random, conv.rows_in(BATCH), channels, true);
     let output = OutputGradient::new(random, conv.rows_out(BATCH), channels);
     DepthwiseCase {
-        isa: Isa::detect().expect("the instruction set is there"),
-        workspace: workspace(conv.needs(BATCH)),
+        context: context(conv.needs(BATCH)),
         input,
         output,
-        packed,
+        memory,
+        layout,
         conv,
     }
 }
@@ -216,11 +216,12 @@ fn depthwise_forward<E: Element>(bencher: Bencher, shape: (usize, usize, usize, 
     let mut moments = Moments::new(case.conv.channels);
     let mut y = vec![E::default(); case.output.y.len()];
     let multiply_adds = y.len() * case.conv.kernel * case.conv.kernel;
-    let (isa, conv, workspace, packed) = (case.isa, &case.conv, &mut case.workspace, &case.packed);
+    let packed = Packed::new(case.layout, &case.memory);
+    let (conv, context) = (&case.conv, &mut case.context);
     let source = case.input.source();
     bencher.counter(ItemsCount::new(multiply_adds)).bench_local(|| {
         let moments = Some(&mut moments);
-        depthwise::forward(isa, workspace, conv, BATCH, source, packed, &mut y, moments);
+        depthwise::forward(context, conv, BATCH, source, packed, &mut y, moments);
     });
 }
 
@@ -235,13 +236,12 @@ fn depthwise_backward<E: Element>(bencher: Bencher, shape: (usize, usize, usize,
     let source = case.input.source();
     let gradient = case.output.gradient();
     let below = Some(case.input.below());
-    let (isa, conv, workspace, packed) = (case.isa, &case.conv, &mut case.workspace, &case.packed);
+    let packed = Packed::new(case.layout, &case.memory);
+    let (conv, context) = (&case.conv, &mut case.context);
     bencher.counter(ItemsCount::new(multiply_adds)).bench_local(|| {
         let (out, accumulate) = (&mut dx, false);
         let sink = Sink { out, accumulate, below };
-        depthwise::backward(
-            isa, workspace, conv, BATCH, source, gradient, packed, sink, &mut sums, &mut dw,
-        );
+        depthwise::backward(context, conv, BATCH, source, gradient, packed, sink, &mut sums, &mut dw);
     });
 }
 
@@ -250,36 +250,34 @@ fn inference_block<E: Element>(
     bencher: Bencher,
     (c_in, kernel, stride, expansion, c_out, side): (usize, usize, usize, usize, usize, usize),
 ) {
-    let (isa, random) = (
-        Isa::detect().expect("the instruction set is there"),
-        &mut Random::new(1),
-    );
+    let random = &mut Random::new(1);
     let middle = expansion * c_in;
     let block = inverted(c_in, middle, c_out, kernel, stride, (side, side));
     let (Some(expand), Some(project)) = (block.expand, block.project) else {
         unreachable!("both have channels");
     };
-    let [first, last] = [expand, project].map(|conv| {
+    let mut context = context(block.needs(BATCH));
+    let [mut first, mut last] = [expand, project].map(|conv| {
         let layer = Layer::new(random, conv.depth(), conv.c_out, conv == expand);
-        let mut packed = vec![0.0; dense::packed_len(&conv)];
-        dense::pack::<E>(isa, &conv, &layer.weight, &mut packed);
-        (layer, packed)
+        (layer, vec![0.0; dense::packed_len(&conv)])
     });
+    let isa = context.isa();
+    let first_packed = dense::pack::<E>(isa, &expand, &first.0.weight, &mut first.1);
+    let last_packed = dense::pack::<E>(isa, &project, &last.0.weight, &mut last.1);
     let depthwise_layer = Layer::new(random, kernel * kernel, middle, true);
-    let mut packed = vec![0.0; block.depthwise.packed_len()];
-    depthwise::pack(&block.depthwise, &depthwise_layer.weight, &mut packed);
+    let mut memory = vec![0.0; block.depthwise.packed_len()];
+    let packed = depthwise::pack(&block.depthwise, &depthwise_layer.weight, &mut memory);
     let layers = Layers {
-        expand: Some(first.0.folded(&first.1)),
-        depthwise: depthwise_layer.folded(&packed),
-        project: Some(last.0.folded(&last.1)),
+        expand: Some(first.0.folded(first_packed)),
+        depthwise: depthwise_layer.folded(packed),
+        project: Some(last.0.folded(last_packed)),
     };
-    let mut workspace = workspace(block.needs(BATCH));
     let source: Activation<E> = Activation::new(random, expand.rows_in(BATCH), c_in, true);
     let mut out = vec![E::default(); project.rows_out(BATCH) * c_out];
     let multiply_adds =
         expand.rows_out(BATCH) * c_in * middle + project.rows_out(BATCH) * middle * (kernel * kernel + c_out);
     let input = Input::Values(source.source());
     bencher.counter(ItemsCount::new(multiply_adds)).bench_local(|| {
-        blocks::forward(isa, &mut workspace, &block, BATCH, input, layers, None, &mut out);
+        blocks::forward(&mut context, &block, BATCH, input, layers, None, &mut out);
     });
 }

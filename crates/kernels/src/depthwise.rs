@@ -17,8 +17,9 @@ mod taps;
 pub use backward::backward;
 pub use forward::forward;
 
+use crate::packed::Layout;
 use crate::simd::{MAX_LANES, Vector};
-use crate::{Needs, padded};
+use crate::{Needs, Packed, padded};
 pub(crate) use enter::enter;
 pub(crate) use ring::row_pixels;
 use ring::{Image, OVERHANG};
@@ -131,15 +132,19 @@ impl Depthwise {
     }
 }
 
-/// Packs `weight` `[C, 1, k, k]` as `[C / MAX_LANES][taps][MAX_LANES]`: one vector's taps lie together.
-pub fn pack(conv: &Depthwise, weight: &[f32], packed: &mut [f32]) {
+/// Packs `weight` `[C, 1, k, k]` into `memory` as `[C / MAX_LANES][taps][MAX_LANES]`: one vector's taps lie together.
+///
+/// # Panics
+/// Less memory than [`Depthwise::packed_len`].
+pub fn pack<'a>(conv: &Depthwise, weight: &[f32], memory: &'a mut [f32]) -> Packed<'a> {
     let taps = conv.kernel * conv.kernel;
-    packed[..conv.packed_len()].fill(0.0);
+    memory[..conv.packed_len()].fill(0.0);
     for (channel, weight) in weight[..conv.channels * taps].chunks_exact(taps).enumerate() {
         for (tap, &value) in weight.iter().enumerate() {
-            packed[conv.packed_at(channel, tap)] = value;
+            memory[conv.packed_at(channel, tap)] = value;
         }
     }
+    Packed::new(Layout::depthwise(conv), memory)
 }
 
 /// The taps of a vector of channels among packed ones; they lie `MAX_LANES` apart.

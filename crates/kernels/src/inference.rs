@@ -10,11 +10,13 @@ mod unit;
 
 pub use block::{Block, Layers};
 
+use crate::Packed;
+
 /// A convolution with its batch norm folded in.
 #[derive(Clone, Copy)]
 pub struct Folded<'a> {
     /// Weights times batch norm's factor, packed by [`crate::dense::pack`] or [`crate::depthwise::pack`].
-    pub weights: &'a [f32],
+    pub weights: Packed<'a>,
     /// Batch norm's shift, padded.
     pub bias: &'a [f32],
     /// Whether negative results become zero.

@@ -4,7 +4,7 @@ use crate::epilogue::{Epilogue, Mask};
 use crate::pool::{chunks_mut, for_each};
 use crate::simd::{Kernel, Vector};
 use crate::tile::{Place, Rows};
-use crate::{Element, Isa, Needs, Sink, Source, Sums, Workspace, padded};
+use crate::{Context, Element, Needs, Sink, Source, Sums, padded};
 
 /// Memory for any sweep of this module.
 pub fn needs(images: usize, channels: usize) -> Needs {
@@ -16,8 +16,7 @@ pub fn needs(images: usize, channels: usize) -> Needs {
 
 /// Mean of `source` over the `pixels` of each image: `[N, C]`.
 pub fn mean<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     source: Source<E>,
     images: usize,
     pixels: usize,
@@ -25,8 +24,7 @@ pub fn mean<E: Element>(
     out: &mut [f32],
 ) {
     reduce(
-        isa,
-        workspace,
+        context,
         None,
         source,
         (images, pixels, channels),
@@ -38,8 +36,7 @@ pub fn mean<E: Element>(
 /// Sum of `other * source` over the pixels of each image: `[N, C]`. `other` is `[rows, C]`.
 #[allow(clippy::too_many_arguments)]
 pub fn dot<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     other: &[E],
     source: Source<E>,
     images: usize,
@@ -48,30 +45,22 @@ pub fn dot<E: Element>(
     out: &mut [f32],
 ) {
     assert!(other.len() >= images * pixels * channels);
-    reduce(
-        isa,
-        workspace,
-        Some(other),
-        source,
-        (images, pixels, channels),
-        1.0,
-        out,
-    );
+    reduce(context, Some(other), source, (images, pixels, channels), 1.0, out);
 }
 
 fn reduce<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     other: Option<&[E]>,
     source: Source<E>,
     (images, pixels, channels): (usize, usize, usize),
     factor: f32,
     out: &mut [f32],
 ) {
+    let isa = context.isa();
     source.check(images, images * pixels, channels);
-    let (_, scratch) = workspace.split(0);
+    let (_, workers) = context.split(0);
     for_each(chunks_mut(&mut out[..images * channels], channels), |image, out| {
-        let mut area = scratch.area();
+        let mut area = workers.area();
         let scratch = &mut area.values_mut()[..2 * padded(channels)];
         // SAFETY: lengths were checked, the scratch has two rows.
         unsafe {
@@ -155,8 +144,7 @@ impl<E: Element> Kernel for Reduce<'_, E> {
 /// `mean_gradient` is `[N, C]`; with a `gate` `[N, padded(C)]`, `sink.out` holds the gradient of the gated value.
 #[allow(clippy::too_many_arguments)]
 pub fn spread<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     mean_gradient: &[f32],
     gate: Option<&[f32]>,
     images: usize,
@@ -165,13 +153,14 @@ pub fn spread<E: Element>(
     sink: Sink<E>,
     sums: &mut Sums,
 ) {
+    let isa = context.isa();
     sink.check(images * pixels, channels);
     assert!(mean_gradient.len() >= images * channels);
     assert!(gate.is_none_or(|gate| gate.len() >= images * padded(channels)));
     let partial = 2 * padded(channels);
     let (accumulate, below) = (sink.accumulate, sink.below);
     let out = &mut sink.out[..images * pixels * channels];
-    let partials = workspace.for_chunks(out, pixels * channels, partial, |part| {
+    let partials = context.for_chunks(chunks_mut(out, pixels * channels), partial, |part| {
         let image = part.number;
         let scratch = &mut part.scratch[..padded(channels)];
         for (slot, &gradient) in scratch.iter_mut().zip(&mean_gradient[image * channels..][..channels]) {
@@ -231,25 +220,18 @@ impl<E: Element> Kernel for Spread<'_, E> {
 }
 
 /// `out = a + b`, `[rows, C]`.
-pub fn add<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
-    a: Source<E>,
-    b: Source<E>,
-    rows: usize,
-    channels: usize,
-    out: &mut [E],
-) {
+pub fn add<E: Element>(context: &mut Context, a: Source<E>, b: Source<E>, rows: usize, channels: usize, out: &mut [E]) {
+    let isa = context.isa();
     /// Rows in a chunk.
     const ROWS: usize = 512;
     a.check(0, rows, channels);
     b.check(0, rows, channels);
     assert!(a.gate.is_none() && b.gate.is_none());
-    let (_, scratch) = workspace.split(0);
+    let (_, workers) = context.split(0);
     for_each(
         chunks_mut(&mut out[..rows * channels], ROWS * channels),
         |chunk, out| {
-            let mut area = scratch.area();
+            let mut area = workers.area();
             let scratch = &mut area.values_mut()[..2 * padded(channels)];
             // SAFETY: lengths were checked, the scratch has two rows.
             unsafe {

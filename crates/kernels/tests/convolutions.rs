@@ -5,7 +5,7 @@ mod support;
 
 use mnasnet_kernels::dense::{self, Dense, Input};
 use mnasnet_kernels::depthwise::{self, Depthwise};
-use mnasnet_kernels::{Element, Moments, Sink, Sums, Workspace, bf16};
+use mnasnet_kernels::{Context, Element, Isa, Moments, Sink, Sums, bf16};
 use support::*;
 
 fn check_dense<E: Element>(conv: Dense, images: usize, relu: bool, accumulate: bool) {
@@ -29,22 +29,13 @@ fn check_dense<E: Element>(conv: Dense, images: usize, relu: bool, accumulate: b
     let (dz, sums, centred) = input.sink(&dx);
     on_every_isa(|isa| {
         let what = format!("{} {what}", isa.name());
-        let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
-        let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
+        let mut context = Context::new(isa, conv.needs(images), 2).unwrap();
+        let mut memory = vec![f32::NAN; dense::packed_len(&conv)];
         let mut out = vec![E::from_f32(f32::NAN); rows_out * conv.c_out];
-        dense::pack::<E>(isa, &conv, &weight, &mut packed);
+        let packed = dense::pack::<E>(isa, &conv, &weight, &mut memory);
         let mut seen = Moments::new(conv.c_out);
         let values = Input::Values(input.source());
-        dense::forward(
-            isa,
-            &mut workspace,
-            &conv,
-            images,
-            values,
-            &packed,
-            &mut out,
-            Some(&mut seen),
-        );
+        dense::forward(&mut context, &conv, images, values, packed, &mut out, Some(&mut seen));
         close(&format!("{what} y"), &out, &y, tolerance);
         let total: Vec<f64> = seen.mean.iter().map(|mean| mean * rows_out as f64).collect();
         let total_y: Vec<f64> = mean.iter().map(|mean| mean * rows_out as f64).collect();
@@ -56,10 +47,10 @@ fn check_dense<E: Element>(conv: Dense, images: usize, relu: bool, accumulate: b
             tolerance,
         );
         let mut plain = vec![E::from_f32(f32::NAN); rows_out * conv.c_out];
-        dense::forward(isa, &mut workspace, &conv, images, values, &packed, &mut plain, None);
+        dense::forward(&mut context, &conv, images, values, packed, &mut plain, None);
         assert_eq!(loaded(&out), loaded(&plain), "{what}: measuring changes nothing");
 
-        dense::pack_transposed::<E>(isa, &conv, &weight, &mut packed);
+        let packed = dense::pack_transposed::<E>(isa, &conv, &weight, &mut memory);
         let mut out = if accumulate {
             before.clone()
         } else {
@@ -75,37 +66,19 @@ fn check_dense<E: Element>(conv: Dense, images: usize, relu: bool, accumulate: b
         if conv.kernel == 1 && conv.stride == 1 {
             let gradient = output.gradient();
             dense::backward(
-                isa,
-                &mut workspace,
+                &mut context,
                 &conv,
                 images,
                 values,
                 gradient,
-                &packed,
+                packed,
                 sink,
                 &mut seen,
                 &mut seen_dw,
             );
         } else {
-            dense::weight_gradient(
-                isa,
-                &mut workspace,
-                &conv,
-                images,
-                values,
-                output.gradient(),
-                &mut seen_dw,
-            );
-            dense::input_gradient(
-                isa,
-                &mut workspace,
-                &conv,
-                images,
-                output.gradient(),
-                &packed,
-                sink,
-                &mut seen,
-            );
+            dense::weight_gradient(&mut context, &conv, images, values, output.gradient(), &mut seen_dw);
+            dense::input_gradient(&mut context, &conv, images, output.gradient(), packed, sink, &mut seen);
         }
         close(&format!("{what} dz"), &out, &dz, tolerance);
         close(&format!("{what} dw"), &seen_dw, &dw, tolerance);
@@ -117,6 +90,47 @@ fn check_dense<E: Element>(conv: Dense, images: usize, relu: bool, accumulate: b
             tolerance,
             &dz,
         );
+    });
+}
+
+#[test]
+#[should_panic(expected = "weights are packed otherwise than a sweep reads them")]
+fn weights_packed_for_the_other_product_are_refused() {
+    let conv = Dense {
+        kernel: 1,
+        stride: 1,
+        c_in: 4,
+        c_out: 4,
+        height: 2,
+        width: 2,
+    };
+    let isa = Isa::available()[0];
+    let random = &mut Random::new(1);
+    let input = Activation::<f32>::new(random, conv.rows_in(1), conv.c_in, true);
+    let mut memory = vec![0.0; dense::packed_len(&conv)];
+    let packed = dense::pack_transposed::<f32>(isa, &conv, &random.values(16), &mut memory);
+    let mut context = Context::new(isa, conv.needs(1), 1).unwrap();
+    let values = Input::Values(input.source());
+    dense::forward(&mut context, &conv, 1, values, packed, &mut [0.0; 16], None);
+}
+
+/// On a matrix unit float32 weights are no bfloat16 weights.
+#[test]
+fn weights_packed_for_another_type_are_laid_out_otherwise() {
+    let conv = Dense {
+        kernel: 1,
+        stride: 1,
+        c_in: 40,
+        c_out: 24,
+        height: 1,
+        width: 1,
+    };
+    let weight = Random::new(1).values(conv.c_in * conv.c_out);
+    let mut memory = vec![0.0; dense::packed_len(&conv)];
+    on_every_isa(|isa| {
+        let whole = dense::pack::<f32>(isa, &conv, &weight, &mut memory).layout();
+        let half = dense::pack::<bf16>(isa, &conv, &weight, &mut memory).layout();
+        assert_eq!(whole != half, isa.has_tiles(), "{}", isa.name());
     });
 }
 
@@ -217,12 +231,12 @@ fn stem<E: Element>() {
     let weight = random.values(conv.depth() * conv.c_out);
     let (one, zero) = (vec![1.0; 16], vec![0.0; 16]);
     on_every_isa(|isa| {
-        let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
-        let mut packed = vec![0.0; dense::packed_len(&conv)];
-        dense::pack::<E>(isa, &conv, &weight, &mut packed);
+        let mut context = Context::new(isa, conv.needs(images), 2).unwrap();
+        let mut memory = vec![0.0; dense::packed_len(&conv)];
+        let packed = dense::pack::<E>(isa, &conv, &weight, &mut memory);
         let mut run = |input: Input<E>| {
             let mut out: Vec<E> = vec![E::default(); conv.rows_out(images) * conv.c_out];
-            dense::forward(isa, &mut workspace, &conv, images, input, &packed, &mut out, None);
+            dense::forward(&mut context, &conv, images, input, packed, &mut out, None);
             loaded(&out)
         };
         let source = mnasnet_kernels::Source {
@@ -259,18 +273,17 @@ fn check_depthwise<E: Element>(conv: Depthwise, images: usize, relu: bool) {
     let (dz, sums, centred) = input.sink(&dx);
     on_every_isa(|isa| {
         let what = format!("{} {conv:?} x {images}", isa.name());
-        let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
-        let mut packed = vec![f32::NAN; conv.packed_len()];
-        depthwise::pack(&conv, &weight, &mut packed);
+        let mut context = Context::new(isa, conv.needs(images), 2).unwrap();
+        let mut memory = vec![f32::NAN; conv.packed_len()];
+        let packed = depthwise::pack(&conv, &weight, &mut memory);
         let mut out = vec![E::from_f32(f32::NAN); rows_out * conv.channels];
         let mut seen = Moments::new(conv.channels);
         depthwise::forward(
-            isa,
-            &mut workspace,
+            &mut context,
             &conv,
             images,
             input.source(),
-            &packed,
+            packed,
             &mut out,
             Some(&mut seen),
         );
@@ -294,13 +307,12 @@ fn check_depthwise<E: Element>(conv: Depthwise, images: usize, relu: bool) {
         };
         let (source, gradient) = (input.source(), output.gradient());
         depthwise::backward(
-            isa,
-            &mut workspace,
+            &mut context,
             &conv,
             images,
             source,
             gradient,
-            &packed,
+            packed,
             sink,
             &mut seen,
             &mut seen_dw,
@@ -390,14 +402,14 @@ fn an_image_s_depthwise_outputs_do_not_depend_on_its_batch() {
         check_depthwise::<f32>(conv, images - 1, true);
         let random = &mut Random::new(3);
         let input = Activation::<f32>::new(random, conv.rows_in(images), channels, true);
-        let mut packed = vec![0.0; conv.packed_len()];
-        depthwise::pack(&conv, &random.values(9 * channels), &mut packed);
+        let mut memory = vec![0.0; conv.packed_len()];
+        let packed = depthwise::pack(&conv, &random.values(9 * channels), &mut memory);
         on_every_isa(|isa| {
-            let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
+            let mut context = Context::new(isa, conv.needs(images), 2).unwrap();
             let mut run = |images: usize, raw: &[f32]| {
                 let mut out = vec![f32::NAN; raw.len()];
                 let source = mnasnet_kernels::Source { raw, ..input.source() };
-                depthwise::forward(isa, &mut workspace, &conv, images, source, &packed, &mut out, None);
+                depthwise::forward(&mut context, &conv, images, source, packed, &mut out, None);
                 out
             };
             let image = size * size * channels;
@@ -420,15 +432,15 @@ fn the_depthwise_forward_sweep_lets_nan_through() {
     };
     let random = &mut Random::new(9);
     let mut input = Activation::<f32>::new(random, conv.rows_in(1), conv.channels, true);
-    let mut packed = vec![0.0; conv.packed_len()];
-    depthwise::pack(&conv, &random.values(25 * conv.channels), &mut packed);
+    let mut memory = vec![0.0; conv.packed_len()];
+    let packed = depthwise::pack(&conv, &random.values(25 * conv.channels), &mut memory);
     let centre = (7 * 14 + 7) * conv.channels + 16;
     input.raw[centre] = f32::NAN;
     on_every_isa(|isa| {
-        let mut workspace = Workspace::new(conv.needs(1), 1).unwrap();
+        let mut context = Context::new(isa, conv.needs(1), 1).unwrap();
         let mut out = vec![0.0; input.raw.len()];
         let source = input.source();
-        depthwise::forward(isa, &mut workspace, &conv, 1, source, &packed, &mut out, None);
+        depthwise::forward(&mut context, &conv, 1, source, packed, &mut out, None);
         let nan = out.iter().filter(|value| value.is_nan()).count();
         assert_eq!(nan, 25, "{}", isa.name());
     });
@@ -462,14 +474,14 @@ fn gates<E: Element>() {
         let (dx, dw) = dense::reference::backward(&conv, images, &input.values(), &wide(&weight), &dy);
         on_every_isa(|isa| {
             let what = format!("{} {conv:?}", isa.name());
-            let mut workspace = Workspace::new(conv.needs(images), 2).unwrap();
-            let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
+            let mut context = Context::new(isa, conv.needs(images), 2).unwrap();
+            let mut memory = vec![f32::NAN; dense::packed_len(&conv)];
             let values = Input::Values(input.source());
-            dense::pack::<E>(isa, &conv, &weight, &mut packed);
+            let packed = dense::pack::<E>(isa, &conv, &weight, &mut memory);
             let mut out = vec![E::from_f32(f32::NAN); y.len()];
-            dense::forward(isa, &mut workspace, &conv, images, values, &packed, &mut out, None);
+            dense::forward(&mut context, &conv, images, values, packed, &mut out, None);
             close(&format!("{what} y"), &out, &y, tolerance);
-            dense::pack_transposed::<E>(isa, &conv, &weight, &mut packed);
+            let packed = dense::pack_transposed::<E>(isa, &conv, &weight, &mut memory);
             let (mut out, mut seen_dw) = (vec![E::from_f32(f32::NAN); dx.len()], vec![f32::NAN; dw.len()]);
             let sink = Sink {
                 out: &mut out,
@@ -478,13 +490,12 @@ fn gates<E: Element>() {
             };
             let (gradient, none) = (output.gradient(), &mut Sums::new(0));
             dense::backward(
-                isa,
-                &mut workspace,
+                &mut context,
                 &conv,
                 images,
                 values,
                 gradient,
-                &packed,
+                packed,
                 sink,
                 none,
                 &mut seen_dw,

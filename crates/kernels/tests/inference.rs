@@ -6,8 +6,8 @@ mod support;
 use mnasnet_kernels::dense::{self, Dense, Input};
 use mnasnet_kernels::depthwise;
 use mnasnet_kernels::inference::block::{self, reference};
-use mnasnet_kernels::inference::{self, Block, Layers};
-use mnasnet_kernels::{Element, Workspace, bf16};
+use mnasnet_kernels::inference::{self, Block, Folded, Layers};
+use mnasnet_kernels::{Context, Element, Isa, bf16};
 use support::block::{Layer, inverted, pointwise};
 use support::*;
 
@@ -50,33 +50,20 @@ fn check<E: Element>(block: Block, images: usize) {
 
     on_every_isa(|isa| {
         let what = format!("{} {block:?} x {images}", isa.name());
-        let pack = |conv: Option<Dense>, layer: &Option<Layer>| {
-            conv.zip(layer.as_ref()).map(|(conv, layer)| {
-                let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
-                dense::pack::<E>(isa, &conv, &layer.weight, &mut packed);
-                packed
-            })
-        };
-        let (packed_expand, packed_project) = (pack(block.expand, &expand), pack(block.project, &project));
-        let mut packed_middle = vec![f32::NAN; depthwise.packed_len()];
-        depthwise::pack(&depthwise, &middle.weight, &mut packed_middle);
+        let mut memory =
+            [block.expand, block.project].map(|conv| vec![f32::NAN; conv.map_or(0, |conv| dense::packed_len(&conv))]);
+        let [expand_memory, project_memory] = &mut memory;
+        let mut middle_memory = vec![f32::NAN; depthwise.packed_len()];
         let layers = Layers {
-            expand: expand
-                .as_ref()
-                .zip(packed_expand.as_ref())
-                .map(|(layer, packed)| layer.folded(packed)),
-            depthwise: middle.folded(&packed_middle),
-            project: project
-                .as_ref()
-                .zip(packed_project.as_ref())
-                .map(|(layer, packed)| layer.folded(packed)),
+            expand: pack::<E>(isa, block.expand, &expand, expand_memory),
+            depthwise: middle.folded(depthwise::pack(&depthwise, &middle.weight, &mut middle_memory)),
+            project: pack::<E>(isa, block.project, &project, project_memory),
         };
-        let mut workspace = Workspace::new(block.needs(images), 2).unwrap();
+        let mut context = Context::new(isa, block.needs(images), 2).unwrap();
         let mut source = input.source();
         let mut out = vec![E::from_f32(f32::NAN); len];
         block::forward(
-            isa,
-            &mut workspace,
+            &mut context,
             &block,
             images,
             Input::Values(source),
@@ -93,8 +80,7 @@ fn check<E: Element>(block: Block, images: usize) {
             let mut alone = vec![E::from_f32(f32::NAN); step_out];
             let shortcut = shortcut.map(|shortcut| &shortcut[places.clone()]);
             block::forward(
-                isa,
-                &mut workspace,
+                &mut context,
                 &block,
                 1,
                 Input::Values(source),
@@ -106,6 +92,17 @@ fn check<E: Element>(block: Block, images: usize) {
             assert!(same, "{what}: image {image} alone");
         }
     });
+}
+
+/// A layer that a block may lack, packed.
+fn pack<'a, E: Element>(
+    isa: Isa,
+    conv: Option<Dense>,
+    layer: &'a Option<Layer>,
+    memory: &'a mut [f32],
+) -> Option<Folded<'a>> {
+    let (conv, layer) = conv.zip(layer.as_ref())?;
+    Some(layer.folded(dense::pack::<E>(isa, &conv, &layer.weight, memory)))
 }
 
 fn blocks<E: Element>() {
@@ -171,13 +168,13 @@ fn dense_layers<E: Element>() {
                 .for_each(|(value, &bias)| *value = (*value + f64::from(bias)).max(0.0));
         }
         on_every_isa(|isa| {
-            let mut packed = vec![f32::NAN; dense::packed_len(&conv)];
-            dense::pack::<E>(isa, &conv, &layer.weight, &mut packed);
-            let mut workspace = Workspace::new(inference::dense::needs(&conv), 2).unwrap();
+            let mut memory = vec![f32::NAN; dense::packed_len(&conv)];
+            let packed = dense::pack::<E>(isa, &conv, &layer.weight, &mut memory);
+            let mut context = Context::new(isa, inference::dense::needs(&conv), 2).unwrap();
             let mut out = vec![E::from_f32(f32::NAN); expected.len()];
             let values = Input::Values(input.source());
-            let folded = layer.folded(&packed);
-            inference::dense::forward(isa, &mut workspace, &conv, images, values, folded, None, &mut out);
+            let folded = layer.folded(packed);
+            inference::dense::forward(&mut context, &conv, images, values, folded, None, &mut out);
             close(&format!("{} {conv:?}", isa.name()), &out, &expected, tolerance::<E>());
         });
     }
@@ -237,24 +234,24 @@ fn stem<E: Element>() {
     let expected = reference::forward(&block, images, &values, &all);
     on_every_isa(|isa| {
         let conv = block.project.unwrap();
-        let mut packed = [&stem, &conv].map(|conv| vec![0.0; dense::packed_len(conv)]);
-        dense::pack::<f32>(isa, &stem, &layers[0].weight, &mut packed[0]);
-        dense::pack::<E>(isa, &conv, &project.weight, &mut packed[1]);
+        let [mut first, mut last] = [&stem, &conv].map(|conv| vec![0.0; dense::packed_len(conv)]);
         let mut middle = vec![0.0; block.depthwise.packed_len()];
-        depthwise::pack(&block.depthwise, &layers[1].weight, &mut middle);
+        let first = dense::pack::<f32>(isa, &stem, &layers[0].weight, &mut first);
+        let middle = depthwise::pack(&block.depthwise, &layers[1].weight, &mut middle);
+        let last = dense::pack::<E>(isa, &conv, &project.weight, &mut last);
         let layers = Layers {
-            expand: Some(layers[0].folded(&packed[0])),
-            depthwise: layers[1].folded(&middle),
-            project: Some(project.folded(&packed[1])),
+            expand: Some(layers[0].folded(first)),
+            depthwise: layers[1].folded(middle),
+            project: Some(project.folded(last)),
         };
-        let mut workspace = Workspace::new(block.needs(images), 2).unwrap();
+        let mut context = Context::new(isa, block.needs(images), 2).unwrap();
         let mut out: Vec<E> = vec![E::default(); expected.len()];
         let input = Input::Bytes {
             pixels: &pixels,
             scale,
             shift,
         };
-        block::forward(isa, &mut workspace, &block, images, input, layers, None, &mut out);
+        block::forward(&mut context, &block, images, input, layers, None, &mut out);
         close(isa.name(), &out, &expected, 2.0 * tolerance::<E>());
     });
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use mnasnet_kernels::{Sink, Sums, Workspace, padded, spatial};
+use mnasnet_kernels::{Context, Sink, Sums, padded, spatial};
 use support::*;
 
 #[test]
@@ -30,23 +30,14 @@ fn spatial_sweeps_equal_their_definitions() {
         });
         let sum: Vec<f64> = a.values().iter().zip(b.values()).map(|(a, b)| a + b).collect();
         on_every_isa(|isa| {
-            let mut workspace = Workspace::new(spatial::needs(images, channels), 2).unwrap();
+            let mut context = Context::new(isa, spatial::needs(images, channels), 2).unwrap();
             let mut out = vec![f32::NAN; images * channels];
-            spatial::mean(isa, &mut workspace, a.source(), images, pixels, channels, &mut out);
+            spatial::mean(&mut context, a.source(), images, pixels, channels, &mut out);
             close("mean", &out, &mean, 1e-6);
-            spatial::dot(
-                isa,
-                &mut workspace,
-                &other,
-                a.source(),
-                images,
-                pixels,
-                channels,
-                &mut out,
-            );
+            spatial::dot(&mut context, &other, a.source(), images, pixels, channels, &mut out);
             close("dot", &out, &dot, 1e-6);
             let mut out = vec![f32::NAN; rows * channels];
-            spatial::add(isa, &mut workspace, a.source(), b.source(), rows, channels, &mut out);
+            spatial::add(&mut context, a.source(), b.source(), rows, channels, &mut out);
             close("add", &out, &sum, 1e-6);
             for gated in [false, true] {
                 let dx: Vec<f64> = (0..rows * channels)
@@ -71,8 +62,7 @@ fn spatial_sweeps_equal_their_definitions() {
                 };
                 let gate = gated.then_some(&gate[..]);
                 spatial::spread(
-                    isa,
-                    &mut workspace,
+                    &mut context,
                     &mean_gradient,
                     gate,
                     images,

@@ -134,8 +134,8 @@ fn convolve<E: Element>(
     sums: &mut [Sums],
     gradients: &mut [f32],
 ) {
-    let (parts, arena, workspace) = state.parts();
-    let (plan, places, network, isa) = (parts.plan, parts.places, parts.network, parts.isa);
+    let (parts, arena, context) = state.parts();
+    let (plan, places, network) = (parts.plan, parts.places, parts.network);
     let value = network.nodes[i].input;
     let Op::Conv(conv) = &network.nodes[i].op else { return };
     let dw = tensor_mut(&network.parameters, gradients, conv.weight);
@@ -170,19 +170,19 @@ fn convolve<E: Element>(
         Geometry::Dense(conv) => {
             let input = parts.input(value, pixels, raw);
             if plan.values[value] == Value::Image {
-                dense::weight_gradient(isa, workspace, &conv, images, input, gradient, dw);
+                dense::weight_gradient(context, &conv, images, input, gradient, dw);
             } else if conv.kernel == 1 && conv.stride == 1 {
                 let weights = parts.transposed_weights(i);
-                dense::backward(isa, workspace, &conv, images, input, gradient, weights, sink, sums, dw);
+                dense::backward(context, &conv, images, input, gradient, weights, sink, sums, dw);
             } else {
-                dense::weight_gradient(isa, workspace, &conv, images, input, gradient, dw);
+                dense::weight_gradient(context, &conv, images, input, gradient, dw);
                 let weights = parts.transposed_weights(i);
-                dense::input_gradient(isa, workspace, &conv, images, gradient, weights, sink, sums);
+                dense::input_gradient(context, &conv, images, gradient, weights, sink, sums);
             }
         }
         Geometry::Depthwise(conv) => {
             let (source, weights) = (parts.source(value, raw), parts.forward_weights(i));
-            depthwise::backward(isa, workspace, &conv, images, source, gradient, weights, sink, sums, dw);
+            depthwise::backward(context, &conv, images, source, gradient, weights, sink, sums, dw);
         }
         Geometry::None => {}
     }
@@ -190,7 +190,7 @@ fn convolve<E: Element>(
 
 /// The classifier's products: gradients of its weights and of the features.
 fn classify(state: &mut State, i: usize, pixels: Pixels, images: usize, gradients: &mut [f32]) {
-    let (parts, arena, workspace) = state.parts();
+    let (parts, arena, context) = state.parts();
     let (places, network) = (parts.places, parts.network);
     let (value, geometry) = (network.nodes[i].input, parts.geometry[i]);
     let (Op::Linear(linear), Geometry::Dense(conv)) = (&network.nodes[i].op, geometry) else {
@@ -218,9 +218,7 @@ fn classify(state: &mut State, i: usize, pixels: Pixels, images: usize, gradient
     };
     let input = parts.input::<f32>(value, pixels, cast_slice(features));
     let (weights, none) = (parts.transposed_weights(i), &mut Sums::new(0));
-    dense::backward(
-        parts.isa, workspace, &conv, images, input, gradient, weights, sink, none, dw,
-    );
+    dense::backward(context, &conv, images, input, gradient, weights, sink, none, dw);
 }
 
 /// Squeeze-excite's own gradients: of its layers and of the means. The gradient of the gated value stays where it is.
@@ -232,7 +230,7 @@ fn excite<E: Element>(
     images: usize,
     gradients: &mut [f32],
 ) {
-    let (parts, arena, workspace) = state.parts();
+    let (parts, arena, context) = state.parts();
     let node = &parts.network.nodes[i];
     let Op::SqueezeExcite(se) = &node.op else { return };
     let shape = parts.plan.shapes[node.input];
@@ -244,13 +242,13 @@ fn excite<E: Element>(
     let source = parts.source::<E>(node.input, cast_slice(raw));
     let (pixels, out) = (shape.height * shape.width, &mut gate.gate_gradient);
     let gated = cast_slice(gated);
-    spatial::dot(parts.isa, workspace, gated, source, images, pixels, shape.channels, out);
+    spatial::dot(context, gated, source, images, pixels, shape.channels, out);
     gate.backward(se, &parts.network.parameters, parameters, gradients, images);
 }
 
 /// The gradient that flows back through means: of pooling, or of squeeze-excite, where it joins the gated value's.
 fn spread<E: Element>(state: &mut State, i: usize, gate: Option<&Gate>, images: usize, sums: &mut [Sums]) {
-    let (parts, arena, workspace) = state.parts();
+    let (parts, arena, context) = state.parts();
     let (plan, places, value) = (parts.plan, parts.places, parts.network.nodes[i].input);
     let shape = plan.shapes[value];
     let features = if gate.is_some() {
@@ -279,15 +277,5 @@ fn spread<E: Element>(state: &mut State, i: usize, gate: Option<&Gate>, images: 
     };
     let gate = gate.map(|gate| &gate.gate[..]);
     let (pixels, channels) = (shape.height * shape.width, shape.channels);
-    spatial::spread(
-        parts.isa,
-        workspace,
-        mean_gradient,
-        gate,
-        images,
-        pixels,
-        channels,
-        sink,
-        sums,
-    );
+    spatial::spread(context, mean_gradient, gate, images, pixels, channels, sink, sums);
 }

@@ -67,12 +67,13 @@ pub(crate) fn forward<E: Element>(
 
 /// Convolutions and the classifier's product.
 fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usize, moments: &mut Moments) {
-    let (parts, arena, workspace) = state.parts();
+    let (parts, arena, context) = state.parts();
     let input = parts.network.nodes[i].input;
-    let (geometry, isa, weights) = (parts.geometry[i], parts.isa, parts.forward_weights(i));
+    let geometry = parts.geometry[i];
     if geometry == Geometry::None {
         return;
     }
+    let weights = parts.forward_weights(i);
     let out = parts.places.results[i].clone();
     let [raw, out] = arena
         .get_disjoint_mut([parts.place(input).unwrap_or(0..0), out])
@@ -82,17 +83,17 @@ fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usi
         Geometry::Dense(conv) if is_conv => {
             let input = parts.input::<E>(input, pixels, cast_slice(raw));
             let out = cast_slice_mut(out);
-            dense::forward(isa, workspace, &conv, images, input, weights, out, Some(moments));
+            dense::forward(context, &conv, images, input, weights, out, Some(moments));
         }
         Geometry::Dense(classifier) => {
             let input = parts.input::<f32>(input, pixels, cast_slice(raw));
             let out = cast_slice_mut(out);
-            dense::forward(isa, workspace, &classifier, images, input, weights, out, None);
+            dense::forward(context, &classifier, images, input, weights, out, None);
         }
         Geometry::Depthwise(conv) => {
             let source = parts.source::<E>(input, cast_slice(raw));
             let out = cast_slice_mut(out);
-            depthwise::forward(isa, workspace, &conv, images, source, weights, out, Some(moments));
+            depthwise::forward(context, &conv, images, source, weights, out, Some(moments));
         }
         Geometry::None => {}
     }
@@ -145,18 +146,18 @@ fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: 
     if matches!(state.network.nodes[i].op, Op::SqueezeExcite(_)) {
         std::mem::swap(&mut gate, &mut state.gates[i]);
     }
-    let (parts, arena, workspace) = state.parts();
+    let (parts, arena, context) = state.parts();
     let node = &parts.network.nodes[i];
     let shape = parts.plan.shapes[node.input];
     let (pixels, channels) = (shape.height * shape.width, shape.channels);
-    let (isa, out) = (parts.isa, parts.places.results[i].clone());
+    let out = parts.places.results[i].clone();
     let place = |value| parts.place(value).unwrap_or(0..0);
     let apart = "the plan keeps a node's inputs and result apart";
     match &node.op {
         Op::Conv(_) => {}
         Op::SqueezeExcite(se) => {
             let source = parts.source::<E>(node.input, cast_slice(&arena[place(node.input)]));
-            spatial::mean(isa, workspace, source, images, pixels, channels, &mut gate.squeezed);
+            spatial::mean(context, source, images, pixels, channels, &mut gate.squeezed);
             gate.forward(se, &parts.network.parameters, parameters, images);
         }
         Op::Add { shortcut } => {
@@ -165,13 +166,12 @@ fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: 
                 .expect(apart);
             let a = parts.source::<E>(*shortcut, cast_slice(other));
             let b = parts.source::<E>(node.input, cast_slice(main));
-            spatial::add(isa, workspace, a, b, images * pixels, channels, cast_slice_mut(out));
+            spatial::add(context, a, b, images * pixels, channels, cast_slice_mut(out));
         }
         Op::Pool => {
             let [raw, out] = arena.get_disjoint_mut([place(node.input), out]).expect(apart);
             spatial::mean(
-                isa,
-                workspace,
+                context,
                 parts.source::<E>(node.input, cast_slice(raw)),
                 images,
                 pixels,

@@ -28,7 +28,6 @@ pub(crate) struct CpuInference {
 /// Steps in memory.
 struct Prepared {
     network: Network,
-    isa: Isa,
     steps: Steps,
     weights: FoldedWeights,
     /// Squeeze-excite's small layers are read from here.
@@ -60,7 +59,7 @@ impl Inference for CpuInference {
     ) -> Result<(), EngineError> {
         let mut room = match self.prepared.take() {
             Some(prepared) => prepared.room,
-            None => Room::none()?,
+            None => Room::none(self.isa)?,
         };
         let steps = Steps::new(network, batch, resolution, precision)?;
         room.make(steps.arena, steps.needs, batch, resolution)?;
@@ -70,7 +69,6 @@ impl Inference for CpuInference {
         };
         let widest = fold::widest(&steps);
         self.prepared = Some(Prepared {
-            isa: self.isa,
             weights: FoldedWeights::new(network, &steps)?,
             parameters: Vec::new(),
             gates: network.nodes.iter().map(|node| gate(&node.op)).collect(),
@@ -86,13 +84,13 @@ impl Inference for CpuInference {
     fn set_weights(&mut self, weights: &Weights) {
         let Prepared {
             network,
-            isa,
             steps,
+            room,
             weights: folded,
             parameters,
             ..
         } = self.prepared();
-        with_element!(steps.precision, E => folded.set::<E>(*isa, network, weights));
+        with_element!(steps.precision, E => folded.set::<E>(room.context.isa(), network, weights));
         parameters.clone_from(&weights.parameters);
     }
 
@@ -117,12 +115,11 @@ impl Prepared {
     fn run<E: Element>(&mut self, step: usize, pixels: Pixels, images: usize) {
         let Self {
             network,
-            isa,
             steps,
             weights,
             parameters,
             gates,
-            room: Room { arena, workspace, .. },
+            room: Room { arena, context, .. },
             ones,
             zeros,
         } = self;
@@ -150,7 +147,7 @@ impl Prepared {
             let mut gate = std::mem::take(&mut gates[*node]);
             if let Op::SqueezeExcite(se) = &network.nodes[*node].op {
                 let source = plain::<E>(cast_slice(read), ones, zeros);
-                spatial::mean(*isa, workspace, source, images, area, channels, &mut gate.squeezed);
+                spatial::mean(context, source, images, area, channels, &mut gate.squeezed);
                 gate.forward(se, &network.parameters, parameters, images);
             }
             gates[*node] = gate;
@@ -168,17 +165,16 @@ impl Prepared {
         match action {
             Action::Block { block, depthwise } => {
                 let (layers, out) = (weights.layers(block, *depthwise), cast_slice_mut(out));
-                block::forward(*isa, workspace, block, images, image(input), layers, shortcut, out);
+                block::forward(context, block, images, image(input), layers, shortcut, out);
             }
             Action::Dense { conv, node } => {
                 let (layer, out) = (weights.layer(*node), cast_slice_mut(out));
-                inference::dense::forward(*isa, workspace, conv, images, image(input), layer, shortcut, out);
+                inference::dense::forward(context, conv, images, image(input), layer, shortcut, out);
             }
             Action::Add => {
                 let other = plain::<E>(shortcut.unwrap_or_default(), ones, zeros);
                 spatial::add(
-                    *isa,
-                    workspace,
+                    context,
                     other,
                     source(input),
                     images * area,
@@ -187,20 +183,12 @@ impl Prepared {
                 );
             }
             Action::Pool => {
-                spatial::mean(
-                    *isa,
-                    workspace,
-                    source(input),
-                    images,
-                    area,
-                    channels,
-                    cast_slice_mut(out),
-                );
+                spatial::mean(context, source(input), images, area, channels, cast_slice_mut(out));
             }
             Action::Classify { conv, node } => {
                 let features = plain::<f32>(cast_slice(read), ones, zeros);
                 let (layer, out) = (weights.layer(*node), cast_slice_mut(out));
-                inference::dense::classify::<E>(*isa, workspace, conv, images, features, layer, out);
+                inference::dense::classify::<E>(context, conv, images, features, layer, out);
             }
             Action::Gate { .. } => unreachable!("done above"),
         }

@@ -3,23 +3,24 @@
 use crate::cpu::gate::Gate;
 use crate::cpu::geometry::{Geometry, geometries, needs};
 use crate::cpu::norm::Norm;
+use crate::cpu::packed::Stretch;
 use crate::cpu::room::Room;
 use crate::error::EngineError;
 use crate::input::{Normalise, Pixels};
 use crate::plan::{Places, Plan, Value};
 use mnasnet_kernels::dense::{self, Input};
-use mnasnet_kernels::{Element, Isa, Memory, Source, Workspace, depthwise, padded};
+use mnasnet_kernels::{Context, Element, Memory, Packed, Source, depthwise, padded};
 use mnasnet_model::{Network, Op, ValueId};
 use std::ops::Range;
 
 /// Bytes that buffers start at multiples of.
 const CACHE_LINE: usize = 64;
 
-/// Where one node's weights lie, laid out for the kernels.
-#[derive(Clone, Default)]
-struct Packed {
-    forward: Range<usize>,
-    transposed: Range<usize>,
+/// One node's weights, laid out for the kernels.
+#[derive(Default)]
+struct NodeWeights {
+    forward: Stretch,
+    transposed: Stretch,
 }
 
 /// A plan in memory, and what fills it.
@@ -28,14 +29,13 @@ pub(crate) struct State {
     pub plan: Plan,
     pub places: Places,
     pub geometry: Vec<Geometry>,
-    pub isa: Isa,
-    /// Results and gradients, where `places` says, and the kernels' workspace.
+    /// Results and gradients, where `places` says, and the kernels' context.
     pub room: Room,
     /// One for each node; empty where it is no convolution.
     pub norms: Vec<Norm>,
     /// One for each node; empty where it is no squeeze-excite.
     pub gates: Vec<Gate>,
-    packed: Vec<Packed>,
+    packed: Vec<NodeWeights>,
     /// The packed weights of all nodes.
     weights: Memory,
     ones: Vec<f32>,
@@ -44,7 +44,7 @@ pub(crate) struct State {
 
 impl State {
     /// Puts a plan into memory, that of `room` as far as it suffices.
-    pub fn new(isa: Isa, network: &Network, plan: &Plan, mut room: Room) -> Result<Self, EngineError> {
+    pub fn new(network: &Network, plan: &Plan, mut room: Room) -> Result<Self, EngineError> {
         let geometry = geometries(network, &plan.shapes);
         let places = plan.places(CACHE_LINE);
         let (batch, resolution) = (plan.batch, plan.resolution);
@@ -58,19 +58,19 @@ impl State {
             // Every layout starts on a cache line.
             let start = packed_len;
             packed_len = (start + len).next_multiple_of(16);
-            start..start + len
+            Stretch::new(start..start + len)
         };
-        let packed: Vec<Packed> = (geometry.iter())
+        let packed: Vec<NodeWeights> = (geometry.iter())
             .map(|geometry| match geometry {
-                Geometry::Dense(dense) => Packed {
+                Geometry::Dense(dense) => NodeWeights {
                     forward: take(dense::packed_len(dense)),
                     transposed: take(dense::packed_len(dense)),
                 },
-                Geometry::Depthwise(conv) => Packed {
+                Geometry::Depthwise(conv) => NodeWeights {
                     forward: take(conv.packed_len()),
-                    transposed: 0..0,
+                    transposed: Stretch::default(),
                 },
-                Geometry::None => Packed::default(),
+                Geometry::None => NodeWeights::default(),
             })
             .collect();
         let weights = Memory::of::<f32>(packed_len)
@@ -86,7 +86,6 @@ impl State {
             .max()
             .unwrap_or(0);
         Ok(Self {
-            isa,
             room,
             norms: network.nodes.iter().map(|node| Norm::new(channels(&node.op))).collect(),
             gates: network.nodes.iter().map(|node| gate(&node.op)).collect(),
@@ -108,9 +107,9 @@ impl State {
 
     /// Lays the weights out for the kernels, of both directions.
     pub fn pack<E: Element>(&mut self, parameters: &[f32]) {
-        let packed_weights = self.weights.values_mut::<f32>();
+        let (isa, memory) = (self.room.context.isa(), self.weights.values_mut::<f32>());
         for (i, node) in self.network.nodes.iter().enumerate() {
-            let packed = &self.packed[i];
+            let packed = &mut self.packed[i];
             let weight = match &node.op {
                 Op::Conv(conv) => conv.weight,
                 Op::Linear(linear) => linear.weight,
@@ -119,36 +118,31 @@ impl State {
             let weight = &parameters[self.network.parameters[weight].range()];
             match &self.geometry[i] {
                 Geometry::Dense(dense) => {
-                    let (isa, is_conv) = (self.isa, matches!(node.op, Op::Conv(_)));
-                    let to = &mut packed_weights[packed.forward.clone()];
-                    if is_conv {
-                        dense::pack::<E>(isa, dense, weight, to);
-                    } else {
-                        dense::pack::<f32>(isa, dense, weight, to);
-                    }
+                    let is_conv = matches!(node.op, Op::Conv(_));
+                    packed.forward.fill(memory, |to| match is_conv {
+                        true => dense::pack::<E>(isa, dense, weight, to),
+                        false => dense::pack::<f32>(isa, dense, weight, to),
+                    });
                     if self.plan.values[node.input] != Value::Image {
-                        let to = &mut packed_weights[packed.transposed.clone()];
-                        if is_conv {
-                            dense::pack_transposed::<E>(isa, dense, weight, to);
-                        } else {
-                            dense::pack_transposed::<f32>(isa, dense, weight, to);
-                        }
+                        packed.transposed.fill(memory, |to| match is_conv {
+                            true => dense::pack_transposed::<E>(isa, dense, weight, to),
+                            false => dense::pack_transposed::<f32>(isa, dense, weight, to),
+                        });
                     }
                 }
-                Geometry::Depthwise(conv) => depthwise::pack(conv, weight, &mut packed_weights[packed.forward.clone()]),
+                Geometry::Depthwise(conv) => packed.forward.fill(memory, |to| depthwise::pack(conv, weight, to)),
                 Geometry::None => {}
             }
         }
     }
 
-    /// Everything but the arena and the workspace, to read from while those are written.
-    pub fn parts(&mut self) -> (Parts<'_>, &mut Memory, &mut Workspace) {
+    /// Everything but the arena and the context, to read from while those are written.
+    pub fn parts(&mut self) -> (Parts<'_>, &mut Memory, &mut Context) {
         let parts = Parts {
             network: &self.network,
             plan: &self.plan,
             places: &self.places,
             geometry: &self.geometry,
-            isa: self.isa,
             norms: &self.norms,
             gates: &self.gates,
             packed: &self.packed,
@@ -156,7 +150,7 @@ impl State {
             ones: &self.ones,
             zeros: &self.zeros,
         };
-        (parts, &mut self.room.arena, &mut self.room.workspace)
+        (parts, &mut self.room.arena, &mut self.room.context)
     }
 }
 
@@ -166,10 +160,9 @@ pub(crate) struct Parts<'a> {
     pub plan: &'a Plan,
     pub places: &'a Places,
     pub geometry: &'a [Geometry],
-    pub isa: Isa,
     pub norms: &'a [Norm],
     pub gates: &'a [Gate],
-    packed: &'a [Packed],
+    packed: &'a [NodeWeights],
     weights: &'a [f32],
     pub ones: &'a [f32],
     pub zeros: &'a [f32],
@@ -177,13 +170,13 @@ pub(crate) struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     /// Packed weights of a node.
-    pub fn forward_weights(&self, node: usize) -> &'a [f32] {
-        &self.weights[self.packed[node].forward.clone()]
+    pub fn forward_weights(&self, node: usize) -> Packed<'a> {
+        self.packed[node].forward.packed(self.weights)
     }
 
     /// Packed weights of a node for its input's gradient.
-    pub fn transposed_weights(&self, node: usize) -> &'a [f32] {
-        &self.weights[self.packed[node].transposed.clone()]
+    pub fn transposed_weights(&self, node: usize) -> Packed<'a> {
+        self.packed[node].transposed.packed(self.weights)
     }
 
     /// Where the stored values behind `value` lie; none for the image.

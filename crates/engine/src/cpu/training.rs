@@ -43,7 +43,7 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(isa: Isa, network: &Network, plan: &Plan, room: Room) -> Result<Self, EngineError> {
+    fn new(network: &Network, plan: &Plan, room: Room) -> Result<Self, EngineError> {
         let channels = |op: &Op| match op {
             Op::Conv(conv) => conv.c_out,
             _ => 0,
@@ -51,7 +51,7 @@ impl Prepared {
         let parameters = network.parameters.last().map_or(0, |tensor| tensor.range().end);
         let nodes = network.nodes.iter();
         Ok(Self {
-            state: State::new(isa, network, plan, room)?,
+            state: State::new(network, plan, room)?,
             moments: nodes.clone().map(|node| Moments::new(channels(&node.op))).collect(),
             sums: nodes.map(|node| Sums::new(channels(&node.op))).collect(),
             gradients: Memory::of::<f32>(parameters)
@@ -87,9 +87,9 @@ impl Training for CpuTraining {
                 let travelling = (state.network == *network).then_some(travelling);
                 (state.room, travelling)
             }
-            None => (Room::none()?, None),
+            None => (Room::none(self.isa)?, None),
         };
-        let mut prepared = Prepared::new(self.isa, network, plan, room)?;
+        let mut prepared = Prepared::new(network, plan, room)?;
         if let Some(travelling) = travelling {
             prepared.travelling = travelling;
         }

@@ -4,159 +4,138 @@
 //! two, as its products run over different rows: [`weight_gradient`] over output pixels, [`input_gradient`] over input pixels.
 
 use super::gather::{self, Window};
-use super::pack::tiles_of;
 use super::product::{AccumulateTransposed, Blocked, multiply, multiply_calls};
 use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, on_tiles, tiled};
 use crate::epilogue::Mask;
+use crate::packed::{Layout, Product};
 use crate::pool::{chunks_mut, for_each};
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, Vector};
-use crate::{Below, Element, Gradient, Isa, Sink, Sums, Workspace, padded};
+use crate::{Below, Context, Element, Gradient, Isa, Packed, Sink, Sums, padded};
 
 /// Both gradients of a pointwise convolution in one sweep. `dw` is written as `[C_out, C_in, 1, 1]`; `transposed` comes from
 /// [`super::pack_transposed`]; `sums` belong to the unit below, if `sink` names one.
+///
+/// # Panics
+/// Weights packed for another instruction set, type or convolution; lengths that do not fit.
 #[allow(clippy::too_many_arguments)]
 pub fn backward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     input: Input<E>,
     gradient: Gradient<E>,
-    transposed: &[f32],
+    transposed: Packed,
     sink: Sink<E>,
     sums: &mut Sums,
     dw: &mut [f32],
 ) {
+    let isa = context.isa();
     assert!(conv.is_pointwise());
     let rows = conv.rows_out(images);
     let step = conv.weight_chunk_rows(rows);
     input.check(conv, images);
     gradient.check(rows, conv.c_out);
     sink.check(rows, conv.c_in);
+    transposed.check(Layout::dense::<E>(isa, conv, Product::Transposed));
     if on_tiles::<E>(isa) {
-        let weights = tiles_of(conv, transposed);
-        return tiled::backward(isa, workspace, conv, images, input, gradient, weights, sink, sums, dw);
+        return tiled::backward(context, conv, images, input, gradient, transposed, sink, sums, dw);
     }
-    assert!(transposed.len() >= conv.c_out * conv.c_in.next_multiple_of(isa.lanes()));
-    let (weight, below) = (conv.weight_partial(), 2 * padded(conv.c_in));
-    let chunks = rows.div_ceil(step);
-    let (partials, scratch) = workspace.split(chunks * (weight + below));
-    let (weights, sums_partials) = partials.split_at_mut(chunks * weight);
+    let sums_len = 2 * padded(conv.c_in);
+    let partial = sums_len + conv.weight_partial();
     let window = Window::transposed(conv);
-    for_each(
-        (
-            chunks_mut(&mut sink.out[..rows * conv.c_in], step * conv.c_in),
-            chunks_mut(weights, weight),
-            chunks_mut(sums_partials, below),
-        ),
-        |chunk, (out, weights, sums)| {
-            let rows = out.len() / conv.c_in;
-            let input_part = InputPart {
+    let (accumulate, below) = (sink.accumulate, sink.below);
+    let out = &mut sink.out[..rows * conv.c_in];
+    let partials = context.for_chunks(chunks_mut(out, step * conv.c_in), partial, |part| {
+        let (sums, weights) = part.partials.split_at_mut(sums_len);
+        let chunk = Chunk {
+            conv,
+            gradient,
+            window,
+            first: part.number * step,
+            rows: part.out.len() / conv.c_in,
+            weights: Some((input, weights)),
+            input: Some(InputPart {
                 transposed,
-                accumulate: sink.accumulate,
-                below: sink.below,
-                out,
+                accumulate,
+                below,
+                out: part.out,
                 sums,
-            };
-            let mut area = scratch.area();
-            let scratch = area.values_mut();
-            let (first, weights) = (chunk * step, Some((input, weights)));
-            // SAFETY: lengths were checked above, `needs` sized the scratch.
-            unsafe {
-                E::dense_backward(
-                    isa,
-                    Chunk {
-                        conv,
-                        gradient,
-                        window,
-                        first,
-                        rows,
-                        weights,
-                        input: Some(input_part),
-                        scratch,
-                    },
-                )
-            };
-        },
-    );
-    fold_weights(isa, conv, weights, dw);
-    sums.merge(sums_partials, below);
+            }),
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe { E::dense_backward(isa, chunk) };
+    });
+    sums.merge(partials, partial);
+    fold_weights(isa, conv, partials, sums_len, dw);
 }
 
 /// The weight gradient `[C_out, C_in, k, k]` of any dense convolution.
 #[allow(clippy::too_many_arguments)]
 pub fn weight_gradient<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     input: Input<E>,
     gradient: Gradient<E>,
     dw: &mut [f32],
 ) {
+    let isa = context.isa();
     let rows = conv.rows_out(images);
     let step = conv.weight_chunk_rows(rows);
     input.check(conv, images);
     gradient.check(rows, conv.c_out);
     if on_tiles::<E>(isa) {
-        return tiled::weight_gradient(isa, workspace, conv, images, input, gradient, dw);
+        return tiled::weight_gradient(context, conv, images, input, gradient, dw);
     }
-    let weight = conv.weight_partial();
-    let (partials, scratch) = workspace.split(rows.div_ceil(step) * weight);
     let window = Window::transposed(conv);
-    for_each(chunks_mut(partials, weight), |chunk, weights| {
-        let first = chunk * step;
-        let rows = step.min(rows - first);
-        let mut area = scratch.area();
-        let scratch = area.values_mut();
-        let weights = Some((input, weights));
-        // SAFETY: lengths were checked above, `needs` sized the scratch.
-        unsafe {
-            E::dense_backward(
-                isa,
-                Chunk {
-                    conv,
-                    gradient,
-                    window,
-                    first,
-                    rows,
-                    weights,
-                    input: None,
-                    scratch,
-                },
-            )
+    let partials = context.for_chunks(rows.div_ceil(step), conv.weight_partial(), |part| {
+        let first = part.number * step;
+        let chunk = Chunk {
+            conv,
+            gradient,
+            window,
+            first,
+            rows: step.min(rows - first),
+            weights: Some((input, part.partials)),
+            input: None,
+            scratch: part.scratch,
         };
+        // SAFETY: lengths were checked above, `needs` sized the scratch.
+        unsafe { E::dense_backward(isa, chunk) };
     });
-    fold_weights(isa, conv, partials, dw);
+    fold_weights(isa, conv, partials, 0, dw);
 }
 
-/// The input gradient of any dense convolution.
+/// The input gradient of any dense convolution. `transposed` comes from [`super::pack_transposed`].
+///
+/// # Panics
+/// As [`backward`].
 #[allow(clippy::too_many_arguments)]
 pub fn input_gradient<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     gradient: Gradient<E>,
-    transposed: &[f32],
+    transposed: Packed,
     sink: Sink<E>,
     sums: &mut Sums,
 ) {
+    let isa = context.isa();
     let rows = conv.rows_in(images);
     let step = chunk_rows(rows);
     gradient.check(conv.rows_out(images), conv.c_out);
     sink.check(rows, conv.c_in);
+    transposed.check(Layout::dense::<E>(isa, conv, Product::Transposed));
     if on_tiles::<E>(isa) {
-        let weights = tiles_of(conv, transposed);
-        return tiled::input_gradient(isa, workspace, conv, images, gradient, weights, sink, sums);
+        return tiled::input_gradient(context, conv, images, gradient, transposed, sink, sums);
     }
-    assert!(transposed.len() >= conv.kernel * conv.kernel * conv.c_out * conv.c_in.next_multiple_of(isa.lanes()));
     let partial = 2 * padded(conv.c_in);
     let window = Window::transposed(conv);
     let (accumulate, below) = (sink.accumulate, sink.below);
     let out = &mut sink.out[..rows * conv.c_in];
-    let partials = workspace.for_chunks(out, step * conv.c_in, partial, |part| {
+    let partials = context.for_chunks(chunks_mut(out, step * conv.c_in), partial, |part| {
         let chunk = Chunk {
             conv,
             gradient,
@@ -180,7 +159,7 @@ pub fn input_gradient<E: Element>(
 }
 
 struct InputPart<'a, E> {
-    transposed: &'a [f32],
+    transposed: Packed<'a>,
     accumulate: bool,
     below: Option<Below<'a, E>>,
     out: &'a mut [E],
@@ -310,10 +289,13 @@ impl<E: Element> Kernel for Chunk<'_, E> {
     }
 }
 
-/// Adds the chunks' weight gradients up, in order, into `[C_out, C_in, k, k]`.
-fn fold_weights(isa: Isa, conv: &Dense, partials: &mut [f32], dw: &mut [f32]) {
+/// Adds the chunks' weight gradients up, in order, into `[C_out, C_in, k, k]`. In a chunk's partial sums they stand behind `before`
+/// others.
+fn fold_weights(isa: Isa, conv: &Dense, partials: &mut [f32], before: usize, dw: &mut [f32]) {
     let (depth, taps, lanes) = (conv.depth(), conv.kernel * conv.kernel, isa.lanes());
-    let (total, others) = partials.split_at_mut(conv.weight_partial());
+    let partial = before + conv.weight_partial();
+    let (total, others) = partials.split_at_mut(partial);
+    let total = &mut total[before..];
     let block_len = padded(depth) * lanes;
     for_each(
         (
@@ -322,8 +304,8 @@ fn fold_weights(isa: Isa, conv: &Dense, partials: &mut [f32], dw: &mut [f32]) {
         ),
         |block, (dw, total)| {
             let total = &mut total[..depth * lanes];
-            for other in others.chunks_exact(conv.weight_partial()) {
-                let other = &other[block * block_len..][..depth * lanes];
+            for other in others.chunks_exact(partial) {
+                let other = &other[before + block * block_len..][..depth * lanes];
                 total.iter_mut().zip(other).for_each(|(total, value)| *total += value);
             }
             for (k, sums) in total.chunks_exact(lanes).enumerate() {

@@ -1,12 +1,13 @@
 //! The forward sweep: gather, multiply, store raw, gather moments.
 
-use super::pack::tiles_of;
 use super::product::{Blocked, multiply, multiply_calls};
 use super::{Dense, Input, TILE_ROWS, TILE_STRIDE, chunk_rows, gather, on_tiles, tiled};
 use crate::epilogue::{Measure, Store};
+use crate::packed::{Layout, Product};
+use crate::pool::chunks_mut;
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, Vector};
-use crate::{Element, Isa, Moments, Workspace, padded};
+use crate::{Context, Element, Moments, Packed, padded};
 
 impl<E: Element> Input<'_, E> {
     pub(crate) fn check(&self, conv: &Dense, images: usize) {
@@ -24,29 +25,31 @@ impl<E: Element> Input<'_, E> {
 }
 
 /// Raw output `[rows_out, C_out]` of `conv` on `images` images; with `moments` also its mean and variance.
-/// `weights` come from [`super::pack`] for the same `isa` and type.
+/// `weights` come from [`super::pack`].
+///
+/// # Panics
+/// Weights packed for another instruction set, type or convolution; lengths that do not fit.
 #[allow(clippy::too_many_arguments)]
 pub fn forward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     input: Input<E>,
-    weights: &[f32],
+    weights: Packed,
     out: &mut [E],
     moments: Option<&mut Moments>,
 ) {
+    let isa = context.isa();
     let rows = conv.rows_out(images);
     let step = chunk_rows(rows);
     input.check(conv, images);
+    weights.check(Layout::dense::<E>(isa, conv, Product::Forward));
     if on_tiles::<E>(isa) {
-        let weights = tiles_of(conv, weights);
-        return tiled::forward(isa, workspace, conv, images, input, weights, out, moments);
+        return tiled::forward(context, conv, images, input, weights, out, moments);
     }
-    assert!(weights.len() >= conv.depth() * conv.c_out.next_multiple_of(isa.lanes()));
     let measure = moments.is_some();
     let out = &mut out[..rows * conv.c_out];
-    let partials = workspace.for_chunks(out, step * conv.c_out, 3 * padded(conv.c_out), |part| {
+    let partials = context.for_chunks(chunks_mut(out, step * conv.c_out), 3 * padded(conv.c_out), |part| {
         let chunk = Chunk {
             conv,
             input,
@@ -69,7 +72,7 @@ pub fn forward<E: Element>(
 pub(crate) struct Chunk<'a, E> {
     conv: &'a Dense,
     input: Input<'a, E>,
-    weights: &'a [f32],
+    weights: Packed<'a>,
     first: usize,
     rows: usize,
     out: &'a mut [E],

@@ -1,9 +1,9 @@
 //! Weights laid out for the products: blocked like a tile, `[columns / L][K][L]`.
 
 use super::{Dense, on_tiles, tiled};
+use crate::packed::{Layout, Product};
 use crate::pool::{chunks_mut, for_each};
-use crate::{Element, Isa};
-use half::bf16;
+use crate::{Element, Isa, Packed};
 
 /// Length of packed weights: either direction, any instruction set.
 pub fn packed_len(conv: &Dense) -> usize {
@@ -11,13 +11,6 @@ pub fn packed_len(conv: &Dense) -> usize {
     let forward = conv.depth() * crate::padded(conv.c_out);
     let backward = taps * conv.c_out * crate::padded(conv.c_in);
     forward.max(backward).max(tiled::packed_bytes(conv) / size_of::<f32>())
-}
-
-/// Packed weights as tiles.
-pub(super) fn tiles_of<'a>(conv: &Dense, packed: &'a [f32]) -> &'a [bf16] {
-    let tiles = bytemuck::cast_slice(packed);
-    assert!(size_of_val(tiles) >= tiled::packed_bytes(conv));
-    tiles
 }
 
 /// Fills `depth` rows of `columns` columns, where value (k, column) is `weight[first(k) + column * stride]`.
@@ -44,22 +37,32 @@ fn fill(
     });
 }
 
-/// Packs `weight` `[C_out, C_in, k, k]` for [`super::forward`] of activations of type `E`.
-pub fn pack<E: Element>(isa: Isa, conv: &Dense, weight: &[f32], packed: &mut [f32]) {
+/// Packs `weight` `[C_out, C_in, k, k]` into `memory` for [`super::forward`] of activations of type `E`.
+///
+/// # Panics
+/// Less memory than [`packed_len`].
+pub fn pack<'a, E: Element>(isa: Isa, conv: &Dense, weight: &[f32], memory: &'a mut [f32]) -> Packed<'a> {
     if on_tiles::<E>(isa) {
-        return tiled::pack(isa, conv, weight, bytemuck::cast_slice_mut(packed));
+        tiled::pack(isa, conv, weight, bytemuck::cast_slice_mut(memory));
+    } else {
+        let (taps, depth) = (conv.kernel * conv.kernel, conv.depth());
+        let first = |k: usize| k % conv.c_in * taps + k / conv.c_in;
+        fill(isa, (depth, conv.c_out), weight, depth, first, memory);
     }
-    let (taps, depth) = (conv.kernel * conv.kernel, conv.depth());
-    let first = |k: usize| k % conv.c_in * taps + k / conv.c_in;
-    fill(isa, (depth, conv.c_out), weight, depth, first, packed);
+    Packed::new(Layout::dense::<E>(isa, conv, Product::Forward), memory)
 }
 
-/// Packs `weight` for the gradient of the input: rows are (tap, output channel), columns input channels.
-pub fn pack_transposed<E: Element>(isa: Isa, conv: &Dense, weight: &[f32], packed: &mut [f32]) {
+/// Packs `weight` into `memory` for the gradient of the input: rows are (tap, output channel), columns input channels.
+///
+/// # Panics
+/// As [`pack`].
+pub fn pack_transposed<'a, E: Element>(isa: Isa, conv: &Dense, weight: &[f32], memory: &'a mut [f32]) -> Packed<'a> {
     if on_tiles::<E>(isa) {
-        return tiled::pack_transposed(isa, conv, weight, bytemuck::cast_slice_mut(packed));
+        tiled::pack_transposed(isa, conv, weight, bytemuck::cast_slice_mut(memory));
+    } else {
+        let (taps, depth) = (conv.kernel * conv.kernel, conv.depth());
+        let first = |k: usize| k % conv.c_out * depth + k / conv.c_out;
+        fill(isa, (taps * conv.c_out, conv.c_in), weight, taps, first, memory);
     }
-    let (taps, depth) = (conv.kernel * conv.kernel, conv.depth());
-    let first = |k: usize| k % conv.c_out * depth + k / conv.c_out;
-    fill(isa, (taps * conv.c_out, conv.c_in), weight, taps, first, packed);
+    Packed::new(Layout::dense::<E>(isa, conv, Product::Transposed), memory)
 }

@@ -36,7 +36,7 @@ const WEIGHT_PARTIALS: usize = 1 << 20;
 
 /// The lengths of a convolution's panels and products.
 #[derive(Clone, Copy)]
-struct Layout {
+struct Lengths {
     /// Inner dimension of the forward product.
     depth: usize,
     /// Inner dimension of the input's gradient's product.
@@ -45,7 +45,7 @@ struct Layout {
     c_in: usize,
 }
 
-impl Layout {
+impl Lengths {
     fn new(conv: &Dense) -> Self {
         Self {
             depth: conv.depth(),
@@ -100,22 +100,22 @@ fn chunk_rows(rows: usize) -> usize {
 
 /// Memory for any sweep; see [`Dense::needs`].
 pub(super) fn needs(conv: &Dense, images: usize) -> Needs {
-    let layout = Layout::new(conv);
+    let lengths = Lengths::new(conv);
     let (rows, rows_in) = (conv.rows_out(images), conv.rows_in(images));
     let chunks = |rows: usize| rows.div_ceil(chunk_rows(rows));
     // Fewer rows than planned may be cut into more chunks.
     let forward = rows.div_ceil(DEPTH).min(CHUNKS) * 3 * padded(conv.c_out);
-    let weights = rows.div_ceil(layout.weight_chunk_rows(rows));
+    let weights = rows.div_ceil(lengths.weight_chunk_rows(rows));
     let sums = 2 * padded(conv.c_in);
-    let backward = weights * (layout.weight_partial() + sums) + chunks(rows_in) * sums;
+    let backward = weights * (lengths.weight_partial() + sums) + chunks(rows_in) * sums;
     Needs {
         partials: forward.max(backward),
         // Two bfloat16 values in one of float32; the sums of four tiles; a row.
-        scratch: layout.panels() / 2 + 4 * SUMS + row_len(&layout).max(stem::lines_len(conv)),
+        scratch: lengths.panels() / 2 + 4 * SUMS + row_len(&lengths).max(stem::lines_len(conv)),
     }
 }
 
 /// Room for one gathered row, float32 values.
-fn row_len(layout: &Layout) -> usize {
-    layout.c_in.max(layout.c_out).next_multiple_of(DEPTH)
+fn row_len(lengths: &Lengths) -> usize {
+    lengths.c_in.max(lengths.c_out).next_multiple_of(DEPTH)
 }

@@ -5,31 +5,33 @@ use super::forward::window;
 use super::ring::Ring;
 use super::taps::{Lines, calls, inputs, weights};
 use super::{Depthwise, MAX_KERNEL, band, block_of, strip, together};
+use crate::packed::Layout;
 use crate::pool::{chunks_mut, for_each};
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tile::Rows;
-use crate::{Below, Element, Gradient, Isa, Sink, Source, Sums, Workspace, padded};
+use crate::{Below, Context, Element, Gradient, Packed, Sink, Source, Sums, padded};
 
 /// Both gradients. `dw` is written as `[C, 1, k, k]`; `sums` belong to the unit below, if `sink` names one.
 #[allow(clippy::too_many_arguments)]
 pub fn backward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Depthwise,
     images: usize,
     source: Source<E>,
     gradient: Gradient<E>,
-    packed: &[f32],
+    packed: Packed,
     sink: Sink<E>,
     sums: &mut Sums,
     dw: &mut [f32],
 ) {
+    let isa = context.isa();
     conv.check();
     source.check(images, conv.rows_in(images), conv.channels);
     gradient.check(conv.rows_out(images), conv.channels);
     sink.check(conv.rows_in(images), conv.channels);
-    assert!(source.gate.is_none() && packed.len() >= conv.packed_len());
+    assert!(source.gate.is_none());
+    packed.check(Layout::depthwise(conv));
     let band = band(images, conv.height);
     let together = together(images);
     let step = together * band * conv.width;
@@ -37,7 +39,7 @@ pub fn backward<E: Element>(
     let partial = 2 * padded(conv.channels) + conv.packed_len();
     let (accumulate, below) = (sink.accumulate, sink.below);
     let out = &mut sink.out[..rows * conv.channels];
-    let partials = workspace.for_chunks(out, step * conv.channels, partial, |part| {
+    let partials = context.for_chunks(chunks_mut(out, step * conv.channels), partial, |part| {
         let chunk = Chunk {
             conv,
             source,
@@ -82,7 +84,7 @@ pub(crate) struct Chunk<'a, E> {
     conv: &'a Depthwise,
     source: Source<'a, E>,
     gradient: Gradient<'a, E>,
-    packed: &'a [f32],
+    packed: Packed<'a>,
     chunk: usize,
     /// Rows of a chunk, or of each image of one that has several.
     band: usize,

@@ -4,47 +4,54 @@ use super::epilogue::{MeasureRow, Row, RowEpilogue};
 use super::ring::Ring;
 use super::taps::{Lines, calls, outputs};
 use super::{Depthwise, band, block_of, strip};
+use crate::packed::Layout;
+use crate::pool::chunks_mut;
 use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tile::Rows;
-use crate::{Element, Isa, Moments, Source, Workspace, padded};
+use crate::{Context, Element, Moments, Packed, Source, padded};
 
 /// Raw output `[rows_out, C]` of `conv` on `images` images; with `moments` also its mean and variance.
 /// `weights` come from [`super::pack`].
 #[allow(clippy::too_many_arguments)]
 pub fn forward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Depthwise,
     images: usize,
     source: Source<E>,
-    weights: &[f32],
+    weights: Packed,
     out: &mut [E],
     moments: Option<&mut Moments>,
 ) {
+    let isa = context.isa();
     conv.check();
     source.check(images, conv.rows_in(images), conv.channels);
-    assert!(source.gate.is_none() && weights.len() >= conv.packed_len());
+    assert!(source.gate.is_none());
+    weights.check(Layout::depthwise(conv));
     let band = band(images, conv.height_out());
     let step = band * conv.width_out();
     let rows = conv.rows_out(images);
     let measure = moments.is_some();
     let out = &mut out[..rows * conv.channels];
-    let partials = workspace.for_chunks(out, step * conv.channels, 3 * padded(conv.channels), |part| {
-        let chunk = Chunk {
-            conv,
-            source,
-            weights,
-            chunk: part.number,
-            band,
-            out: part.out,
-            partials: part.partials,
-            measure,
-            scratch: part.scratch,
-        };
-        // SAFETY: lengths were checked above, `needs` sized the scratch.
-        unsafe { E::depthwise_forward(isa, chunk) };
-    });
+    let partials = context.for_chunks(
+        chunks_mut(out, step * conv.channels),
+        3 * padded(conv.channels),
+        |part| {
+            let chunk = Chunk {
+                conv,
+                source,
+                weights,
+                chunk: part.number,
+                band,
+                out: part.out,
+                partials: part.partials,
+                measure,
+                scratch: part.scratch,
+            };
+            // SAFETY: lengths were checked above, `needs` sized the scratch.
+            unsafe { E::depthwise_forward(isa, chunk) };
+        },
+    );
     if let Some(moments) = moments {
         moments.merge(partials, rows, step);
     }
@@ -53,7 +60,7 @@ pub fn forward<E: Element>(
 pub(crate) struct Chunk<'a, E> {
     conv: &'a Depthwise,
     source: Source<'a, E>,
-    weights: &'a [f32],
+    weights: Packed<'a>,
     chunk: usize,
     band: usize,
     out: &'a mut [E],

@@ -10,11 +10,12 @@ mod task;
 
 use super::Folded;
 use super::dense as folded_dense;
+use crate::context::Workers;
 use crate::dense::{Dense, Input, on_tiles};
 use crate::depthwise::Depthwise;
+use crate::packed::Layout;
 use crate::pool::{chunks_mut, for_each};
-use crate::workspace::Scratch;
-use crate::{Element, Isa, Needs, Source, Workspace, padded};
+use crate::{Context, Element, Needs, Source, padded};
 use cut::Cut;
 pub(crate) use task::Task;
 
@@ -89,8 +90,7 @@ impl Block {
 /// Lengths or geometries that do not fit.
 #[allow(clippy::too_many_arguments)]
 pub fn forward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     block: &Block,
     images: usize,
     input: Input<E>,
@@ -98,13 +98,14 @@ pub fn forward<E: Element>(
     shortcut: Option<&[E]>,
     out: &mut [E],
 ) {
+    let isa = context.isa();
     block.check();
     let cut = Cut::new(block, images);
     let channels = block.depthwise.channels;
     // Panels hold what the projection multiplies: stored in between it must not lose bits that they have.
     let halves = cut.in_halves(images) && (on_tiles::<E>(isa) || !E::IS_HALF);
     if let (true, Some(project), Some(folded)) = (halves, &block.project, layers.project) {
-        let (partials, scratch) = workspace.split(block.between(images));
+        let (partials, workers) = context.split(block.between(images));
         let (between, map) = partials.split_at_mut(block.between(images) - 2 * padded(channels));
         let between: &mut [E] = bytemuck::cast_slice_mut(between);
         let (ones, zeros) = map.split_at_mut(padded(channels));
@@ -118,7 +119,7 @@ pub fn forward<E: Element>(
             project: None,
             ..layers
         };
-        run(isa, scratch, &half, &cut, images, input, half_layers, None, between);
+        run(workers, &half, &cut, images, input, half_layers, None, between);
         let source = Source {
             raw: &*between,
             scale: ones,
@@ -126,26 +127,16 @@ pub fn forward<E: Element>(
             relu: false,
             gate: None,
         };
-        folded_dense::run(
-            isa,
-            scratch,
-            project,
-            images,
-            Input::Values(source),
-            folded,
-            shortcut,
-            out,
-        );
+        folded_dense::run(workers, project, images, Input::Values(source), folded, shortcut, out);
         return;
     }
-    let (_, scratch) = workspace.split(0);
-    run(isa, scratch, block, &cut, images, input, layers, shortcut, out);
+    let (_, workers) = context.split(0);
+    run(workers, block, &cut, images, input, layers, shortcut, out);
 }
 
 #[allow(clippy::too_many_arguments)]
 fn run<E: Element>(
-    isa: Isa,
-    scratch: &Scratch,
+    workers: &Workers,
     block: &Block,
     cut: &Cut,
     images: usize,
@@ -154,6 +145,7 @@ fn run<E: Element>(
     shortcut: Option<&[E]>,
     out: &mut [E],
 ) {
+    let isa = workers.isa;
     let depthwise = &block.depthwise;
     let values = depthwise.rows_out(images) * block.c_out();
     match (&block.expand, &input) {
@@ -174,13 +166,13 @@ fn run<E: Element>(
             }
         }
     }
-    assert!(layers.depthwise.weights.len() >= depthwise.packed_len());
+    layers.depthwise.weights.check(Layout::depthwise(depthwise));
     assert!(layers.depthwise.bias.len() >= padded(depthwise.channels));
     let tiles = on_tiles::<E>(isa);
     let tasks = cut.tasks(block, images);
     let out = chunks_mut(out, 1);
     for_each(tasks.len(), |i, ()| {
-        let mut area = scratch.area();
+        let mut area = workers.area();
         let task = Task {
             block,
             cut,

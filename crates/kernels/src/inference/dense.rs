@@ -3,13 +3,14 @@
 use super::Folded;
 use super::epilogue::Bias;
 use super::unit::{MAX_ROWS, Matrix, Unit, Vectors, staging_len};
+use crate::context::Workers;
 use crate::dense::{Dense, Input, TILE_ROWS, on_tiles};
 use crate::isa::TileKernel;
+use crate::packed::{Layout, Product};
 use crate::pool::{chunks_mut, for_each};
 use crate::simd::{Kernel, MAX_LANES, Vector};
 use crate::tiles::{SIDE, Tiles};
-use crate::workspace::Scratch;
-use crate::{Element, Isa, Needs, Source, Workspace};
+use crate::{Context, Element, Isa, Needs, Source, padded};
 use std::ops::Range;
 
 /// Tasks to aim for when there are few rows: then columns are shared out too.
@@ -32,8 +33,7 @@ pub fn needs(conv: &Dense) -> Needs {
 /// Lengths that do not fit.
 #[allow(clippy::too_many_arguments)]
 pub fn forward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     input: Input<E>,
@@ -41,7 +41,7 @@ pub fn forward<E: Element>(
     shortcut: Option<&[E]>,
     out: &mut [E],
 ) {
-    run(isa, workspace.split(0).1, conv, images, input, layer, shortcut, out);
+    run(context.split(0).1, conv, images, input, layer, shortcut, out);
 }
 
 /// The same from float32 values to float32 results, multiplied as values of type `E` are: the classifier.
@@ -50,40 +50,29 @@ pub fn forward<E: Element>(
 /// Lengths that do not fit.
 #[allow(clippy::too_many_arguments)]
 pub fn classify<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     features: Source,
     layer: Folded,
     logits: &mut [f32],
 ) {
-    let scratch = workspace.split(0).1;
+    let isa = context.isa();
+    let workers = context.split(0).1;
     if on_tiles::<E>(isa) {
         let run = |task: Task<'_, E, f32>| {
             // SAFETY: `cut` promises what the task needs.
             unsafe { E::classify_on_tiles(isa, task) }
         };
-        cut::<E, _>(
-            isa,
-            scratch,
-            conv,
-            images,
-            Input::Image(features),
-            layer,
-            None,
-            logits,
-            run,
-        );
+        cut::<E, _>(workers, conv, images, Input::Image(features), layer, None, logits, run);
     } else {
-        self::run(isa, scratch, conv, images, Input::Values(features), layer, None, logits);
+        self::run(workers, conv, images, Input::Values(features), layer, None, logits);
     }
 }
 
 #[allow(clippy::too_many_arguments)]
 pub(super) fn run<E: Element>(
-    isa: Isa,
-    scratch: &Scratch,
+    workers: &Workers,
     conv: &Dense,
     images: usize,
     input: Input<E>,
@@ -91,6 +80,7 @@ pub(super) fn run<E: Element>(
     shortcut: Option<&[E]>,
     out: &mut [E],
 ) {
+    let isa = workers.isa;
     let run = |task: Task<'_, E>| {
         // SAFETY: `cut` promises what the task needs.
         unsafe {
@@ -100,14 +90,13 @@ pub(super) fn run<E: Element>(
             }
         }
     };
-    cut(isa, scratch, conv, images, input, layer, shortcut, out, run);
+    cut(workers, conv, images, input, layer, shortcut, out, run);
 }
 
 /// Cuts the product into tasks. What `run` gets is checked: lengths fit, the scratch suffices, tasks write disjoint results.
 #[allow(clippy::too_many_arguments)]
 fn cut<E: Element, O: Element>(
-    isa: Isa,
-    scratch: &Scratch,
+    workers: &Workers,
     conv: &Dense,
     images: usize,
     input: Input<E>,
@@ -116,6 +105,7 @@ fn cut<E: Element, O: Element>(
     out: &mut [O],
     run: impl Fn(Task<'_, E, O>) + Sync,
 ) {
+    let isa = workers.isa;
     let rows = conv.rows_out(images);
     input.check(conv, images);
     layer.check::<E>(isa, conv);
@@ -132,7 +122,7 @@ fn cut<E: Element, O: Element>(
     let out = chunks_mut(out, 1);
     for_each(row_tasks * column_tasks, |task, ()| {
         let (first, column) = (task / column_tasks * step, task % column_tasks * columns);
-        let mut area = scratch.area();
+        let mut area = workers.area();
         run(Task {
             conv,
             input,
@@ -148,14 +138,10 @@ fn cut<E: Element, O: Element>(
 }
 
 impl Folded<'_> {
-    /// Asserts the lengths of a dense convolution's weights and bias.
+    /// Asserts the layout of a dense convolution's weights and the length of its bias.
     pub(super) fn check<E: Element>(&self, isa: Isa, conv: &Dense) {
-        let weights = if on_tiles::<E>(isa) {
-            crate::dense::packed_len(conv)
-        } else {
-            conv.depth() * conv.c_out.next_multiple_of(isa.lanes())
-        };
-        assert!(self.weights.len() >= weights && self.bias.len() >= crate::padded(conv.c_out));
+        self.weights.check(Layout::dense::<E>(isa, conv, Product::Forward));
+        assert!(self.bias.len() >= padded(conv.c_out));
     }
 }
 

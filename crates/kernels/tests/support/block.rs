@@ -1,6 +1,7 @@
 //! Folded layers and blocks of them.
 
 use super::Random;
+use mnasnet_kernels::Packed;
 use mnasnet_kernels::dense::Dense;
 use mnasnet_kernels::depthwise::Depthwise;
 use mnasnet_kernels::inference::{Block, Folded};
@@ -23,7 +24,7 @@ impl Layer {
         }
     }
 
-    pub fn folded<'a>(&'a self, packed: &'a [f32]) -> Folded<'a> {
+    pub fn folded<'a>(&'a self, packed: Packed<'a>) -> Folded<'a> {
         Folded {
             weights: packed,
             bias: &self.bias,

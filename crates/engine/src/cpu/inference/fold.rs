@@ -3,13 +3,13 @@
 use super::steps::{Action, Steps};
 use crate::cpu::geometry::{Geometry, classifier, geometries};
 use crate::cpu::norm::Norm;
+use crate::cpu::packed::Stretch;
 use crate::cpu::tensor::tensor;
 use crate::error::EngineError;
 use mnasnet_kernels::dense::{self, Dense};
 use mnasnet_kernels::inference::{Block, Folded, Layers};
 use mnasnet_kernels::{Element, Isa, Memory, depthwise, padded};
 use mnasnet_model::{Network, Op, Weights};
-use std::ops::Range;
 
 /// Folded weights of all convolutions and of the classifier.
 pub(super) struct FoldedWeights {
@@ -22,7 +22,7 @@ pub(super) struct FoldedWeights {
 
 struct Node {
     geometry: Geometry,
-    packed: Range<usize>,
+    packed: Stretch,
     norm: Norm,
     relu: bool,
     /// Whether it makes a block's middle from the image, which vectors do.
@@ -49,7 +49,7 @@ impl FoldedWeights {
             }
             nodes.push(Node {
                 geometry,
-                packed: len..len + packed,
+                packed: Stretch::new(len..len + packed),
                 norm: Norm::new(channels),
                 relu,
                 from_image: false,
@@ -76,19 +76,18 @@ impl FoldedWeights {
     pub(super) fn set<E: Element>(&mut self, isa: Isa, network: &Network, weights: &Weights) {
         let parameter = |id| tensor(&network.parameters, &weights.parameters, id);
         let buffer = |id| tensor(&network.buffers, &weights.buffers, id);
-        let packed = self.packed.values_mut::<f32>();
+        let memory = self.packed.values_mut::<f32>();
         for (
             node,
             Node {
                 geometry,
-                packed: place,
+                packed,
                 norm,
                 from_image,
                 ..
             },
         ) in network.nodes.iter().zip(&mut self.nodes)
         {
-            let packed = &mut packed[place.clone()];
             match &node.op {
                 Op::Conv(conv) => {
                     let statistics = (buffer(conv.mean), buffer(conv.variance));
@@ -105,15 +104,17 @@ impl FoldedWeights {
                             .for_each(|(folded, weight)| *folded = weight * scale);
                     }
                     match geometry {
-                        Geometry::Dense(conv) if *from_image => dense::pack::<f32>(isa, conv, folded, packed),
-                        Geometry::Dense(conv) => dense::pack::<E>(isa, conv, folded, packed),
-                        Geometry::Depthwise(conv) => depthwise::pack(conv, folded, packed),
+                        Geometry::Dense(conv) => packed.fill(memory, |to| match *from_image {
+                            true => dense::pack::<f32>(isa, conv, folded, to),
+                            false => dense::pack::<E>(isa, conv, folded, to),
+                        }),
+                        Geometry::Depthwise(conv) => packed.fill(memory, |to| depthwise::pack(conv, folded, to)),
                         Geometry::None => {}
                     }
                 }
                 Op::Linear(linear) => {
                     let conv: Dense = classifier(linear);
-                    dense::pack::<E>(isa, &conv, parameter(linear.weight), packed);
+                    packed.fill(memory, |to| dense::pack::<E>(isa, &conv, parameter(linear.weight), to));
                     norm.shift[..linear.c_out].copy_from_slice(parameter(linear.bias));
                 }
                 _ => {}
@@ -125,7 +126,7 @@ impl FoldedWeights {
     pub(super) fn layer(&self, node: usize) -> Folded<'_> {
         let node = &self.nodes[node];
         Folded {
-            weights: &self.packed.values()[node.packed.clone()],
+            weights: node.packed.packed(self.packed.values()),
             bias: &node.norm.shift,
             relu: node.relu,
         }

@@ -2,7 +2,7 @@
 
 use super::gather::pairs_calls;
 use super::product::{accumulate, accumulate_calls, multiply, multiply_calls};
-use super::{Layout, PANEL_ROWS, SUMS, chunk_rows, gather, panel_from};
+use super::{Lengths, PANEL_ROWS, SUMS, chunk_rows, gather, panel_from};
 use crate::dense::gather::Window;
 use crate::dense::{Dense, Input};
 use crate::epilogue::Mask;
@@ -11,113 +11,103 @@ use crate::pool::{chunks_mut, for_each};
 use crate::prefetch::Prefetch;
 use crate::simd::Vector;
 use crate::tiles::{DEPTH, SIDE, Tiles, paired};
-use crate::{Below, Element, Gradient, Isa, Sink, Sums, Workspace, padded};
+use crate::{Below, Context, Element, Gradient, Isa, Packed, Sink, Sums, padded};
 use half::bf16;
 
 /// See [`crate::dense::backward`].
 #[allow(clippy::too_many_arguments)]
 pub(in crate::dense) fn backward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     input: Input<E>,
     gradient: Gradient<E>,
-    transposed: &[bf16],
+    transposed: Packed,
     sink: Sink<E>,
     sums: &mut Sums,
     dw: &mut [f32],
 ) {
-    let (rows, layout) = (conv.rows_out(images), Layout::new(conv));
-    let step = layout.weight_chunk_rows(rows);
-    let (weight, below) = (layout.weight_partial(), 2 * padded(conv.c_in));
-    let chunks = rows.div_ceil(step);
-    let (partials, scratch) = workspace.split(chunks * (weight + below));
-    let (weights, sums_partials) = partials.split_at_mut(chunks * weight);
-    for_each(
-        (
-            chunks_mut(&mut sink.out[..rows * conv.c_in], step * conv.c_in),
-            chunks_mut(weights, weight),
-            chunks_mut(sums_partials, below),
-        ),
-        |chunk, (out, weights, sums)| {
-            let mut area = scratch.area();
-            let chunk = Chunk {
-                conv,
-                gradient,
-                first: chunk * step,
-                rows: out.len() / conv.c_in,
-                total: rows,
-                weights: Some((input, weights)),
-                input: Some(InputPart {
-                    transposed,
-                    accumulate: sink.accumulate,
-                    below: sink.below,
-                    out,
-                    sums,
-                }),
-                scratch: area.values_mut(),
-            };
-            // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
-            unsafe { E::dense_backward_on_tiles(isa, chunk) };
-        },
-    );
-    fold_weights(isa, conv, weights, dw);
-    sums.merge(sums_partials, below);
+    let isa = context.isa();
+    let (rows, lengths) = (conv.rows_out(images), Lengths::new(conv));
+    let step = lengths.weight_chunk_rows(rows);
+    let sums_len = 2 * padded(conv.c_in);
+    let partial = sums_len + lengths.weight_partial();
+    let (accumulate, below) = (sink.accumulate, sink.below);
+    let out = &mut sink.out[..rows * conv.c_in];
+    let partials = context.for_chunks(chunks_mut(out, step * conv.c_in), partial, |part| {
+        let (sums, weights) = part.partials.split_at_mut(sums_len);
+        let chunk = Chunk {
+            conv,
+            gradient,
+            first: part.number * step,
+            rows: part.out.len() / conv.c_in,
+            total: rows,
+            weights: Some((input, weights)),
+            input: Some(InputPart {
+                transposed,
+                accumulate,
+                below,
+                out: part.out,
+                sums,
+            }),
+            scratch: part.scratch,
+        };
+        // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
+        unsafe { E::dense_backward_on_tiles(isa, chunk) };
+    });
+    sums.merge(partials, partial);
+    fold_weights(isa, conv, partials, sums_len, dw);
 }
 
 /// See [`crate::dense::weight_gradient`].
 #[allow(clippy::too_many_arguments)]
 pub(in crate::dense) fn weight_gradient<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     input: Input<E>,
     gradient: Gradient<E>,
     dw: &mut [f32],
 ) {
-    let (rows, layout) = (conv.rows_out(images), Layout::new(conv));
-    let step = layout.weight_chunk_rows(rows);
-    let weight = layout.weight_partial();
-    let (partials, scratch) = workspace.split(rows.div_ceil(step) * weight);
-    for_each(chunks_mut(partials, weight), |chunk, weights| {
-        let first = chunk * step;
-        let mut area = scratch.area();
+    let isa = context.isa();
+    let (rows, lengths) = (conv.rows_out(images), Lengths::new(conv));
+    let step = lengths.weight_chunk_rows(rows);
+    let partials = context.for_chunks(rows.div_ceil(step), lengths.weight_partial(), |part| {
+        let first = part.number * step;
         let chunk = Chunk {
             conv,
             gradient,
             first,
             rows: step.min(rows - first),
             total: rows,
-            weights: Some((input, weights)),
+            weights: Some((input, part.partials)),
             input: None,
-            scratch: area.values_mut(),
+            scratch: part.scratch,
         };
         // SAFETY: lengths were checked by the caller, `needs` sized the scratch.
         unsafe { E::dense_backward_on_tiles(isa, chunk) };
     });
-    fold_weights(isa, conv, partials, dw);
+    fold_weights(isa, conv, partials, 0, dw);
 }
 
 /// See [`crate::dense::input_gradient`].
 #[allow(clippy::too_many_arguments)]
 pub(in crate::dense) fn input_gradient<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     gradient: Gradient<E>,
-    transposed: &[bf16],
+    transposed: Packed,
     sink: Sink<E>,
     sums: &mut Sums,
 ) {
+    let isa = context.isa();
     let rows = conv.rows_in(images);
     let step = chunk_rows(rows);
     let partial = 2 * padded(conv.c_in);
     let (accumulate, below) = (sink.accumulate, sink.below);
     let out = &mut sink.out[..rows * conv.c_in];
-    let partials = workspace.for_chunks(out, step * conv.c_in, partial, |part| {
+    let partials = context.for_chunks(chunks_mut(out, step * conv.c_in), partial, |part| {
         let chunk = Chunk {
             conv,
             gradient,
@@ -141,7 +131,7 @@ pub(in crate::dense) fn input_gradient<E: Element>(
 }
 
 struct InputPart<'a, E> {
-    transposed: &'a [bf16],
+    transposed: Packed<'a>,
     accumulate: bool,
     below: Option<Below<'a, E>>,
     out: &'a mut [E],
@@ -165,14 +155,14 @@ pub(crate) struct Chunk<'a, E> {
 impl<E: Element> TileKernel for Chunk<'_, E> {
     #[inline(always)]
     unsafe fn run<T: Tiles>(self, tiles: &mut T) {
-        let (conv, layout) = (self.conv, Layout::new(self.conv));
-        let (panels, rest) = self.scratch.split_at_mut(layout.panels() / 2);
+        let (conv, lengths) = (self.conv, Lengths::new(self.conv));
+        let (panels, rest) = self.scratch.split_at_mut(lengths.panels() / 2);
         let (sums, staging) = rest.split_at_mut(4 * SUMS);
         let sums = sums.as_mut_ptr();
         let x = panels.as_mut_ptr().cast::<bf16>();
-        let x_tiles = x.wrapping_add(Layout::panel(layout.depth));
-        let dy_tiles = x_tiles.wrapping_add(Layout::panel(layout.depth));
-        let dy = dy_tiles.wrapping_add(Layout::panel(layout.c_out));
+        let x_tiles = x.wrapping_add(Lengths::panel(lengths.depth));
+        let dy_tiles = x_tiles.wrapping_add(Lengths::panel(lengths.depth));
+        let dy = dy_tiles.wrapping_add(Lengths::panel(lengths.c_out));
         let mut weights = self.weights;
         let pixels = conv.height_out() * conv.width_out();
         let window = Window::transposed(conv);
@@ -186,7 +176,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                 below: part.below,
                 partials: part.sums.as_mut_ptr(),
             };
-            (part.transposed.as_ptr(), mask)
+            (part.transposed.tiles(), mask)
         });
         if let Some((_, mask)) = &sink {
             // SAFETY: `sums` has that length.
@@ -200,20 +190,20 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
             let mut calls = 0;
             if weights.is_some() || conv.is_pointwise() {
                 prefetch = prefetch.rows(&self.gradient, next.clone(), conv.c_out);
-                calls += count * layout.c_out.div_ceil(DEPTH);
+                calls += count * lengths.c_out.div_ceil(DEPTH);
             }
             if let Some((input, _)) = &weights {
                 if let (Input::Values(source), true) = (input, conv.is_pointwise()) {
                     prefetch = prefetch.rows(source, next.clone(), conv.c_in);
                 }
-                calls += count * layout.depth.div_ceil(DEPTH)
-                    + pairs_calls(count, layout.depth)
-                    + pairs_calls(count, layout.c_out)
-                    + accumulate_calls(count, layout.depth, layout.c_out);
+                calls += count * lengths.depth.div_ceil(DEPTH)
+                    + pairs_calls(count, lengths.depth)
+                    + pairs_calls(count, lengths.c_out)
+                    + accumulate_calls(count, lengths.depth, lengths.c_out);
             }
             if let (Some((_, mask)), true) = (&sink, conv.is_pointwise()) {
                 prefetch = mask.prefetch(prefetch, at + count, next.len());
-                calls += multiply_calls(count, layout.depth_back, conv.c_in);
+                calls += multiply_calls(count, lengths.depth_back, conv.c_in);
             }
             let prefetch = &mut prefetch.within_on_tiles(calls);
             // SAFETY: panels fit the scratch, rows were checked by the callers.
@@ -223,10 +213,10 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                 }
                 if let Some((input, partial)) = &mut weights {
                     gather::input::<T, E>(conv, input, first, count, x, staging, prefetch);
-                    let narrow = layout.input_is_narrow();
-                    gather::pairs::<T>(x, layout.depth, count, narrow, x_tiles, prefetch);
-                    gather::pairs::<T>(dy, layout.c_out, count, !narrow, dy_tiles, prefetch);
-                    let (a, b) = layout.narrow_wide();
+                    let narrow = lengths.input_is_narrow();
+                    gather::pairs::<T>(x, lengths.depth, count, narrow, x_tiles, prefetch);
+                    gather::pairs::<T>(dy, lengths.c_out, count, !narrow, dy_tiles, prefetch);
+                    let (a, b) = lengths.narrow_wide();
                     let (left, right) = if narrow {
                         (x_tiles, dy_tiles)
                     } else {
@@ -238,7 +228,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
                     if !conv.is_pointwise() {
                         gather::windowed::<T>(&self.gradient, &window, first, count, dy, staging);
                     }
-                    let depth = layout.depth_back;
+                    let depth = lengths.depth_back;
                     multiply(
                         tiles,
                         dy,
@@ -257,8 +247,9 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
     }
 }
 
-/// Adds the chunks' weight gradients up, in order, into `[C_out, C_in, k, k]`.
-fn fold_weights(isa: Isa, conv: &Dense, partials: &[f32], dw: &mut [f32]) {
+/// Adds the chunks' weight gradients up, in order, into `[C_out, C_in, k, k]`. In a chunk's partial sums they stand behind `before`
+/// others.
+fn fold_weights(isa: Isa, conv: &Dense, partials: &[f32], before: usize, dw: &mut [f32]) {
     let depth = conv.depth();
     // SAFETY: the partial sums are whole tiles of all columns.
     for_each(
@@ -267,6 +258,7 @@ fn fold_weights(isa: Isa, conv: &Dense, partials: &[f32], dw: &mut [f32]) {
             isa.run_on_tiles(Fold {
                 conv,
                 partials,
+                before,
                 block,
                 dw,
             })
@@ -278,6 +270,8 @@ fn fold_weights(isa: Isa, conv: &Dense, partials: &[f32], dw: &mut [f32]) {
 struct Fold<'a> {
     conv: &'a Dense,
     partials: &'a [f32],
+    /// Other sums in front of a chunk's weight gradients.
+    before: usize,
     block: usize,
     dw: &'a mut [f32],
 }
@@ -285,10 +279,10 @@ struct Fold<'a> {
 impl TileKernel for Fold<'_> {
     #[inline(always)]
     unsafe fn run<T: Tiles>(self, _tiles: &mut T) {
-        let (conv, layout) = (self.conv, Layout::new(self.conv));
-        let (depth, taps) = (layout.depth, conv.kernel * conv.kernel);
-        let wide_tiles = 2 * layout.narrow_wide().1.div_ceil(DEPTH);
-        let input_is_narrow = layout.input_is_narrow();
+        let (conv, lengths) = (self.conv, Lengths::new(self.conv));
+        let (depth, taps) = (lengths.depth, conv.kernel * conv.kernel);
+        let wide_tiles = 2 * lengths.narrow_wide().1.div_ceil(DEPTH);
+        let input_is_narrow = lengths.input_is_narrow();
         for k_block in 0..depth.div_ceil(DEPTH) {
             for half in 0..2 {
                 // Rows of these two tiles are output channels, in the pairs' order; columns the halves of a block of the depth.
@@ -300,8 +294,8 @@ impl TileKernel for Fold<'_> {
                     } else {
                         o_tile * wide_tiles + k_tile
                     };
-                    for partial in self.partials.chunks_exact(layout.weight_partial()) {
-                        let partial = &partial[tile * SUMS..][..SUMS];
+                    for partial in self.partials.chunks_exact(self.before + lengths.weight_partial()) {
+                        let partial = &partial[self.before + tile * SUMS..][..SUMS];
                         sums.iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
                     }
                     if input_is_narrow {

@@ -1,32 +1,33 @@
 //! The forward sweep on tiles.
 
 use super::product::{multiply, multiply_calls};
-use super::{Layout, PANEL_ROWS, SUMS, chunk_rows, gather, panel_from};
+use super::{Lengths, PANEL_ROWS, SUMS, chunk_rows, gather, panel_from};
 use crate::dense::{Dense, Input};
 use crate::epilogue::{Measure, Store};
 use crate::isa::TileKernel;
+use crate::pool::chunks_mut;
 use crate::prefetch::Prefetch;
 use crate::tiles::{DEPTH, Tiles};
-use crate::{Element, Isa, Moments, Workspace, padded};
+use crate::{Context, Element, Moments, Packed, padded};
 use half::bf16;
 
 /// See [`crate::dense::forward`].
 #[allow(clippy::too_many_arguments)]
 pub(in crate::dense) fn forward<E: Element>(
-    isa: Isa,
-    workspace: &mut Workspace,
+    context: &mut Context,
     conv: &Dense,
     images: usize,
     input: Input<E>,
-    weights: &[bf16],
+    weights: Packed,
     out: &mut [E],
     moments: Option<&mut Moments>,
 ) {
+    let isa = context.isa();
     let rows = conv.rows_out(images);
     let step = chunk_rows(rows);
     let measure = moments.is_some();
     let out = &mut out[..rows * conv.c_out];
-    let partials = workspace.for_chunks(out, step * conv.c_out, 3 * padded(conv.c_out), |part| {
+    let partials = context.for_chunks(chunks_mut(out, step * conv.c_out), 3 * padded(conv.c_out), |part| {
         let chunk = Chunk {
             conv,
             input,
@@ -50,7 +51,7 @@ pub(in crate::dense) fn forward<E: Element>(
 pub(crate) struct Chunk<'a, E> {
     conv: &'a Dense,
     input: Input<'a, E>,
-    weights: &'a [bf16],
+    weights: Packed<'a>,
     first: usize,
     rows: usize,
     /// Rows of all chunks.
@@ -65,7 +66,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
     #[inline(always)]
     unsafe fn run<T: Tiles>(self, tiles: &mut T) {
         let (conv, channels) = (self.conv, self.conv.c_out);
-        let (panel, rest) = self.scratch.split_at_mut(Layout::panel(conv.depth()) / 2);
+        let (panel, rest) = self.scratch.split_at_mut(Lengths::panel(conv.depth()) / 2);
         let (sums, staging) = rest.split_at_mut(4 * SUMS);
         let (panel, sums) = (panel.as_mut_ptr().cast::<bf16>(), sums.as_mut_ptr());
         let (out, partials) = (self.out.as_mut_ptr(), self.partials.as_mut_ptr());
@@ -78,7 +79,7 @@ impl<E: Element> TileKernel for Chunk<'_, E> {
         };
         for at in (0..self.rows).step_by(PANEL_ROWS) {
             let count = PANEL_ROWS.min(self.rows - at);
-            let weights = self.weights.as_ptr();
+            let weights = self.weights.tiles();
             let next = panel_from(self.first + at + count, self.total);
             let mut prefetch =
                 Prefetch::nothing().values(out.wrapping_add((at + count) * channels), next.len() * channels);
