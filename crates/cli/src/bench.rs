@@ -251,7 +251,7 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
         };
         trainer.shared_step(step, share, |stage| clock.done(stage))?;
         // A rate so small that random labels cannot make the weights blow up.
-        trainer.update(1e-6);
+        trainer.update(1e-6)?;
         clock.end();
         Ok::<(), Failure>(())
     };

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use mnasnet_group::{Group, agree};
-use mnasnet_settings::config::Config;
+use mnasnet_settings::config::{Config, Effect, KEYS};
 use mnasnet_settings::resolve::{ConfigError, Resolver};
 use mnasnet_settings::setting::Setting;
 use mnasnet_settings::wiring;
@@ -227,15 +227,24 @@ fn fresh_or_same(args: &TrainArgs) -> Result<Job, Failure> {
     let note = match (held.likeness(&config)?, &args.out) {
         (Likeness::Other(_) | Likeness::Done(_), None) => return Ok(job),
         (Likeness::Other(changes), Some(_)) => {
+            let is_fixed = |name: &str| {
+                KEYS.iter()
+                    .any(|key| key.name == name && matches!(key.effect, Effect::AnotherRun))
+            };
+            let resume = match changes.iter().any(|(name, ..)| is_fixed(name)) {
+                true => String::new(),
+                false => format!(
+                    "`--resume {}` and the changes as flags go on with it all the same, ",
+                    shell_word(place)
+                ),
+            };
             let changes: Vec<String> = (changes.iter())
                 .map(|(name, old, new)| format!("{name} {old} -> {new}"))
                 .collect();
             return Err(Failure::Usage(format!(
-                "{} holds a run with other settings: {}; `--resume {}` and the changes as flags go on with it all the same, \
-                 another `--out` begins another",
+                "{} holds a run with other settings: {}; {resume}another `--out` begins another",
                 place.display(),
-                changes.join(", "),
-                shell_word(place)
+                changes.join(", ")
             )));
         }
         (Likeness::Done(epochs), Some(_)) => format!(

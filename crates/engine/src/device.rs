@@ -65,8 +65,8 @@ pub trait Training: Send {
     /// No room for the plan. Another plan must be prepared then before anything else.
     fn prepare(&mut self, network: &Network, plan: &Plan) -> Result<(), EngineError>;
 
-    /// Takes the memory that steps in `group` need, where gradients travel as `wire`.
-    fn join(&mut self, wire: Wire, group: &Group);
+    /// Takes the memory that steps of `network` in `group` need, where gradients travel as `wire`. It stays from plan to plan.
+    fn join(&mut self, network: &Network, wire: Wire, group: &Group);
 
     /// Takes over weights, average and optimizer state.
     ///

@@ -2,6 +2,7 @@
 
 use crate::error::EngineError;
 use crate::loss::{Loss, Targets};
+use crate::snapshot::Snapshot;
 use mnasnet_model::{Network, Tensor, Weights};
 
 /// `x = scale[c] * value + shift[c]`, applied as pixels are loaded.
@@ -44,6 +45,23 @@ pub(crate) fn check_weights(network: &Network, weights: &Weights) -> Result<(), 
         ));
     }
     Ok(())
+}
+
+/// Checks that all vectors of `snapshot` belong to `network`.
+pub(crate) fn check_snapshot(network: &Network, snapshot: &Snapshot) -> Result<(), EngineError> {
+    check_weights(network, &snapshot.weights)?;
+    snapshot
+        .average
+        .iter()
+        .try_for_each(|average| check_weights(network, average))?;
+    let parameters = snapshot.weights.parameters.len();
+    match snapshot.slots.iter().find(|(_, values)| values.len() != parameters) {
+        Some((name, values)) => Err(EngineError::Input(format!(
+            "the optimizer's state `{name}` has {} values for {parameters} parameters",
+            values.len()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Checks that `pixels` holds `count` images, no more than planned.

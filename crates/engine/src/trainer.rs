@@ -3,7 +3,7 @@
 use crate::data_parallel::Share;
 use crate::device::{Device, Training};
 use crate::error::EngineError;
-use crate::input::{Step, check_pixels, check_targets, check_weights};
+use crate::input::{Step, check_pixels, check_snapshot, check_targets};
 use crate::optimizer::Optimizer;
 use crate::plan::Plan;
 use crate::precision::Precision;
@@ -37,7 +37,7 @@ impl Trainer {
         [batch, resolution]: [usize; 2],
         precision: Precision,
     ) -> Result<Self, EngineError> {
-        check_weights(network, &start.weights)?;
+        check_snapshot(network, start)?;
         let plan = Plan::new(network, batch, resolution, precision)?;
         let mut training = device.training()?;
         training.prepare(network, &plan)?;
@@ -53,7 +53,7 @@ impl Trainer {
 
     /// Takes the memory that [`Trainer::shared_step`] in `group` needs, where gradients travel as `wire`.
     pub fn join(&mut self, wire: Wire, group: &Group) {
-        self.training.join(wire, group);
+        self.training.join(&self.network, wire, group);
     }
 
     /// Plans steps of another size. Memory of the plans before is used again. What was learnt stays.
@@ -69,6 +69,16 @@ impl Trainer {
         self.training.prepare(&self.network, &plan)?;
         (self.plan, self.is_prepared) = (plan, true);
         Ok(())
+    }
+
+    /// The device with a plan in memory.
+    fn planned(&mut self) -> Result<&mut dyn Training, EngineError> {
+        match self.is_prepared {
+            true => Ok(&mut *self.training),
+            false => Err(EngineError::Plan(
+                "no plan is in memory: the last one had no room".into(),
+            )),
+        }
     }
 
     /// One forward and backward sweep over exactly the planned number of images. It makes the gradients and moves the running
@@ -107,11 +117,7 @@ impl Trainer {
         share: Share,
         mut done: impl FnMut(Stage),
     ) -> Result<StepReport, EngineError> {
-        if !self.is_prepared {
-            return Err(EngineError::Plan(
-                "no plan is in memory: the last one had no room".into(),
-            ));
-        }
+        self.planned()?;
         let images = step.targets.labels.len();
         if images > 0 {
             check_pixels(self.plan.batch, self.plan.resolution, step.pixels, images)?;
@@ -125,20 +131,25 @@ impl Trainer {
     /// # Errors
     /// The device does not answer.
     pub fn checks(&mut self) -> Result<Checks, EngineError> {
-        self.training.checks()
+        self.planned()?.checks()
     }
 
     /// Scales the last step's gradients, whose `checks` these are, down to the norm `max_norm` where theirs is larger:
     /// [`Checks::clip_factor`].
     pub fn clip_gradients(&mut self, checks: Checks, max_norm: f64) {
-        if let Some(factor) = checks.clip_factor(max_norm) {
-            self.training.scale_gradients(factor);
+        if let (Some(factor), Ok(training)) = (checks.clip_factor(max_norm), self.planned()) {
+            training.scale_gradients(factor);
         }
     }
 
     /// Updates the parameters from the last step's gradients at learning rate `lr`.
-    pub fn update(&mut self, lr: f32) {
+    ///
+    /// # Errors
+    /// No step was planned since the last plan had no room.
+    pub fn update(&mut self, lr: f32) -> Result<(), EngineError> {
+        self.planned()?;
         self.training.update(&self.optimizer, lr);
+        Ok(())
     }
 
     /// Moves the average, where one is kept, towards the weights: `average += share * (weights - average)`.
@@ -198,7 +209,7 @@ impl Trainer {
     /// # Errors
     /// A snapshot of another network.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), EngineError> {
-        check_weights(&self.network, &snapshot.weights)?;
+        check_snapshot(&self.network, snapshot)?;
         self.training.restore(snapshot)
     }
 
@@ -212,7 +223,7 @@ impl Trainer {
     /// # Errors
     /// The device does not answer.
     pub fn gradients(&mut self) -> Result<&[f32], EngineError> {
-        self.training.gradients()
+        self.planned()?.gradients()
     }
 
     /// Logits `[batch, classes]` of the last step.
@@ -220,7 +231,7 @@ impl Trainer {
     /// # Errors
     /// The device does not answer.
     pub fn logits(&mut self) -> Result<&[f32], EngineError> {
-        self.training.logits()
+        self.planned()?.logits()
     }
 
     /// Bytes that the plan holds.

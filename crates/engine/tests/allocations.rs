@@ -72,7 +72,7 @@ fn steps_and_predictions_allocate_nothing() {
                         dropout_seed: 0,
                     })
                     .unwrap();
-                trainer.update(1e-3);
+                trainer.update(1e-3).unwrap();
                 trainer.move_average(0.1);
                 trainer.snapshot_into(&mut snapshot).unwrap();
                 predictor.logits(pixels, 4).unwrap();

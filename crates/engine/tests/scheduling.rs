@@ -68,7 +68,7 @@ fn logits(network: &Network, precision: Precision) -> Vec<f32> {
                 dropout_seed: step as u64,
             })
             .unwrap();
-        trainer.update(1e-2);
+        trainer.update(1e-2).unwrap();
         predictor.set_weights(trainer.weights().unwrap()).unwrap();
         for _ in 0..PREDICTIONS {
             all.extend_from_slice(predictor.logits(pixels, IMAGES).unwrap());

@@ -5,6 +5,19 @@
 //! settings or files of weights.
 //!
 //! Invariant: every image of a set is counted, exactly.
+//!
+//! # Example
+//! ```
+//! use mnasnet_engine::{Loss, Smoothing};
+//! use mnasnet_judge::score::Score;
+//!
+//! let loss = Loss { smoothing: 0.0, convention: Smoothing::Uniform };
+//! let mut score = Score::default();
+//! // Two images, three classes: the first image is right at once, the second one is not.
+//! score.add(&[2.0, 0.0, 1.0, 0.5, 0.0, 0.2], &[0, 2], loss);
+//! assert_eq!((score.images, score.correct1, score.correct5), (2, 1, 2));
+//! assert_eq!(score.top1(), 0.5);
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod classifier;

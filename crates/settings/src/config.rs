@@ -6,7 +6,7 @@
 use std::ops::Bound;
 use std::path::PathBuf;
 
-use mnasnet_choice::{Choice, choices};
+use mnasnet_choice::Choice;
 use mnasnet_data::{BadImages, CacheIn, Format, Interpolation, Policy};
 use mnasnet_engine::{Precision, Smoothing};
 use mnasnet_group::Wire;
@@ -14,55 +14,10 @@ use mnasnet_model::builder::MAX_WIDTH;
 use mnasnet_model::{OptimizerKind, Scheme, VARIANTS, Variant};
 use serde::{Serialize, Serializer};
 
+pub use crate::choices::{DecayScope, LrScaling, Norm, Target};
 use crate::interval::Interval;
 use crate::schedule::{DecayMode, Schedule};
 use crate::setting::{Kind, Setting, in_range};
-
-choices! {
-    /// What computes.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Target {
-        /// The fastest device of this machine.
-        Auto = "auto",
-        /// The processor.
-        Cpu = "cpu",
-    }
-}
-
-choices! {
-    /// Which tensors weight decay pulls to zero.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum DecayScope {
-        /// Weights of convolutions and dense layers only.
-        Weights = "weights",
-        /// All but batch norm's gamma and beta: MindSpore's rule, which decays biases.
-        Mindspore = "mindspore",
-        /// Every parameter.
-        All = "all",
-    }
-}
-
-choices! {
-    /// Mean and standard deviation that pixels are normalised with.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Norm {
-        /// ImageNet's.
-        Imagenet = "imagenet",
-        /// 127.5 and 127.5.
-        Mindspore = "mindspore",
-    }
-}
-
-choices! {
-    /// What becomes of the learning rate where several ranks train.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum LrScaling {
-        /// It is as set.
-        None = "none",
-        /// It is multiplied by the number of ranks, as the images of a step are (Goyal et al., 2017, arXiv:1706.02677).
-        Linear = "linear",
-    }
-}
 
 /// One row of the table of settings.
 #[derive(Clone, Copy, Debug)]

@@ -2,8 +2,21 @@
 //!
 //! [`resolve`] lays recipe, file and flags over the defaults of the one table in [`config`]. [`wiring`] and [`photos`] turn settings
 //! into the types of the engine and of the data sets. A setting's type says by [`setting::Setting`] how it is read.
+//!
+//! # Example
+//! ```
+//! use mnasnet_settings::resolve::Resolver;
+//!
+//! let mut layers = Resolver::new().recipe_or_file("mindspore")?;
+//! layers.flag("epoch_size", "3")?;
+//! let config = layers.finish()?;
+//! assert_eq!((config.epoch_size, config.batch_size), (3, 256));
+//! assert!(Resolver::new().flag("opt", "adam").is_err());
+//! # Ok::<(), mnasnet_settings::resolve::ConfigError>(())
+//! ```
 #![forbid(unsafe_code)]
 
+pub mod choices;
 pub mod config;
 pub mod error;
 pub mod interval;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use mnasnet_model::Variant;
@@ -10,6 +12,9 @@ use crate::config::{Config, KEYS, Key};
 use crate::network_file;
 use crate::schedule::DecayMode;
 use crate::setting::hint;
+
+/// Largest file of settings: hundreds of times what all settings take.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// What is wrong with a setting, and where it stands.
 #[derive(Debug, thiserror::Error)]
@@ -121,8 +126,14 @@ impl Resolver {
                 hint,
             });
         }
-        match std::fs::read_to_string(path) {
-            Ok(text) => self.table(&text, name, Some(path.parent().unwrap_or(Path::new("")))),
+        let mut text = String::new();
+        let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text));
+        match read {
+            Ok(read) if read as u64 > MAX_BYTES => Err(ConfigError::Syntax {
+                origin: name.to_owned(),
+                message: format!("it has more than {} KiB, which no settings have", MAX_BYTES >> 10),
+            }),
+            Ok(_) => self.table(&text, name, Some(path.parent().unwrap_or(Path::new("")))),
             Err(source) => Err(ConfigError::Read {
                 path: path.to_owned(),
                 source,

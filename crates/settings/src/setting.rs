@@ -11,7 +11,7 @@ use mnasnet_group::Wire;
 use mnasnet_model::error::nearest;
 use mnasnet_model::{OptimizerKind, Scheme, VARIANTS, Variant};
 
-use crate::config::{DecayScope, LrScaling, Norm, Target};
+use crate::choices::{DecayScope, LrScaling, Norm, Target};
 use crate::schedule::DecayMode;
 
 /// What a setting takes, for help texts and for reading a flag's text.

@@ -12,6 +12,35 @@
 //!   when its successor is on disk.
 //! - A run's folder has one writer at a time, and a start that is refused leaves it as it was.
 //! - Nothing here prints or exits.
+//!
+//! # Example
+//! ```
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use mnasnet_group::Group;
+//! use mnasnet_settings::resolve::Resolver;
+//! use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
+//!
+//! struct Silent;
+//! impl Observer for Silent {
+//!     fn event(&mut self, _: Event) {}
+//! }
+//!
+//! let mut settings = Resolver::new();
+//! settings.flag("data", concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/sample"))?;
+//! settings.flag("model", "mnasnet-small")?;
+//! settings.flag("width", "0.35")?;
+//! settings.flag("resolution", "32")?;
+//! settings.flag("epoch_size", "1")?;
+//! settings.flag("warmup_epochs", "0")?;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let run = RunFolder::new(folder.path().join("run"));
+//! let stop = AtomicBool::new(false);
+//! let outcome = train(&settings.finish()?, run, Start::Fresh, &stop, &mut Group::alone(), &mut Silent)?;
+//! assert!(matches!(outcome, Outcome::Finished { .. }));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod error;

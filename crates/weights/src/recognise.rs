@@ -148,9 +148,11 @@ fn first_name(dialect: Dialect) -> &'static str {
     }
 }
 
-/// Variants and widths to try: published widths first, then multiples of 0.05.
+/// Variants and widths to try: 1 first, as several widths may come to the same channels, then those that are published, then multiples
+/// of 0.05.
 fn candidates(wanted: &Wanted) -> impl Iterator<Item = (&Variant, f64)> {
-    let mut widths: Vec<f64> = ALIASES.iter().map(|alias| alias.2).collect();
+    let mut widths = vec![1.0];
+    widths.extend(ALIASES.iter().map(|alias| alias.2));
     widths.extend((1..=160).map(|step| f64::from(step) / 20.0));
     if let Some(width) = wanted.width {
         widths = vec![width];

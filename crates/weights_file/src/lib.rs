@@ -9,6 +9,39 @@
 //! Invariants:
 //! - A file of weights is data from a stranger: lengths are checked before they are believed.
 //! - A file is whole or absent ([`replace`]).
+//!
+//! # Example
+//! ```
+//! use mnasnet_data::Preprocessing;
+//! use mnasnet_model::{Network, Scheme, Variant, initialise};
+//! use mnasnet_weights_file::{Contents, Record, WeightsFile, recorded_network, write};
+//!
+//! let network = Network::build(Variant::by_name("mnasnet-small").unwrap(), 0.35, 2, None).unwrap();
+//! let weights = initialise(&network, Scheme::default(), 1);
+//! let record = Record {
+//!     format: Record::FORMAT,
+//!     program: Record::program(),
+//!     model: network.variant.to_text(),
+//!     width: network.width,
+//!     bn_epsilon: network.bn_epsilon,
+//!     classes: vec!["cat".into(), "dog".into()],
+//!     preprocessing: Preprocessing::imagenet(64),
+//!     config: String::new(),
+//!     device: None,
+//!     photos: None,
+//!     origin: None,
+//!     progress: Default::default(),
+//! };
+//! let contents = Contents { record: &record, weights: &weights, ema: None, slots: Vec::new() };
+//! let folder = tempfile::tempdir().unwrap();
+//! let path = folder.path().join("pets.safetensors");
+//! write(&path, &network, &contents)?;
+//!
+//! let file = WeightsFile::open(&path)?;
+//! let network = recorded_network(file.record()).unwrap();
+//! assert_eq!(file.weights(&network, "")?, weights);
+//! # Ok::<(), mnasnet_weights_file::WeightsError>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod bad_steps;

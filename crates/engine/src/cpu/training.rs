@@ -25,6 +25,8 @@ pub(crate) struct CpuTraining {
     isa: Isa,
     /// Once a plan is prepared.
     prepared: Option<Prepared>,
+    /// Memory of what is summed with other processes; none needed where there are none.
+    travelling: Option<Travelling>,
     weights: Weights,
     average: Option<Weights>,
     /// The optimizer's state, in the order of its slots.
@@ -39,7 +41,6 @@ struct Prepared {
     moments: Vec<Moments>,
     sums: Vec<Sums>,
     gradients: Memory,
-    travelling: Travelling,
 }
 
 impl Prepared {
@@ -56,7 +57,6 @@ impl Prepared {
             sums: nodes.map(|node| Sums::new(channels(&node.op))).collect(),
             gradients: Memory::of::<f32>(parameters)
                 .map_err(|_| EngineError::Plan(format!("no memory for {parameters} gradients")))?,
-            travelling: Travelling::new(network, Wire::F32, &Group::alone()),
         })
     }
 }
@@ -67,6 +67,7 @@ impl CpuTraining {
         Self {
             isa,
             prepared: None,
+            travelling: None,
             weights,
             average,
             slots: Vec::new(),
@@ -82,24 +83,18 @@ impl CpuTraining {
 
 impl Training for CpuTraining {
     fn prepare(&mut self, network: &Network, plan: &Plan) -> Result<(), EngineError> {
-        let (room, travelling) = match self.prepared.take() {
-            Some(Prepared { state, travelling, .. }) => {
-                let travelling = (state.network == *network).then_some(travelling);
-                (state.room, travelling)
-            }
-            None => (Room::none(self.isa)?, None),
+        let room = match self.prepared.take() {
+            Some(prepared) => prepared.state.room,
+            None => Room::none(self.isa)?,
         };
-        let mut prepared = Prepared::new(network, plan, room)?;
-        if let Some(travelling) = travelling {
-            prepared.travelling = travelling;
-        }
-        self.prepared = Some(prepared);
+        self.prepared = Some(Prepared::new(network, plan, room)?);
+        self.travelling
+            .get_or_insert_with(|| Travelling::new(network, Wire::F32, &Group::alone()));
         Ok(())
     }
 
-    fn join(&mut self, wire: Wire, group: &Group) {
-        let (Prepared { state, travelling, .. }, _) = self.prepared();
-        *travelling = Travelling::new(&state.network, wire, group);
+    fn join(&mut self, network: &Network, wire: Wire, group: &Group) {
+        self.travelling = Some(Travelling::new(network, wire, group));
     }
 
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), EngineError> {
@@ -144,13 +139,20 @@ impl Training for CpuTraining {
 
     fn step(&mut self, step: Step, share: Share, done: &mut dyn FnMut(Stage)) -> Result<StepReport, EngineError> {
         self.statistics.clone_from(&self.weights.buffers);
-        let (prepared, weights) = self.prepared();
+        let Self {
+            prepared: Some(prepared),
+            travelling: Some(travelling),
+            weights,
+            ..
+        } = self
+        else {
+            unreachable!("a plan is prepared before anything else");
+        };
         let Prepared {
             state,
             moments,
             sums,
             gradients,
-            travelling,
         } = prepared;
         let Step {
             pixels,
@@ -294,10 +296,9 @@ impl Training for CpuTraining {
     }
 
     fn bytes(&self) -> usize {
-        let prepared = self.prepared.as_ref();
-        prepared.map_or(0, |prepared| {
-            prepared.state.bytes() + prepared.gradients.len() + prepared.travelling.buffers.bytes()
-        })
+        let prepared = |prepared: &Prepared| prepared.state.bytes() + prepared.gradients.len();
+        let travelling = |travelling: &Travelling| travelling.buffers.bytes();
+        self.prepared.as_ref().map_or(0, prepared) + self.travelling.as_ref().map_or(0, travelling)
     }
 }
 

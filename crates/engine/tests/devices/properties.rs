@@ -200,6 +200,10 @@ pub fn wrong_calls_are_refused_with_a_sentence(device: &dyn Device) {
         weights: weights.clone(),
         ..trainer.snapshot().unwrap()
     };
+    let mut short = trainer.snapshot().unwrap();
+    short.slots[0].1.pop();
+    let refused = trainer.restore(&short).unwrap_err().to_string();
+    assert!(refused.contains("the optimizer's state `accum` has"), "{refused}");
     let refused = trainer.restore(&foreign).unwrap_err().to_string();
     assert!(refused.contains("not this network's"), "{refused}");
     let mut refused = |batch, resolution| trainer.plan(batch, resolution).err().map(|error| error.to_string());
@@ -214,6 +218,8 @@ pub fn wrong_calls_are_refused_with_a_sentence(device: &dyn Device) {
         assert!(error.to_string().contains("lower the batch size"), "{error}");
         let refused = message(trainer.step(on(all, &[1, 2])));
         assert!(refused.contains("no plan is in memory"), "{refused}");
+        assert!(trainer.checks().is_err() && trainer.gradients().is_err() && trainer.logits().is_err());
+        assert!(trainer.update(0.1).is_err());
     }
     trainer.plan(2, 32).unwrap();
     trainer.step(on(all, &[1, 2])).unwrap();
@@ -275,7 +281,7 @@ pub fn a_snapshot_is_where_training_goes_on(device: &dyn Device) {
                 let checks = trainer.checks().unwrap();
                 assert!(checks.gradient_norm > 0.0 && checks.statistics_are_finite);
                 trainer.clip_gradients(checks, 0.5 * checks.gradient_norm);
-                trainer.update(1e-2);
+                trainer.update(1e-2).unwrap();
                 trainer.move_average(0.25);
             }
         };

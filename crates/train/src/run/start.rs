@@ -232,6 +232,7 @@ fn begin(learner: &Learner, judging: &Judging, out: &Path, group: &Group, goes_o
         run_file::add(out, &begun)?;
         let mut log = RunLog::open(out, progress)?;
         STAGES.iter().for_each(|stage| log.line(stage));
+        log.line(&format!("device: {}, {}", setup.device, setup.precision.name()));
         if goes_on {
             log.resumed(progress);
         }
