@@ -139,9 +139,16 @@ fn the_same_command_again_goes_on() {
     let before = snapshot(&place.path("run"));
     refused(
         &place,
+        &format!("{command} --epoch_size 4 --lr_max 0.01"),
+        2,
+        "run holds a run with other settings: lr_max 0.05 -> 0.01; `--resume run` and the changes as flags",
+    );
+    // A run with another seed is another run, which no flag goes on with.
+    refused(
+        &place,
         &format!("{command} --epoch_size 4 --lr_max 0.01 --seed 4"),
         2,
-        "run holds a run with other settings: lr_max 0.05 -> 0.01, seed 3 -> 4; `--resume run` and the changes as flags",
+        "run holds a run with other settings: lr_max 0.05 -> 0.01, seed 3 -> 4; another `--out` begins another",
     );
     refused(&place, &command, 2, "other settings: epoch_size 4 -> 3; ");
     refused(

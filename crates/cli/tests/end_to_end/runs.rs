@@ -43,17 +43,18 @@ fn a_run_leaves_settings_logs_and_checkpoints() {
 
     let log = fs::read_to_string(place.path("run/log.txt")).unwrap();
     let lines: Vec<&str> = log.lines().collect();
-    assert_eq!(lines.len(), 5 + 3 * (6 + 1 + 2));
+    assert_eq!(lines.len(), 6 + 3 * (6 + 1 + 2));
+    assert!(lines[5].starts_with("device: "), "{}", lines[5]);
     assert!(
-        lines[5].starts_with("epoch: [  0/  3], step:[    0/    6], loss:["),
+        lines[6].starts_with("epoch: [  0/  3], step:[    0/    6], loss:["),
         "{}",
-        lines[5]
+        lines[6]
     );
-    assert!(lines[5].ends_with("], lr:[0.010]"), "{}", lines[5]);
+    assert!(lines[6].ends_with("], lr:[0.010]"), "{}", lines[6]);
     assert!(
-        lines[11].starts_with("epoch time: ") && lines[11].contains(", avg loss: "),
+        lines[12].starts_with("epoch time: ") && lines[12].contains(", avg loss: "),
         "{}",
-        lines[11]
+        lines[12]
     );
 
     let steps = place.metrics("run", "step");
