@@ -90,6 +90,7 @@ impl Preprocess {
     }
 
     /// Pixels of a photo with its shorter side resized.
+    #[cfg(feature = "runtimes")]
     pub(crate) fn resized(&self, height: usize, width: usize) -> usize {
         let (short, long) = (height.min(width).max(1), height.max(width));
         (self.resize * long).div_ceil(short).saturating_mul(self.resize)
