@@ -92,8 +92,8 @@ impl Calibrator {
             if rows < 2.0 {
                 continue;
             }
-            let old = |id: TensorId| weights.parameters[network.parameters[id].range()].to_vec();
-            let statistic = |id: TensorId| weights.buffers[network.buffers[id].range()].to_vec();
+            let old = |id: TensorId| network.parameter(&weights.parameters, id).to_vec();
+            let statistic = |id: TensorId| network.buffer(&weights.buffers, id).to_vec();
             let (gamma, beta, bias) = (old(conv.gamma), old(conv.beta), conv.bias.map(old));
             let (mean, variance) = (statistic(conv.mean), statistic(conv.variance));
             let epsilon = f64::from(network.bn_epsilon);
@@ -106,10 +106,10 @@ impl Calibrator {
                 let shift = f64::from(beta[c]) + (new_mean - f64::from(mean[c])) * scale;
                 let parameters = &mut weights.parameters;
                 let new_gamma = (scale * (new_variance + epsilon).sqrt()) as f32;
-                parameters[network.parameters[conv.gamma].range()][c] = new_gamma;
-                parameters[network.parameters[conv.beta].range()][c] = shift as f32;
-                weights.buffers[network.buffers[conv.mean].range()][c] = new_mean as f32;
-                weights.buffers[network.buffers[conv.variance].range()][c] = new_variance as f32;
+                network.parameter_mut(parameters, conv.gamma)[c] = new_gamma;
+                network.parameter_mut(parameters, conv.beta)[c] = shift as f32;
+                network.buffer_mut(&mut weights.buffers, conv.mean)[c] = new_mean as f32;
+                network.buffer_mut(&mut weights.buffers, conv.variance)[c] = new_variance as f32;
             }
         }
         weights

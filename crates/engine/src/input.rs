@@ -3,7 +3,7 @@
 use crate::error::EngineError;
 use crate::loss::{Loss, Targets};
 use crate::snapshot::Snapshot;
-use mnasnet_model::{Network, Tensor, Weights};
+use mnasnet_model::{Network, Weights};
 
 /// `x = scale[c] * value + shift[c]`, applied as pixels are loaded.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,8 +38,7 @@ pub struct Step<'a> {
 
 /// Checks that `weights` belong to `network`.
 pub(crate) fn check_weights(network: &Network, weights: &Weights) -> Result<(), EngineError> {
-    let length = |tensors: &[Tensor]| tensors.last().map_or(0, |tensor| tensor.range().end);
-    if weights.parameters.len() != length(&network.parameters) || weights.buffers.len() != length(&network.buffers) {
+    if weights.parameters.len() != network.parameter_count() || weights.buffers.len() != network.buffer_count() {
         return Err(EngineError::Input(
             "the weights are not this network's: their lengths differ".into(),
         ));

@@ -20,8 +20,7 @@ pub(crate) struct Travelling {
 impl Travelling {
     /// For the parameters and running statistics of `network`.
     pub fn new(network: &Network, wire: Wire, group: &Group) -> Self {
-        let length = |tensors: &[mnasnet_model::Tensor]| tensors.last().map_or(0, |tensor| tensor.range().end);
-        let parameters = length(&network.parameters);
+        let parameters = network.parameter_count();
         // Nodes stand in the order of their parameters.
         let mut next = parameters;
         let start = |op: &Op| {
@@ -42,7 +41,7 @@ impl Travelling {
         starts.reverse();
         let buckets = parameters / BUCKET + 1;
         Self {
-            buffers: Buffers::new(wire, parameters, buckets, length(&network.buffers), group),
+            buffers: Buffers::new(wire, parameters, buckets, network.buffer_count(), group),
             starts,
             scratch: Vec::new(),
         }

@@ -3,6 +3,9 @@
 use crate::error::EngineError;
 use mnasnet_kernels::{Context, Isa, Memory, Needs, pool};
 
+/// Bytes that buffers of an arena start at multiples of.
+pub(crate) const CACHE_LINE: usize = 64;
+
 /// An arena and the kernels' context.
 pub(crate) struct Room {
     pub arena: Memory,

@@ -4,7 +4,7 @@ use crate::cpu::gate::Gate;
 use crate::cpu::geometry::{Geometry, geometries, needs};
 use crate::cpu::norm::Norm;
 use crate::cpu::packed::Stretch;
-use crate::cpu::room::Room;
+use crate::cpu::room::{CACHE_LINE, Room};
 use crate::error::EngineError;
 use crate::input::{Normalise, Pixels};
 use crate::plan::{Places, Plan, Value};
@@ -12,9 +12,6 @@ use mnasnet_kernels::dense::{self, Input};
 use mnasnet_kernels::{Context, Element, Memory, Packed, Source, depthwise, padded};
 use mnasnet_model::{Network, Op, ValueId};
 use std::ops::Range;
-
-/// Bytes that buffers start at multiples of.
-const CACHE_LINE: usize = 64;
 
 /// One node's weights, laid out for the kernels.
 #[derive(Default)]

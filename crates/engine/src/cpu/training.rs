@@ -49,7 +49,7 @@ impl Prepared {
             Op::Conv(conv) => conv.c_out,
             _ => 0,
         };
-        let parameters = network.parameters.last().map_or(0, |tensor| tensor.range().end);
+        let parameters = network.parameter_count();
         let nodes = network.nodes.iter();
         Ok(Self {
             state: State::new(network, plan, room)?,

@@ -1,6 +1,7 @@
 //! The steps of inference: which nodes run together, what each reads and where it leaves its result.
 
 use crate::cpu::geometry::{Geometry, classifier, geometries};
+use crate::cpu::room::CACHE_LINE;
 use crate::error::EngineError;
 use crate::places::{self, Lifetime};
 use crate::plan;
@@ -10,9 +11,6 @@ use mnasnet_kernels::inference::{self, Block};
 use mnasnet_kernels::{Needs, spatial};
 use mnasnet_model::{Network, Op, Shape, ValueId};
 use std::ops::Range;
-
-/// Bytes that values start at multiples of.
-const CACHE_LINE: usize = 64;
 
 /// One step.
 #[derive(Clone, Debug)]
