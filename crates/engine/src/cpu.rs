@@ -13,7 +13,6 @@ mod norm;
 mod packed;
 mod room;
 mod state;
-mod tensor;
 mod training;
 mod values;
 

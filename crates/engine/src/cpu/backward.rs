@@ -9,7 +9,6 @@ use crate::cpu::exchange::Together;
 use crate::cpu::gate::Gate;
 use crate::cpu::geometry::Geometry;
 use crate::cpu::state::{Parts, State};
-use crate::cpu::tensor::tensor_mut;
 use crate::input::Pixels;
 use crate::plan::Value;
 use crate::stage::Stage;
@@ -58,7 +57,7 @@ pub(crate) fn backward<'a, E: Element>(
                     let column = logits[..images * width].iter().skip(c).step_by(width);
                     column.map(|&g| f64::from(g)).sum::<f64>() as f32
                 };
-                let bias = tensor_mut(&state.network.parameters, gradients, bias);
+                let bias = state.network.parameter_mut(gradients, bias);
                 bias.iter_mut().enumerate().for_each(|(c, slot)| *slot = column_sum(c));
                 classify(state, i, pixels, images, gradients);
             }
@@ -101,7 +100,7 @@ fn normalise(state: &mut State, i: usize, images: usize, sums: &Sums, gradients:
         .expect("tensors do not overlap");
     state.norms[i].gradients(sums, dgamma, dbeta);
     if let Some(bias) = conv.bias {
-        tensor_mut(&network.parameters, gradients, bias).fill(0.0);
+        network.parameter_mut(gradients, bias).fill(0.0);
     }
     let shape = state.plan.shapes[i + 1];
     let images = if together.sync_bn { together.whole } else { images };
@@ -138,7 +137,7 @@ fn convolve<E: Element>(
     let (plan, places, network) = (parts.plan, parts.places, parts.network);
     let value = network.nodes[i].input;
     let Op::Conv(conv) = &network.nodes[i].op else { return };
-    let dw = tensor_mut(&network.parameters, gradients, conv.weight);
+    let dw = network.parameter_mut(gradients, conv.weight);
     let input_gradient = if plan.values[value] == Value::Image {
         0..0
     } else {
@@ -196,7 +195,7 @@ fn classify(state: &mut State, i: usize, pixels: Pixels, images: usize, gradient
     let (Op::Linear(linear), Geometry::Dense(conv)) = (&network.nodes[i].op, geometry) else {
         return;
     };
-    let dw = tensor_mut(&network.parameters, gradients, linear.weight);
+    let dw = network.parameter_mut(gradients, linear.weight);
     let places = [
         places.gradients[i + 1].clone(),
         parts.place(value).unwrap_or(0..0),
@@ -243,7 +242,7 @@ fn excite<E: Element>(
     let (pixels, out) = (shape.height * shape.width, &mut gate.gate_gradient);
     let gated = cast_slice(gated);
     spatial::dot(context, gated, source, images, pixels, shape.channels, out);
-    gate.backward(se, &parts.network.parameters, parameters, gradients, images);
+    gate.backward(se, parts.network, parameters, gradients, images);
 }
 
 /// The gradient that flows back through means: of pooling, or of squeeze-excite, where it joins the gated value's.

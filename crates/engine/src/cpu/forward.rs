@@ -6,7 +6,6 @@ use crate::cpu::gate::Gate;
 use crate::cpu::geometry::Geometry;
 use crate::cpu::norm::update_running;
 use crate::cpu::state::State;
-use crate::cpu::tensor::tensor;
 use crate::input::Pixels;
 use crate::plan::Value;
 use crate::stage::Stage;
@@ -121,7 +120,7 @@ fn normalise(state: &mut State, i: usize, images: usize, parameters: &[f32], tra
     if rows == 0 {
         return;
     }
-    let parameter = |id| tensor(&network.parameters, parameters, id);
+    let parameter = |id| network.parameter(parameters, id);
     state.norms[i].set_batch(moments, parameter(conv.gamma), parameter(conv.beta), network.bn_epsilon);
     let (mean, variance) = (
         network.buffers[conv.mean].range(),
@@ -158,7 +157,7 @@ fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: 
         Op::SqueezeExcite(se) => {
             let source = parts.source::<E>(node.input, cast_slice(&arena[place(node.input)]));
             spatial::mean(context, source, images, pixels, channels, &mut gate.squeezed);
-            gate.forward(se, &parts.network.parameters, parameters, images);
+            gate.forward(se, parts.network, parameters, images);
         }
         Op::Add { shortcut } => {
             let [main, other, out] = arena
@@ -186,7 +185,7 @@ fn combine<E: Element>(state: &mut State, i: usize, parameters: &[f32], images: 
             }
         }
         Op::Linear(linear) => {
-            let bias = tensor(&parts.network.parameters, parameters, linear.bias);
+            let bias = parts.network.parameter(parameters, linear.bias);
             let logits: &mut [f32] = cast_slice_mut(&mut arena[out]);
             for row in logits[..images * linear.c_out].chunks_exact_mut(linear.c_out) {
                 row.iter_mut().zip(bias).for_each(|(logit, bias)| *logit += bias);
@@ -203,8 +202,8 @@ pub(crate) fn use_running(state: &mut State, weights: &Weights) {
     let network = &state.network;
     for (i, node) in network.nodes.iter().enumerate() {
         let Op::Conv(conv) = &node.op else { continue };
-        let parameter = |id| tensor(&network.parameters, &weights.parameters, id);
-        let buffer = |id| tensor(&network.buffers, &weights.buffers, id);
+        let parameter = |id| network.parameter(&weights.parameters, id);
+        let buffer = |id| network.buffer(&weights.buffers, id);
         let (gamma, beta) = (parameter(conv.gamma), parameter(conv.beta));
         let statistics = (buffer(conv.mean), buffer(conv.variance));
         state.norms[i].set_running(statistics, conv.bias.map(parameter), gamma, beta, network.bn_epsilon);

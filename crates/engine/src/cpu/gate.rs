@@ -1,9 +1,8 @@
 //! Squeeze-excite's two small dense layers, forward and backward, on `[N, C]` means.
 
-use crate::cpu::tensor::{tensor, tensor_mut};
 use mnasnet_kernels::padded;
 use mnasnet_kernels::pool::{chunks, chunks_mut, for_each};
-use mnasnet_model::{SqueezeExcite, Tensor};
+use mnasnet_model::{Network, SqueezeExcite};
 
 /// The values of one squeeze-excite for a batch.
 #[derive(Default)]
@@ -35,10 +34,10 @@ impl Gate {
     }
 
     /// From means to factors.
-    pub fn forward(&mut self, se: &SqueezeExcite, table: &[Tensor], parameters: &[f32], images: usize) {
+    pub fn forward(&mut self, se: &SqueezeExcite, network: &Network, parameters: &[f32], images: usize) {
         let (channels, reduced) = (se.channels, se.reduced);
-        let [w1, b1] = [se.reduce_weight, se.reduce_bias].map(|id| tensor(table, parameters, id));
-        let [w2, b2] = [se.expand_weight, se.expand_bias].map(|id| tensor(table, parameters, id));
+        let [w1, b1] = [se.reduce_weight, se.reduce_bias].map(|id| network.parameter(parameters, id));
+        let [w2, b2] = [se.expand_weight, se.expand_bias].map(|id| network.parameter(parameters, id));
         let rows = (
             chunks_mut(&mut self.reduced[..images * reduced], reduced),
             chunks_mut(&mut self.gate, padded(channels)),
@@ -59,13 +58,13 @@ impl Gate {
     pub fn backward(
         &mut self,
         se: &SqueezeExcite,
-        table: &[Tensor],
+        network: &Network,
         parameters: &[f32],
         gradients: &mut [f32],
         images: usize,
     ) {
         let (channels, reduced) = (se.channels, se.reduced);
-        let [w1, w2] = [se.reduce_weight, se.expand_weight].map(|id| tensor(table, parameters, id));
+        let [w1, w2] = [se.reduce_weight, se.expand_weight].map(|id| network.parameter(parameters, id));
         let rows = (
             chunks_mut(&mut self.gate_gradient[..images * channels], channels),
             chunks_mut(&mut self.reduced_gradient, reduced),
@@ -109,13 +108,16 @@ impl Gate {
         ];
         for (weight, bias, output_gradient, outputs, input, inputs) in layers {
             let column = |o: usize| output_gradient.iter().skip(o).step_by(outputs).take(images);
-            for_each(chunks_mut(tensor_mut(table, gradients, weight), inputs), |o, row| {
-                row.fill(0.0);
-                for (&gradient, input) in column(o).zip(input.chunks_exact(inputs)) {
-                    add_scaled(row, gradient, input);
-                }
-            });
-            for (o, gradient) in tensor_mut(table, gradients, bias).iter_mut().enumerate() {
+            for_each(
+                chunks_mut(network.parameter_mut(gradients, weight), inputs),
+                |o, row| {
+                    row.fill(0.0);
+                    for (&gradient, input) in column(o).zip(input.chunks_exact(inputs)) {
+                        add_scaled(row, gradient, input);
+                    }
+                },
+            );
+            for (o, gradient) in network.parameter_mut(gradients, bias).iter_mut().enumerate() {
                 *gradient = column(o).sum();
             }
         }

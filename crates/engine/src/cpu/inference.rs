@@ -148,7 +148,7 @@ impl Prepared {
             if let Op::SqueezeExcite(se) = &network.nodes[*node].op {
                 let source = plain::<E>(cast_slice(read), ones, zeros);
                 spatial::mean(context, source, images, area, channels, &mut gate.squeezed);
-                gate.forward(se, &network.parameters, parameters, images);
+                gate.forward(se, network, parameters, images);
             }
             gates[*node] = gate;
             return;

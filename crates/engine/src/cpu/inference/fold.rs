@@ -4,7 +4,6 @@ use super::steps::{Action, Steps};
 use crate::cpu::geometry::{Geometry, classifier, geometries};
 use crate::cpu::norm::Norm;
 use crate::cpu::packed::Stretch;
-use crate::cpu::tensor::tensor;
 use crate::error::EngineError;
 use mnasnet_kernels::dense::{self, Dense};
 use mnasnet_kernels::inference::{Block, Folded, Layers};
@@ -74,8 +73,8 @@ impl FoldedWeights {
 
     /// Folds the running statistics in: `W' = W * gamma * rstd`, bias `beta - mean * gamma * rstd`.
     pub(super) fn set<E: Element>(&mut self, isa: Isa, network: &Network, weights: &Weights) {
-        let parameter = |id| tensor(&network.parameters, &weights.parameters, id);
-        let buffer = |id| tensor(&network.buffers, &weights.buffers, id);
+        let parameter = |id| network.parameter(&weights.parameters, id);
+        let buffer = |id| network.buffer(&weights.buffers, id);
         let memory = self.packed.values_mut::<f32>();
         for (
             node,
