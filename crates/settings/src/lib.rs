@@ -8,9 +8,9 @@
 //! use mnasnet_settings::resolve::Resolver;
 //!
 //! let mut layers = Resolver::new().recipe_or_file("mindspore")?;
-//! layers.flag("epoch_size", "3")?;
+//! layers.flag("epoch_size", "30")?;
 //! let config = layers.finish()?;
-//! assert_eq!((config.epoch_size, config.batch_size), (3, 256));
+//! assert_eq!((config.epoch_size, config.batch_size), (30, 256));
 //! assert!(Resolver::new().flag("opt", "adam").is_err());
 //! # Ok::<(), mnasnet_settings::resolve::ConfigError>(())
 //! ```
