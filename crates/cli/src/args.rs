@@ -38,6 +38,7 @@ Exit codes:
   7    verify-run: the bits differ
   8    train: the run's folder cannot be written, at its start or at its end, or is gone
   9    several ranks (mpirun): one does not answer, or is not like the others
+  10   a device (GPU) does not answer, was lost, or has no room
   130  interrupted (after the first Ctrl-C: and saved)
 
 Environment:

@@ -222,7 +222,8 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
             &network.variant.to_text(),
             "give every machine the same file",
         )?;
-        trainers[0].1.join(wire, group);
+        let joined = trainers[0].1.join(wire, group);
+        agree(group, joined.map_err(Failure::from))?;
     }
     let loss = Loss {
         smoothing: 0.1,

@@ -38,6 +38,8 @@ pub enum Exit {
     Unsaved = 8,
     /// A rank does not answer, or is not like the others.
     Ranks = 9,
+    /// A device does not answer, was lost, or has no room.
+    Device = 10,
     /// Stopped by Ctrl-C, as a shell reports it: saved after the first, at once after the second.
     Interrupted = 130,
 }
@@ -223,6 +225,12 @@ fn train_advice(error: &TrainError) -> String {
         TrainError::Gone { .. } => {
             "; if it was moved, `mnasnet train --resume ITS_PLACE` goes on from its last checkpoint".into()
         }
+        TrainError::Lost {
+            folder, kept: Some(_), ..
+        } => format!(
+            "; when the device answers again, `mnasnet train --resume {}` goes on, and before that with another `--device`",
+            folder.display()
+        ),
         TrainError::Stopped { folder, .. } => format!(
             ", go on with `mnasnet train --resume {}` when that is mended",
             folder.display()
@@ -244,7 +252,7 @@ fn of_training(error: &TrainError) -> Exit {
         TrainError::Diverged { .. } => Exit::Diverged,
         TrainError::Stopped { cause, .. } => of_training(cause),
         TrainError::Folder { .. } | TrainError::Unsaved { .. } | TrainError::Gone { .. } => Exit::Unsaved,
-        TrainError::Engine(error) => of_the_engine(error),
+        TrainError::Engine(error) | TrainError::Lost { cause: error, .. } => of_the_engine(error),
         TrainError::Threads(_) => Exit::Other,
     }
 }
@@ -279,6 +287,7 @@ fn of_packing(error: &PackError) -> Exit {
 fn of_the_engine(error: &EngineError) -> Exit {
     match error {
         EngineError::Isa(_) => Exit::Usage,
+        EngineError::Device(_) => Exit::Device,
         EngineError::Plan(_) | EngineError::Input(_) => Exit::Other,
     }
 }

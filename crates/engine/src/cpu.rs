@@ -3,7 +3,6 @@
 mod backward;
 mod dropout;
 mod element;
-mod exchange;
 mod forward;
 mod gate;
 mod geometry;

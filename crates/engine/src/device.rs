@@ -66,7 +66,10 @@ pub trait Training: Send {
     fn prepare(&mut self, network: &Network, plan: &Plan) -> Result<(), EngineError>;
 
     /// Takes the memory that steps of `network` in `group` need, where gradients travel as `wire`. It stays from plan to plan.
-    fn join(&mut self, network: &Network, wire: Wire, group: &Group);
+    ///
+    /// # Errors
+    /// The device has no memory.
+    fn join(&mut self, network: &Network, wire: Wire, group: &Group) -> Result<(), EngineError>;
 
     /// Takes over weights, average and optimizer state.
     ///
@@ -101,13 +104,22 @@ pub trait Training: Send {
     fn is_finite(&mut self) -> Result<bool, EngineError>;
 
     /// Multiplies all gradients by `factor`.
-    fn scale_gradients(&mut self, factor: f32);
+    ///
+    /// # Errors
+    /// The device does not answer.
+    fn scale_gradients(&mut self, factor: f32) -> Result<(), EngineError>;
 
     /// Updates the parameters from the gradients at learning rate `lr`.
-    fn update(&mut self, optimizer: &Optimizer, lr: f32);
+    ///
+    /// # Errors
+    /// The device does not answer.
+    fn update(&mut self, optimizer: &Optimizer, lr: f32) -> Result<(), EngineError>;
 
     /// Moves the average towards the weights: `average += share * (weights - average)`, parameters and running statistics.
-    fn move_average(&mut self, share: f32);
+    ///
+    /// # Errors
+    /// The device does not answer.
+    fn move_average(&mut self, share: f32) -> Result<(), EngineError>;
 
     /// The weights, as far as the host must see them.
     ///
@@ -122,7 +134,10 @@ pub trait Training: Send {
     fn average(&mut self) -> Result<Option<&Weights>, EngineError>;
 
     /// Puts batch norm's running statistics back to what they were before the last step.
-    fn discard(&mut self);
+    ///
+    /// # Errors
+    /// The device does not answer.
+    fn discard(&mut self) -> Result<(), EngineError>;
 
     /// A forward sweep with running statistics: the moments of each node's raw output over `images` images. They are empty
     /// where a node is no convolution.
@@ -165,7 +180,10 @@ pub trait Inference: Send {
     ) -> Result<(), EngineError>;
 
     /// Takes the weights of the prepared network.
-    fn set_weights(&mut self, weights: &Weights);
+    ///
+    /// # Errors
+    /// The device does not answer.
+    fn set_weights(&mut self, weights: &Weights) -> Result<(), EngineError>;
 
     /// Logits `[images, classes]`.
     ///

@@ -11,6 +11,9 @@ pub enum EngineError {
     /// A slice has the wrong length, or a label is out of range.
     #[error("{0}")]
     Input(String),
+    /// A device does not answer, was lost, or has no room.
+    #[error("{0}")]
+    Device(String),
     /// The forced instruction set is not there.
     #[error(transparent)]
     Isa(#[from] mnasnet_kernels::IsaError),

@@ -42,11 +42,10 @@ impl Predictor {
     /// Takes other weights of the same network.
     ///
     /// # Errors
-    /// Weights of another network.
+    /// Weights of another network. The device does not answer.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), EngineError> {
         check_weights(&self.network, weights)?;
-        self.inference.set_weights(weights);
-        Ok(())
+        self.inference.set_weights(weights)
     }
 
     /// Logits `[count, classes]` of `count` images.

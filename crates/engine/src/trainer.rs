@@ -52,8 +52,11 @@ impl Trainer {
     }
 
     /// Takes the memory that [`Trainer::shared_step`] in `group` needs, where gradients travel as `wire`.
-    pub fn join(&mut self, wire: Wire, group: &Group) {
-        self.training.join(&self.network, wire, group);
+    ///
+    /// # Errors
+    /// The device has no memory.
+    pub fn join(&mut self, wire: Wire, group: &Group) -> Result<(), EngineError> {
+        self.training.join(&self.network, wire, group)
     }
 
     /// Plans steps of another size. Memory of the plans before is used again. What was learnt stays.
@@ -136,25 +139,31 @@ impl Trainer {
 
     /// Scales the last step's gradients, whose `checks` these are, down to the norm `max_norm` where theirs is larger:
     /// [`Checks::clip_factor`].
-    pub fn clip_gradients(&mut self, checks: Checks, max_norm: f64) {
-        if let (Some(factor), Ok(training)) = (checks.clip_factor(max_norm), self.planned()) {
-            training.scale_gradients(factor);
+    ///
+    /// # Errors
+    /// No step was planned since the last plan had no room. The device does not answer.
+    pub fn clip_gradients(&mut self, checks: Checks, max_norm: f64) -> Result<(), EngineError> {
+        match checks.clip_factor(max_norm) {
+            Some(factor) => self.planned()?.scale_gradients(factor),
+            None => Ok(()),
         }
     }
 
     /// Updates the parameters from the last step's gradients at learning rate `lr`.
     ///
     /// # Errors
-    /// No step was planned since the last plan had no room.
+    /// No step was planned since the last plan had no room. The device does not answer.
     pub fn update(&mut self, lr: f32) -> Result<(), EngineError> {
         self.planned()?;
-        self.training.update(&self.optimizer, lr);
-        Ok(())
+        self.training.update(&self.optimizer, lr)
     }
 
     /// Moves the average, where one is kept, towards the weights: `average += share * (weights - average)`.
-    pub fn move_average(&mut self, share: f32) {
-        self.training.move_average(share);
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn move_average(&mut self, share: f32) -> Result<(), EngineError> {
+        self.training.move_average(share)
     }
 
     /// The weights, as far as the host must see them: on another device than the processor they are copied.
@@ -174,8 +183,11 @@ impl Trainer {
     }
 
     /// Puts batch norm's running statistics back to what they were before the last step.
-    pub fn discard(&mut self) {
-        self.training.discard();
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn discard(&mut self) -> Result<(), EngineError> {
+        self.training.discard()
     }
 
     /// Whether weights, average and optimizer state are all numbers.

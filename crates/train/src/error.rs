@@ -109,6 +109,22 @@ pub enum TrainError {
         /// The setting.
         lr_max: f64,
     },
+    /// The device no longer answers, and what came after the last checkpoint is lost.
+    #[error(
+        "{cause}; {}",
+        match kept {
+            Some(path) => format!("the last checkpoint is {}", path.display()),
+            None => "nothing of the run was saved".into(),
+        }
+    )]
+    Lost {
+        /// What the device says.
+        cause: EngineError,
+        /// The last checkpoint.
+        kept: Option<PathBuf>,
+        /// The run's folder.
+        folder: PathBuf,
+    },
     /// A model could not be judged, for no reason above.
     #[error(transparent)]
     Judge(JudgeError),

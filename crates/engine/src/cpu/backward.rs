@@ -5,10 +5,10 @@
 //! lies in the same place, and the reader that adds to it.
 
 use crate::cpu::dropout;
-use crate::cpu::exchange::Together;
 use crate::cpu::gate::Gate;
 use crate::cpu::geometry::Geometry;
 use crate::cpu::state::{Parts, State};
+use crate::exchange::Together;
 use crate::input::Pixels;
 use crate::plan::Value;
 use crate::stage::Stage;

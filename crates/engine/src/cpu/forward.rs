@@ -1,11 +1,11 @@
 //! The forward sweep: down the list of nodes.
 
 use crate::cpu::dropout;
-use crate::cpu::exchange::Together;
 use crate::cpu::gate::Gate;
 use crate::cpu::geometry::Geometry;
 use crate::cpu::norm::update_running;
 use crate::cpu::state::State;
+use crate::exchange::Together;
 use crate::input::Pixels;
 use crate::plan::Value;
 use crate::stage::Stage;

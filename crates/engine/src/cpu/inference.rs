@@ -81,7 +81,7 @@ impl Inference for CpuInference {
         Ok(())
     }
 
-    fn set_weights(&mut self, weights: &Weights) {
+    fn set_weights(&mut self, weights: &Weights) -> Result<(), EngineError> {
         let Prepared {
             network,
             steps,
@@ -92,6 +92,7 @@ impl Inference for CpuInference {
         } = self.prepared();
         with_element!(steps.precision, E => folded.set::<E>(room.context.isa(), network, weights));
         parameters.clone_from(&weights.parameters);
+        Ok(())
     }
 
     fn logits(&mut self, pixels: Pixels, images: usize) -> Result<&[f32], EngineError> {

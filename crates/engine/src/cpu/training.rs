@@ -1,13 +1,13 @@
 //! Training on the processor: forward, loss and backward for one batch, and the update.
 
 use crate::cpu::element::with_element;
-use crate::cpu::exchange::{Together, Travelling};
 use crate::cpu::room::Room;
 use crate::cpu::state::State;
 use crate::cpu::{backward, forward, gradients, values};
 use crate::data_parallel::Share;
 use crate::device::Training;
 use crate::error::EngineError;
+use crate::exchange::{Together, Travelling};
 use crate::input::{Pixels, Step};
 use crate::loss::{Loss, Score, Targets};
 use crate::optimizer::Optimizer;
@@ -93,8 +93,9 @@ impl Training for CpuTraining {
         Ok(())
     }
 
-    fn join(&mut self, network: &Network, wire: Wire, group: &Group) {
+    fn join(&mut self, network: &Network, wire: Wire, group: &Group) -> Result<(), EngineError> {
         self.travelling = Some(Travelling::new(network, wire, group));
+        Ok(())
     }
 
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), EngineError> {
@@ -225,11 +226,12 @@ impl Training for CpuTraining {
         Ok(vectors.all(|values| values.iter().all(|value| value.is_finite())))
     }
 
-    fn scale_gradients(&mut self, factor: f32) {
+    fn scale_gradients(&mut self, factor: f32) -> Result<(), EngineError> {
         gradients::scale(self.prepared().0.gradients.values_mut(), factor);
+        Ok(())
     }
 
-    fn update(&mut self, Optimizer { rule, spans }: &Optimizer, lr: f32) {
+    fn update(&mut self, Optimizer { rule, spans }: &Optimizer, lr: f32) -> Result<(), EngineError> {
         let isa = self.isa;
         let Self {
             prepared: Some(prepared),
@@ -238,7 +240,7 @@ impl Training for CpuTraining {
             ..
         } = self
         else {
-            return;
+            unreachable!("a plan is prepared before anything else");
         };
         let mut slots = slots.iter_mut().map(|(_, values)| values.values_mut());
         let (first, second) = (slots.next().unwrap_or(&mut []), slots.next().unwrap_or(&mut []));
@@ -252,13 +254,15 @@ impl Training for CpuTraining {
             first,
             second,
         );
+        Ok(())
     }
 
-    fn move_average(&mut self, share: f32) {
+    fn move_average(&mut self, share: f32) -> Result<(), EngineError> {
         if let Some(average) = &mut self.average {
             values::blend(&mut average.parameters, &self.weights.parameters, share);
             values::blend(&mut average.buffers, &self.weights.buffers, share);
         }
+        Ok(())
     }
 
     fn weights(&mut self) -> Result<&Weights, EngineError> {
@@ -269,8 +273,9 @@ impl Training for CpuTraining {
         Ok(self.average.as_ref())
     }
 
-    fn discard(&mut self) {
+    fn discard(&mut self) -> Result<(), EngineError> {
         self.weights.buffers.clone_from(&self.statistics);
+        Ok(())
     }
 
     fn measure(&mut self, pixels: Pixels, images: usize) -> Result<&[Moments], EngineError> {

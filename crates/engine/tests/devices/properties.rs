@@ -280,9 +280,9 @@ pub fn a_snapshot_is_where_training_goes_on(device: &dyn Device) {
                 trainer.step(on(Pixels::U8(&pixels, NORMALISE), &labels)).unwrap();
                 let checks = trainer.checks().unwrap();
                 assert!(checks.gradient_norm > 0.0 && checks.statistics_are_finite);
-                trainer.clip_gradients(checks, 0.5 * checks.gradient_norm);
+                trainer.clip_gradients(checks, 0.5 * checks.gradient_norm).unwrap();
                 trainer.update(1e-2).unwrap();
-                trainer.move_average(0.25);
+                trainer.move_average(0.25).unwrap();
             }
         };
         let mut one = new(&fresh);
@@ -295,7 +295,7 @@ pub fn a_snapshot_is_where_training_goes_on(device: &dyn Device) {
         }
         // A step that is not learnt from leaves no trace.
         one.step(on(Pixels::U8(&pixels, NORMALISE), &labels)).unwrap();
-        one.discard();
+        one.discard().unwrap();
         assert_eq!(one.snapshot().unwrap(), middle);
         learn(&mut one, 2);
         let mut other = new(&middle);

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use mnasnet_data::{Batch, Epoch, Loader};
+use mnasnet_engine::EngineError;
 use mnasnet_group::{agree, alike};
 use mnasnet_judge::evaluate::Evaluation;
 use mnasnet_settings::wiring;
@@ -21,7 +22,10 @@ use crate::run::saver::Files;
 impl Run<'_> {
     /// Trains to the end, or until `stop` is set. A photo that cannot be read ends the run too, and costs nothing of it.
     pub(crate) fn go(mut self, stop: &AtomicBool) -> Result<Outcome, TrainError> {
-        let outcome = self.epochs(stop);
+        let outcome = self.epochs(stop).map_err(|error| match error {
+            TrainError::Engine(cause @ EngineError::Device(_)) => self.lost(cause),
+            error => error,
+        });
         match &outcome {
             _ if self.group.agreed() => outcome,
             // Where all ranks come to their ends together; on any other error the others are amid a step.

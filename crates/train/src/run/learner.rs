@@ -68,7 +68,7 @@ impl<'a> Learner<'a> {
         let size = [config.batch_size, wiring::train_resolution(config, progress.epoch)];
         let mut trainer = Trainer::new(device, network, optimizer, state, size, setup.precision)?;
         if group.size() > 1 {
-            trainer.join(config.wire, group);
+            trainer.join(config.wire, group)?;
         }
         Ok(Self {
             setup,
@@ -171,7 +171,7 @@ impl<'a> Learner<'a> {
         let report = self.trainer.shared_step(asked, share, |_| {})?;
         let [bad_places, bad, failures, stop, save] = tally;
         if failures > 0.0 {
-            self.trainer.discard();
+            self.trainer.discard()?;
             let own = failed.map_or(Ok(()), |error| Err(TrainError::Data(error)));
             agree(group, own)?;
         }
@@ -194,14 +194,14 @@ impl<'a> Learner<'a> {
             None
         };
         if trouble.is_some() {
-            self.trainer.discard();
+            self.trainer.discard()?;
         } else {
             if config.clip_grad_norm > 0.0 {
-                self.trainer.clip_gradients(checks, config.clip_grad_norm);
+                self.trainer.clip_gradients(checks, config.clip_grad_norm)?;
             }
             self.trainer.update(lr)?;
             if config.ema {
-                self.trainer.move_average(ema::share(config.ema_decay, global_step));
+                self.trainer.move_average(ema::share(config.ema_decay, global_step))?;
             }
         }
         let (compute_s, wait_s) = (start.elapsed().as_secs_f64(), wait.as_secs_f64());

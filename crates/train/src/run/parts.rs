@@ -1,5 +1,6 @@
 //! The parts of a run.
 
+use mnasnet_engine::EngineError;
 use mnasnet_group::Group;
 
 use crate::error::TrainError;
@@ -26,6 +27,16 @@ impl Run<'_> {
             kept: self.saver.kept(),
             rollbacks: self.learner.progress.bad_steps.rollbacks,
             lr_max: self.learner.setup.config.lr_max,
+        }
+    }
+
+    /// The end of a run whose device no longer answers. What was copied from the device before is written to its end.
+    pub(crate) fn lost(&mut self, cause: EngineError) -> TrainError {
+        self.settle();
+        TrainError::Lost {
+            cause,
+            kept: self.saver.kept(),
+            folder: self.saver.out().to_owned(),
         }
     }
 }

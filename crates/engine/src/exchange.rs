@@ -1,4 +1,4 @@
-//! What a step sums with the other processes, and when.
+//! What a step sums with the other processes, and when: the same for every device.
 
 use crate::loss::Score;
 use crate::report::StepReport;
@@ -10,7 +10,8 @@ use mnasnet_model::{Network, Op};
 const BUCKET: usize = 1 << 19;
 
 /// Memory of what travels.
-pub(crate) struct Travelling {
+pub struct Travelling {
+    /// Memory of gradients and running statistics.
     pub buffers: Buffers,
     /// Where each node's parameters begin in the flat vector.
     pub starts: Vec<usize>,
@@ -54,14 +55,18 @@ impl Travelling {
 }
 
 /// The others, within a step.
-pub(crate) struct Together<'a, 's, 'e> {
+pub struct Together<'a, 's, 'e> {
+    /// The sums with the others.
     pub exchange: &'e mut Exchange<'a, 's>,
     /// Images of the whole batch.
     pub whole: usize,
     /// Those of lower ranks.
     pub before: usize,
+    /// Whether batch norm's statistics are those of the whole batch.
     pub sync_bn: bool,
+    /// [`Travelling::starts`].
     pub starts: &'e [usize],
+    /// Memory of sums that are waited for.
     pub scratch: &'e mut Vec<f64>,
 }
 
