@@ -41,8 +41,10 @@ pub enum Kind {
 /// `i`, its backward sweep moment `2 * n - 1 - i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Buffer {
-    /// Numbers that it holds; 0 where nothing is stored.
-    pub values: usize,
+    /// Rows that it holds, of one number a channel; 0 where nothing is stored.
+    pub rows: usize,
+    /// Numbers in a row.
+    pub channels: usize,
     /// What numbers they are.
     pub kind: Kind,
     /// The first moment at which the buffer is used.
@@ -148,16 +150,58 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The same for inference: only the forward sweep, where a value is dropped after its last reader.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn inference(
+        network: &Network,
+        batch: usize,
+        resolution: usize,
+        precision: Precision,
+    ) -> Result<Self, EngineError> {
+        let mut plan = Self::new(network, batch, resolution, precision)?;
+        let nodes = network.nodes.len();
+        for buffer in &mut plan.gradients {
+            buffer.rows = 0;
+        }
+        for buffer in &mut plan.results {
+            buffer.last = buffer.first;
+        }
+        for (i, node) in network.nodes.iter().enumerate() {
+            let shortcut = match node.op {
+                Op::Add { shortcut } => Some(shortcut),
+                _ => None,
+            };
+            for value in [Some(node.input), shortcut].into_iter().flatten() {
+                if let Some(at) = plan.stored_at(value) {
+                    plan.results[at].last = i;
+                }
+            }
+        }
+        // The logits outlive the sweep.
+        if let Some(last) = plan.results.last_mut() {
+            last.last = nodes;
+        }
+        Ok(plan)
+    }
+
     /// Places all buffers in one arena, each at a multiple of `align` bytes, such that none overlap that are used at the same
     /// moment.
     pub fn places(&self, align: usize) -> Places {
+        self.places_on_pages(align, 1 << 62, |channels| channels)
+    }
+
+    /// The same in an arena of pages, where no buffer lies across two. `stride` says how many numbers a row of so many channels takes.
+    /// `page` is a multiple of `align`, and no buffer may be longer.
+    pub fn places_on_pages(&self, align: usize, page: usize, stride: impl Fn(usize) -> usize) -> Places {
         let lifetime = |buffer: &Buffer| Lifetime {
-            len: buffer.values * self.bytes(buffer.kind),
+            len: buffer.rows * stride(buffer.channels) * self.bytes(buffer.kind),
             first: buffer.first,
             last: buffer.last,
         };
         let lifetimes: Vec<Lifetime> = self.results.iter().chain(&self.gradients).map(lifetime).collect();
-        let (mut results, arena) = places::place(&lifetimes, align);
+        let (mut results, arena) = places::place(&lifetimes, align, page);
         let gradients = results.split_off(self.results.len());
         Places {
             results,
@@ -187,6 +231,12 @@ impl Plan {
         }
     }
 
+    /// Rows of `value` that a whole batch has: one for each pixel of each image.
+    pub fn rows(&self, value: ValueId) -> usize {
+        let shape = self.shapes[value];
+        shape.height * shape.width * self.batch
+    }
+
     /// What numbers `value` is stored as.
     pub fn kind(&self, value: ValueId) -> Kind {
         match self.values[value] {
@@ -210,13 +260,9 @@ impl Plan {
         let mut buffers: Vec<Buffer> = (0..nodes)
             .map(|i| {
                 let is_stored = self.stored_at(i + 1) == Some(i);
-                let values = if is_stored {
-                    self.shapes[i + 1].len() * self.batch
-                } else {
-                    0
-                };
                 Buffer {
-                    values,
+                    rows: if is_stored { self.rows(i + 1) } else { 0 },
+                    channels: self.shapes[i + 1].channels,
                     kind: self.kind(i + 1),
                     first: i,
                     last: i,
@@ -253,7 +299,8 @@ impl Plan {
         let groups = self.gradient_groups(network);
         let buffer = |group: usize| {
             let members: Vec<ValueId> = (1..self.values.len()).filter(|&v| groups[v] == group).collect();
-            let values = members.iter().map(|&v| self.shapes[v].len() * self.batch).max();
+            // All have one shape.
+            let member = members.first().copied();
             let readers = network
                 .nodes
                 .iter()
@@ -262,8 +309,9 @@ impl Plan {
             // The last value of all, the logits, gets its gradient from the loss, at the moment `nodes - 1`.
             let first = readers.map(|(i, _)| backward(i)).min().unwrap_or(nodes - 1);
             Buffer {
-                values: values.unwrap_or(0),
-                kind: self.kind(members.first().copied().unwrap_or(0)),
+                rows: member.map_or(0, |v| self.rows(v)),
+                channels: self.shapes[member.unwrap_or(0)].channels,
+                kind: self.kind(member.unwrap_or(0)),
                 first,
                 last: members.iter().map(|&v| backward(v - 1)).max().unwrap_or(first),
             }

@@ -3,7 +3,7 @@
 mnasnet_choice::choices! {
     /// Storage of activations and gradients between layers. Statistics, weights, their gradients, pooled features and logits are
     /// float32 with either.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub enum Precision {
         /// float32 storage and arithmetic.
         #[default]

@@ -1,4 +1,5 @@
-//! What must hold on every device, run on each that this machine has: the processor with every instruction set.
+//! What must hold on every device, run on each that this machine has: the processor with every instruction set, and all GPUs, those of
+//! software too.
 //!
 //! A check takes the device; `suite!` makes a test of it.
 
@@ -11,10 +12,26 @@ use mnasnet_engine::pool::Pool;
 use mnasnet_engine::{Cpu, Device, Optimizer, Precision, Rule, Snapshot, Trainer};
 use mnasnet_model::{Network, OptimizerKind, Weights};
 
+/// The environment variable that picks devices, by a part of their names: `vulkan`.
+const ONLY: &str = "MNASNET_TEST_DEVICES";
+
 /// Runs `check` on every device.
 fn on_every_device(check: fn(&dyn Device)) {
-    for device in Cpu::all() {
-        on(&device, check);
+    let wanted = std::env::var(ONLY).unwrap_or_default();
+    let is_wanted = |name: &str| name.contains(&wanted);
+    let mut devices: Vec<Box<dyn Device>> = Vec::new();
+    for cpu in Cpu::all() {
+        devices.push(Box::new(cpu));
+    }
+    for adapter in mnasnet_gpu::adapters() {
+        if is_wanted(&adapter.device_name()) {
+            devices.push(Box::new(adapter.open().unwrap()));
+        }
+    }
+    devices.retain(|device| is_wanted(&device.name()));
+    assert!(!devices.is_empty(), "no device has `{wanted}` in its name");
+    for device in devices {
+        on(&*device, check);
     }
 }
 

@@ -131,7 +131,7 @@ impl Steps {
                 };
             }
         }
-        let (places, arena) = places::place(&lifetimes, CACHE_LINE);
+        let (places, arena) = places::place(&lifetimes, CACHE_LINE, usize::MAX);
         self.places = stored.into_iter().map(|value| places[value].clone()).collect();
         self.arena = arena;
     }

@@ -1,0 +1,478 @@
+//! The kernels' text: which files a kernel is made of, and what is filled in.
+//!
+//! A kernel's WGSL is its parts, one behind the other. `$NAME` stands for a constant. `#for v N` repeats the lines up to `#end` for `$v`
+//! from 0 to N - 1. Lines between `#if NAME` and `#endif` stay where the kernel has that trait.
+
+use mnasnet_engine::Precision;
+use std::fmt::Write;
+
+macro_rules! part {
+    ($name:literal) => {
+        include_str!(concat!("kernels/", $name, ".wgsl"))
+    };
+}
+
+/// A convolution window, as far as it shapes a kernel's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Kernel side.
+    pub kernel: usize,
+    /// Stride.
+    pub stride: usize,
+    /// Input channels of each output channel: 1 where it is depthwise.
+    pub inputs: usize,
+}
+
+impl Window {
+    /// Neighbours that a lane makes at once: a multiple of the stride, so that a run of inputs begins at an output.
+    pub fn run(self) -> usize {
+        match self.stride {
+            1 | 2 | 4 => 4,
+            stride => stride,
+        }
+    }
+
+    /// Weights of an output channel.
+    pub fn taps(self) -> usize {
+        self.kernel * self.kernel * self.inputs
+    }
+}
+
+/// What a kernel computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// A dense convolution, whose window may be a point; with the moments of the result, or without.
+    Dense {
+        /// Whether the window is more than a point.
+        window: bool,
+        /// Whether what it reads is gated by squeeze-excite.
+        gated: bool,
+        /// Whether moments are gathered.
+        moments: bool,
+    },
+    /// The gradient of its input.
+    DenseInput {
+        /// Whether the window is more than a point.
+        window: bool,
+        /// Whether it is the classifier.
+        last: bool,
+    },
+    /// The gradient of its weights.
+    DenseWeights {
+        /// Whether the window is more than a point.
+        window: bool,
+        /// Whether what it reads is gated by squeeze-excite.
+        gated: bool,
+        /// Whether it is the classifier.
+        last: bool,
+    },
+    /// A depthwise convolution.
+    Depthwise(Window, bool),
+    /// All its gradients.
+    DepthwiseBackward(Window),
+    /// The first convolution.
+    Stem(Window, bool),
+    /// The gradient of its weights.
+    StemWeights(Window),
+    /// Moments of all tiles.
+    Moments,
+    /// Sums of all tiles.
+    Sums,
+    /// Batch norm's map.
+    Norm,
+    /// Batch norm's gradients.
+    NormBackward,
+    /// A weight's gradient from its strips, `[taps][outputs]`.
+    ReduceTaps,
+    /// The same, `[outputs][inputs]`.
+    ReduceDense,
+    /// Weights, laid out `[taps][inputs][outputs]`.
+    Pack,
+    /// Weights, laid out `[outputs][inputs]`.
+    PackTransposed,
+    /// The classifier's bias.
+    Bias,
+    /// Its gradient.
+    BiasGradient,
+    /// Global average pooling.
+    Pool,
+    /// Squeeze-excite's means.
+    Squeeze,
+    /// A residual sum.
+    Add,
+    /// Pooling's gradient.
+    SpreadPool,
+    /// Squeeze-excite's gradient of what it gates.
+    SpreadGate,
+    /// The gate's gradient.
+    Dot,
+    /// Squeeze-excite's layers.
+    Gate,
+    /// Their input's gradient.
+    GateBackward,
+    /// Their weights' gradients.
+    GateWeights,
+    /// Dropout, forward and backward.
+    Dropout,
+    /// The loss and the logits' gradient.
+    Loss,
+    /// The optimizer's update.
+    Update,
+    /// The moving average.
+    Blend,
+    /// Gradients times a factor.
+    Scale,
+    /// Sums of squares, and values that are no numbers.
+    Check,
+}
+
+/// A kernel: one pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Kernel {
+    /// What it computes.
+    pub op: Op,
+    /// How stored values lie in memory.
+    pub precision: Precision,
+    /// Columns of lanes, of four channels each, in a workgroup of [`LANES`].
+    pub columns: usize,
+}
+
+/// Lanes of a workgroup.
+pub const LANES: usize = 64;
+
+/// Rows that a lane of a dense sweep makes.
+pub const ROWS: usize = 8;
+
+impl Kernel {
+    /// A kernel that works on `c4` times four channels.
+    pub fn new(op: Op, precision: Precision, c4: usize) -> Self {
+        Self {
+            op,
+            precision,
+            columns: c4.next_power_of_two().clamp(2, 16),
+        }
+    }
+
+    /// Rows of lanes in a workgroup.
+    pub fn lanes(&self) -> usize {
+        LANES / self.columns
+    }
+
+    /// The WGSL.
+    pub fn text(&self) -> String {
+        let stored = match self.precision {
+            Precision::F32 => part!("f32"),
+            Precision::Bf16 => part!("bf16"),
+        };
+        let mut parts = vec![part!("step")];
+        let mut window = None;
+        let mut taps = String::new();
+        let mut traits: Vec<&str> = Vec::new();
+        let (vectors, weights, scratch) = (part!("vectors"), part!("weights"), part!("scratch"));
+        let (source, gradient, sink) = (part!("source"), part!("gradient"), part!("sink"));
+        let moments_epilogue = [scratch, part!("moments_epilogue")];
+        let shape = |window: bool| if window { "WINDOW" } else { "POINT" };
+        let reading = |gated: bool| if gated { "GATED" } else { "OPEN" };
+        let whence = |last: bool| if last { "LAST" } else { "NORMALISED" };
+        let moments = |parts: &mut Vec<&str>, traits: &mut Vec<&str>, moments: bool| {
+            if moments {
+                traits.push("MOMENTS");
+                parts.extend(moments_epilogue);
+            }
+        };
+        match self.op {
+            Op::Dense {
+                window,
+                gated,
+                moments: gathers,
+            } => {
+                traits.extend([shape(window), reading(gated)]);
+                parts.extend([stored, vectors, weights, source]);
+                moments(&mut parts, &mut traits, gathers);
+                parts.push(part!("dense"));
+            }
+            Op::DenseInput { window, last } => {
+                traits.extend([shape(window), whence(last)]);
+                let dense = part!("dense_input");
+                parts.extend([stored, vectors, weights, scratch, gradient, sink, dense]);
+            }
+            Op::DenseWeights { window, gated, last } => {
+                traits.extend([shape(window), reading(gated), whence(last)]);
+                parts.extend([stored, vectors, scratch, source, gradient, part!("dense_weights")]);
+            }
+            Op::Depthwise(at, gathers) => {
+                traits.push(reading(false));
+                (window, taps) = (Some(at), depthwise(at));
+                parts.extend([stored, vectors, weights, source]);
+                moments(&mut parts, &mut traits, gathers);
+                parts.push(part!("depthwise"));
+            }
+            Op::DepthwiseBackward(at) => {
+                traits.extend([reading(false), whence(false)]);
+                (window, taps) = (Some(at), depthwise_backward(at));
+                parts.extend([
+                    stored,
+                    vectors,
+                    weights,
+                    scratch,
+                    source,
+                    gradient,
+                    sink,
+                    part!("depthwise_backward"),
+                ]);
+            }
+            Op::Stem(at, gathers) => {
+                (window, taps) = (Some(at), stem(at));
+                parts.extend([stored, vectors, weights, part!("pixels")]);
+                moments(&mut parts, &mut traits, gathers);
+                parts.push(part!("stem"));
+            }
+            Op::StemWeights(at) => {
+                traits.push(whence(false));
+                (window, taps) = (Some(at), stem_weights(at));
+                parts.extend([
+                    stored,
+                    vectors,
+                    scratch,
+                    gradient,
+                    part!("pixels"),
+                    part!("stem_weights"),
+                ]);
+            }
+            Op::Moments => parts.extend([vectors, scratch, part!("moments")]),
+            Op::Sums => parts.extend([vectors, scratch, part!("sums")]),
+            Op::Norm => parts.extend([vectors, part!("norm")]),
+            Op::NormBackward => parts.extend([vectors, part!("norm_backward")]),
+            Op::ReduceTaps => {
+                traits.push("TAPS");
+                parts.extend([scratch, part!("reduce")]);
+            }
+            Op::ReduceDense => {
+                traits.push("DENSE");
+                parts.extend([scratch, part!("reduce")]);
+            }
+            Op::Pack => {
+                traits.push("FORWARD");
+                parts.push(part!("pack"));
+            }
+            Op::PackTransposed => {
+                traits.push("TRANSPOSED");
+                parts.push(part!("pack"));
+            }
+            Op::Bias => parts.extend([vectors, part!("bias")]),
+            Op::BiasGradient => parts.push(part!("bias_gradient")),
+            Op::Pool => {
+                traits.extend(["POOL", reading(false)]);
+                parts.extend([stored, vectors, source, part!("mean")]);
+            }
+            Op::Squeeze => {
+                traits.extend(["SQUEEZE", reading(false)]);
+                parts.extend([stored, vectors, source, part!("mean")]);
+            }
+            Op::Add => {
+                traits.push(reading(false));
+                parts.extend([stored, vectors, source, part!("add")]);
+            }
+            Op::SpreadPool => {
+                traits.push("POOL");
+                parts.extend([stored, vectors, scratch, sink, part!("spread")]);
+            }
+            Op::SpreadGate => {
+                traits.push("SQUEEZE");
+                parts.extend([stored, vectors, scratch, sink, part!("spread")]);
+            }
+            Op::Dot => {
+                traits.push(reading(false));
+                parts.extend([stored, vectors, source, part!("dot")]);
+            }
+            Op::Gate => parts.push(part!("gate")),
+            Op::GateBackward => parts.push(part!("gate_backward")),
+            Op::GateWeights => parts.push(part!("gate_weights")),
+            Op::Dropout => parts.push(part!("dropout")),
+            Op::Loss => parts.push(part!("loss")),
+            Op::Update => parts.push(part!("update")),
+            Op::Blend => parts.push(part!("blend")),
+            Op::Scale => parts.push(part!("scale")),
+            Op::Check => parts.push(part!("check")),
+        }
+        let mut names = vec![("$TX", self.columns.to_string()), ("$ROWS", ROWS.to_string())];
+        if let Some(window) = window {
+            names.extend([
+                ("$TAPCOUNT", window.taps().to_string()),
+                ("$TAPS", taps),
+                ("$RUN", window.run().to_string()),
+                ("$S", window.stride.to_string()),
+                ("$P", (window.kernel / 2).to_string()),
+            ]);
+        }
+        fill(&parts.join("\n"), &names, &traits)
+    }
+}
+
+/// Fills a template in.
+fn fill(text: &str, names: &[(&str, String)], traits: &[&str]) -> String {
+    let mut kept = String::new();
+    let mut is_kept = true;
+    for line in text.lines() {
+        match line.strip_prefix("#if ") {
+            Some(name) => is_kept = traits.contains(&name),
+            None if line == "#endif" => is_kept = true,
+            None if is_kept => {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+            None => {}
+        }
+    }
+    for (name, value) in names {
+        kept = kept.replace(name, value);
+    }
+    let mut text = String::new();
+    let mut lines = kept.lines();
+    while let Some(line) = lines.next() {
+        let Some(head) = line.strip_prefix("#for ") else {
+            text.push_str(line);
+            text.push('\n');
+            continue;
+        };
+        let (name, count) = head.split_once(' ').expect("`#for` has a name and a count");
+        let count: usize = count.parse().expect("`#for` counts to a number");
+        let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "#end").collect();
+        for i in 0..count {
+            for line in &body {
+                text.push_str(&line.replace(&format!("${name}"), &i.to_string()));
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
+/// Lines of WGSL, which a string cannot fail to take.
+macro_rules! line {
+    ($text:expr, $($format:tt)*) => {{
+        writeln!($text, $($format)*).expect("a string takes all that is written");
+    }};
+}
+
+/// Outputs `j` of a run that a window at input column `q` of the run's reads, each with the window's column.
+fn readers(window: Window, q: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..window.run()).filter_map(move |j| {
+        let column = q.checked_sub(j * window.stride)?;
+        (column < window.kernel).then_some((j, column))
+    })
+}
+
+/// Input columns that a run of outputs reads.
+fn reach(window: Window) -> usize {
+    (window.run() - 1) * window.stride + window.kernel
+}
+
+fn depthwise(window: Window) -> String {
+    let mut text = String::new();
+    let Window { kernel, stride, .. } = window;
+    line!(text, "for (var i_row = 0; i_row < {kernel}; i_row++) {{");
+    line!(text, "let at_row = i32(row * {stride}u) + i_row - {};", kernel / 2);
+    line!(text, "if (at_row >= 0 && at_row < i32(p.height)) {{");
+    line!(text, "let first = p.weights + u32(i_row) * {kernel}u * p.c4_out + c;");
+    for column in 0..kernel {
+        line!(text, "let w{column} = weights[first + {column}u * p.c4_out];");
+    }
+    for q in 0..reach(window) {
+        line!(text, "let a{q} = value_at(image, u32(at_row), left + {q}, c);");
+        for (j, column) in readers(window, q) {
+            line!(text, "v{j} = fma(a{q}, w{column}, v{j});");
+        }
+    }
+    line!(text, "}} }}");
+    text
+}
+
+fn depthwise_backward(window: Window) -> String {
+    let mut text = String::new();
+    let Window { kernel, stride, .. } = window;
+    let (padding, run) = (kernel / 2, window.run());
+    for row in 0..kernel {
+        line!(text, "{{ let t = i32(row) + {padding} - {row};");
+        line!(
+            text,
+            "if (t >= 0 && t % {stride} == 0 && t / {stride} < i32(p.out_height)) {{"
+        );
+        line!(text, "let at_row = u32(t / {stride});");
+        for column in 0..kernel {
+            let tap = row * kernel + column;
+            line!(text, "let w{column} = weights[p.weights + {tap}u * p.c4_in + c];");
+        }
+        // Output column `left + o` reads input column `j` of the run by the window's column `j + padding - stride * o`.
+        let (first, last) = (-((padding / stride) as i64), ((run - 1 + padding) / stride) as i64);
+        for o in first..=last {
+            line!(text, "{{ let d = read_dy(image, at_row, left + {o}, c);");
+            for j in 0..run {
+                let column = j as i64 + padding as i64 - stride as i64 * o;
+                if (0..kernel as i64).contains(&column) {
+                    let tap = row as i64 * kernel as i64 + column;
+                    line!(text, "v{j} = fma(d, w{column}, v{j}); g{tap} = fma(d, x{j}, g{tap});");
+                }
+            }
+            line!(text, "}}");
+        }
+        line!(text, "}} }}");
+    }
+    text
+}
+
+fn stem(window: Window) -> String {
+    let mut text = String::new();
+    let Window { kernel, stride, inputs } = window;
+    line!(text, "for (var i_row = 0; i_row < {kernel}; i_row++) {{");
+    line!(text, "let at_row = i32(row * {stride}u) + i_row - {};", kernel / 2);
+    line!(text, "if (at_row >= 0 && at_row < i32(p.height)) {{");
+    line!(text, "for (var channel = 0u; channel < {inputs}u; channel++) {{");
+    let taps = kernel * inputs;
+    line!(
+        text,
+        "let first = p.weights + (u32(i_row) * {taps}u + channel) * p.c4_out + c;"
+    );
+    for column in 0..kernel {
+        line!(
+            text,
+            "let w{column} = weights[first + {}u * p.c4_out];",
+            column * inputs
+        );
+    }
+    for q in 0..reach(window) {
+        line!(
+            text,
+            "let a{q} = vec4<f32>(value_at(image, u32(at_row), left + {q}, channel));"
+        );
+        for (j, column) in readers(window, q) {
+            line!(text, "v{j} = fma(a{q}, w{column}, v{j});");
+        }
+    }
+    line!(text, "}} }} }}");
+    text
+}
+
+fn stem_weights(window: Window) -> String {
+    let mut text = String::new();
+    let Window { kernel, stride, inputs } = window;
+    for row in 0..kernel {
+        line!(text, "{{ let at_row = i32(row * {stride}u) + {row} - {};", kernel / 2);
+        line!(text, "if (at_row >= 0 && at_row < i32(p.height)) {{");
+        for q in 0..reach(window) {
+            for channel in 0..inputs {
+                line!(
+                    text,
+                    "{{ let a = vec4<f32>(value_at(image, u32(at_row), left + {q}, {channel}u));"
+                );
+                for (j, column) in readers(window, q) {
+                    let tap = (row * kernel + column) * inputs + channel;
+                    line!(text, "g{tap} = fma(a, d{j}, g{tap});");
+                }
+                line!(text, "}}");
+            }
+        }
+        line!(text, "}} }}");
+    }
+    text
+}

@@ -1,0 +1,104 @@
+//! The sweeps over a plan, as jobs: laying weights out, forward, loss, backward.
+
+mod backward;
+mod forward;
+mod pack;
+
+use crate::job::{Grid, Job, Params, Place};
+use crate::layout::{Layout, NORM_VECTORS, c4};
+use crate::shader::{Kernel, LANES, Op};
+use mnasnet_engine::plan::Value;
+use mnasnet_model::{Op as Node, ValueId};
+use std::ops::Range;
+
+pub use backward::backward;
+pub use forward::{Statistics, forward, loss};
+pub use pack::{pack, use_running};
+
+/// Lanes' columns in y for `c4` times four channels.
+fn columns(kernel: &Kernel, c4: usize) -> usize {
+    c4.div_ceil(kernel.columns)
+}
+
+/// A job of one lane for each of `count` units.
+fn elementwise(op: Op, layout: &Layout, params: Params, count: usize, places: Vec<(u32, Place)>) -> Job {
+    Job {
+        kernel: Kernel::new(op, layout.plan.precision, 16),
+        params,
+        grid: Grid::Fixed(count.div_ceil(LANES)),
+        columns: 1,
+        places,
+        exchanged: None,
+    }
+}
+
+/// The least that a value keeps behind a unit.
+fn floor(relu: bool) -> f32 {
+    if relu { 0.0 } else { f32::NEG_INFINITY }
+}
+
+impl Layout {
+    /// What a kernel is told of a node that reads `input` and makes `output`.
+    fn params(&self, input: ValueId, output: ValueId) -> Params {
+        let (from, to) = (self.plan.shapes[input], self.plan.shapes[output]);
+        Params {
+            height: from.height as u32,
+            width: from.width as u32,
+            out_height: to.height as u32,
+            out_width: to.width as u32,
+            channels_in: from.channels as u32,
+            channels_out: to.channels as u32,
+            c4_in: c4(from.channels) as u32,
+            c4_out: c4(to.channels) as u32,
+            ..Params::default()
+        }
+    }
+
+    /// Tells a kernel how `value` is read. Returns whether a gate is.
+    fn read(&self, value: ValueId, params: &mut Params) -> bool {
+        (params.norm_in, params.shift_in, params.floor_in) = self.map(value);
+        match self.plan.values[value] {
+            Value::Gated(_, gate) => {
+                params.gate = self.gates[gate].gate as u32;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The map of what `value` is stored as: where scale and shift begin, and the least that is kept.
+    fn map(&self, value: ValueId) -> (u32, u32, f32) {
+        match self.plan.values[value] {
+            Value::Normalised(node) | Value::Gated(node, _) => {
+                let Node::Conv(conv) = &self.network.nodes[node].op else {
+                    unreachable!("only a convolution has a batch norm");
+                };
+                let norm = self.norms[node];
+                let shift = norm + c4(conv.c_out);
+                (norm as u32, shift as u32, floor(conv.relu))
+            }
+            _ => (self.ones as u32, self.zeros as u32, floor(false)),
+        }
+    }
+
+    /// Where the stored values behind `value` lie.
+    fn stored(&self, value: ValueId) -> Range<usize> {
+        let node = self.plan.stored_at(value).expect("a value of the arena");
+        self.places.results[node].clone()
+    }
+
+    fn arena(&self, binding: u32, range: &Range<usize>) -> (u32, Place) {
+        (binding, Place::Arena(range.clone()))
+    }
+}
+
+/// Floats that so many of a batch norm's vectors take, and where the `n`th lies, in bytes: for who reads them back.
+pub fn norm_vector(layout: &Layout, node: usize, n: usize) -> Range<usize> {
+    assert!(n < NORM_VECTORS);
+    let Node::Conv(conv) = &layout.network.nodes[node].op else {
+        unreachable!("only a convolution has a batch norm");
+    };
+    let length = c4(conv.c_out);
+    let start = layout.norms[node] + n * length;
+    start * crate::layout::VEC4..(start + length) * crate::layout::VEC4
+}

@@ -1,0 +1,463 @@
+//! The backward sweep: up the list of nodes.
+//!
+//! A gradient of a value is stored masked by the value's ReLU, as dZ, and the sweep that computes it last gathers the two sums that
+//! batch norm's gradient needs, as on the processor.
+
+use super::forward::{area, dropout, layers};
+use super::{columns, floor};
+use crate::job::{Exchanged, Grid, Job, Params, Place, flags};
+use crate::layout::{Layout, Shape, c4};
+use crate::shader::{Kernel, LANES, Op, ROWS};
+use mnasnet_engine::Precision;
+use mnasnet_engine::plan::Value;
+use mnasnet_model::{Conv, Op as Node, ValueId};
+
+/// Lanes that a sweep for weights' gradients should have at least, each with partial sums of its own.
+const WEIGHT_LANES: usize = 16_384;
+
+/// Values of the plan that a backward sweep's partial sums take in `scratch` before those of weights begin.
+fn sums_end(tiles: usize, c4: usize) -> usize {
+    tiles * 2 * c4
+}
+
+/// The backward sweep of all nodes, from the logits' gradient.
+pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    let precision = layout.plan.precision;
+    for (i, node) in layout.network.nodes.iter().enumerate().rev() {
+        let mut params = layout.params(node.input, i + 1);
+        let channels = params.c4_in as usize;
+        let gradient = &layout.places.gradients[i + 1];
+        let images = Grid::Images { each: 1, group: 1 };
+        match &node.op {
+            Node::Conv(conv) => {
+                norm_gradient(layout, i, conv, params, synced, &mut jobs);
+                convolve(layout, i, conv, params, &mut jobs);
+            }
+            Node::Linear(linear) => {
+                let offset = |id: usize| layout.network.parameters[id].offset as u32;
+                jobs.push(Job {
+                    kernel: Kernel::new(Op::BiasGradient, precision, 16),
+                    params: Params {
+                        first: offset(linear.bias),
+                        ..params
+                    },
+                    grid: Grid::Fixed(linear.c_out.div_ceil(LANES)),
+                    columns: 1,
+                    places: vec![(3, Place::Gradients), layout.arena(6, gradient)],
+                    exchanged: None,
+                });
+                layout.read(node.input, &mut params);
+                params.weights = layout.packed[i][1] as u32;
+                params.kernel = 1;
+                let product = Product {
+                    node: i,
+                    precision: Precision::F32,
+                    weight: offset(linear.weight),
+                    window: false,
+                    last: true,
+                };
+                product.input(layout, params, &mut jobs);
+                product.weights(layout, params, &mut jobs);
+            }
+            Node::Dropout { rate } => jobs.push(dropout(layout, *rate, params, gradient)),
+            Node::Pool => {
+                let places = vec![layout.arena(6, gradient)];
+                spread(layout, Op::SpreadPool, node.input, false, params, places, &mut jobs);
+            }
+            Node::SqueezeExcite(se) => {
+                let gate = layout.gates[i];
+                layout.read(node.input, &mut params);
+                params.gate_end = gate.gate_gradient as u32;
+                let kernel = Kernel::new(Op::Dot, precision, channels);
+                jobs.push(Job {
+                    kernel,
+                    params,
+                    grid: images,
+                    columns: columns(&kernel, channels),
+                    places: vec![
+                        (2, Place::Vectors),
+                        layout.arena(5, &layout.stored(node.input)),
+                        layout.arena(6, gradient),
+                    ],
+                    exchanged: None,
+                });
+                let wide = layers(
+                    layout,
+                    se,
+                    Params {
+                        channels_out: se.reduced as u32,
+                        c4_out: c4(se.reduced) as u32,
+                        ..params
+                    },
+                );
+                jobs.push(Job {
+                    kernel: Kernel::new(Op::GateBackward, precision, 16),
+                    params: Params {
+                        gate: 4 * gate.gate_gradient as u32,
+                        gate_end: 4 * gate.gate as u32,
+                        gate_hidden: 4 * gate.hidden as u32,
+                        partials: 4 * gate.hidden_gradient as u32,
+                        weight_partials: 4 * gate.means_gradient as u32,
+                        ..wide
+                    },
+                    grid: images,
+                    columns: 1,
+                    places: vec![(2, Place::Vectors), (3, Place::Parameters)],
+                    exchanged: None,
+                });
+                let offset = |id: usize| layout.network.parameters[id].offset as u32;
+                for ([inputs, outputs], [from, to], [weight, bias]) in [
+                    (
+                        [se.channels, se.reduced],
+                        [gate.means, gate.hidden_gradient],
+                        [se.reduce_weight, se.reduce_bias],
+                    ),
+                    (
+                        [se.reduced, se.channels],
+                        [gate.hidden, gate.gate_gradient],
+                        [se.expand_weight, se.expand_bias],
+                    ),
+                ] {
+                    jobs.push(Job {
+                        kernel: Kernel::new(Op::GateWeights, precision, 16),
+                        params: Params {
+                            channels_in: inputs as u32,
+                            channels_out: outputs as u32,
+                            c4_in: c4(inputs) as u32,
+                            c4_out: c4(outputs) as u32,
+                            gate: 4 * to as u32,
+                            gate_hidden: 4 * from as u32,
+                            first: offset(weight),
+                            second: offset(bias),
+                            ..Params::default()
+                        },
+                        grid: Grid::Fixed((outputs * (inputs + 1)).div_ceil(LANES)),
+                        columns: 1,
+                        places: vec![(2, Place::Vectors), (3, Place::Gradients)],
+                        exchanged: None,
+                    });
+                }
+                let params = Params {
+                    flags: 0,
+                    gate: gate.gate as u32,
+                    gate_end: gate.means_gradient as u32,
+                    ..params
+                };
+                spread(layout, Op::SpreadGate, node.input, true, params, Vec::new(), &mut jobs);
+            }
+            // The sum's gradient is, in place, its main branch's and, once its reader has added its own, the shortcut's.
+            Node::Add { .. } => {}
+        }
+    }
+    jobs
+}
+
+/// Gradients of gamma and beta, and the map from dZ to dY.
+fn norm_gradient(layout: &Layout, i: usize, conv: &Conv, params: Params, synced: bool, jobs: &mut Vec<Job>) {
+    let offset = |id: usize| layout.network.parameters[id].offset as u32;
+    let job = |how: u32, exchanged| Job {
+        kernel: Kernel::new(Op::NormBackward, layout.plan.precision, 16),
+        params: Params {
+            flags: how,
+            norm_out: layout.norms[i] as u32,
+            first: offset(conv.gamma),
+            second: offset(conv.beta),
+            ..params
+        },
+        grid: Grid::Fixed(c4(conv.c_out).div_ceil(LANES)),
+        columns: 1,
+        places: vec![(2, Place::Vectors), (3, Place::Gradients)],
+        exchanged,
+    };
+    match synced {
+        true => jobs.extend([
+            job(flags::OWN, Some(Exchanged::Sums(i))),
+            job(flags::MAP | flags::SYNCED, None),
+        ]),
+        false => jobs.push(job(flags::OWN | flags::MAP, None)),
+    }
+}
+
+/// Tells a kernel where the gradient of `value` goes, and what the unit below needs. Its places are those of bindings 8 and 9.
+fn sink(layout: &Layout, value: ValueId, accumulates: bool, params: &mut Params) -> Vec<(u32, Place)> {
+    let out = &layout.places.gradients[value];
+    if accumulates {
+        params.flags |= flags::ACCUMULATE;
+    }
+    // Where there is no unit below, something must be read all the same.
+    let mut below = layout.arena(9, &layout.stored(value));
+    (params.norm_below, params.floor_below) = (layout.zeros as u32, floor(false));
+    if let Some((node, relu)) = layout.plan.normalised_by(value, &layout.network) {
+        params.flags |= flags::BELOW;
+        (params.norm_below, params.floor_below) = (layout.norms[node] as u32, floor(relu));
+        below = layout.arena(9, &layout.places.results[node]);
+    }
+    vec![layout.arena(8, out), below]
+}
+
+/// Adds up the sums that a sink has gathered for the unit below `value`, in tiles of `group` of `each` units an image.
+fn sums(layout: &Layout, value: ValueId, params: Params, (each, group): (usize, usize), jobs: &mut Vec<Job>) {
+    let Some((node, _)) = layout.plan.normalised_by(value, &layout.network) else {
+        return;
+    };
+    jobs.push(Job {
+        kernel: Kernel::new(Op::Sums, layout.plan.precision, 16),
+        params: Params {
+            c4_out: params.c4_in,
+            norm_out: layout.norms[node] as u32,
+            count: each as u32,
+            strip: group as u32,
+            ..params
+        },
+        grid: Grid::Fixed(params.c4_in as usize),
+        columns: 1,
+        places: vec![(2, Place::Vectors), (4, Place::Scratch)],
+        exchanged: None,
+    });
+}
+
+/// The products of a convolution's backward sweep.
+fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &mut Vec<Job>) {
+    let input = layout.network.nodes[i].input;
+    let precision = layout.plan.precision;
+    params.norm_out = layout.norms[i] as u32;
+    let weight = layout.network.parameters[conv.weight].offset as u32;
+    let gradient = [
+        layout.arena(6, &layout.places.gradients[i + 1]),
+        layout.arena(7, &layout.places.results[i]),
+    ];
+    match layout.shape(i, conv) {
+        Shape::Dense { kernel, stride } => {
+            params.weights = layout.packed[i][1] as u32;
+            (params.kernel, params.stride) = (kernel as u32, stride as u32);
+            let product = Product {
+                node: i,
+                precision,
+                weight,
+                window: (kernel, stride) != (1, 1),
+                last: false,
+            };
+            product.input(layout, params, jobs);
+            product.weights(layout, params, jobs);
+        }
+        Shape::Depthwise(window) => {
+            let gated = layout.read(input, &mut params);
+            assert!(!gated, "squeeze-excite stands in front of a projection");
+            params.weights = layout.packed[i][0] as u32;
+            let kernel = Kernel::new(Op::DepthwiseBackward(window), precision, params.c4_in as usize);
+            let across = (params.width as usize).div_ceil(window.run());
+            let each = params.height as usize * across;
+            let strips = strips(layout, each, &kernel, params.c4_in as usize);
+            params.strip = strips.runs as u32;
+            let group = kernel.lanes() * strips.runs;
+            let tiles = (layout.plan.batch * each).div_ceil(group);
+            params.weight_partials = sums_end(tiles, params.c4_in as usize) as u32;
+            let mut places = vec![(2, Place::Vectors), (3, Place::Packed), (4, Place::Scratch)];
+            places.push(layout.arena(5, &layout.stored(input)));
+            places.extend(gradient);
+            places.extend(sink(layout, input, layout.plan.shortcuts[input], &mut params));
+            jobs.push(Job {
+                kernel,
+                params,
+                grid: Grid::Images { each, group },
+                columns: columns(&kernel, params.c4_in as usize),
+                places,
+                exchanged: None,
+            });
+            sums(layout, input, params, (each, group), jobs);
+            reduce_taps(layout, window, weight, (each, group), kernel.lanes(), params, jobs);
+        }
+        Shape::Stem(window) => {
+            let kernel = Kernel::new(Op::StemWeights(window), precision, params.c4_out as usize);
+            let across = (params.out_width as usize).div_ceil(window.run());
+            let each = params.out_height as usize * across;
+            let strips = strips(layout, each, &kernel, params.c4_out as usize);
+            params.strip = strips.runs as u32;
+            let group = kernel.lanes() * strips.runs;
+            let mut places = vec![(2, Place::Vectors), (4, Place::Scratch), (5, Place::Pixels)];
+            places.extend(gradient);
+            jobs.push(Job {
+                kernel,
+                params,
+                grid: Grid::Images { each, group },
+                columns: columns(&kernel, params.c4_out as usize),
+                places,
+                exchanged: None,
+            });
+            reduce_taps(layout, window, weight, (each, group), kernel.lanes(), params, jobs);
+        }
+    }
+}
+
+/// How the runs of a sweep are dealt to lanes.
+struct Strips {
+    /// Runs of a lane.
+    runs: usize,
+}
+
+/// Few enough partial sums, and lanes enough to fill a device.
+fn strips(layout: &Layout, each: usize, kernel: &Kernel, c4: usize) -> Strips {
+    let runs = layout.plan.batch * each;
+    let lanes = kernel.columns * columns(kernel, c4);
+    Strips {
+        runs: (runs * lanes / WEIGHT_LANES).clamp(4, 64),
+    }
+}
+
+/// Adds up what each lane has seen of a weight's gradient `[taps][channels]`. Lanes beyond the last run have written nothing, so only
+/// the runs of a whole batch count: tiles that a smaller batch leaves out hold what they held.
+fn reduce_taps(
+    layout: &Layout,
+    window: crate::shader::Window,
+    weight: u32,
+    (each, group): (usize, usize),
+    lanes: usize,
+    params: Params,
+    jobs: &mut Vec<Job>,
+) {
+    let count = window.taps() * params.c4_out as usize;
+    jobs.push(Job {
+        kernel: Kernel::new(Op::ReduceTaps, layout.plan.precision, 16),
+        params: Params {
+            flags: 0,
+            kernel: window.kernel as u32,
+            first: weight,
+            third: window.inputs as u32,
+            count: count as u32,
+            // Tiles, from the images of the call; lanes of a tile each have partial sums of their own.
+            second: each as u32,
+            strip: group as u32,
+            strips: lanes as u32,
+            ..params
+        },
+        grid: Grid::Fixed(count.div_ceil(8)),
+        columns: 1,
+        places: vec![(3, Place::Gradients), (4, Place::Scratch)],
+        exchanged: None,
+    });
+}
+
+/// The two products of a dense convolution or of the classifier.
+struct Product {
+    node: usize,
+    precision: Precision,
+    /// Where the weight lies among the parameters.
+    weight: u32,
+    /// Whether its window is more than a point.
+    window: bool,
+    /// Whether it is the classifier, whose gradient passes through no batch norm.
+    last: bool,
+}
+
+impl Product {
+    /// The gradient of the input.
+    fn input(&self, layout: &Layout, mut params: Params, jobs: &mut Vec<Job>) {
+        let input = layout.network.nodes[self.node].input;
+        if layout.plan.values[input] == Value::Image {
+            return;
+        }
+        let width = params.c4_in as usize;
+        let (window, last) = (self.window, self.last);
+        let op = Op::DenseInput { window, last };
+        let kernel = Kernel::new(op, self.precision, width);
+        let each = params.height as usize * params.width as usize;
+        let group = kernel.lanes() * ROWS;
+        let mut places = vec![(2, Place::Vectors), (3, Place::Packed), (4, Place::Scratch)];
+        places.extend(self.gradient(layout));
+        places.extend(sink(layout, input, layout.plan.shortcuts[input], &mut params));
+        jobs.push(Job {
+            kernel,
+            params,
+            grid: Grid::Images { each, group },
+            columns: columns(&kernel, width),
+            places,
+            exchanged: None,
+        });
+        sums(layout, input, params, (each, group), jobs);
+    }
+
+    /// The gradient of the weights, by strips of rows.
+    fn weights(&self, layout: &Layout, mut params: Params, jobs: &mut Vec<Job>) {
+        let input = layout.network.nodes[self.node].input;
+        let gated = layout.read(input, &mut params);
+        let (window, last) = (self.window, self.last);
+        let (across, down) = (params.c4_in as usize, params.c4_out as usize);
+        let taps = (params.kernel * params.kernel) as usize;
+        let tiles = taps * across.div_ceil(2) * down.div_ceil(2);
+        let rows = layout.plan.batch * area(&params);
+        let most = (WEIGHT_LANES / tiles).max(1);
+        let strip = rows.div_ceil(most).max(64);
+        let strips = rows.div_ceil(strip);
+        params.strip = strip as u32;
+        params.strips = strips as u32;
+        let mut places = vec![
+            (2, Place::Vectors),
+            (4, Place::Scratch),
+            layout.arena(5, &layout.stored(input)),
+        ];
+        places.extend(self.gradient(layout));
+        jobs.push(Job {
+            kernel: Kernel::new(Op::DenseWeights { window, gated, last }, self.precision, 16),
+            params,
+            grid: Grid::Fixed((strips * tiles).div_ceil(LANES)),
+            columns: 1,
+            places,
+            exchanged: None,
+        });
+        let count = taps * 4 * down * across;
+        jobs.push(Job {
+            kernel: Kernel::new(Op::ReduceDense, layout.plan.precision, 16),
+            params: Params {
+                first: self.weight,
+                count: count as u32,
+                ..params
+            },
+            grid: Grid::Fixed(count.div_ceil(8)),
+            columns: 1,
+            places: vec![(3, Place::Gradients), (4, Place::Scratch)],
+            exchanged: None,
+        });
+    }
+
+    /// dZ and Y. The classifier has no batch norm, and its kernel reads dZ alone.
+    fn gradient(&self, layout: &Layout) -> Vec<(u32, Place)> {
+        let mut places = vec![layout.arena(6, &layout.places.gradients[self.node + 1])];
+        if !self.last {
+            places.push(layout.arena(7, &layout.places.results[self.node]));
+        }
+        places
+    }
+}
+
+/// The gradient that flows back through means to `value`.
+fn spread(
+    layout: &Layout,
+    op: Op,
+    value: ValueId,
+    in_place: bool,
+    mut params: Params,
+    mut places: Vec<(u32, Place)>,
+    jobs: &mut Vec<Job>,
+) {
+    let width = params.c4_in as usize;
+    let kernel = Kernel::new(op, layout.plan.precision, width);
+    let each = params.height as usize * params.width as usize;
+    params.strip = SPREAD_ROWS as u32;
+    let group = kernel.lanes() * SPREAD_ROWS;
+    places.extend([(2, Place::Vectors), (4, Place::Scratch)]);
+    let accumulates = layout.plan.shortcuts[value] && !in_place;
+    places.extend(sink(layout, value, accumulates, &mut params));
+    jobs.push(Job {
+        kernel,
+        params,
+        grid: Grid::Images { each, group },
+        columns: columns(&kernel, width),
+        places,
+        exchanged: None,
+    });
+    sums(layout, value, params, (each, group), jobs);
+}
+
+/// Rows that a lane spreads a mean's gradient over.
+const SPREAD_ROWS: usize = 8;

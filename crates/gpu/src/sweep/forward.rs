@@ -1,0 +1,258 @@
+//! The forward sweep: down the list of nodes.
+
+use super::pack::norm;
+use super::{columns, elementwise};
+use crate::job::{Exchanged, Grid, Job, Params, Place, flags};
+use crate::layout::{Layout, Shape, c4};
+use crate::shader::{Kernel, Op, ROWS};
+use mnasnet_model::{Conv, Op as Node};
+
+/// What a forward sweep does beside computing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistics {
+    /// Nothing: the norms hold the running statistics' maps.
+    Running,
+    /// The same, and the moments of each raw output are gathered.
+    Measure,
+    /// Normalises by the batch, and moves the running statistics.
+    Batch,
+    /// The same, by the batches of all processes.
+    AllBatches,
+}
+
+/// The forward sweep of all nodes.
+pub fn forward(layout: &Layout, statistics: Statistics) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for (i, node) in layout.network.nodes.iter().enumerate() {
+        let mut params = layout.params(node.input, i + 1);
+        let precision = layout.plan.precision;
+        let channels = params.c4_in as usize;
+        match &node.op {
+            Node::Conv(conv) => convolve(layout, i, conv, params, statistics, &mut jobs),
+            Node::Linear(_) => {
+                layout.read(node.input, &mut params);
+                params.flags |= flags::BIAS;
+                params.norm_out = layout.norms[i] as u32;
+                params.weights = layout.packed[i][0] as u32;
+                let op = Op::Dense {
+                    window: false,
+                    gated: false,
+                    moments: false,
+                };
+                let kernel = Kernel::new(op, mnasnet_engine::Precision::F32, params.c4_out as usize);
+                jobs.push(Job {
+                    kernel,
+                    params,
+                    grid: Grid::Images {
+                        each: 1,
+                        group: kernel.lanes() * ROWS,
+                    },
+                    columns: columns(&kernel, params.c4_out as usize),
+                    places: vec![
+                        (2, Place::Vectors),
+                        (3, Place::Packed),
+                        layout.arena(5, &layout.stored(node.input)),
+                        layout.arena(8, &layout.places.results[i]),
+                    ],
+                    exchanged: None,
+                });
+            }
+            Node::Pool => {
+                layout.read(node.input, &mut params);
+                let kernel = Kernel::new(Op::Pool, precision, channels);
+                jobs.push(Job {
+                    kernel,
+                    params,
+                    grid: Grid::Images { each: 1, group: 1 },
+                    columns: columns(&kernel, channels),
+                    places: vec![
+                        (2, Place::Vectors),
+                        layout.arena(5, &layout.stored(node.input)),
+                        layout.arena(8, &layout.places.results[i]),
+                    ],
+                    exchanged: None,
+                });
+            }
+            Node::SqueezeExcite(se) => {
+                layout.read(node.input, &mut params);
+                let gate = layout.gates[i];
+                params.gate = gate.means as u32;
+                let kernel = Kernel::new(Op::Squeeze, precision, channels);
+                let grid = Grid::Images { each: 1, group: 1 };
+                jobs.push(Job {
+                    kernel,
+                    params,
+                    grid,
+                    columns: columns(&kernel, channels),
+                    places: vec![(2, Place::Vectors), layout.arena(5, &layout.stored(node.input))],
+                    exchanged: None,
+                });
+                jobs.push(Job {
+                    kernel: Kernel::new(Op::Gate, precision, 16),
+                    params: Params {
+                        channels_out: se.reduced as u32,
+                        c4_out: c4(se.reduced) as u32,
+                        gate: 4 * gate.means as u32,
+                        gate_hidden: 4 * gate.hidden as u32,
+                        gate_end: 4 * gate.gate as u32,
+                        ..layers(layout, se, params)
+                    },
+                    grid,
+                    columns: 1,
+                    places: vec![(2, Place::Vectors), (3, Place::Parameters)],
+                    exchanged: None,
+                });
+            }
+            Node::Add { shortcut } => {
+                layout.read(node.input, &mut params);
+                (params.norm_below, params.gate, params.floor_below) = layout.map(*shortcut);
+                let count = layout.plan.rows(node.input) * channels;
+                let places = vec![
+                    (2, Place::Vectors),
+                    layout.arena(5, &layout.stored(node.input)),
+                    layout.arena(6, &layout.stored(*shortcut)),
+                    layout.arena(8, &layout.places.results[i]),
+                ];
+                let mut job = elementwise(Op::Add, layout, params, 0, places);
+                job.grid = Grid::Images {
+                    each: count / layout.plan.batch,
+                    group: crate::shader::LANES,
+                };
+                jobs.push(job);
+            }
+            Node::Dropout { rate } if matches!(statistics, Statistics::Batch | Statistics::AllBatches) => {
+                jobs.push(dropout(layout, *rate, params, &layout.stored(node.input)));
+            }
+            Node::Dropout { .. } => {}
+        }
+    }
+    jobs
+}
+
+/// Dropout of the features at `place`, forward or backward.
+pub(super) fn dropout(layout: &Layout, rate: f32, mut params: Params, place: &std::ops::Range<usize>) -> Job {
+    // Of the 53 high bits, as `f64`'s digits are.
+    let threshold = (f64::from(rate) * (1u64 << 53) as f64) as u64;
+    params.threshold_low = threshold as u32;
+    params.threshold_high = (threshold >> 32) as u32;
+    params.kept = 1.0 / (1.0 - rate);
+    let places = vec![layout.arena(8, place)];
+    let mut job = elementwise(Op::Dropout, layout, params, 0, places);
+    job.grid = Grid::Images {
+        each: params.channels_in as usize,
+        group: crate::shader::LANES,
+    };
+    job
+}
+
+/// Where squeeze-excite's layers lie among the parameters.
+pub(super) fn layers(layout: &Layout, se: &mnasnet_model::SqueezeExcite, params: Params) -> Params {
+    let offset = |id: usize| layout.network.parameters[id].offset as u32;
+    Params {
+        channels_in: se.channels as u32,
+        first: offset(se.reduce_weight),
+        second: offset(se.reduce_bias),
+        third: offset(se.expand_weight),
+        fourth: offset(se.expand_bias),
+        ..params
+    }
+}
+
+/// A convolution, and what becomes of its moments.
+fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statistics: Statistics, jobs: &mut Vec<Job>) {
+    let input = layout.network.nodes[i].input;
+    let gathers = statistics != Statistics::Running;
+    let width = c4(conv.c_out);
+    params.weights = layout.packed[i][0] as u32;
+    let shape = layout.shape(i, conv);
+    let gated = match shape {
+        Shape::Stem(_) => false,
+        _ => layout.read(input, &mut params),
+    };
+    let op = match shape {
+        Shape::Dense { kernel, stride } => {
+            (params.kernel, params.stride) = (kernel as u32, stride as u32);
+            Op::Dense {
+                window: (kernel, stride) != (1, 1),
+                gated,
+                moments: gathers,
+            }
+        }
+        Shape::Depthwise(window) => Op::Depthwise(window, gathers),
+        Shape::Stem(window) => Op::Stem(window, gathers),
+    };
+    let kernel = Kernel::new(op, layout.plan.precision, width);
+    let mut places = vec![(2, Place::Vectors), (3, Place::Packed)];
+    if gathers {
+        places.push((4, Place::Scratch));
+    }
+    match shape {
+        Shape::Stem(_) => places.push((5, Place::Pixels)),
+        _ => places.push(layout.arena(5, &layout.stored(input))),
+    }
+    places.push(layout.arena(8, &layout.places.results[i]));
+    let (each, group) = match shape {
+        Shape::Dense { .. } => (area(&params), kernel.lanes() * ROWS),
+        Shape::Depthwise(window) | Shape::Stem(window) => {
+            params.strip = FORWARD_RUNS as u32;
+            let across = (params.out_width as usize).div_ceil(window.run());
+            (params.out_height as usize * across, kernel.lanes() * FORWARD_RUNS)
+        }
+    };
+    jobs.push(Job {
+        kernel,
+        params,
+        grid: Grid::Images { each, group },
+        columns: columns(&kernel, width),
+        places,
+        exchanged: None,
+    });
+    if !gathers {
+        return;
+    }
+    let synced = statistics == Statistics::AllBatches;
+    jobs.push(Job {
+        kernel: Kernel::new(Op::Moments, layout.plan.precision, 16),
+        params: Params {
+            norm_out: layout.norms[i] as u32,
+            count: each as u32,
+            strip: group as u32,
+            ..params
+        },
+        grid: Grid::Fixed(width),
+        columns: 1,
+        places: vec![(2, Place::Vectors), (4, Place::Scratch)],
+        exchanged: synced.then_some(Exchanged::Moments(i)),
+    });
+    match statistics {
+        Statistics::Batch => jobs.push(norm(layout, i, 0)),
+        Statistics::AllBatches => jobs.push(norm(layout, i, flags::SYNCED)),
+        Statistics::Running | Statistics::Measure => {}
+    }
+}
+
+/// Runs of outputs that a lane makes, one after the other.
+const FORWARD_RUNS: usize = 4;
+
+/// Rows of an image that a node makes.
+pub(super) fn area(params: &Params) -> usize {
+    params.out_height as usize * params.out_width as usize
+}
+
+/// The loss, and the logits' gradient.
+pub fn loss(layout: &Layout) -> Job {
+    let last = layout.network.nodes.len();
+    Job {
+        kernel: Kernel::new(Op::Loss, layout.plan.precision, 16),
+        params: layout.params(last, last),
+        grid: Grid::Images { each: 1, group: 1 },
+        columns: 1,
+        places: vec![
+            (3, Place::Targets),
+            (4, Place::Scores),
+            layout.arena(5, &layout.places.results[last - 1]),
+            layout.arena(8, &layout.places.gradients[last]),
+        ],
+        exchanged: None,
+    }
+}

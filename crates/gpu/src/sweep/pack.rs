@@ -1,0 +1,108 @@
+//! Weights laid out for the sweeps, and batch norms that follow the running statistics.
+
+use super::elementwise;
+use crate::job::{Grid, Job, Params, Place, flags};
+use crate::layout::{Layout, POINT, Shape, c4};
+use crate::shader::{Kernel, LANES, Op};
+use mnasnet_model::Op as Node;
+
+/// Lays all weights out.
+pub fn pack(layout: &Layout) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for (i, node) in layout.network.nodes.iter().enumerate() {
+        let (weight, c_in, c_out, kernel, shape) = match &node.op {
+            Node::Conv(conv) => (conv.weight, conv.c_in, conv.c_out, conv.kernel, layout.shape(i, conv)),
+            Node::Linear(linear) => {
+                let params = Params {
+                    first: layout.network.parameters[linear.bias].offset as u32,
+                    norm_out: layout.norms[i] as u32,
+                    channels_out: linear.c_out as u32,
+                    c4_out: c4(linear.c_out) as u32,
+                    ..Params::default()
+                };
+                let places = vec![(2, Place::Vectors), (3, Place::Parameters)];
+                jobs.push(elementwise(Op::Bias, layout, params, c4(linear.c_out), places));
+                (linear.weight, linear.c_in, linear.c_out, 1, POINT)
+            }
+            _ => continue,
+        };
+        let (inputs, rounded) = match shape {
+            Shape::Dense { .. } => (c_in, 4 * c4(c_in)),
+            Shape::Depthwise(window) | Shape::Stem(window) => (window.inputs, window.inputs),
+        };
+        let [forward, transposed] = layout.packed[i].map(|offset| offset as u32);
+        let params = Params {
+            kernel: kernel as u32,
+            channels_in: c_in as u32,
+            channels_out: c_out as u32,
+            c4_in: c4(c_in) as u32,
+            c4_out: c4(c_out) as u32,
+            first: layout.network.parameters[weight].offset as u32,
+            third: inputs as u32,
+            fourth: rounded as u32,
+            weights: forward,
+            count: (kernel * kernel * rounded * c4(c_out)) as u32,
+            ..Params::default()
+        };
+        let places = vec![(3, Place::Parameters), (4, Place::Packed)];
+        jobs.push(elementwise(
+            Op::Pack,
+            layout,
+            params,
+            params.count as usize,
+            places.clone(),
+        ));
+        if matches!(shape, Shape::Dense { .. }) {
+            let params = Params {
+                weights: transposed,
+                count: (kernel * kernel * 4 * c4(c_out) * c4(c_in)) as u32,
+                ..params
+            };
+            jobs.push(elementwise(
+                Op::PackTransposed,
+                layout,
+                params,
+                params.count as usize,
+                places,
+            ));
+        }
+    }
+    jobs
+}
+
+/// Makes all batch norms' maps from the running statistics.
+pub fn use_running(layout: &Layout) -> Vec<Job> {
+    let nodes = layout.network.nodes.iter().enumerate();
+    nodes
+        .filter(|(_, node)| matches!(node.op, Node::Conv(_)))
+        .map(|(i, _)| norm(layout, i, flags::RUNNING))
+        .collect()
+}
+
+/// Makes the map of the batch norm at node `i`.
+pub fn norm(layout: &Layout, i: usize, how: u32) -> Job {
+    let Node::Conv(conv) = &layout.network.nodes[i].op else {
+        unreachable!("only a convolution has a batch norm");
+    };
+    let (parameters, buffers) = (&layout.network.parameters, &layout.network.buffers);
+    let params = Params {
+        flags: how,
+        norm_out: layout.norms[i] as u32,
+        first: parameters[conv.gamma].offset as u32,
+        second: parameters[conv.beta].offset as u32,
+        third: buffers[conv.mean].offset as u32,
+        fourth: buffers[conv.variance].offset as u32,
+        bias: conv.bias.map_or(0, |bias| parameters[bias].offset as u32 + 1),
+        epsilon: layout.network.bn_epsilon,
+        momentum: layout.network.bn_momentum,
+        ..layout.params(layout.network.nodes[i].input, i + 1)
+    };
+    Job {
+        kernel: Kernel::new(Op::Norm, layout.plan.precision, 16),
+        params,
+        grid: Grid::Fixed(c4(conv.c_out).div_ceil(LANES)),
+        columns: 1,
+        places: vec![(2, Place::Vectors), (3, Place::Parameters), (4, Place::Statistics)],
+        exchanged: None,
+    }
+}
