@@ -56,10 +56,12 @@ logged() {
     "$@" 2>&1 | tee -i -- "$log"
 }
 
-# CUDA is not there yet: the scripts say so, with the script for CPUs and its arguments, instead of training on something else.
-no_gpu() {
-    local command
-    command=$(printf ' %q' bash "$(dirname "$0")/$1" "${@:2}")
-    echo "error: $0 needs a GPU engine, which this program does not have yet; on CPUs:$command" >&2
-    exit 2
+# MindSpore's optional CHECKPOINT in front of more arguments: what the run takes up, and the rest.
+take_checkpoint() {
+    resume=() more=("$@")
+    if (($# > 0)) && [[ $1 != --* ]]; then
+        need_file "$1" CHECKPOINT 4
+        resume=(--resume "$1") more=("${@:2}")
+    fi
+    recipe_beside "${resume[@]}" "${more[@]}"
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# As MindSpore's script: DEVICE_ID is the processor that it runs on, and is ignored on CPUs. More arguments go to `mnasnet train`.
+# As MindSpore's script: DEVICE_ID is ignored on CPUs (run_standalone_train_gpu.sh takes a GPU). More arguments go to `mnasnet train`.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 (($# >= 2)) || usage "DEVICE_ID DATA_DIR [SETTINGS of mnasnet train]"
 need_number "$1" DEVICE_ID

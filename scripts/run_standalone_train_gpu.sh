@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
+# As MindSpore's script, on the first GPU. More arguments go to `mnasnet train`: `--device gpu:1` takes another GPU.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-(($# == 1 || $# == 2)) || usage "DATASET_PATH [CHECKPOINT]"
+(($# >= 1)) || usage "DATASET_PATH [CHECKPOINT] [SETTINGS of mnasnet train]"
 need_folder "$1" DATASET_PATH
-if (($# == 2)); then need_file "$2" CHECKPOINT 4; fi
-no_gpu run_standalone_train.sh 0 "$1" ${2:+--resume "$2"}
+take_checkpoint "${@:2}"
+logged train.log "$program" train "${recipe[@]}" --device_target GPU --data "$1" "${resume[@]}" "${more[@]}"

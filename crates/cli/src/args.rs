@@ -12,9 +12,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use mnasnet_model::shape::MAX_RESOLUTION;
+use mnasnet_settings::config::Target as Device;
 use mnasnet_settings::resolve::RECIPES;
 
-use crate::settings::{self, Offered, SettingFlags};
+use crate::settings::{self, Offered, SettingFlags, Valued};
 
 pub use bench::{BenchArgs, Subject};
 pub use data::{CheckArgs, DataAction, DataArgs, PackArgs, SetArgs, ShowArgs};
@@ -43,7 +44,8 @@ Exit codes:
 
 Environment:
   MNASNET_ISA  forces the instruction set of the kernels: portable, avx2, avx512, avx512bf16
-               or amx (for tests and comparisons); empty is the same as unset";
+               or amx (for tests and comparisons), and makes the processor the device of
+               `--device auto`; empty is the same as unset";
 
 /// Trains, evaluates and runs MNASNet image classifiers.
 #[derive(Debug, Parser)]
@@ -75,6 +77,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// The layers of a network, with parameters and multiply-adds
     Info(InfoArgs),
+    /// What there is to compute on: the processor and GPUs, and which one `--device auto` takes
+    Devices(DevicesArgs),
     /// Speed of training, inference or data loading on this machine
     Bench(BenchArgs),
     /// Checks a set of photos, packs it into shards, or shows what training and evaluation see of it
@@ -96,6 +100,7 @@ impl Command {
             Command::Convert(args) => args.json,
             Command::Export(args) => args.json,
             Command::Info(args) => args.json,
+            Command::Devices(args) => args.json,
             Command::Bench(args) => args.json,
             Command::Data(args) => match &args.action {
                 DataAction::Check(args) => args.json,
@@ -144,7 +149,7 @@ pub struct TrainArgs {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The steps are computed in a temporary folder, with the settings of the later checkpoint; the run stays as it is. \
-Weights, moving average and optimizer state are compared. The same bits need the same instruction set (MNASNET_ISA). The exit code is \
+Weights, moving average and optimizer state are compared. The same bits need the same device (--device), of a processor the same instruction set (MNASNET_ISA). The exit code is \
 0 if all agree, and 7 if not."
 )]
 pub struct VerifyRunArgs {
@@ -157,6 +162,10 @@ pub struct VerifyRunArgs {
     /// Checkpoint to arrive at [default: the newest]
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
+    /// What computes [default: as the run's setting says].
+    #[arg(long, value_name = "NAME", help = settings::with_names("What computes, if not what the run's setting says", "device"))]
+    #[arg(value_parser = Valued::<Device>::by("device"), hide_possible_values = true)]
+    pub device: Option<Device>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -181,6 +190,18 @@ pub struct InfoArgs {
     /// Write the network as a file of rows, a line a block, which `--model FILE.toml` takes
     #[arg(long, value_name = "FILE.toml")]
     pub write: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mnasnet devices`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "`--device` takes the first column, or a part of a GPU's name. Software GPUs are for tests: nothing takes them by \
+itself. MNASNET_ISA, where it is set, makes `auto` the processor."
+)]
+pub struct DevicesArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -20,6 +20,7 @@ use units::{Clock, Rates, Units};
 
 use crate::args::{BenchArgs, Subject};
 use crate::console::{print, print_json};
+use crate::device::open_alike;
 use crate::failure::{Exit, Failure};
 use crate::settings;
 
@@ -64,15 +65,16 @@ struct Measured {
 pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
     let refused = check(args, group);
     agree(group, refused)?;
+    if args.subject == Subject::Data {
+        return data::run(args);
+    }
     let threads = group.threads(args.threads as usize);
     let pool = || thread_pool(threads);
-    let opened = args.device.open();
-    let device = &*agree(group, opened)?;
+    let device = &*open_alike(&args.device.device, group)?;
     let precision = settings::precision(args.precision, &Config::default(), device);
     let (bench, measured) = match args.subject {
         Subject::Train => ("train", pool()?.install(|| train(args, device, precision, group))?),
-        Subject::Infer => ("infer", pool()?.install(|| infer(args, device, precision))?),
-        Subject::Data => return data::run(args),
+        _ => ("infer", pool()?.install(|| infer(args, device, precision))?),
     };
     let Measured {
         mut times,

@@ -64,7 +64,12 @@ struct Image {
 pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
     let models = [ModelFile::open(&args.a, false)?, ModelFile::open(&args.b, false)?];
     let models = on_runtime(models, &args.runtime)?;
-    let report = compared(&models, &args.over, args.precision, &*args.device.open()?)?;
+    let report = compared(
+        &models,
+        &args.over,
+        args.precision,
+        &*args.device.open_for(&[&args.a, &args.b])?,
+    )?;
     if args.over.json {
         print_json(&report)?;
     } else {

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mnasnet_data::{BadImage, BadImages, Dataset, Split};
-use mnasnet_engine::{Cpu, Device, Precision};
+use mnasnet_engine::{Device, Precision};
 use mnasnet_group::{Group, agree, thread_pool};
 use mnasnet_judge::evaluate::{Evaluation, Evaluator};
-use mnasnet_settings::config::Config;
+use mnasnet_settings::config::{Config, Target};
 use mnasnet_settings::photos;
 use mnasnet_settings::wiring;
 use serde::Serialize;
 
 use crate::args::{EvalArgs, EvalOnnxArgs, EvaluationArgs};
 use crate::console::{note, print, print_json, tell, visible_name};
+use crate::device::open_alike;
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile, on_runtime};
 use crate::ranks::alike_file;
@@ -101,18 +102,17 @@ pub fn tell_notes(dataset: &Dataset) {
 /// Evaluates weights on a set.
 pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
     let over = &args.over;
-    agree(group, args.mindspore.check(group))?;
+    let device = args.mindspore.open_for(&args.device, &args.weights, group)?;
     let opened = || -> Result<_, Failure> {
-        let device = args.mindspore.open(&args.device)?;
         let model = ModelFile::open(&args.weights, args.ema)?;
         let mut dataset = dataset(&model, over)?;
         if args.drop_remainder {
             drop_remainder(&mut dataset, over.batch_size as usize)?;
         }
         let precision = model.precision(args.precision, &*device);
-        Ok((model, dataset, device, precision))
+        Ok((model, dataset, precision))
     };
-    let (model, dataset, device, precision) = agree(group, opened())?;
+    let (model, dataset, precision) = agree(group, opened())?;
     let Some((report, evaluation)) = evaluate(&model, dataset, over, (&*device, precision), group)? else {
         return Ok(Exit::Interrupted);
     };
@@ -135,6 +135,7 @@ pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
 /// Evaluates an ONNX model on a set.
 pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure> {
     let over = &args.over;
+    let device = open_alike(&Target::Cpu, group)?;
     let opened = || -> Result<_, Failure> {
         let model = ModelFile::open(&args.model, false)?;
         if !matches!(model.kind, Kind::Onnx(_)) {
@@ -145,10 +146,10 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
         }
         let dataset = dataset(&model, over)?;
         let [model] = on_runtime([model], &args.runtime)?;
-        Ok((model, dataset, Cpu::detect()?))
+        Ok((model, dataset))
     };
-    let (model, dataset, device) = agree(group, opened())?;
-    let Some((report, evaluation)) = evaluate(&model, dataset, over, (&device, device.precision()), group)? else {
+    let (model, dataset) = agree(group, opened())?;
+    let Some((report, evaluation)) = evaluate(&model, dataset, over, (&*device, device.precision()), group)? else {
         return Ok(Exit::Interrupted);
     };
     if !group.is_first() {

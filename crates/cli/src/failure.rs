@@ -169,7 +169,7 @@ fn runtime_advice(error: &LoadError) -> String {
              Python's package (onnxruntime/capi/libonnxruntime.so.1.*)",
             OnnxRuntime::VARIABLE
         ),
-        LoadError::Provider(_) => ", or --provider cpu".into(),
+        LoadError::Provider { .. } => ", or --provider cpu".into(),
     }
 }
 

@@ -9,6 +9,8 @@ mod completions;
 mod console;
 mod convert;
 mod data;
+mod device;
+mod devices;
 mod eval;
 mod export;
 mod failure;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Ok(Command::Convert(args)) => alone(&asked, || convert::run(&args)),
         Ok(Command::Export(args)) => alone(&asked, || export::run(&args)),
         Ok(Command::Info(args)) => alone(&asked, || info::run(&args)),
+        Ok(Command::Devices(args)) => alone(&asked, || devices::run(&args)),
         Ok(Command::Data(args)) => alone(&asked, || data::run(&args)),
         Ok(Command::Completions(args)) => alone(&asked, || completions::run(&args)),
     };

@@ -42,7 +42,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let [model] = on_runtime([ModelFile::open(&args.weights, false)?], &args.runtime)?;
     let record = &model.record;
     let format = if args.json { PredictFormat::Json } else { args.format };
-    let device = args.device.open()?;
+    let device = args.device.open_for(&[&args.weights])?;
     let precision = model.precision(args.precision, &*device);
     let photos = photos(&args.images)?;
     let batch = (args.batch_size as usize).min(photos.len()).max(1);

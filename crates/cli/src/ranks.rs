@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mnasnet_engine::{Cpu, Device};
 use mnasnet_group::{Group, Launched, Unlike, Watch, agree, alike};
 use mnasnet_judge::JudgeError;
 use mnasnet_train::TrainError;
@@ -20,8 +19,8 @@ use crate::failure::{Exit, Failure};
 /// rank 0 tells why.
 const TELLING: Duration = Duration::from_millis(500);
 
-/// Calls `command` with all ranks that a launcher of MPI started, or alone. Ranks that were asked for different things, or have
-/// different instruction sets, are refused.
+/// Calls `command` with all ranks that a launcher of MPI started, or alone. Ranks that were asked for different things are
+/// refused; those that compute differently, where the device is opened ([`crate::device`]).
 pub fn together(asked: &Asked, command: impl FnOnce(&mut Group) -> Result<Exit, Failure>) -> Result<ExitCode, Failure> {
     match join(asked) {
         Ok(group) => carry_out(asked, group, command),
@@ -86,7 +85,7 @@ fn carry_out(
         group.leave();
         return outcome.map(ExitCode::from);
     }
-    let outcome = match compared(asked, &mut group) {
+    let outcome = match alike_settings(&mut group, &asked.settings) {
         Ok(()) => command(&mut group),
         Err(unlike) => Err(unlike.into()),
     };
@@ -117,14 +116,6 @@ fn carry_out(
     };
     group.leave();
     Ok(ExitCode::from(exit))
-}
-
-/// Checks that all ranks were asked for the same, and compute alike.
-fn compared(asked: &Asked, group: &mut Group) -> Result<(), Unlike> {
-    alike_settings(group, &asked.settings)?;
-    let isa = Cpu::detect().map_or_else(|error| error.to_string(), |cpu| cpu.name());
-    let advice = format!("set {} to one that all have", Cpu::VARIABLE);
-    alike(group, "the instruction sets", &isa, &advice)
 }
 
 /// A failure of all ranks, told by the first; by others too where that has not ended them, as it may not have happened there.

@@ -1,13 +1,15 @@
 //! What a run shows on a terminal: a line an epoch, and a live bar.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::time::Instant;
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use mnasnet_engine::Cpu;
 use mnasnet_train::folder::log::StepLog;
 use mnasnet_train::{Event, Observer};
 
-use crate::console::{tell, visible, visible_name};
+use crate::console::{shell_word, tell, visible, visible_name};
 
 /// A bar on standard error; hidden where that is not a terminal.
 fn bar(length: u64, template: &str) -> ProgressBar {
@@ -41,6 +43,19 @@ impl Drop for Counter {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
+}
+
+/// A sentence where a run goes on on another device than it had.
+pub fn other_device(was: &str, now: &str) -> String {
+    let how = match (Cpu::is_called(was), Cpu::is_called(now)) {
+        (true, true) => format!("{}={was}", Cpu::VARIABLE),
+        (true, false) => format!("`--device cpu` with {}={was}", Cpu::VARIABLE),
+        (false, _) => format!("`--device {}`", shell_word(Path::new(was))),
+    };
+    format!(
+        "the run was on {was} so far and goes on on {now}, which may round otherwise: {how} keeps the same bits, where the machine \
+         has it"
+    )
 }
 
 /// Shows a training run.
@@ -102,6 +117,7 @@ impl Observer for Reporter {
                 checkpoint.display(),
                 out.display()
             )),
+            Event::OtherDevice { was, now } => self.note(&other_device(was, now)),
             Event::Folded(weights) => {
                 let place = weights.display();
                 self.note(&format!(

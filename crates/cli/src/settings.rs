@@ -57,6 +57,7 @@ fn names(key: &Key) -> String {
             let names: Vec<&str> = key.kind.names().iter().map(|named| named.name).collect();
             format!(" [{}]", names.join(", "))
         }
+        Kind::Device => " [auto, cpu, gpu, gpu:N, or a part of a GPU's name; `mnasnet devices` lists them]".into(),
         _ => String::new(),
     }
 }
@@ -177,7 +178,7 @@ impl Args for SettingFlags {
                 Kind::Text => "TEXT",
                 Kind::Path => "PATH",
                 Kind::Network => "NAME|FILE",
-                Kind::Choice { .. } => "NAME",
+                Kind::Device | Kind::Choice { .. } => "NAME",
             };
             let mut arg = Arg::new(key.name)
                 .long(key.name)

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::args::TrainArgs;
 use crate::console::{json_path, print, print_json, shell_word, tell};
+use crate::device::{self, Opener};
 use crate::failure::{Exit, Failure};
 use crate::init::Recorded;
 use crate::interrupt::Interrupt;
@@ -37,14 +38,15 @@ struct Report<'a> {
 
 /// Trains.
 pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<Exit, Failure> {
-    let asked = args.mindspore.check(group);
-    agree(group, asked)?;
+    let asked = args.mindspore.asked(group);
+    let mindspores = agree(group, asked)?;
+    let mut devices = Opener::new(group, mindspores);
     let Job {
         config,
         folder,
         start,
         notes,
-    } = jobs(args, group)?;
+    } = jobs(args, &mut devices, group)?;
     if args.print_config {
         if group.is_first() {
             match args.json {
@@ -54,20 +56,23 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
         }
         return Ok(Exit::Success);
     }
+    let device = device::alike_on(devices.take(&config.device), group)?;
     let stop = interrupt.stop(group.is_first());
     let stop = agree(group, stop)?;
     if !group.is_first() {
-        return Ok(match train(&config, folder, start, &stop, group, &mut Silent)? {
-            Outcome::Finished { .. } => Exit::Success,
-            Outcome::Interrupted { .. } => Exit::Interrupted,
-        });
+        return Ok(
+            match train(&config, &*device, folder, start, &stop, group, &mut Silent)? {
+                Outcome::Finished { .. } => Exit::Success,
+                Outcome::Interrupted { .. } => Exit::Interrupted,
+            },
+        );
     }
     let mut reporter = Reporter::new(args.json);
     for note in &notes {
         reporter.event(Event::Note(note));
     }
     let out = folder.path().to_owned();
-    let outcome = train(&config, folder, start, &stop, group, &mut reporter)?;
+    let outcome = train(&config, &*device, folder, start, &stop, group, &mut reporter)?;
     let (images, seconds) = reporter.speed;
     let images_per_s = (seconds > 0.0).then(|| images / seconds);
     match &outcome {
@@ -111,9 +116,9 @@ impl Observer for Silent {
 }
 
 /// What rank 0 makes of the command line and of what lies on its disk, for all ranks.
-fn jobs(args: &TrainArgs, group: &mut Group) -> Result<Job, Failure> {
+fn jobs(args: &TrainArgs, devices: &mut Opener, group: &mut Group) -> Result<Job, Failure> {
     let here = match group.is_first() {
-        true => settled(args).map(Some),
+        true => settled(args, devices).map(Some),
         false => Ok(None),
     };
     let here = agree(group, here)?;
@@ -137,9 +142,9 @@ fn jobs(args: &TrainArgs, group: &mut Group) -> Result<Job, Failure> {
     })
 }
 
-fn settled(args: &TrainArgs) -> Result<Job, Failure> {
-    let mut job = job(args)?;
-    settle(&mut job.config)?;
+fn settled(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure> {
+    let mut job = job(args, devices)?;
+    settle(&mut job.config, devices)?;
     if !args.print_config && job.config.data == Path::new(SAMPLE) && !Path::new(SAMPLE).exists() {
         return Err(Failure::Photos(format!(
             "no photos given, and no sample photos at {SAMPLE}: run in the project's folder, or say `--data DIR`"
@@ -149,17 +154,18 @@ fn settled(args: &TrainArgs) -> Result<Job, Failure> {
 }
 
 /// Makes `precision` what it comes to on the run's device.
-fn settle(config: &mut Config) -> Result<(), Failure> {
-    let device = wiring::device(config.device)?;
-    config.precision = Some(wiring::precision(config.precision, &*device));
+fn settle(config: &mut Config, devices: &mut Opener) -> Result<(), Failure> {
+    if config.precision.is_none() {
+        config.precision = Some(wiring::precision(None, devices.get(&config.device)?));
+    }
     Ok(())
 }
 
 /// Lays the command line's settings over what came before.
-fn flags(args: &TrainArgs, layers: Resolver) -> Result<Resolver, ConfigError> {
+fn flags(args: &TrainArgs, layers: Resolver, devices: &Opener) -> Result<Resolver, ConfigError> {
     let mut layers = args.settings.apply(layers)?;
-    if let Some(device) = args.mindspore.device().filter(|_| !args.settings.has("device")) {
-        layers.flag("device", device.name())?;
+    if let Some(device) = devices.mindspores.as_ref().filter(|_| !args.settings.has("device")) {
+        layers.flag("device", device.to_string())?;
     }
     Ok(layers)
 }
@@ -180,11 +186,11 @@ fn folder(args: &TrainArgs, out: PathBuf) -> RunFolder {
 }
 
 /// What to do, by `--resume`.
-fn job(args: &TrainArgs) -> Result<Job, Failure> {
+fn job(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure> {
     match &args.resume {
-        None => fresh_or_same(args),
-        Some(Some(word)) if word == Path::new("auto") => fresh_or_same(args),
-        Some(Some(word)) if word == Path::new("never") => fresh(args),
+        None => fresh_or_same(args, devices),
+        Some(Some(word)) if word == Path::new("auto") => fresh_or_same(args, devices),
+        Some(Some(word)) if word == Path::new("never") => fresh(args, devices),
         Some(_) => {
             for (given, flag) in [(args.config.is_some(), "--config"), (args.init.is_some(), "--init")] {
                 if given {
@@ -193,15 +199,15 @@ fn job(args: &TrainArgs) -> Result<Job, Failure> {
                     )));
                 }
             }
-            resumed(args)
+            resumed(args, devices)
         }
     }
 }
 
 /// A fresh run, or the one that its folder holds, if that has the same settings; more epochs are as good. Without `--out` that is
 /// the newest of the model's, if it is unfinished.
-fn fresh_or_same(args: &TrainArgs) -> Result<Job, Failure> {
-    let job = fresh(args)?;
+fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure> {
+    let job = fresh(args, devices)?;
     if args.print_config || args.init.is_some() {
         return Ok(job);
     }
@@ -223,7 +229,7 @@ fn fresh_or_same(args: &TrainArgs) -> Result<Job, Failure> {
         (Err(error), Some(_)) => return Err(error.into()),
     };
     let mut config = job.config.clone();
-    settle(&mut config)?;
+    settle(&mut config, devices)?;
     let note = match (held.likeness(&config)?, &args.out) {
         (Likeness::Other(_) | Likeness::Done(_), None) => return Ok(job),
         (Likeness::Other(changes), Some(_)) => {
@@ -268,7 +274,7 @@ fn fresh_or_same(args: &TrainArgs) -> Result<Job, Failure> {
 
 /// Settings from a recipe, a file or the defaults; the sample photos where nothing else is asked for. What `--init` takes
 /// over wins over all that was not asked for.
-fn fresh(args: &TrainArgs) -> Result<Job, Failure> {
+fn fresh(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
     let recorded = args.init.as_deref().map(Recorded::read).transpose()?;
     let take = |layers: Resolver| match &recorded {
         Some(recorded) => recorded.apply(layers),
@@ -279,7 +285,7 @@ fn fresh(args: &TrainArgs) -> Result<Job, Failure> {
         None if args.settings.has("data") => take(Resolver::new())?,
         None => take(Resolver::new().recipe_or_file("sample")?)?,
     };
-    let config = flags(args, layers)?.finish()?;
+    let config = flags(args, layers, devices)?.finish()?;
     let notes = Vec::from_iter(recorded.as_ref().and_then(|recorded| recorded.note(&config)));
     let next = || runs::next(Path::new(RUNS), &config.model.name);
     let out = args.out.clone().unwrap_or_else(next);
@@ -305,7 +311,7 @@ fn recipe_or_file(layers: Resolver, name: &OsStr) -> Result<Resolver, ConfigErro
 }
 
 /// Settings from the checkpoint.
-fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
+fn resumed(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
     let given = args.resume.clone().flatten();
     let place = match given.or_else(|| args.out.clone()) {
         Some(place) => place,
@@ -317,7 +323,7 @@ fn resumed(args: &TrainArgs) -> Result<Job, Failure> {
     };
     let folder = out.map(|out| folder(args, out));
     let held = Held::open(&place)?;
-    let config = flags(args, held.settings()?)?.finish()?;
+    let config = flags(args, held.settings()?, devices)?.finish()?;
     let folder = folder.ok_or_else(|| {
         Failure::Usage(format!(
             "cannot tell which run {} belongs to: say `--out DIR`",

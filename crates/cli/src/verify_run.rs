@@ -12,7 +12,10 @@ use serde::Serialize;
 
 use crate::args::VerifyRunArgs;
 use crate::console::{json_path, print, print_json, tell};
+use crate::device;
+use crate::device::choose::Local;
 use crate::failure::{Exit, Failure};
+use crate::report::other_device;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -38,6 +41,10 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
     }
     let record = expected.record();
     let (_, mut config) = record.settings(&to, |_| true)?;
+    if let Some(device) = &args.device {
+        config.device = device.clone();
+    }
+    let device = device::open(&config.device, Local::ALONE)?;
     config.save_checkpoint_path = "checkpoints".into();
     // By steps they are places to go back to, as in the run.
     if matches!(config.checkpoint_every, Interval::Time(_)) {
@@ -70,6 +77,7 @@ pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
     };
     let outcome = train(
         &config,
+        &*device,
         RunFolder::new(scratch.path()),
         Start::Resume(Box::new(begin)),
         &stop,
@@ -160,6 +168,7 @@ impl Observer for Until<'_> {
                 self.stop.store(true, Ordering::Relaxed);
             }
             Event::Note(note) if !self.quiet => tell(&format!("note: {note}")),
+            Event::OtherDevice { was, now } if !self.quiet => tell(&format!("note: {}", other_device(was, now))),
             _ => {}
         }
     }

@@ -41,6 +41,16 @@ impl Cpu {
         Ok(Self { isa: Isa::detect()? })
     }
 
+    /// Whether [`Cpu::VARIABLE`] forces an instruction set.
+    pub fn is_forced() -> bool {
+        std::env::var_os(Self::VARIABLE).is_some_and(|name| !name.is_empty())
+    }
+
+    /// Whether a device that is called `name`, maybe of another machine, is a processor.
+    pub fn is_called(name: &str) -> bool {
+        Isa::NAMES.contains(&name)
+    }
+
     /// The processor with each of its instruction sets, slowest first, and with those that stand in for what it may lack.
     pub fn all() -> Vec<Self> {
         Isa::available().into_iter().map(|isa| Self { isa }).collect()

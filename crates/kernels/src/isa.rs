@@ -55,6 +55,17 @@ impl Isa {
     /// The environment variable that forces a choice: `portable`, `avx2`, `avx512`, `avx512bf16` or `amx`.
     pub const VARIABLE: &'static str = "MNASNET_ISA";
 
+    /// The name of every instruction set, of other machines and builds too.
+    pub const NAMES: [&'static str; 7] = [
+        "portable",
+        "portable-wide",
+        "portable-tiles",
+        "avx2",
+        "avx512",
+        "avx512bf16",
+        "amx",
+    ];
+
     /// The best instruction set of this machine, or the one that [`Isa::VARIABLE`] names; empty, it names none.
     pub fn detect() -> Result<Self, IsaError> {
         let all = Self::available();

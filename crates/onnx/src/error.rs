@@ -113,6 +113,13 @@ pub enum LoadError {
         reason: String,
     },
     /// The library does not compute on what was asked for.
-    #[error("{} is an ONNX Runtime without CUDA; take its GPU build", .0.display())]
-    Provider(PathBuf),
+    #[error("{library} is an ONNX Runtime without {provider}; take {build}", library = library.display())]
+    Provider {
+        /// The library.
+        library: PathBuf,
+        /// What it lacks.
+        provider: &'static str,
+        /// Which build has it.
+        build: &'static str,
+    },
 }

@@ -1,13 +1,15 @@
 //! A model on a runtime, batch by batch.
 
 mod onnx_runtime;
+mod provider;
 mod rten;
 
 use crate::options::Preprocess;
 use crate::read::Model;
 use crate::shapes::MAX_VALUES;
 
-pub use self::onnx_runtime::{OnnxRuntime, Provider};
+pub use self::onnx_runtime::OnnxRuntime;
+pub use self::provider::Provider;
 pub(crate) use self::rten::{load, pool};
 
 /// What computes a model.

@@ -3,17 +3,6 @@
 use mnasnet_choice::choices;
 
 choices! {
-    /// What computes.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Target {
-        /// The fastest device of this machine.
-        Auto = "auto",
-        /// The processor.
-        Cpu = "cpu",
-    }
-}
-
-choices! {
     /// Which tensors weight decay pulls to zero.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum DecayScope {

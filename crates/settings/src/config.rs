@@ -14,10 +14,11 @@ use mnasnet_model::builder::MAX_WIDTH;
 use mnasnet_model::{OptimizerKind, Scheme, VARIANTS, Variant};
 use serde::{Serialize, Serializer};
 
-pub use crate::choices::{DecayScope, LrScaling, Norm, Target};
+pub use crate::choices::{DecayScope, LrScaling, Norm};
 use crate::interval::Interval;
 use crate::schedule::{DecayMode, Schedule};
 use crate::setting::{Kind, Setting, in_range};
+pub use crate::target::Target;
 
 /// One row of the table of settings.
 #[derive(Clone, Copy, Debug)]
@@ -302,9 +303,9 @@ settings! {
     "Run" {
         /// Seed of weights, sample order, augmentation and dropout.
         seed: u64 = 1 => Effect::AnotherRun;
-        /// What computes; auto is the fastest device of the machine.
-        device: Target = Target::Auto => Effect::Nothing;
-        /// What activations are stored as; auto is bf16 where the machine has a matrix unit for it.
+        /// What computes; auto is a GPU where there is one, else the processor. A run may go on on another device, with other bits.
+        device: Target = Target::Auto => Effect::BitsWhere(|config| config.device.is_gpu());
+        /// What activations are stored as; auto is what is fastest on the device: on a processor bf16 where it has a matrix unit for it.
         precision: Option<Precision> = None;
         /// Threads of the network's arithmetic; 0 means as many as the machine has. Results do not depend on it.
         threads: usize = 0, 0.0..=1024.0 => Effect::Nothing;

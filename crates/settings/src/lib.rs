@@ -25,4 +25,5 @@ pub mod photos;
 pub mod resolve;
 pub mod schedule;
 pub mod setting;
+pub mod target;
 pub mod wiring;

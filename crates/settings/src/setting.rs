@@ -11,8 +11,9 @@ use mnasnet_group::Wire;
 use mnasnet_model::error::nearest;
 use mnasnet_model::{OptimizerKind, Scheme, VARIANTS, Variant};
 
-use crate::choices::{DecayScope, LrScaling, Norm, Target};
+use crate::choices::{DecayScope, LrScaling, Norm};
 use crate::schedule::DecayMode;
+use crate::target::Target;
 
 /// What a setting takes, for help texts and for reading a flag's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum Kind {
     Path,
     /// A network: a variant's name, or its rows.
     Network,
+    /// A device: one of a few names, or one of the machine's own.
+    Device,
     /// One of these names.
     Choice {
         /// The name of no choice, where there is one.
@@ -72,17 +75,20 @@ impl Kind {
                 .parse()
                 .map(toml::Value::Float)
                 .map_err(|_| format!("takes a number, not `{text}`")),
-            Kind::Text | Kind::Path | Kind::Network | Kind::Choice { .. } => Ok(toml::Value::String(text.to_owned())),
+            Kind::Text | Kind::Path | Kind::Network | Kind::Device | Kind::Choice { .. } => {
+                Ok(toml::Value::String(text.to_owned()))
+            }
         }
     }
 
-    /// The names that can be given, in order; none where there are no names.
+    /// The names that can be given on any machine, in order; none where there are no names.
     pub fn names(self) -> Vec<Named> {
         match self {
             Kind::Flag => FLAG.to_vec(),
             Kind::Network => (VARIANTS.iter())
                 .map(|Variant { name, origin, .. }| Named { name, help: origin })
                 .collect(),
+            Kind::Device => Target::NAMES.to_vec(),
             Kind::Choice { open, names } => open.into_iter().chain(names.iter().copied()).collect(),
             Kind::Integer | Kind::Number | Kind::Text | Kind::Path => Vec::new(),
         }
@@ -251,7 +257,6 @@ choice!(
     Policy,
     Scheme,
     Smoothing,
-    Target,
     Wire,
 );
 
@@ -298,6 +303,16 @@ impl<T: Open> Setting for Option<T> {
     }
     fn to_toml(&self) -> toml::Value {
         self.map_or(T::OPEN.name, T::name).into()
+    }
+}
+
+impl Setting for Target {
+    const KIND: Kind = Kind::Device;
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        Self::parse(value.as_str().ok_or_else(|| wrong_type("a text in quotes", value))?)
+    }
+    fn to_toml(&self) -> toml::Value {
+        toml::Value::String(self.to_string())
     }
 }
 

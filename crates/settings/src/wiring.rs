@@ -1,22 +1,12 @@
 //! From settings to the types of the other crates.
 
 use mnasnet_data::{Batches, ColorJitter, Mixing, Preprocessing, RandAugment, TrainTransform};
-use mnasnet_engine::{Cpu, Device, EngineError, Loss, Optimizer, Precision, Rule};
+use mnasnet_engine::{Device, Loss, Optimizer, Precision, Rule};
 use mnasnet_group::Group;
 use mnasnet_model::{ModelError, Network, OptimizerKind, Role, Tensor};
 
-use crate::config::{Config, DecayScope, LrScaling, Norm, Target};
+use crate::config::{Config, DecayScope, LrScaling, Norm};
 use crate::schedule::Schedule;
-
-/// The device that computes.
-///
-/// # Errors
-/// A device that this machine lacks.
-pub fn device(target: Target) -> Result<Box<dyn Device>, EngineError> {
-    match target {
-        Target::Auto | Target::Cpu => Ok(Box::new(Cpu::detect()?)),
-    }
-}
 
 /// What activations are stored as on this device.
 pub fn precision(asked: Option<Precision>, device: &dyn Device) -> Precision {

@@ -22,6 +22,9 @@ pub struct Place {
 pub const TINY: &str = "--data photos --model mnasnet-small --width 0.35 --resolution 32 --batch_size 4 --epoch_size 3 \
     --warmup_epochs 1 --policy none --opt sgd --lr_max 0.05 --seed 3";
 
+/// Variables under which the loader of Vulkan finds no driver: a machine without GPUs.
+pub const NO_GPUS: [(&str, &str); 2] = [("VK_DRIVER_FILES", "none.json"), ("VK_ICD_FILENAMES", "none.json")];
+
 impl Place {
     /// Photos of these classes of the sample: 8 to train with and 3 to validate with, a class.
     pub fn new(classes: &[&str]) -> Self {
@@ -51,8 +54,16 @@ impl Place {
         self.folder.path().join(inside)
     }
 
-    /// The program with arguments that are separated by spaces, to be run in the folder.
+    /// The program with arguments that are separated by spaces, to be run in the folder. Of the machine's devices it sees the
+    /// processor alone, whose numbers tests know.
     pub fn command(&self, arguments: &str) -> Command {
+        let mut command = self.with_gpus(arguments);
+        command.envs(NO_GPUS);
+        command
+    }
+
+    /// The same with the machine's GPUs.
+    pub fn with_gpus(&self, arguments: &str) -> Command {
         let mut command = Command::new(cargo_bin("mnasnet"));
         command
             .current_dir(self.folder.path())

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use assert_cmd::cargo::cargo_bin;
 
 use crate::Place;
+use crate::place::NO_GPUS;
 
 /// Starts the program in a place's folder. Its standard error can be read, its standard output goes nowhere.
 pub fn spawn(place: &Place, arguments: &str) -> Child {
     let mut command = Command::new(cargo_bin("mnasnet"));
     command
         .args(arguments.split_whitespace())
+        .envs(NO_GPUS)
         .current_dir(place.folder.path());
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }

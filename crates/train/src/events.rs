@@ -22,6 +22,13 @@ pub enum Event<'a> {
         /// The run's folder.
         out: &'a Path,
     },
+    /// The run goes on on another device than it had, so that its bits will differ.
+    OtherDevice {
+        /// The name of what computed so far.
+        was: &'a str,
+        /// The name of what computes from now on.
+        now: &'a str,
+    },
     /// The run begins with weights whose batch norm was folded into the convolutions: training starts badly from such.
     Folded(&'a Path),
     /// Training starts.

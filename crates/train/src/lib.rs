@@ -17,6 +17,7 @@
 //! ```
 //! use std::sync::atomic::AtomicBool;
 //!
+//! use mnasnet_engine::Cpu;
 //! use mnasnet_group::Group;
 //! use mnasnet_settings::resolve::Resolver;
 //! use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
@@ -37,7 +38,8 @@
 //! let folder = tempfile::tempdir()?;
 //! let run = RunFolder::new(folder.path().join("run"));
 //! let stop = AtomicBool::new(false);
-//! let outcome = train(&settings.finish()?, run, Start::Fresh, &stop, &mut Group::alone(), &mut Silent)?;
+//! let (config, cpu) = (settings.finish()?, Cpu::detect()?);
+//! let outcome = train(&config, &cpu, run, Start::Fresh, &stop, &mut Group::alone(), &mut Silent)?;
 //! assert!(matches!(outcome, Outcome::Finished { .. }));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

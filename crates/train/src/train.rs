@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use mnasnet_engine::Device;
 use mnasnet_group::{Group, agree, thread_pool};
 use mnasnet_settings::config::Config;
 use mnasnet_settings::photos::Photos;
@@ -14,13 +15,15 @@ use crate::folder::lock::{Claim, RunFolder};
 use crate::run::beginning::Start;
 use crate::run::parts::Run;
 
-/// Trains as `config` says and leaves everything in the folder `out`: `config.toml`, `run.json`, `log.txt`, `metrics.jsonl` and the
+/// Trains on `device` as `config` says and leaves everything in the folder `out`: `config.toml`, `run.json`, `log.txt`, `metrics.jsonl` and the
 /// checkpoints. `stop` asks for an end after the current step. A start that is refused leaves the folder as it was.
 ///
 /// All ranks of `group` call this alike; rank 0 alone reads and writes the run's folder and has a `start`, the others say
-/// [`Start::Fresh`]. An error that not all ranks know of, [`Group::agreed`], must end the group.
+/// [`Start::Fresh`]. An error that not all ranks know of, [`Group::agreed`], must end the group. All ranks have a `device` of one name,
+/// or the weights go apart.
 pub fn train(
     config: &Config,
+    device: &dyn Device,
     out: RunFolder,
     start: Start,
     stop: &AtomicBool,
@@ -44,7 +47,7 @@ pub fn train(
     }
     let threads = group.threads(config.threads);
     let pool = agree(group, thread_pool(threads).map_err(TrainError::from))?;
-    pool.install(|| Run::new(config, &place, claim, photos, start, group, observer)?.go(stop))
+    pool.install(|| Run::new(config, device, (&place, claim), photos, start, group, observer)?.go(stop))
 }
 
 /// The claim of the run's folder, where it is there. A folder that another run's weights are in the way of is refused.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use mnasnet_onnx::{OnnxRuntime, Provider, Runtime};
 
 use crate::failure::Failure;
@@ -16,7 +17,7 @@ pub struct RuntimeArgs {
     /// ONNX Runtime's library, 1.17 or newer [default: the one that ORT_DYLIB_PATH names, else the system's]
     #[arg(long = "runtime-library", alias = "runtime_library", value_name = "FILE")]
     pub runtime_library: Option<PathBuf>,
-    /// What ONNX Runtime computes on
+    /// What ONNX Runtime computes on, by a build of the library that has it
     #[arg(
         long,
         alias = "device_target",
@@ -44,15 +45,40 @@ pub enum ProviderName {
     /// An NVIDIA GPU, by the GPU build of the library
     #[value(alias = "gpu")]
     Cuda,
+    /// An NVIDIA GPU by TensorRT, and by CUDA what TensorRT cannot do
+    Tensorrt,
+    /// An AMD GPU, by libraries before 1.23
+    Rocm,
+    /// An AMD GPU by MIGraphX
+    Migraphx,
+    /// A GPU on Windows
+    #[value(alias = "dml")]
+    Directml,
+    /// Apple's GPU and neural engine
+    Coreml,
+    /// Intel's processors and GPUs
+    Openvino,
+}
+
+impl From<ProviderName> for Provider {
+    fn from(name: ProviderName) -> Self {
+        match name {
+            ProviderName::Cpu => Self::Cpu,
+            ProviderName::Cuda => Self::Cuda,
+            ProviderName::Tensorrt => Self::TensorRt,
+            ProviderName::Rocm => Self::Rocm,
+            ProviderName::Migraphx => Self::MiGraphX,
+            ProviderName::Directml => Self::DirectMl,
+            ProviderName::Coreml => Self::CoreMl,
+            ProviderName::Openvino => Self::OpenVino,
+        }
+    }
 }
 
 impl RuntimeArgs {
     /// The runtime, its library loaded.
     pub fn open(&self) -> Result<Runtime, Failure> {
-        let provider = match self.provider {
-            ProviderName::Cpu => Provider::Cpu,
-            ProviderName::Cuda => Provider::Cuda,
-        };
+        let provider = Provider::from(self.provider);
         if self.runtime == RuntimeName::Onnxruntime {
             let library = OnnxRuntime::open(self.runtime_library.as_deref(), provider)?;
             return Ok(Runtime::OnnxRuntime(library));
@@ -62,9 +88,13 @@ impl RuntimeArgs {
             (Some(_), _) => Err(Failure::Usage(
                 "--runtime-library is for --runtime onnxruntime, which was not asked for".into(),
             )),
-            (None, Provider::Cuda) => Err(Failure::Usage(
-                "--provider cuda needs --runtime onnxruntime: rten computes on the processor alone".into(),
-            )),
+            (None, _) => {
+                let name = self.provider.to_possible_value();
+                Err(Failure::Usage(format!(
+                    "--provider {} needs --runtime onnxruntime: rten computes on the processor alone",
+                    name.as_ref().map_or("", PossibleValue::get_name)
+                )))
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Child;
 
-use mnasnet_testing::place::names;
+use mnasnet_testing::place::{NO_GPUS, names};
 use mnasnet_testing::process::{limit_files, signal, spawn, wait_for};
 use mnasnet_testing::{Place, TINY};
 use mnasnet_train::folder::{checkpoint, checkpoint_name};
@@ -40,6 +40,7 @@ fn start(place: &Place, limit: &str, arguments: &str) -> Child {
     let line = format!("{limit} exec {} {arguments} >out.txt 2>&1", program.display());
     std::process::Command::new("sh")
         .args(["-c", &line])
+        .envs(NO_GPUS)
         .current_dir(place.folder.path())
         .spawn()
         .unwrap()

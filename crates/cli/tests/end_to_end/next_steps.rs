@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
-use mnasnet_testing::place::sample;
+use mnasnet_testing::place::{NO_GPUS, sample};
 use mnasnet_testing::process::{signal, wait_for};
 use mnasnet_testing::{Place, text};
 
@@ -18,7 +18,7 @@ const RUN: &str = "my run";
 fn train(place: &Place, epochs: &str) -> Command {
     fs::rename(place.path("photos"), place.path(PHOTOS)).unwrap();
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("mnasnet"));
-    command.current_dir(place.folder.path()).arg("train");
+    command.envs(NO_GPUS).current_dir(place.folder.path()).arg("train");
     command.args(OTHER.split_whitespace());
     command.args(["--data", PHOTOS, "--out", RUN, "--epoch_size", epochs]);
     command
@@ -30,6 +30,7 @@ fn shell(place: &Place, line: &str) -> Output {
     let path = std::env::var("PATH").unwrap();
     Command::new("bash")
         .args(["-c", line])
+        .envs(NO_GPUS)
         .env("PATH", format!("{}:{path}", program.parent().unwrap().display()))
         .current_dir(place.folder.path())
         .output()

@@ -109,6 +109,11 @@ fn what_is_no_model_is_refused_in_a_sentence() {
             "--provider cuda needs --runtime onnxruntime",
         ),
         (
+            "predict --weights model.onnx photos/val --provider rocm",
+            2,
+            "--provider rocm needs --runtime onnxruntime",
+        ),
+        (
             "eval-onnx --data photos --model model.onnx --runtime-library none.so",
             2,
             "--runtime-library is for --runtime onnxruntime",
@@ -377,10 +382,26 @@ fn onnx_runtime_says_what_the_weights_say() {
         assert_eq!(ours["image"], theirs["image"]);
         assert_eq!(ours["top"][0]["class"], theirs["top"][0]["class"]);
     }
-    let (code, _, stderr) =
-        place.run("eval-onnx --data photos --model model.onnx --runtime onnxruntime --provider cuda");
-    assert!(
-        code == 2 && stderr.contains("is an ONNX Runtime without CUDA; take its GPU build, or --provider cpu"),
-        "{code}: {stderr}"
-    );
+    for (provider, message) in [
+        ("cuda", "without CUDA; take its GPU build, or --provider cpu"),
+        ("tensorrt", "without TensorRT; take its GPU build, or --provider cpu"),
+        ("rocm", "without ROCm; take a build with it, or --provider cpu"),
+        ("migraphx", "without MIGraphX; take a build with it, or --provider cpu"),
+        (
+            "DirectML",
+            "without DirectML; take its build for Windows with DirectML, or --provider cpu",
+        ),
+        (
+            "coreml",
+            "without CoreML; take its build for Apple's systems, or --provider cpu",
+        ),
+        ("openvino", "without OpenVINO; take a build with it, or --provider cpu"),
+    ] {
+        let eval = format!("eval-onnx --data photos --model model.onnx --runtime onnxruntime --provider {provider}");
+        let (code, _, stderr) = place.run(&eval);
+        assert!(
+            code == 2 && stderr.contains(&format!("is an ONNX Runtime {message}")),
+            "{code}: {stderr}"
+        );
+    }
 }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use mnasnet_testing::place::{names, refused};
+use mnasnet_testing::place::{NO_GPUS, names, refused};
 use mnasnet_testing::process::wait_for;
 use mnasnet_testing::run::tensors;
 use mnasnet_testing::{Place, TINY};
@@ -26,6 +26,7 @@ fn launcher(place: &Place) -> Command {
     command
         .args(["--oversubscribe", "--bind-to", "none"])
         .current_dir(place.folder.path())
+        .envs(NO_GPUS)
         // Containers run their tests as root.
         .envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")])
         // Where OpenCL has a driver for processors, mpirun that has looked at it passes no signal on.

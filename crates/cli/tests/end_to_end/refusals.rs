@@ -24,7 +24,7 @@ fn command_line_and_settings() {
         ("train --lr_decay_mode other", "(did you mean `mindspore-other`?)"),
         (
             "train --device_target Ascend",
-            "--device_target Ascend: training and evaluation compute on the processor; leave it out, or say CPU",
+            "--device_target Ascend: say GPU or CPU, or leave it out",
         ),
         (
             "train --run_distribute True",

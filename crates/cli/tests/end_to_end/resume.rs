@@ -50,7 +50,7 @@ fn a_refused_resume_leaves_the_folder_as_it_was() {
 
 /// Each setting of the table that changes no bit of a run with the flags `of_run`, with another value than the run has.
 fn idle_settings(of_run: &str) -> Vec<String> {
-    const VALUES: [&str; 9] = ["2", "3", "1", "0.5", "1steps", "true", "false", "auto", "cpu"];
+    const VALUES: [&str; 9] = ["cpu", "2", "3", "1", "0.5", "1steps", "true", "false", "auto"];
     let words: Vec<&str> = of_run.split_whitespace().collect();
     let config = |more: Option<(&str, &str)>| {
         let mut layers = Resolver::new();

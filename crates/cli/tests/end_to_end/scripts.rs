@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use mnasnet_testing::Place;
-use mnasnet_testing::place::names;
+use mnasnet_testing::place::{NO_GPUS, names};
 use mnasnet_testing::process::wait_for;
 
 const SMALL: &str =
@@ -20,16 +20,17 @@ fn command<'a>(place: &Place, name: &str, arguments: impl IntoIterator<Item = &'
         .arg(path)
         .args(arguments)
         .env("MNASNET", assert_cmd::cargo::cargo_bin("mnasnet"))
+        .envs(NO_GPUS)
         .envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")])
         .current_dir(place.folder.path());
     command
 }
 
 fn script(place: &Place, name: &str, arguments: &str) -> (i32, String, String) {
-    ended(command(place, name, arguments.split_whitespace()))
+    ended(&mut command(place, name, arguments.split_whitespace()))
 }
 
-fn ended(mut command: Command) -> (i32, String, String) {
+fn ended(command: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
@@ -64,7 +65,13 @@ fn wrong_arguments_are_refused_before_anything_is_written() {
         ("run_eval.sh", "0 photos", 2, "DEVICE_ID DATA_DIR CHECKPOINT"),
         ("run_eval.sh", "0 photos none", 4, "CHECKPOINT none is not a file"),
         ("run_eval_onnx.sh", "photos none", 4, "ONNX_MODEL none is not a file"),
-        ("run_standalone_train_gpu.sh", "photos", 2, "needs a GPU engine"),
+        ("run_standalone_train_gpu.sh", "", 2, "DATASET_PATH [CHECKPOINT]"),
+        (
+            "run_standalone_train_gpu.sh",
+            "photos none",
+            4,
+            "CHECKPOINT none is not a file",
+        ),
         (
             "run_distribute_train_gpu.sh",
             "2 0-1 photos",
@@ -73,11 +80,11 @@ fn wrong_arguments_are_refused_before_anything_is_written() {
         ),
         (
             "run_distribute_train_gpu.sh",
-            "2 0,1 photos",
+            "3 0,1 photos",
             2,
-            "run_distribute_train.sh 2 photos",
+            "DEVICE_NUM is 3, and VISIBLE_DEVICES names 2",
         ),
-        ("run_eval_gpu.sh", "photos weights", 2, "run_eval.sh 0 photos weights"),
+        ("run_eval_gpu.sh", "photos none", 4, "CHECKPOINT none is not a file"),
         (
             "run_eval_gpu_onnx.sh",
             "photos none",
@@ -129,7 +136,7 @@ fn they_run_in_the_foreground_keep_logs_and_pass_exit_codes_on() {
     assert!(stdout.contains("Top1-Acc: "), "{stdout}");
     let mut gpu = command(&place, "run_eval_gpu_onnx.sh", ["photos/val", "model.onnx"]);
     gpu.env("ORT_DYLIB_PATH", "model.onnx");
-    let (code, stdout, _) = ended(gpu);
+    let (code, stdout, _) = ended(&mut gpu);
     assert!(
         code == 2 && stdout.contains("cannot load ONNX Runtime from "),
         "{stdout}"
@@ -152,21 +159,25 @@ fn paths_may_have_spaces_and_a_program_that_is_named_is_taken_or_refused() {
     let place = Place::three_classes();
     fs::rename(place.path("photos"), place.path("my photos")).unwrap();
     let more = SMALL.split_whitespace().chain(["--out", "my run"]);
-    let (code, stdout, stderr) = ended(command(
+    let (code, stdout, stderr) = ended(&mut command(
         &place,
         "run_standalone_train.sh",
         ["0", "my photos"].into_iter().chain(more),
     ));
     assert_eq!(code, 0, "{stdout}\n{stderr}");
     let best = "my run/checkpoints/best.safetensors";
-    let (code, _, stderr) = ended(command(&place, "run_eval.sh", ["0", "my photos", best]));
+    let (code, _, stderr) = ended(&mut command(&place, "run_eval.sh", ["0", "my photos", best]));
     assert_eq!(code, 0, "{stderr}");
-    let (code, _, stderr) = ended(command(&place, "run_eval_gpu.sh", ["my photos", best]));
-    assert_eq!(code, 2);
-    assert!(stderr.contains("/run_eval.sh 0 my\\ photos my\\ run/"), "{stderr}");
+    // Where drivers show no GPU the scripts for GPUs say so, and train on nothing else.
+    let (code, stdout, _) = ended(&mut command(&place, "run_eval_gpu.sh", ["my photos", best]));
+    assert!(code == 2 && stdout.contains("no GPU that a driver"), "{stdout}");
+    let mut gpu = command(&place, "run_standalone_train_gpu.sh", ["my photos", "--out", "other"]);
+    let (code, stdout, _) = ended(&mut gpu);
+    assert!(code == 2 && stdout.contains("no GPU that a driver"), "{stdout}");
+    assert!(!place.path("other").exists() && place.path("train.log").exists());
     let mut other = command(&place, "run_eval.sh", ["0", "my photos", best]);
     other.env("MNASNET", place.path("nowhere"));
-    let (code, _, stderr) = ended(other);
+    let (code, _, stderr) = ended(&mut other);
     assert_eq!(code, 2);
     assert!(stderr.contains("nowhere', not a program"), "{stderr}");
 }

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mnasnet_testing::place::NO_GPUS;
 use mnasnet_testing::process::{limit_files, signal, wait_for};
 use mnasnet_testing::{Place, TINY};
 use mnasnet_train::folder::{checkpoint, checkpoint_name};
@@ -37,6 +38,7 @@ fn start(place: &Place) -> Child {
     let line = format!("exec {} train {TINY} {SETTINGS} --out run", program.display());
     Command::new("sh")
         .args(["-c", &line])
+        .envs(NO_GPUS)
         .current_dir(place.folder.path())
         .stdout(fs::File::create(place.path("out.txt")).unwrap())
         .stderr(Stdio::inherit())

@@ -7,31 +7,12 @@ use std::path::{Path, PathBuf};
 
 use ort::LoadDynamicError;
 use ort::environment::Environment;
-use ort::ep::{CUDA, ExecutionProvider};
 use ort::logging::LogLevel;
 use ort::value::{PrimitiveTensorElementType, TensorRef};
 
 use crate::error::LoadError;
 use crate::read::Model;
-
-/// What ONNX Runtime computes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provider {
-    /// The processor.
-    Cpu,
-    /// An NVIDIA GPU.
-    Cuda,
-}
-
-impl Provider {
-    /// The runtime's name with it.
-    pub fn runtime_name(self) -> &'static str {
-        match self {
-            Provider::Cpu => "onnxruntime",
-            Provider::Cuda => "onnxruntime (cuda)",
-        }
-    }
-}
+use crate::session::provider::Provider;
 
 /// The library, loaded. A process loads it once.
 #[derive(Clone)]
@@ -85,10 +66,13 @@ impl OnnxRuntime {
             .build()
             .map_err(|error| refused(error.to_string()))?;
         environment.set_log_level(LogLevel::Error);
-        let has_cuda = || CUDA::is_available().map_err(|error| refused(error.to_string()));
-        match provider == Provider::Cuda && !has_cuda()? {
-            true => Err(LoadError::Provider(library)),
-            false => Ok(Self { environment, provider }),
+        match provider.is_there().map_err(|error| refused(error.to_string()))? {
+            true => Ok(Self { environment, provider }),
+            false => Err(LoadError::Provider {
+                library,
+                provider: provider.label(),
+                build: provider.build(),
+            }),
         }
     }
 
@@ -102,12 +86,15 @@ impl OnnxRuntime {
         let told = |error: ort::Error| error.to_string();
         let builder = ort::session::Session::builder(&self.environment).map_err(told)?;
         let builder = builder.with_intra_threads(threads).map_err(|error| error.to_string())?;
-        let mut builder = match self.provider {
-            Provider::Cpu => builder,
-            // Without this, what the GPU cannot do is done on the processor, and nothing said.
-            Provider::Cuda => builder
-                .with_execution_providers([CUDA::default().build().error_on_failure()])
-                .map_err(|error| error.to_string())?,
+        // DirectML's sizes may differ from call to call.
+        let builder = match self.provider {
+            Provider::DirectMl => builder.with_memory_pattern(false).map_err(|error| error.to_string())?,
+            _ => builder,
+        };
+        let providers = self.provider.dispatches();
+        let mut builder = match providers.is_empty() {
+            true => builder,
+            false => (builder.with_execution_providers(providers)).map_err(|error| error.to_string())?,
         };
         Ok(Loaded {
             session: builder.commit_from_memory(&model.bytes).map_err(told)?,

@@ -97,7 +97,6 @@ impl Beginning {
         let folder = out.join(&config.save_checkpoint_path);
         let mut notes = vec![format!("going on from {}", file.path().display())];
         notes.extend(resume::check(file, setup)?);
-        notes.extend(resume::other_device(record, &setup.device));
         let state = resume::load(file, &setup.network, config)?;
         let mut progress = resume::position(file, &setup.batches, setup.images());
         let bad_steps = &progress.bad_steps;
@@ -114,6 +113,10 @@ impl Beginning {
         };
         for note in &notes {
             observer.event(Event::Note(note));
+        }
+        let now = setup.device.as_str();
+        if let Some(was) = record.device.as_deref().filter(|was| *was != now) {
+            observer.event(Event::OtherDevice { was, now });
         }
         let whole = |path: &&PathBuf| WeightsFile::open(path).is_ok();
         if let Some(checkpoint) = beyond.iter().rev().find(whole) {

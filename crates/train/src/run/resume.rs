@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::Batches;
-use mnasnet_engine::{Cpu, Snapshot};
+use mnasnet_engine::Snapshot;
 use mnasnet_model::{Network, Slot};
 use mnasnet_settings::config::{Config, Effect};
 use mnasnet_weights_file::progress::{Best, Progress};
@@ -86,16 +86,6 @@ pub(crate) fn check(file: &WeightsFile, setup: &Setup) -> Result<Vec<String>, Tr
         ));
     }
     Ok(allowed)
-}
-
-/// A sentence where the run goes on on another device than it had.
-pub(crate) fn other_device(record: &Record, device: &str) -> Option<String> {
-    let was = record.device.as_deref().filter(|was| *was != device)?;
-    Some(format!(
-        "the run was on {was} so far and goes on on {device}, which may round otherwise: {}={was} keeps the same bits, where the \
-         machine has it",
-        Cpu::VARIABLE
-    ))
 }
 
 /// Checks that MindSpore's run can be taken up: weights, optimizer state and step are the file's, all settings this run's.

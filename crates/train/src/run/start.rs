@@ -9,7 +9,6 @@ use mnasnet_group::{Group, agree, alike};
 use mnasnet_judge::ranks::SAME_SET;
 use mnasnet_settings::config::{Config, LrScaling};
 use mnasnet_settings::photos::Photos;
-use mnasnet_settings::wiring;
 use mnasnet_weights_file::replace::replace;
 use mnasnet_weights_file::{Record, WeightsFile};
 
@@ -66,21 +65,20 @@ impl<'a> Planned<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Plans the run and brings it to its start. `claim` is the folder's, where it could be had without writing; other ranks than
-    /// the first have none.
+    /// Plans the run on `device` and brings it to its start. The folder's claim is there where it could be had without writing; other
+    /// ranks than the first have none.
     ///
     /// Nothing is written before everything is checked on all ranks: a refused start leaves the folder as it was.
     pub(crate) fn new(
         config: &'a Config,
-        out: &Path,
-        claim: Option<Claim>,
+        device: &dyn Device,
+        (out, claim): (&Path, Option<Claim>),
         photos: Photos,
         start: Start,
         group: &'a mut Group,
         observer: &'a mut dyn Observer,
     ) -> Result<Self, TrainError> {
-        let device = agree(group, wiring::device(config.device).map_err(TrainError::from))?;
-        let planned = Planned::new(config, out, photos, &start, &*device, group, observer);
+        let planned = Planned::new(config, out, photos, &start, device, group, observer);
         let Planned {
             mut learner,
             judging,

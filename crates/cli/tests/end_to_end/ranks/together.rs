@@ -233,6 +233,13 @@ fn command_lines_are_judged_once() {
         ("train --wire f8", 2, "`wire`"),
         ("train --lr_scaling sqrt", 2, "`lr_scaling`"),
         ("train --data photos --batch_size 13", 3, "(13 for each of 2 ranks)"),
+        (
+            "train --data photos --device no-such-card",
+            2,
+            "no device is called `no-such-card`",
+        ),
+        ("train --data photos --device_target GPU", 2, "no GPU that a driver"),
+        ("bench train --steps 1 --device gpu", 2, "no GPU that a driver"),
     ] {
         let (found, stdout, stderr) = run(&place, 2, arguments);
         assert_eq!(found, code, "{arguments}\n{stdout}\n{stderr}");
