@@ -10,6 +10,7 @@ use std::ops::Range;
 #[allow(missing_docs)]
 pub struct Params {
     pub flags: u32,
+    pub columns: u32,
     pub kernel: u32,
     pub stride: u32,
     pub height: u32,

@@ -261,17 +261,17 @@ fn refuse_what_has_no_room(
 
 /// Vec4 of partial sums that jobs touch at most.
 pub(crate) fn scratch(jobs: &[Job], batch: usize) -> usize {
-    use crate::shader::Op;
+    use crate::shader::{LANES, Op};
     let one = |job: &Job| {
         let (groups, params) = (job.grid.groups(batch), &job.params);
         let (c4_in, c4_out) = (params.c4_in as usize, params.c4_out as usize);
         let sums = groups * 2 * c4_in;
+        let lanes = LANES / params.columns.max(1) as usize;
         match job.kernel.op {
             Op::Dense { moments: true, .. } | Op::Depthwise(_, true) | Op::Stem(_, true) => groups * (2 * c4_out + 1),
-            Op::DenseInput { .. } | Op::SpreadPool | Op::SpreadGate => sums,
+            Op::DenseInput { .. } | Op::DepthwiseInput(_) | Op::SpreadPool | Op::SpreadGate => sums,
             Op::DenseWeights { .. } => (params.strips * params.kernel * params.kernel) as usize * 4 * c4_out * c4_in,
-            Op::DepthwiseBackward(window) => sums + groups * job.kernel.lanes() * window.taps() * c4_in,
-            Op::StemWeights(window) => groups * job.kernel.lanes() * window.taps() * c4_out,
+            Op::DepthwiseWeights(window) | Op::StemWeights(window) => groups * lanes * window.taps() * c4_out,
             _ => 0,
         }
     };

@@ -68,8 +68,10 @@ pub enum Op {
     },
     /// A depthwise convolution.
     Depthwise(Window, bool),
-    /// All its gradients.
-    DepthwiseBackward(Window),
+    /// The gradient of its input.
+    DepthwiseInput(Window),
+    /// The gradient of its weights.
+    DepthwiseWeights(Window),
     /// The first convolution.
     Stem(Window, bool),
     /// The gradient of its weights.
@@ -133,29 +135,37 @@ pub struct Kernel {
     pub op: Op,
     /// How stored values lie in memory.
     pub precision: Precision,
-    /// Columns of lanes, of four channels each, in a workgroup of [`LANES`].
-    pub columns: usize,
 }
 
 /// Lanes of a workgroup.
 pub const LANES: usize = 64;
 
+/// Columns of lanes, of four channels each, in a workgroup that works on `c4` times four channels.
+pub fn columns(c4: usize) -> usize {
+    c4.next_power_of_two().clamp(2, 16)
+}
+
 /// Rows that a lane of a dense sweep makes.
 pub const ROWS: usize = 8;
 
 impl Kernel {
-    /// A kernel that works on `c4` times four channels.
-    pub fn new(op: Op, precision: Precision, c4: usize) -> Self {
+    /// A kernel for values stored so. One that touches no stored values is the same for all.
+    pub fn new(op: Op, precision: Precision) -> Self {
+        let touches = match op {
+            Op::Dense { .. } | Op::DenseInput { .. } | Op::DenseWeights { .. } | Op::Depthwise(..) => true,
+            Op::DepthwiseInput(_)
+            | Op::DepthwiseWeights(_)
+            | Op::Stem(..)
+            | Op::StemWeights(_)
+            | Op::Pool
+            | Op::Squeeze => true,
+            Op::Add | Op::SpreadPool | Op::SpreadGate | Op::Dot => true,
+            _ => false,
+        };
         Self {
             op,
-            precision,
-            columns: c4.next_power_of_two().clamp(2, 16),
+            precision: if touches { precision } else { Precision::F32 },
         }
-    }
-
-    /// Rows of lanes in a workgroup.
-    pub fn lanes(&self) -> usize {
-        LANES / self.columns
     }
 
     /// The WGSL.
@@ -170,7 +180,7 @@ impl Kernel {
         let mut traits: Vec<&str> = Vec::new();
         let (vectors, weights, scratch) = (part!("vectors"), part!("weights"), part!("scratch"));
         let (source, gradient, sink) = (part!("source"), part!("gradient"), part!("sink"));
-        let moments_epilogue = [scratch, part!("moments_epilogue")];
+        let (lane, moments_epilogue) = (part!("lane"), [scratch, part!("moments_epilogue")]);
         let shape = |window: bool| if window { "WINDOW" } else { "POINT" };
         let reading = |gated: bool| if gated { "GATED" } else { "OPEN" };
         let whence = |last: bool| if last { "LAST" } else { "NORMALISED" };
@@ -187,57 +197,49 @@ impl Kernel {
                 moments: gathers,
             } => {
                 traits.extend([shape(window), reading(gated)]);
-                parts.extend([stored, vectors, weights, source]);
+                parts.extend([stored, lane, vectors, weights, source]);
                 moments(&mut parts, &mut traits, gathers);
                 parts.push(part!("dense"));
             }
             Op::DenseInput { window, last } => {
                 traits.extend([shape(window), whence(last)]);
                 let dense = part!("dense_input");
-                parts.extend([stored, vectors, weights, scratch, gradient, sink, dense]);
+                parts.extend([stored, lane, vectors, weights, scratch, gradient, sink, dense]);
             }
             Op::DenseWeights { window, gated, last } => {
                 traits.extend([shape(window), reading(gated), whence(last)]);
                 parts.extend([stored, vectors, scratch, source, gradient, part!("dense_weights")]);
             }
             Op::Depthwise(at, gathers) => {
-                traits.push(reading(false));
-                (window, taps) = (Some(at), depthwise(at));
-                parts.extend([stored, vectors, weights, source]);
+                traits.extend([reading(false), "DEPTHWISE"]);
+                (window, taps) = (Some(at), forward(at));
+                parts.extend([stored, lane, vectors, weights, source, part!("values")]);
                 moments(&mut parts, &mut traits, gathers);
-                parts.push(part!("depthwise"));
+                parts.push(part!("window"));
             }
-            Op::DepthwiseBackward(at) => {
-                traits.extend([reading(false), whence(false)]);
-                (window, taps) = (Some(at), depthwise_backward(at));
-                parts.extend([
-                    stored,
-                    vectors,
-                    weights,
-                    scratch,
-                    source,
-                    gradient,
-                    sink,
-                    part!("depthwise_backward"),
-                ]);
+            Op::DepthwiseInput(at) => {
+                traits.push(whence(false));
+                (window, taps) = (Some(at), input(at));
+                let depthwise = part!("depthwise_input");
+                parts.extend([stored, lane, vectors, weights, scratch, gradient, sink, depthwise]);
+            }
+            Op::DepthwiseWeights(at) => {
+                traits.extend([reading(false), whence(false), "DEPTHWISE"]);
+                (window, taps) = (Some(at), window_weights(at));
+                parts.extend([stored, lane, vectors, scratch, source, part!("values")]);
+                parts.extend([gradient, part!("window_weights")]);
             }
             Op::Stem(at, gathers) => {
-                (window, taps) = (Some(at), stem(at));
-                parts.extend([stored, vectors, weights, part!("pixels")]);
+                (window, taps) = (Some(at), forward(at));
+                parts.extend([stored, lane, vectors, weights, part!("pixels")]);
                 moments(&mut parts, &mut traits, gathers);
-                parts.push(part!("stem"));
+                parts.push(part!("window"));
             }
             Op::StemWeights(at) => {
                 traits.push(whence(false));
-                (window, taps) = (Some(at), stem_weights(at));
-                parts.extend([
-                    stored,
-                    vectors,
-                    scratch,
-                    gradient,
-                    part!("pixels"),
-                    part!("stem_weights"),
-                ]);
+                (window, taps) = (Some(at), window_weights(at));
+                parts.extend([stored, lane, vectors, scratch, gradient, part!("pixels")]);
+                parts.push(part!("window_weights"));
             }
             Op::Moments => parts.extend([vectors, scratch, part!("moments")]),
             Op::Sums => parts.extend([vectors, scratch, part!("sums")]),
@@ -275,11 +277,11 @@ impl Kernel {
             }
             Op::SpreadPool => {
                 traits.push("POOL");
-                parts.extend([stored, vectors, scratch, sink, part!("spread")]);
+                parts.extend([stored, lane, vectors, scratch, sink, part!("spread")]);
             }
             Op::SpreadGate => {
                 traits.push("SQUEEZE");
-                parts.extend([stored, vectors, scratch, sink, part!("spread")]);
+                parts.extend([stored, lane, vectors, scratch, sink, part!("spread")]);
             }
             Op::Dot => {
                 traits.push(reading(false));
@@ -295,10 +297,11 @@ impl Kernel {
             Op::Scale => parts.push(part!("scale")),
             Op::Check => parts.push(part!("check")),
         }
-        let mut names = vec![("$TX", self.columns.to_string()), ("$ROWS", ROWS.to_string())];
+        let mut names = vec![("$ROWS", ROWS.to_string())];
         if let Some(window) = window {
             names.extend([
                 ("$TAPCOUNT", window.taps().to_string()),
+                ("$ROWTAPS", (window.kernel * window.inputs).to_string()),
                 ("$TAPS", taps),
                 ("$RUN", window.run().to_string()),
                 ("$S", window.stride.to_string()),
@@ -368,111 +371,83 @@ fn reach(window: Window) -> usize {
     (window.run() - 1) * window.stride + window.kernel
 }
 
-fn depthwise(window: Window) -> String {
+/// A value of the input at column `q` of a run's: of the image a pixel's channel.
+fn value_at(window: Window, q: usize, channel: usize) -> String {
+    match window.inputs {
+        1 => format!("value_at(image, at_row, left + {q}, map, c)"),
+        _ => format!("vec4<f32>(value_at(image, at_row, left + {q}, {channel}u))"),
+    }
+}
+
+/// What a run of outputs adds up.
+fn forward(window: Window) -> String {
     let mut text = String::new();
-    let Window { kernel, stride, .. } = window;
+    let Window { kernel, stride, inputs } = window;
     line!(text, "for (var i_row = 0; i_row < {kernel}; i_row++) {{");
     line!(text, "let at_row = i32(row * {stride}u) + i_row - {};", kernel / 2);
-    line!(text, "if (at_row >= 0 && at_row < i32(p.height)) {{");
-    line!(text, "let first = p.weights + u32(i_row) * {kernel}u * p.c4_out + c;");
-    for column in 0..kernel {
-        line!(text, "let w{column} = weights[first + {column}u * p.c4_out];");
-    }
-    for q in 0..reach(window) {
-        line!(text, "let a{q} = value_at(image, u32(at_row), left + {q}, c);");
-        for (j, column) in readers(window, q) {
-            line!(text, "v{j} = fma(a{q}, w{column}, v{j});");
+    for channel in 0..inputs {
+        let tap = format!("u32(i_row) * {}u + {channel}u", kernel * inputs);
+        line!(text, "{{ let first = p.weights + ({tap}) * p.c4_out + c;");
+        for column in 0..kernel {
+            line!(
+                text,
+                "let w{column} = weights[first + {}u * p.c4_out];",
+                column * inputs
+            );
         }
+        for q in 0..reach(window) {
+            line!(text, "let a{q} = {};", value_at(window, q, channel));
+            for (j, column) in readers(window, q) {
+                line!(text, "v{j} = fma(a{q}, w{column}, v{j});");
+            }
+        }
+        line!(text, "}}");
     }
-    line!(text, "}} }}");
+    line!(text, "}}");
     text
 }
 
-fn depthwise_backward(window: Window) -> String {
+/// What a run of inputs adds up backward.
+fn input(window: Window) -> String {
     let mut text = String::new();
     let Window { kernel, stride, .. } = window;
     let (padding, run) = (kernel / 2, window.run());
-    for row in 0..kernel {
-        line!(text, "{{ let t = i32(row) + {padding} - {row};");
-        line!(
-            text,
-            "if (t >= 0 && t % {stride} == 0 && t / {stride} < i32(p.out_height)) {{"
-        );
-        line!(text, "let at_row = u32(t / {stride});");
-        for column in 0..kernel {
-            let tap = row * kernel + column;
-            line!(text, "let w{column} = weights[p.weights + {tap}u * p.c4_in + c];");
+    line!(text, "for (var i_row = 0; i_row < {kernel}; i_row++) {{");
+    line!(text, "let t = i32(row) + {padding} - i_row;");
+    line!(text, "let at_row = t / {stride};");
+    line!(text, "let is_row = t >= 0 && t % {stride} == 0;");
+    line!(text, "let first = p.weights + u32(i_row) * {kernel}u * p.c4_in + c;");
+    for column in 0..kernel {
+        line!(text, "let w{column} = weights[first + {column}u * p.c4_in];");
+    }
+    // Output column `left + o` reads input column `j` of the run by the window's column `j + padding - stride * o`.
+    let (first, last) = (-((padding / stride) as i64), ((run - 1 + padding) / stride) as i64);
+    for o in first..=last {
+        line!(text, "{{ let d = dy_at(image, at_row, left + {o}, is_row, dy_map, c);");
+        for j in 0..run {
+            let column = j as i64 + padding as i64 - stride as i64 * o;
+            if (0..kernel as i64).contains(&column) {
+                line!(text, "v{j} = fma(d, w{column}, v{j});");
+            }
         }
-        // Output column `left + o` reads input column `j` of the run by the window's column `j + padding - stride * o`.
-        let (first, last) = (-((padding / stride) as i64), ((run - 1 + padding) / stride) as i64);
-        for o in first..=last {
-            line!(text, "{{ let d = read_dy(image, at_row, left + {o}, c);");
-            for j in 0..run {
-                let column = j as i64 + padding as i64 - stride as i64 * o;
-                if (0..kernel as i64).contains(&column) {
-                    let tap = row as i64 * kernel as i64 + column;
-                    line!(text, "v{j} = fma(d, w{column}, v{j}); g{tap} = fma(d, x{j}, g{tap});");
-                }
+        line!(text, "}}");
+    }
+    line!(text, "}}");
+    text
+}
+
+/// What a run of outputs adds to one row of a window's weights.
+fn window_weights(window: Window) -> String {
+    let mut text = String::new();
+    for q in 0..reach(window) {
+        for channel in 0..window.inputs {
+            line!(text, "{{ let a = {};", value_at(window, q, channel));
+            for (j, column) in readers(window, q) {
+                let tap = column * window.inputs + channel;
+                line!(text, "g{tap} = fma(a, d{j}, g{tap});");
             }
             line!(text, "}}");
         }
-        line!(text, "}} }}");
-    }
-    text
-}
-
-fn stem(window: Window) -> String {
-    let mut text = String::new();
-    let Window { kernel, stride, inputs } = window;
-    line!(text, "for (var i_row = 0; i_row < {kernel}; i_row++) {{");
-    line!(text, "let at_row = i32(row * {stride}u) + i_row - {};", kernel / 2);
-    line!(text, "if (at_row >= 0 && at_row < i32(p.height)) {{");
-    line!(text, "for (var channel = 0u; channel < {inputs}u; channel++) {{");
-    let taps = kernel * inputs;
-    line!(
-        text,
-        "let first = p.weights + (u32(i_row) * {taps}u + channel) * p.c4_out + c;"
-    );
-    for column in 0..kernel {
-        line!(
-            text,
-            "let w{column} = weights[first + {}u * p.c4_out];",
-            column * inputs
-        );
-    }
-    for q in 0..reach(window) {
-        line!(
-            text,
-            "let a{q} = vec4<f32>(value_at(image, u32(at_row), left + {q}, channel));"
-        );
-        for (j, column) in readers(window, q) {
-            line!(text, "v{j} = fma(a{q}, w{column}, v{j});");
-        }
-    }
-    line!(text, "}} }} }}");
-    text
-}
-
-fn stem_weights(window: Window) -> String {
-    let mut text = String::new();
-    let Window { kernel, stride, inputs } = window;
-    for row in 0..kernel {
-        line!(text, "{{ let at_row = i32(row * {stride}u) + {row} - {};", kernel / 2);
-        line!(text, "if (at_row >= 0 && at_row < i32(p.height)) {{");
-        for q in 0..reach(window) {
-            for channel in 0..inputs {
-                line!(
-                    text,
-                    "{{ let a = vec4<f32>(value_at(image, u32(at_row), left + {q}, {channel}u));"
-                );
-                for (j, column) in readers(window, q) {
-                    let tap = (row * kernel + column) * inputs + channel;
-                    line!(text, "g{tap} = fma(a, d{j}, g{tap});");
-                }
-                line!(text, "}}");
-            }
-        }
-        line!(text, "}} }}");
     }
     text
 }

@@ -6,7 +6,7 @@ mod pack;
 
 use crate::job::{Grid, Job, Params, Place};
 use crate::layout::{Layout, NORM_VECTORS, c4};
-use crate::shader::{Kernel, LANES, Op};
+use crate::shader::{self, Kernel, LANES, Op};
 use mnasnet_engine::plan::Value;
 use mnasnet_model::{Op as Node, ValueId};
 use std::ops::Range;
@@ -15,15 +15,20 @@ pub use backward::backward;
 pub use forward::{Statistics, forward, loss};
 pub use pack::{pack, use_running};
 
-/// Lanes' columns in y for `c4` times four channels.
-fn columns(kernel: &Kernel, c4: usize) -> usize {
-    c4.div_ceil(kernel.columns)
+/// Workgroups in y for `c4` times four channels.
+fn groups(c4: usize) -> usize {
+    c4.div_ceil(shader::columns(c4))
+}
+
+/// Rows of lanes in a workgroup.
+fn lanes(params: &Params) -> usize {
+    LANES / params.columns as usize
 }
 
 /// A job of one lane for each of `count` units.
 fn elementwise(op: Op, layout: &Layout, params: Params, count: usize, places: Vec<(u32, Place)>) -> Job {
     Job {
-        kernel: Kernel::new(op, layout.plan.precision, 16),
+        kernel: Kernel::new(op, layout.plan.precision),
         params,
         grid: Grid::Fixed(count.div_ceil(LANES)),
         columns: 1,

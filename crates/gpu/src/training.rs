@@ -67,7 +67,7 @@ fn step(layout: &crate::layout::Layout, synced: bool) -> Vec<Job> {
 /// A job on `count` values of flat vectors, so many a workgroup.
 fn flat(op: Kernels, count: usize, group: usize, first: usize, places: Vec<(u32, Place)>) -> Job {
     Job {
-        kernel: Kernel::new(op, Precision::F32, 16),
+        kernel: Kernel::new(op, Precision::F32),
         params: Params {
             count: count as u32,
             first: first as u32,

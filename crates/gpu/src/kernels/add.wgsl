@@ -10,5 +10,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let image = at / (p.height * p.width * p.c4_in);
     // Where the shortcut is a sum, its map begins with ones, and zeros stand at `gate`.
     let v = above(fma(unpack(other[at]), vectors[p.norm_below + c], vectors[p.gate + c]), p.floor_below);
-    out[at] = pack(v + x_map(unpack(x[at]), image, c));
+    out[at] = pack(v + x_value(at, x_map_of(c), image, c));
 }

@@ -12,8 +12,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let tiles = across * ((p.c4_out + 1u) / 2u) * p.kernel * p.kernel;
 #endif
     let id = (group.x + group.z * FOLD) * 64u + lane;
-    let strip = id / tiles;
-    if (strip >= p.strips) { return; }
+    let is_mine = id / tiles < p.strips;
+    let strip = min(id / tiles, p.strips - 1u);
 #if POINT
     let tile = id % tiles;
     let tap = 0u;
@@ -33,22 +33,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var b$i = vec4<f32>();
     var b4_$i = vec4<f32>();
 #end
-    let end = min((strip + 1u) * p.strip, rows);
-    for (var row = strip * p.strip; row < end; row++) {
+    let x_map0 = x_map_of(k0);
+    let x_map1 = x_map_of(k1);
+    let dy_map0 = dy_map_of(n0);
+    let dy_map1 = dy_map_of(n1);
+    for (var i = 0u; i < p.strip; i++) {
+        let row = min(strip * p.strip + i, rows - 1u);
         let image = row / area;
 #if POINT
+        let is_in = strip * p.strip + i < rows;
         let at = row * p.c4_in;
 #endif
 #if WINDOW
         let y_in = row % area / p.out_width * p.stride + tap / p.kernel - p.kernel / 2u;
         let x_in = row % p.out_width * p.stride + tap % p.kernel - p.kernel / 2u;
-        if (y_in >= p.height || x_in >= p.width) { continue; }
-        let at = ((image * p.height + y_in) * p.width + x_in) * p.c4_in;
+        let is_in = strip * p.strip + i < rows && y_in < p.height && x_in < p.width;
+        let at = select(0u, ((image * p.height + y_in) * p.width + x_in) * p.c4_in, is_in);
 #endif
-        let x0 = x_map(unpack(x[at + k0]), image, k0);
-        let x1 = x_map(unpack(x[at + k1]), image, k1);
-        let d0 = dy(row * p.c4_out + n0, n0);
-        let d1 = dy(row * p.c4_out + n1, n1);
+        let x0 = select(vec4<f32>(), x_value(at + k0, x_map0, image, k0), is_in);
+        let x1 = select(vec4<f32>(), x_value(at + k1, x_map1, image, k1), is_in);
+        let d0 = dy(row * p.c4_out + n0, dy_map0);
+        let d1 = dy(row * p.c4_out + n1, dy_map1);
 #for i 4
         a$i = fma(vec4<f32>(d0[$i]), x0, a$i);
         b$i = fma(vec4<f32>(d0[$i]), x1, b$i);
@@ -58,6 +63,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         b4_$i = fma(vec4<f32>(d1[$i]), x1, b4_$i);
 #end
     }
+    if (!is_mine) { return; }
 #if POINT
     let to = p.weight_partials + strip * 4u * p.c4_out * p.c4_in;
 #endif

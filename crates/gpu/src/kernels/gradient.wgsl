@@ -4,12 +4,24 @@
 @group(0) @binding(7) var<storage, read_write> y: array<E>;
 #endif
 
-fn dy(at: u32, c: u32) -> vec4<f32> {
+// The map of four channels, to be loaded once for all rows.
+struct DyMap { scale: vec4<f32>, y_scale: vec4<f32>, shift: vec4<f32> }
+
+fn dy_map_of(c: u32) -> DyMap {
+    let n = p.norm_out + c;
+#if LAST
+    return DyMap();
+#endif
+#if NORMALISED
+    return DyMap(vectors[n + 4u * p.c4_out], vectors[n + 5u * p.c4_out], vectors[n + 6u * p.c4_out]);
+#endif
+}
+
+fn dy(at: u32, map: DyMap) -> vec4<f32> {
 #if LAST
     return unpack(dz[at]);
 #endif
 #if NORMALISED
-    let n = p.norm_out + c;
-    return fma(unpack(dz[at]), vectors[n + 4u * p.c4_out], fma(unpack(y[at]), vectors[n + 5u * p.c4_out], vectors[n + 6u * p.c4_out]));
+    return fma(unpack(dz[at]), map.scale, fma(unpack(y[at]), map.y_scale, map.shift));
 #endif
 }

@@ -3,26 +3,27 @@ var<workgroup> lane_means: array<vec4<f32>, 64>;
 var<workgroup> lane_squares: array<vec4<f32>, 64>;
 var<workgroup> lane_counts: array<f32, 64>;
 
-fn gather_moments(tile: u32, lane: u32, column: u32, count: f32, mean: vec4<f32>, squares: vec4<f32>) {
-    lane_means[lane] = mean;
-    lane_squares[lane] = squares;
-    lane_counts[lane] = count;
+fn gather_moments(at: Lane, count: f32, mean: vec4<f32>, squares: vec4<f32>) {
+    lane_means[at.lane] = mean;
+    lane_squares[at.lane] = squares;
+    lane_counts[at.lane] = count;
     workgroupBarrier();
-    if (lane >= $TX || column >= p.c4_out) { return; }
     var all = 0.0;
     var m = vec4<f32>();
     var q = vec4<f32>();
-    for (var i = lane; i < 64u; i += $TX) {
+    for (var i = at.lane % p.columns; i < 64u; i += p.columns) {
         let n = lane_counts[i];
-        if (n > 0.0) {
-            let apart = lane_means[i] - m;
-            all += n;
-            m += apart * (n / all);
-            q += lane_squares[i] + apart * apart * ((all - n) * n / all);
-        }
+        all += n;
+        let share = n / max(all, 1.0);
+        let apart = lane_means[i] - m;
+        m += apart * share;
+        q += lane_squares[i] + apart * apart * ((all - n) * share);
     }
-    let at = p.partials + tile * (2u * p.c4_out + 1u);
-    scratch[at + column] = m;
-    scratch[at + p.c4_out + column] = q;
-    if (column == 0u) { scratch[at + 2u * p.c4_out] = vec4<f32>(all); }
+    // A column of lanes beyond the last tile has counted nothing.
+    if (at.lane < p.columns && at.is_column && all > 0.0) {
+        let to = p.partials + at.tile * (2u * p.c4_out + 1u);
+        scratch[to + at.c] = m;
+        scratch[to + p.c4_out + at.c] = q;
+        if (at.c == 0u) { scratch[to + 2u * p.c4_out] = vec4<f32>(all); }
+    }
 }

@@ -4,36 +4,44 @@
 
 struct Sums { dz: vec4<f32>, centred: vec4<f32> }
 
-// Writes a gradient, and adds it to the sums. Where no unit is below, nothing is masked and nobody reads the sums.
-fn sink(at: u32, c: u32, value: vec4<f32>, sums: ptr<function, Sums>) {
+// The map of the unit below for four channels, to be loaded once for all rows.
+struct BelowMap { scale: vec4<f32>, shift: vec4<f32>, mean: vec4<f32> }
+
+fn below_map_of(c: u32) -> BelowMap {
+    let n = p.norm_below + c;
+    return BelowMap(vectors[n], vectors[n + p.c4_in], vectors[n + 2u * p.c4_in]);
+}
+
+// Writes a gradient where it `is_mine`, and adds it to the sums. Where no unit is below, nothing is masked and nobody reads the sums.
+fn sink(at: u32, map: BelowMap, value: vec4<f32>, is_mine: bool, sums: ptr<function, Sums>) {
     var v = value;
     if (is(ACCUMULATE)) { v += unpack(out[at]); }
-    let n = p.norm_below + c;
     let raw = unpack(below[at]);
-    let z = fma(raw, vectors[n], vectors[n + p.c4_in]);
+    let z = fma(raw, map.scale, map.shift);
     v = stored(select(v, vec4<f32>(), z <= vec4<f32>(p.floor_below)));
-    (*sums).dz += v;
-    (*sums).centred = fma(v, raw - vectors[n + 2u * p.c4_in], (*sums).centred);
-    out[at] = pack(v);
+    let mine = select(vec4<f32>(), v, is_mine);
+    (*sums).dz += mine;
+    (*sums).centred = fma(mine, raw - map.mean, (*sums).centred);
+    if (is_mine) { out[at] = pack(v); }
 }
 
 var<workgroup> lane_dz: array<vec4<f32>, 64>;
 var<workgroup> lane_centred: array<vec4<f32>, 64>;
 
-// The sums of a workgroup's lanes, in order.
-fn gather_sums(tile: u32, lane: u32, column: u32, sums: Sums) {
-    if (!is(BELOW)) { return; }
-    lane_dz[lane] = sums.dz;
-    lane_centred[lane] = sums.centred;
+// The sums of a workgroup's lanes, in order, for tiles below `tiles`.
+fn gather_sums(at: Lane, tiles: u32, sums: Sums) {
+    lane_dz[at.lane] = sums.dz;
+    lane_centred[at.lane] = sums.centred;
     workgroupBarrier();
-    if (lane >= $TX || column >= p.c4_in) { return; }
     var a = vec4<f32>();
     var b = vec4<f32>();
-    for (var i = lane; i < 64u; i += $TX) {
+    for (var i = at.lane % p.columns; i < 64u; i += p.columns) {
         a += lane_dz[i];
         b += lane_centred[i];
     }
-    let at = p.partials + tile * 2u * p.c4_in;
-    scratch[at + column] = a;
-    scratch[at + p.c4_in + column] = b;
+    if (at.lane < p.columns && at.is_column && at.tile < tiles && is(BELOW)) {
+        let to = p.partials + at.tile * 2u * p.c4_in;
+        scratch[to + at.c] = a;
+        scratch[to + p.c4_in + at.c] = b;
+    }
 }

@@ -1,8 +1,13 @@
 // The values that a sweep reads: raw outputs through batch norm, ReLU and gate, or stored values as they are.
 @group(0) @binding(5) var<storage, read_write> x: array<E>;
 
-fn x_map(raw: vec4<f32>, image: u32, c: u32) -> vec4<f32> {
-    let v = above(fma(raw, vectors[p.norm_in + c], vectors[p.shift_in + c]), p.floor_in);
+// The map of four channels, to be loaded once for all rows.
+struct XMap { scale: vec4<f32>, shift: vec4<f32> }
+
+fn x_map_of(c: u32) -> XMap { return XMap(vectors[p.norm_in + c], vectors[p.shift_in + c]); }
+
+fn x_value(at: u32, map: XMap, image: u32, c: u32) -> vec4<f32> {
+    let v = above(fma(unpack(x[at]), map.scale, map.shift), p.floor_in);
 #if GATED
     return v * vectors[p.gate + image * p.c4_in + c];
 #endif

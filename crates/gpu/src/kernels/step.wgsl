@@ -26,6 +26,8 @@ struct Step {
 // What a dispatch is told once and for all. Offsets count vec4 unless they say otherwise.
 struct Params {
     flags: u32,
+    // Columns of lanes in a workgroup.
+    columns: u32,
     kernel: u32,
     stride: u32,
     height: u32,

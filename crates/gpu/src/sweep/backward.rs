@@ -4,21 +4,16 @@
 //! batch norm's gradient needs, as on the processor.
 
 use super::forward::{area, dropout, layers};
-use super::{columns, floor};
+use super::{floor, groups, lanes};
 use crate::job::{Exchanged, Grid, Job, Params, Place, flags};
 use crate::layout::{Layout, Shape, c4};
-use crate::shader::{Kernel, LANES, Op, ROWS};
+use crate::shader::{self, Kernel, LANES, Op, ROWS, Window};
 use mnasnet_engine::Precision;
 use mnasnet_engine::plan::Value;
 use mnasnet_model::{Conv, Op as Node, ValueId};
 
 /// Lanes that a sweep for weights' gradients should have at least, each with partial sums of its own.
 const WEIGHT_LANES: usize = 16_384;
-
-/// Values of the plan that a backward sweep's partial sums take in `scratch` before those of weights begin.
-fn sums_end(tiles: usize, c4: usize) -> usize {
-    tiles * 2 * c4
-}
 
 /// The backward sweep of all nodes, from the logits' gradient.
 pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
@@ -37,7 +32,7 @@ pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
             Node::Linear(linear) => {
                 let offset = |id: usize| layout.network.parameters[id].offset as u32;
                 jobs.push(Job {
-                    kernel: Kernel::new(Op::BiasGradient, precision, 16),
+                    kernel: Kernel::new(Op::BiasGradient, precision),
                     params: Params {
                         first: offset(linear.bias),
                         ..params
@@ -69,12 +64,13 @@ pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
                 let gate = layout.gates[i];
                 layout.read(node.input, &mut params);
                 params.gate_end = gate.gate_gradient as u32;
-                let kernel = Kernel::new(Op::Dot, precision, channels);
+                params.columns = shader::columns(channels) as u32;
+                let kernel = Kernel::new(Op::Dot, precision);
                 jobs.push(Job {
                     kernel,
                     params,
                     grid: images,
-                    columns: columns(&kernel, channels),
+                    columns: groups(channels),
                     places: vec![
                         (2, Place::Vectors),
                         layout.arena(5, &layout.stored(node.input)),
@@ -92,7 +88,7 @@ pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
                     },
                 );
                 jobs.push(Job {
-                    kernel: Kernel::new(Op::GateBackward, precision, 16),
+                    kernel: Kernel::new(Op::GateBackward, precision),
                     params: Params {
                         gate: 4 * gate.gate_gradient as u32,
                         gate_end: 4 * gate.gate as u32,
@@ -120,7 +116,7 @@ pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
                     ),
                 ] {
                     jobs.push(Job {
-                        kernel: Kernel::new(Op::GateWeights, precision, 16),
+                        kernel: Kernel::new(Op::GateWeights, precision),
                         params: Params {
                             channels_in: inputs as u32,
                             channels_out: outputs as u32,
@@ -157,7 +153,7 @@ pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
 fn norm_gradient(layout: &Layout, i: usize, conv: &Conv, params: Params, synced: bool, jobs: &mut Vec<Job>) {
     let offset = |id: usize| layout.network.parameters[id].offset as u32;
     let job = |how: u32, exchanged| Job {
-        kernel: Kernel::new(Op::NormBackward, layout.plan.precision, 16),
+        kernel: Kernel::new(Op::NormBackward, layout.plan.precision),
         params: Params {
             flags: how,
             norm_out: layout.norms[i] as u32,
@@ -202,7 +198,7 @@ fn sums(layout: &Layout, value: ValueId, params: Params, (each, group): (usize, 
         return;
     };
     jobs.push(Job {
-        kernel: Kernel::new(Op::Sums, layout.plan.precision, 16),
+        kernel: Kernel::new(Op::Sums, layout.plan.precision),
         params: Params {
             c4_out: params.c4_in,
             norm_out: layout.norms[node] as u32,
@@ -245,90 +241,109 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &m
             let gated = layout.read(input, &mut params);
             assert!(!gated, "squeeze-excite stands in front of a projection");
             params.weights = layout.packed[i][0] as u32;
-            let kernel = Kernel::new(Op::DepthwiseBackward(window), precision, params.c4_in as usize);
-            let across = (params.width as usize).div_ceil(window.run());
-            let each = params.height as usize * across;
-            let strips = strips(layout, each, &kernel, params.c4_in as usize);
-            params.strip = strips.runs as u32;
-            let group = kernel.lanes() * strips.runs;
-            let tiles = (layout.plan.batch * each).div_ceil(group);
-            params.weight_partials = sums_end(tiles, params.c4_in as usize) as u32;
-            let mut places = vec![(2, Place::Vectors), (3, Place::Packed), (4, Place::Scratch)];
-            places.push(layout.arena(5, &layout.stored(input)));
-            places.extend(gradient);
-            places.extend(sink(layout, input, layout.plan.shortcuts[input], &mut params));
-            jobs.push(Job {
-                kernel,
+            depthwise_input(layout, i, window, params, &gradient, jobs);
+            let x = layout.arena(5, &layout.stored(input));
+            window_weights(
+                layout,
+                Op::DepthwiseWeights(window),
+                window,
+                weight,
                 params,
-                grid: Grid::Images { each, group },
-                columns: columns(&kernel, params.c4_in as usize),
-                places,
-                exchanged: None,
-            });
-            sums(layout, input, params, (each, group), jobs);
-            reduce_taps(layout, window, weight, (each, group), kernel.lanes(), params, jobs);
+                x,
+                &gradient,
+                jobs,
+            );
         }
         Shape::Stem(window) => {
-            let kernel = Kernel::new(Op::StemWeights(window), precision, params.c4_out as usize);
-            let across = (params.out_width as usize).div_ceil(window.run());
-            let each = params.out_height as usize * across;
-            let strips = strips(layout, each, &kernel, params.c4_out as usize);
-            params.strip = strips.runs as u32;
-            let group = kernel.lanes() * strips.runs;
-            let mut places = vec![(2, Place::Vectors), (4, Place::Scratch), (5, Place::Pixels)];
-            places.extend(gradient);
-            jobs.push(Job {
-                kernel,
+            let x = (5, Place::Pixels);
+            window_weights(
+                layout,
+                Op::StemWeights(window),
+                window,
+                weight,
                 params,
-                grid: Grid::Images { each, group },
-                columns: columns(&kernel, params.c4_out as usize),
-                places,
-                exchanged: None,
-            });
-            reduce_taps(layout, window, weight, (each, group), kernel.lanes(), params, jobs);
+                x,
+                &gradient,
+                jobs,
+            );
         }
     }
 }
 
-/// How the runs of a sweep are dealt to lanes.
-struct Strips {
-    /// Runs of a lane.
-    runs: usize,
-}
-
-/// Few enough partial sums, and lanes enough to fill a device.
-fn strips(layout: &Layout, each: usize, kernel: &Kernel, c4: usize) -> Strips {
-    let runs = layout.plan.batch * each;
-    let lanes = kernel.columns * columns(kernel, c4);
-    Strips {
-        runs: (runs * lanes / WEIGHT_LANES).clamp(4, 64),
-    }
-}
-
-/// Adds up what each lane has seen of a weight's gradient `[taps][channels]`. Lanes beyond the last run have written nothing, so only
-/// the runs of a whole batch count: tiles that a smaller batch leaves out hold what they held.
-fn reduce_taps(
+/// The gradient of a depthwise convolution's input.
+fn depthwise_input(
     layout: &Layout,
-    window: crate::shader::Window,
-    weight: u32,
-    (each, group): (usize, usize),
-    lanes: usize,
-    params: Params,
+    i: usize,
+    window: Window,
+    mut params: Params,
+    gradient: &[(u32, Place)],
     jobs: &mut Vec<Job>,
 ) {
-    let count = window.taps() * params.c4_out as usize;
+    let input = layout.network.nodes[i].input;
+    let width = params.c4_in as usize;
+    let across = (params.width as usize).div_ceil(window.run());
+    let each = params.height as usize * across;
+    params.columns = shader::columns(width) as u32;
+    params.strip = INPUT_RUNS as u32;
+    let group = lanes(&params) * INPUT_RUNS;
+    let mut places = vec![(2, Place::Vectors), (3, Place::Packed), (4, Place::Scratch)];
+    places.extend_from_slice(gradient);
+    places.extend(sink(layout, input, layout.plan.shortcuts[input], &mut params));
     jobs.push(Job {
-        kernel: Kernel::new(Op::ReduceTaps, layout.plan.precision, 16),
+        kernel: Kernel::new(Op::DepthwiseInput(window), layout.plan.precision),
+        params,
+        grid: Grid::Images { each, group },
+        columns: groups(width),
+        places,
+        exchanged: None,
+    });
+    sums(layout, input, params, (each, group), jobs);
+}
+
+/// Runs of inputs that a lane makes, one after the other.
+const INPUT_RUNS: usize = 4;
+
+/// The gradient of a window's weights: what each lane sees of it, added up.
+#[allow(clippy::too_many_arguments)]
+fn window_weights(
+    layout: &Layout,
+    op: Op,
+    window: Window,
+    weight: u32,
+    mut params: Params,
+    x: (u32, Place),
+    gradient: &[(u32, Place)],
+    jobs: &mut Vec<Job>,
+) {
+    let width = params.c4_out as usize;
+    let across = (params.out_width as usize).div_ceil(window.run());
+    let each = params.out_height as usize * across;
+    params.columns = shader::columns(width) as u32;
+    params.strip = strip(layout, each, width) as u32;
+    params.count = groups(width) as u32;
+    let group = lanes(&params) * params.strip as usize;
+    let mut places = vec![(2, Place::Vectors), (4, Place::Scratch), x];
+    places.extend_from_slice(gradient);
+    jobs.push(Job {
+        kernel: Kernel::new(op, layout.plan.precision),
+        params,
+        grid: Grid::Images { each, group },
+        columns: groups(width) * window.kernel,
+        places,
+        exchanged: None,
+    });
+    // Lanes of a tile each have partial sums of their own. How many tiles there are follows from the images of the call.
+    let count = window.taps() * width;
+    jobs.push(Job {
+        kernel: Kernel::new(Op::ReduceTaps, layout.plan.precision),
         params: Params {
-            flags: 0,
             kernel: window.kernel as u32,
             first: weight,
             third: window.inputs as u32,
             count: count as u32,
-            // Tiles, from the images of the call; lanes of a tile each have partial sums of their own.
             second: each as u32,
             strip: group as u32,
-            strips: lanes as u32,
+            strips: lanes(&params) as u32,
             ..params
         },
         grid: Grid::Fixed(count.div_ceil(8)),
@@ -336,6 +351,12 @@ fn reduce_taps(
         places: vec![(3, Place::Gradients), (4, Place::Scratch)],
         exchanged: None,
     });
+}
+
+/// Runs of a lane: few enough partial sums, and lanes enough to fill a device.
+fn strip(layout: &Layout, each: usize, c4: usize) -> usize {
+    let columns = shader::columns(c4) * groups(c4);
+    (layout.plan.batch * each * columns / WEIGHT_LANES).clamp(4, 64)
 }
 
 /// The two products of a dense convolution or of the classifier.
@@ -360,9 +381,10 @@ impl Product {
         let width = params.c4_in as usize;
         let (window, last) = (self.window, self.last);
         let op = Op::DenseInput { window, last };
-        let kernel = Kernel::new(op, self.precision, width);
+        let kernel = Kernel::new(op, self.precision);
         let each = params.height as usize * params.width as usize;
-        let group = kernel.lanes() * ROWS;
+        params.columns = shader::columns(width) as u32;
+        let group = lanes(&params) * ROWS;
         let mut places = vec![(2, Place::Vectors), (3, Place::Packed), (4, Place::Scratch)];
         places.extend(self.gradient(layout));
         places.extend(sink(layout, input, layout.plan.shortcuts[input], &mut params));
@@ -370,7 +392,7 @@ impl Product {
             kernel,
             params,
             grid: Grid::Images { each, group },
-            columns: columns(&kernel, width),
+            columns: groups(width),
             places,
             exchanged: None,
         });
@@ -398,7 +420,7 @@ impl Product {
         ];
         places.extend(self.gradient(layout));
         jobs.push(Job {
-            kernel: Kernel::new(Op::DenseWeights { window, gated, last }, self.precision, 16),
+            kernel: Kernel::new(Op::DenseWeights { window, gated, last }, self.precision),
             params,
             grid: Grid::Fixed((strips * tiles).div_ceil(LANES)),
             columns: 1,
@@ -407,7 +429,7 @@ impl Product {
         });
         let count = taps * 4 * down * across;
         jobs.push(Job {
-            kernel: Kernel::new(Op::ReduceDense, layout.plan.precision, 16),
+            kernel: Kernel::new(Op::ReduceDense, layout.plan.precision),
             params: Params {
                 first: self.weight,
                 count: count as u32,
@@ -441,10 +463,11 @@ fn spread(
     jobs: &mut Vec<Job>,
 ) {
     let width = params.c4_in as usize;
-    let kernel = Kernel::new(op, layout.plan.precision, width);
+    let kernel = Kernel::new(op, layout.plan.precision);
     let each = params.height as usize * params.width as usize;
     params.strip = SPREAD_ROWS as u32;
-    let group = kernel.lanes() * SPREAD_ROWS;
+    params.columns = shader::columns(width) as u32;
+    let group = lanes(&params) * SPREAD_ROWS;
     places.extend([(2, Place::Vectors), (4, Place::Scratch)]);
     let accumulates = layout.plan.shortcuts[value] && !in_place;
     places.extend(sink(layout, value, accumulates, &mut params));
@@ -452,7 +475,7 @@ fn spread(
         kernel,
         params,
         grid: Grid::Images { each, group },
-        columns: columns(&kernel, width),
+        columns: groups(width),
         places,
         exchanged: None,
     });

@@ -1,11 +1,13 @@
 //! The forward sweep: down the list of nodes.
 
 use super::pack::norm;
-use super::{columns, elementwise};
+use super::{elementwise, groups, lanes};
 use crate::job::{Exchanged, Grid, Job, Params, Place, flags};
 use crate::layout::{Layout, Shape, c4};
-use crate::shader::{Kernel, Op, ROWS};
-use mnasnet_model::{Conv, Op as Node};
+use crate::shader::{self, Kernel, LANES, Op, ROWS};
+use mnasnet_engine::Precision;
+use mnasnet_model::{Conv, Op as Node, SqueezeExcite};
+use std::ops::Range;
 
 /// What a forward sweep does beside computing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,20 +36,21 @@ pub fn forward(layout: &Layout, statistics: Statistics) -> Vec<Job> {
                 params.flags |= flags::BIAS;
                 params.norm_out = layout.norms[i] as u32;
                 params.weights = layout.packed[i][0] as u32;
+                params.columns = shader::columns(params.c4_out as usize) as u32;
                 let op = Op::Dense {
                     window: false,
                     gated: false,
                     moments: false,
                 };
-                let kernel = Kernel::new(op, mnasnet_engine::Precision::F32, params.c4_out as usize);
+                let kernel = Kernel::new(op, Precision::F32);
                 jobs.push(Job {
                     kernel,
                     params,
                     grid: Grid::Images {
                         each: 1,
-                        group: kernel.lanes() * ROWS,
+                        group: lanes(&params) * ROWS,
                     },
-                    columns: columns(&kernel, params.c4_out as usize),
+                    columns: groups(params.c4_out as usize),
                     places: vec![
                         (2, Place::Vectors),
                         (3, Place::Packed),
@@ -59,12 +62,13 @@ pub fn forward(layout: &Layout, statistics: Statistics) -> Vec<Job> {
             }
             Node::Pool => {
                 layout.read(node.input, &mut params);
-                let kernel = Kernel::new(Op::Pool, precision, channels);
+                params.columns = shader::columns(channels) as u32;
+                let kernel = Kernel::new(Op::Pool, precision);
                 jobs.push(Job {
                     kernel,
                     params,
                     grid: Grid::Images { each: 1, group: 1 },
-                    columns: columns(&kernel, channels),
+                    columns: groups(channels),
                     places: vec![
                         (2, Place::Vectors),
                         layout.arena(5, &layout.stored(node.input)),
@@ -77,18 +81,19 @@ pub fn forward(layout: &Layout, statistics: Statistics) -> Vec<Job> {
                 layout.read(node.input, &mut params);
                 let gate = layout.gates[i];
                 params.gate = gate.means as u32;
-                let kernel = Kernel::new(Op::Squeeze, precision, channels);
+                params.columns = shader::columns(channels) as u32;
+                let kernel = Kernel::new(Op::Squeeze, precision);
                 let grid = Grid::Images { each: 1, group: 1 };
                 jobs.push(Job {
                     kernel,
                     params,
                     grid,
-                    columns: columns(&kernel, channels),
+                    columns: groups(channels),
                     places: vec![(2, Place::Vectors), layout.arena(5, &layout.stored(node.input))],
                     exchanged: None,
                 });
                 jobs.push(Job {
-                    kernel: Kernel::new(Op::Gate, precision, 16),
+                    kernel: Kernel::new(Op::Gate, precision),
                     params: Params {
                         channels_out: se.reduced as u32,
                         c4_out: c4(se.reduced) as u32,
@@ -116,7 +121,7 @@ pub fn forward(layout: &Layout, statistics: Statistics) -> Vec<Job> {
                 let mut job = elementwise(Op::Add, layout, params, 0, places);
                 job.grid = Grid::Images {
                     each: count / layout.plan.batch,
-                    group: crate::shader::LANES,
+                    group: LANES,
                 };
                 jobs.push(job);
             }
@@ -130,7 +135,7 @@ pub fn forward(layout: &Layout, statistics: Statistics) -> Vec<Job> {
 }
 
 /// Dropout of the features at `place`, forward or backward.
-pub(super) fn dropout(layout: &Layout, rate: f32, mut params: Params, place: &std::ops::Range<usize>) -> Job {
+pub(super) fn dropout(layout: &Layout, rate: f32, mut params: Params, place: &Range<usize>) -> Job {
     // Of the 53 high bits, as `f64`'s digits are.
     let threshold = (f64::from(rate) * (1u64 << 53) as f64) as u64;
     params.threshold_low = threshold as u32;
@@ -140,13 +145,13 @@ pub(super) fn dropout(layout: &Layout, rate: f32, mut params: Params, place: &st
     let mut job = elementwise(Op::Dropout, layout, params, 0, places);
     job.grid = Grid::Images {
         each: params.channels_in as usize,
-        group: crate::shader::LANES,
+        group: LANES,
     };
     job
 }
 
 /// Where squeeze-excite's layers lie among the parameters.
-pub(super) fn layers(layout: &Layout, se: &mnasnet_model::SqueezeExcite, params: Params) -> Params {
+pub(super) fn layers(layout: &Layout, se: &SqueezeExcite, params: Params) -> Params {
     let offset = |id: usize| layout.network.parameters[id].offset as u32;
     Params {
         channels_in: se.channels as u32,
@@ -164,6 +169,7 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
     let gathers = statistics != Statistics::Running;
     let width = c4(conv.c_out);
     params.weights = layout.packed[i][0] as u32;
+    params.columns = shader::columns(width) as u32;
     let shape = layout.shape(i, conv);
     let gated = match shape {
         Shape::Stem(_) => false,
@@ -181,7 +187,7 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
         Shape::Depthwise(window) => Op::Depthwise(window, gathers),
         Shape::Stem(window) => Op::Stem(window, gathers),
     };
-    let kernel = Kernel::new(op, layout.plan.precision, width);
+    let kernel = Kernel::new(op, layout.plan.precision);
     let mut places = vec![(2, Place::Vectors), (3, Place::Packed)];
     if gathers {
         places.push((4, Place::Scratch));
@@ -192,18 +198,18 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
     }
     places.push(layout.arena(8, &layout.places.results[i]));
     let (each, group) = match shape {
-        Shape::Dense { .. } => (area(&params), kernel.lanes() * ROWS),
+        Shape::Dense { .. } => (area(&params), lanes(&params) * ROWS),
         Shape::Depthwise(window) | Shape::Stem(window) => {
             params.strip = FORWARD_RUNS as u32;
             let across = (params.out_width as usize).div_ceil(window.run());
-            (params.out_height as usize * across, kernel.lanes() * FORWARD_RUNS)
+            (params.out_height as usize * across, lanes(&params) * FORWARD_RUNS)
         }
     };
     jobs.push(Job {
         kernel,
         params,
         grid: Grid::Images { each, group },
-        columns: columns(&kernel, width),
+        columns: groups(width),
         places,
         exchanged: None,
     });
@@ -212,7 +218,7 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
     }
     let synced = statistics == Statistics::AllBatches;
     jobs.push(Job {
-        kernel: Kernel::new(Op::Moments, layout.plan.precision, 16),
+        kernel: Kernel::new(Op::Moments, layout.plan.precision),
         params: Params {
             norm_out: layout.norms[i] as u32,
             count: each as u32,
@@ -243,7 +249,7 @@ pub(super) fn area(params: &Params) -> usize {
 pub fn loss(layout: &Layout) -> Job {
     let last = layout.network.nodes.len();
     Job {
-        kernel: Kernel::new(Op::Loss, layout.plan.precision, 16),
+        kernel: Kernel::new(Op::Loss, layout.plan.precision),
         params: layout.params(last, last),
         grid: Grid::Images { each: 1, group: 1 },
         columns: 1,

@@ -98,7 +98,7 @@ pub fn norm(layout: &Layout, i: usize, how: u32) -> Job {
         ..layout.params(layout.network.nodes[i].input, i + 1)
     };
     Job {
-        kernel: Kernel::new(Op::Norm, layout.plan.precision, 16),
+        kernel: Kernel::new(Op::Norm, layout.plan.precision),
         params,
         grid: Grid::Fixed(c4(conv.c_out).div_ceil(LANES)),
         columns: 1,
