@@ -10,9 +10,9 @@ use mnasnet_testing::run::tensors;
 use mnasnet_testing::{Place, text};
 use serde_json::Value;
 
-/// Runs of 4 epochs of 3 steps, in which rounding does not grow to something else.
+/// Runs of 4 epochs of 3 steps.
 const SMALL: &str = "--data photos --model mnasnet-small --width 0.35 --resolution 64 --batch_size 8 --epoch_size 4 \
-    --warmup_epochs 1 --policy none --opt rmsprop --lr_max 0.001 --ema true --seed 3";
+    --warmup_epochs 1 --policy none --opt rmsprop --lr_init 0.00001 --lr_max 0.0001 --ema true --seed 3";
 
 #[track_caller]
 fn on_gpu(place: &Place, arguments: &str) -> String {
@@ -38,9 +38,34 @@ fn a_run_on_a_gpu_is_the_processors_and_goes_on_to_the_same_bits_after_a_kill() 
         let [cpu, whole, broken] = ["cpu", "whole", "broken"].map(|run| format!("{run}-{precision}"));
         place.done(&format!("{train} --device cpu --out {cpu}"));
         on_gpu(&place, &format!("{train} --device gpu:0 --out {whole}"));
-        let bound = if precision == "f32" { 2e-3 } else { 5e-2 };
-        for (step, (cpu, gpu)) in losses(&place, &cpu).iter().zip(losses(&place, &whole)).enumerate() {
-            assert!((gpu / cpu - 1.0).abs() < bound, "{precision}, step {step}: {cpu} {gpu}");
+        // A rounding grows tenfold in a few steps of so few photos, on processors among themselves too: each stretch begins at a
+        // checkpoint of the processor's.
+        let bounds = match precision {
+            "f32" => [1e-5, 1e-4, 5e-3],
+            _ => [2e-2, 1e-1, 2e-1],
+        };
+        for epoch in 0..4 {
+            let moved = format!("moved-{precision}-{epoch}");
+            let checkpoint = format!("checkpoints/Mnasnet-rank0-{epoch}_3.safetensors");
+            let run = match epoch {
+                0 => &whole,
+                _ => {
+                    fs::create_dir_all(place.path(&moved).join("checkpoints")).unwrap();
+                    for file in ["config.toml", &checkpoint] {
+                        fs::copy(place.path(&cpu).join(file), place.path(&moved).join(file)).unwrap();
+                    }
+                    on_gpu(&place, &format!("train --resume {moved} --device gpu:0"));
+                    &moved
+                }
+            };
+            let curves = losses(&place, &cpu)
+                .into_iter()
+                .skip(3 * epoch)
+                .zip(losses(&place, run));
+            for (step, ((cpu, gpu), bound)) in curves.zip(bounds).enumerate() {
+                let off = (gpu / cpu - 1.0).abs();
+                assert!(off < bound, "{precision}, step {step} of epoch {epoch}: {cpu} {gpu}");
+            }
         }
         // Killed within its second epoch, and begun by the same command again.
         let again = format!("{train} --device gpu:0 --out {broken} --checkpoint_every 1steps");
