@@ -109,3 +109,40 @@ fn a_run_on_a_gpu_is_the_processors_and_goes_on_to_the_same_bits_after_a_kill() 
     let stdout = place.done("train --resume whole-f32 --epoch_size 5 --device cpu");
     text::holds(&stdout, &format!("note: the run was on {name} so far and goes on on "));
 }
+
+/// Ranks that share one GPU sum as ranks do that have one each.
+#[test]
+#[cfg(feature = "mpi")]
+#[ignore = "needs a GPU; one in software will do"]
+fn ranks_on_a_gpu_train_to_the_same_bits_each_time() {
+    use crate::ranks::{HALF, Job, last, launcher};
+    use mnasnet_testing::TINY;
+    use mnasnet_testing::place::NO_GPUS;
+
+    let place = Place::three_classes();
+    let train = |ranks: usize, more: &str| {
+        let program = with_gpus();
+        let mut both = launcher(&place);
+        both.args(["-n", &ranks.to_string()]).arg(program.get_program());
+        both.args(program.get_args());
+        both.args(format!("train {TINY} --precision f32 --device gpu:0 {more}").split_whitespace());
+        for (name, _) in NO_GPUS {
+            match std::env::var_os(name) {
+                Some(value) => both.env(name, value),
+                None => both.env_remove(name),
+            };
+        }
+        let Output { status, stdout, stderr } = Job::start(both).end();
+        let [stdout, stderr] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        assert!(status.success(), "{more}\n{stdout}\n{stderr}");
+    };
+    for run in ["one", "other"] {
+        train(2, &format!("{HALF} --out {run}"));
+    }
+    assert_eq!(tensors(&last(&place, "one")), tensors(&last(&place, "other")));
+    // With statistics over all ranks the first step is that of one process.
+    train(2, &format!("{HALF} --sync_bn true --epoch_size 1 --out together"));
+    train(1, "--resolution 64 --lr_max 0.002 --epoch_size 1 --out alone");
+    let first = |run: &str| place.metrics(run, "step")[0]["loss"].as_f64().unwrap();
+    assert!((first("together") / first("alone") - 1.0).abs() < 1e-5);
+}
