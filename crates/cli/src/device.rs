@@ -1,15 +1,14 @@
 //! The device that computes: what the setting `device` comes to on this machine, opened.
 
 pub mod choose;
-pub mod gpu;
 
 use mnasnet_engine::{Cpu, Device};
+use mnasnet_gpu::{Adapter, adapters};
 use mnasnet_group::{Group, agree, alike};
 use mnasnet_settings::config::Target;
 
 use crate::console::note;
 use crate::device::choose::{Chosen, Local, Seen, choose};
-use crate::device::gpu::Adapter;
 use crate::failure::Failure;
 
 /// What is there to choose from, of GPUs.
@@ -33,7 +32,7 @@ pub fn open(target: &Target, local: Local) -> Result<Box<dyn Device>, Failure> {
     if *target == Target::Cpu || by_itself && Cpu::is_forced() {
         return cpu();
     }
-    let adapters = gpu::adapters();
+    let adapters = adapters();
     let Chosen::Gpu(number) = choose(target, &seen(&adapters), local).map_err(Failure::Usage)? else {
         return cpu();
     };

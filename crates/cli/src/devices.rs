@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::args::DevicesArgs;
 use crate::console::{print, print_json};
-use crate::device::choose::{Chosen, Kind, Local, choose};
-use crate::device::{gpu, seen};
+use crate::device::choose::{Chosen, Local, choose};
+use crate::device::seen;
 use crate::failure::{Exit, Failure};
 
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ pub fn run(args: &DevicesArgs) -> Result<Exit, Failure> {
 
 fn listed() -> Result<Report, Failure> {
     let cpu = Cpu::detect()?;
-    let adapters = gpu::adapters();
+    let adapters = mnasnet_gpu::adapters();
     let chosen = match Cpu::is_forced() {
         true => Chosen::Cpu,
         false => choose(&Target::Auto, &seen(&adapters), Local::ALONE).map_err(Failure::Usage)?,
@@ -66,7 +66,7 @@ fn listed() -> Result<Report, Failure> {
     devices.extend(adapters.into_iter().enumerate().map(|(number, adapter)| Row {
         device: format!("gpu:{number}"),
         name: adapter.device_name(),
-        kind: kind(adapter.kind),
+        kind: adapter.kind.name(),
         auto: chosen == Chosen::Gpu(number),
         driver: Some(adapter.driver),
         memory_bytes: adapter.memory,
@@ -78,16 +78,6 @@ fn listed() -> Result<Report, Failure> {
         auto: auto.map_or_else(String::new, |row| row.device.clone()),
         devices,
     })
-}
-
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Discrete => "discrete",
-        Kind::Integrated => "integrated",
-        Kind::Virtual => "virtual",
-        Kind::Software => "software",
-        Kind::Other => "other",
-    }
 }
 
 /// A line a device, each column as wide as its widest cell.

@@ -23,7 +23,30 @@ pub const TINY: &str = "--data photos --model mnasnet-small --width 0.35 --resol
     --warmup_epochs 1 --policy none --opt sgd --lr_max 0.05 --seed 3";
 
 /// Variables under which the loader of Vulkan finds no driver: a machine without GPUs.
-pub const NO_GPUS: [(&str, &str); 2] = [("VK_DRIVER_FILES", "none.json"), ("VK_ICD_FILENAMES", "none.json")];
+pub const NO_GPUS: [(&str, &str); 3] = [
+    ("VK_DRIVER_FILES", "none.json"),
+    ("VK_ICD_FILENAMES", "none.json"),
+    NO_DESKTOP,
+];
+
+/// A layer of Mesa asks the desktop which GPU is its own, and complains on standard error where there is none.
+const NO_DESKTOP: (&str, &str) = ("NODEVICE_SELECT", "1");
+
+/// The program with the machine's GPUs, under the runner that a software GPU may need: `DIR/run DEVICE`.
+pub fn with_gpus() -> std::process::Command {
+    let program = cargo_bin("mnasnet");
+    let runner = std::env::var("SOFTWARE_GPU_RUNNER").unwrap_or_default();
+    let mut command = match runner.rsplit_once(' ') {
+        Some((runner, device)) => {
+            let mut command = std::process::Command::new(runner);
+            command.arg(device).arg(program);
+            command
+        }
+        None => std::process::Command::new(program),
+    };
+    command.envs([NO_DESKTOP]);
+    command
+}
 
 impl Place {
     /// Photos of these classes of the sample: 8 to train with and 3 to validate with, a class.
@@ -64,11 +87,11 @@ impl Place {
 
     /// The same with the machine's GPUs.
     pub fn with_gpus(&self, arguments: &str) -> Command {
-        let mut command = Command::new(cargo_bin("mnasnet"));
+        let mut command = with_gpus();
         command
             .current_dir(self.folder.path())
             .args(arguments.split_whitespace());
-        command
+        Command::from_std(command)
     }
 
     /// Runs the program and returns its exit code, standard output and standard error.

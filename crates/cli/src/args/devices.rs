@@ -8,8 +8,8 @@ use mnasnet_onnx::is_onnx;
 use mnasnet_settings::config::Target;
 
 use crate::console::note;
-use crate::device::choose::{Kind, Local};
-use crate::device::{self, gpu};
+use crate::device;
+use crate::device::choose::Local;
 use crate::failure::Failure;
 use crate::settings::{self, Valued};
 
@@ -122,13 +122,18 @@ impl MindsporeDeviceArgs {
 
 /// The GPU of this number, which no software is: MindSpore numbers cards.
 fn real(id: usize) -> Result<Target, Failure> {
-    let adapters = gpu::adapters();
-    match adapters.get(id).is_some_and(|adapter| adapter.kind != Kind::Software) {
+    let adapters = mnasnet_gpu::adapters();
+    match adapters.get(id).is_some_and(|adapter| !adapter.is_software()) {
         true => Ok(Target::Numbered(vec![id])),
         false => {
-            let real = adapters.iter().filter(|adapter| adapter.kind != Kind::Software).count();
+            let real = adapters.iter().filter(|adapter| !adapter.is_software()).count();
+            let has = match real {
+                0 => "no GPU that a driver shows".to_owned(),
+                1 => "one GPU, number 0".to_owned(),
+                real => format!("{real} GPUs, numbered from 0"),
+            };
             Err(Failure::Usage(format!(
-                "--device_id {id}: this machine has {real} GPUs, numbered from 0; `mnasnet devices` lists them"
+                "--device_id {id}: this machine has {has}; `mnasnet devices` lists what there is"
             )))
         }
     }

@@ -1,10 +1,9 @@
 //! Which of the machine's devices a setting means.
 
+use mnasnet_gpu::Kind;
 use mnasnet_group::Group;
 use mnasnet_settings::config::Target;
 use mnasnet_settings::setting::hint;
-
-pub use super::gpu::Kind;
 
 /// A GPU as it is chosen.
 #[derive(Clone, Debug)]
@@ -145,11 +144,15 @@ fn described(number: usize, seen: &Seen) -> String {
 
 /// What there is, in a sentence.
 fn there(gpus: &[Seen]) -> String {
-    let names: Vec<String> = (gpus.iter().enumerate()).map(|(i, seen)| described(i, seen)).collect();
-    match names.is_empty() {
-        true => "this machine has cpu, and no GPU that a driver shows".into(),
-        false => format!("this machine has cpu, {}", names.join(", ")),
+    match gpus {
+        [] => "this machine has cpu, and no GPU that a driver shows".into(),
+        [..] => format!("this machine has cpu, {}", all(gpus)),
     }
+}
+
+fn all(gpus: &[Seen]) -> String {
+    let all = gpus.iter().enumerate().map(|(number, seen)| described(number, seen));
+    all.collect::<Vec<_>>().join(", ")
 }
 
 fn no_gpu(gpus: &[Seen]) -> String {
@@ -160,8 +163,8 @@ fn no_gpu(gpus: &[Seen]) -> String {
         }
         [..] => format!(
             "this machine has no real GPU, only software that computes as one, slower than `--device cpu` does; to take it all the \
-             same, name it, as in `--device gpu:0`: {}",
-            there(gpus)
+             same, say its name or its number: {}",
+            all(gpus)
         ),
     }
 }
@@ -228,7 +231,7 @@ mod tests {
         assert_eq!(chosen("gpu:0", software, ALONE), Ok(Chosen::Gpu(0)));
         let error = chosen("gpu", software, ALONE).unwrap_err();
         assert!(
-            error.contains("no real GPU") && error.contains("`--device gpu:0`"),
+            error.contains("no real GPU") && error.contains("number: gpu:0 vulkan llvmpipe (software)"),
             "{error}"
         );
         assert_eq!(chosen("auto", &[], ALONE), Ok(Chosen::Cpu));

@@ -6,6 +6,7 @@ mod convert;
 mod data;
 mod devices;
 mod disk;
+mod gpus;
 mod networks;
 mod next_steps;
 mod numbers;

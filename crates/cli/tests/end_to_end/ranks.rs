@@ -19,9 +19,9 @@ use mnasnet_train::folder::{checkpoint, checkpoint_name};
 use crate::resume::check_the_end_of_an_epoch;
 
 /// `TINY` for two ranks: the same steps, on photos large enough for batch norm over two of them.
-const HALF: &str = "--batch_size 2 --resolution 64 --lr_max 0.002 --rank_timeout 60";
+pub(crate) const HALF: &str = "--batch_size 2 --resolution 64 --lr_max 0.002 --rank_timeout 60";
 
-fn launcher(place: &Place) -> Command {
+pub(crate) fn launcher(place: &Place) -> Command {
     let mut command = Command::new("mpirun");
     command
         .args(["--oversubscribe", "--bind-to", "none"])
@@ -57,13 +57,13 @@ fn unlike(place: &Place, commands: [&str; 2]) -> (i32, String) {
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// A launcher with its ranks. Whatever becomes of the test, they end with it.
-struct Job {
+pub(crate) struct Job {
     child: Child,
     pipes: [Receiver<Vec<u8>>; 2],
 }
 
 impl Job {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         fn all(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
             let (sender, receiver) = channel();
             std::thread::spawn(move || {
@@ -89,7 +89,7 @@ impl Job {
         }
     }
 
-    fn end(mut self) -> Output {
+    pub(crate) fn end(mut self) -> Output {
         let Some(status) = self.status(LIMIT) else {
             panic!("hangs: not ended after {} s", LIMIT.as_secs())
         };
@@ -165,6 +165,6 @@ fn signal(process: &str, name: &str) {
     assert!(Command::new("kill").args([name, process]).status().unwrap().success());
 }
 
-fn last(place: &Place, run: &str) -> std::path::PathBuf {
+pub(crate) fn last(place: &Place, run: &str) -> std::path::PathBuf {
     checkpoint::newest(&place.path(run).join("checkpoints"), "").unwrap()
 }
