@@ -87,6 +87,15 @@ impl Gpu {
             shared: Arc::new(shared),
         })
     }
+
+    /// Lets the driver compile a kernel.
+    ///
+    /// # Errors
+    /// The driver does not take it.
+    pub fn compile(&self, kernel: Kernel) -> Result<(), EngineError> {
+        self.shared.pipeline(kernel)?;
+        self.shared.check()
+    }
 }
 
 impl Device for Gpu {

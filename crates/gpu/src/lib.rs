@@ -4,6 +4,7 @@
 //! - `layout`: where everything of a plan lies.
 //! - `sweep`: the sweeps as data: a list of jobs, each a kernel, what it is told, and the memory that it touches.
 //! - `shader`: the kernels' WGSL, which `kernels/` holds.
+//! - [`kernels`]: which kernels a network asks for.
 //! - `memory`: a plan's buffers and pipelines on the device. `training` and `inference` run them.
 //!
 //! All kernels add in a fixed order, so a device makes the same bits on each run.
@@ -19,6 +20,7 @@
 #![deny(unsafe_code)]
 
 mod adapter;
+mod census;
 mod gpu;
 mod inference;
 mod job;
@@ -31,4 +33,5 @@ mod sweep;
 mod training;
 
 pub use adapter::{Adapter, Kind, adapters};
+pub use census::kernels;
 pub use gpu::Gpu;

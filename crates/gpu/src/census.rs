@@ -1,0 +1,40 @@
+//! The kernels that a network asks for, without a device: what tests validate and drivers are shown.
+
+use crate::layout::Layout;
+use crate::shader::{Kernel, Op};
+use crate::sweep::{self, Statistics};
+use mnasnet_engine::plan::Plan;
+use mnasnet_engine::{EngineError, Precision};
+use mnasnet_model::Network;
+
+/// All kernels of training, with statistics of one process or of all, and of inference: each once, in the order in which they first run.
+///
+/// # Errors
+/// A network that no plan can be made for, or that GPUs have no kernels for.
+pub fn kernels(network: &Network, resolution: usize, precision: Precision) -> Result<Vec<Kernel>, EngineError> {
+    // The batch changes no kernel, and a page is never too short for one image.
+    let plan = Plan::new(network, 1, resolution, precision)?;
+    let layout = Layout::new(network, &plan, usize::MAX)?;
+    let mut jobs = sweep::pack(&layout);
+    jobs.extend(sweep::use_running(&layout));
+    for statistics in [
+        Statistics::Batch,
+        Statistics::AllBatches,
+        Statistics::Running,
+        Statistics::Measure,
+    ] {
+        jobs.extend(sweep::forward(&layout, statistics));
+    }
+    jobs.push(sweep::loss(&layout));
+    jobs.extend(sweep::backward(&layout, false));
+    jobs.extend(sweep::backward(&layout, true));
+    // Those of the flat vectors, which no sweep holds.
+    let flat = [Op::Check, Op::Scale, Op::Update, Op::Blend].map(|op| Kernel::new(op, Precision::F32));
+    let mut kernels = Vec::new();
+    for kernel in jobs.into_iter().map(|job| job.kernel).chain(flat) {
+        if !kernels.contains(&kernel) {
+            kernels.push(kernel);
+        }
+    }
+    Ok(kernels)
+}
