@@ -225,7 +225,8 @@ impl Shared {
         let waited = self.device.poll(wait);
         self.check()?;
         waited.map_err(|error| self.error(&format!("it does not answer: {error}")))?;
-        match answer.try_recv() {
+        // Another thread that polls may be the one that answers, and may not have done so yet.
+        match answer.recv_timeout(PATIENCE) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(self.error(&format!("its memory cannot be read: {error}"))),
             Err(_) => return Err(self.error("it does not answer")),

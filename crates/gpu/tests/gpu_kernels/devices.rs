@@ -1,0 +1,31 @@
+//! The GPUs that the tests run on: all that this machine has, those of software too.
+
+use mnasnet_engine::Device;
+use mnasnet_gpu::Gpu;
+use std::sync::LazyLock;
+
+/// The environment variable that picks devices, by a part of their names: `vulkan`.
+const ONLY: &str = "MNASNET_TEST_DEVICES";
+
+/// Opened once, so that the tests share the pipelines.
+static GPUS: LazyLock<Vec<Gpu>> = LazyLock::new(|| {
+    let wanted = std::env::var(ONLY).unwrap_or_default();
+    let adapters = mnasnet_gpu::adapters().into_iter();
+    let adapters = adapters.filter(|adapter| adapter.device_name().contains(&wanted));
+    adapters.map(|adapter| adapter.open().unwrap()).collect()
+});
+
+/// Runs `check` on every GPU. Without one the check is left out, which is said; where devices were asked for, that is a failure.
+pub fn on_every_gpu(check: impl Fn(&dyn Device)) {
+    if GPUS.is_empty() {
+        assert!(
+            std::env::var_os(ONLY).is_none(),
+            "{ONLY} asks for devices, and no GPU has such a name"
+        );
+        eprintln!("\n!!! LEFT OUT: this machine has no GPU, not even one of software, to hold against the reference\n");
+    }
+    for gpu in GPUS.iter() {
+        println!("on {}", gpu.name());
+        check(gpu);
+    }
+}
