@@ -84,10 +84,13 @@ pub enum Op {
     Norm,
     /// Batch norm's gradients.
     NormBackward,
-    /// A weight's gradient from its strips, `[taps][outputs]`.
+    /// A weight's gradient from its many strips, `[taps][outputs]`.
     ReduceTaps,
-    /// The same, `[outputs][inputs]`.
-    ReduceDense,
+    /// The same, `[taps][outputs][inputs]`.
+    ReduceDense {
+        /// Whether there are more than [`FEW`] strips.
+        many: bool,
+    },
     /// Weights, laid out `[taps][inputs][outputs]`.
     Pack,
     /// Weights, laid out `[outputs][inputs]`.
@@ -144,6 +147,9 @@ pub const LANES: usize = 64;
 pub fn columns(c4: usize) -> usize {
     c4.next_power_of_two().clamp(2, 16)
 }
+
+/// Strips of a weight's gradient that one lane adds up.
+pub const FEW: usize = 32;
 
 /// Rows that a lane of a dense sweep makes.
 pub const ROWS: usize = 8;
@@ -246,11 +252,11 @@ impl Kernel {
             Op::Norm => parts.extend([vectors, part!("norm")]),
             Op::NormBackward => parts.extend([vectors, part!("norm_backward")]),
             Op::ReduceTaps => {
-                traits.push("TAPS");
+                traits.extend(["TAPS", "MANY"]);
                 parts.extend([scratch, part!("reduce")]);
             }
-            Op::ReduceDense => {
-                traits.push("DENSE");
+            Op::ReduceDense { many } => {
+                traits.extend(["DENSE", if many { "MANY" } else { "FEW" }]);
                 parts.extend([scratch, part!("reduce")]);
             }
             Op::Pack => {
