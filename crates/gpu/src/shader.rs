@@ -157,17 +157,23 @@ pub const ROWS: usize = 8;
 impl Kernel {
     /// A kernel for values stored so. One that touches no stored values is the same for all.
     pub fn new(op: Op, precision: Precision) -> Self {
-        let touches = match op {
-            Op::Dense { .. } | Op::DenseInput { .. } | Op::DenseWeights { .. } | Op::Depthwise(..) => true,
-            Op::DepthwiseInput(_)
-            | Op::DepthwiseWeights(_)
-            | Op::Stem(..)
-            | Op::StemWeights(_)
-            | Op::Pool
-            | Op::Squeeze => true,
-            Op::Add | Op::SpreadPool | Op::SpreadGate | Op::Dot => true,
-            _ => false,
-        };
+        let touches = matches!(
+            op,
+            Op::Dense { .. }
+                | Op::DenseInput { .. }
+                | Op::DenseWeights { .. }
+                | Op::Depthwise(..)
+                | Op::DepthwiseInput(_)
+                | Op::DepthwiseWeights(_)
+                | Op::Stem(..)
+                | Op::StemWeights(_)
+                | Op::Pool
+                | Op::Squeeze
+                | Op::Add
+                | Op::SpreadPool
+                | Op::SpreadGate
+                | Op::Dot
+        );
         Self {
             op,
             precision: if touches { precision } else { Precision::F32 },
