@@ -107,3 +107,45 @@ pub fn norm_vector(layout: &Layout, node: usize, n: usize) -> Range<usize> {
     let start = layout.norms[node] + n * length;
     start * crate::layout::VEC4..(start + length) * crate::layout::VEC4
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::flags;
+    use mnasnet_engine::Precision;
+    use mnasnet_engine::plan::Plan;
+    use mnasnet_model::{Network, Variant};
+
+    /// Bytes of the arena that a step's jobs are bound to: what is written and read in place counts twice.
+    fn bound(jobs: &[Job]) -> usize {
+        let of_job = |job: &Job| {
+            let of_place = |(binding, place): &(u32, Place)| match place {
+                Place::Arena(range) if *binding == 8 && job.params.flags & flags::ACCUMULATE != 0 => 2 * range.len(),
+                Place::Arena(range) => range.len(),
+                _ => 0,
+            };
+            job.places.iter().map(of_place).sum::<usize>()
+        };
+        jobs.iter().map(of_job).sum()
+    }
+
+    /// The least is six passes over each convolution's output: written once and read three times, and its gradient written and read.
+    /// Input and weights have a sweep each for their gradients, so Y, dZ and X are read once more.
+    #[test]
+    fn a_step_goes_over_memory_nine_times() {
+        let network = Network::build(Variant::by_name("mnasnet-b1").unwrap(), 1.0, 1000, Some(0.2)).unwrap();
+        for precision in [Precision::F32, Precision::Bf16] {
+            let plan = Plan::new(&network, 32, 224, precision).unwrap();
+            let layout = Layout::new(&network, &plan, 1 << 31).unwrap();
+            let mut jobs = forward(&layout, Statistics::Batch);
+            jobs.push(loss(&layout));
+            jobs.extend(backward(&layout, false));
+            let convolutions = network.nodes.iter().enumerate();
+            let convolutions = convolutions.filter(|(_, node)| matches!(node.op, Node::Conv(_)));
+            let stored: usize = convolutions.map(|(i, _)| layout.places.results[i].len()).sum();
+            let passes = bound(&jobs) as f64 / stored as f64;
+            println!("{passes:.2} passes in {precision:?}");
+            assert!((8.0..9.5).contains(&passes), "{passes} passes in {precision:?}");
+        }
+    }
+}
