@@ -2,6 +2,7 @@
 
 use mnasnet_engine::Device;
 use mnasnet_gpu::Gpu;
+use std::io::Write;
 use std::sync::LazyLock;
 
 /// The environment variable that picks devices, by a part of their names: `vulkan`.
@@ -22,7 +23,10 @@ pub fn on_every_gpu(check: impl Fn(&dyn Device)) {
             std::env::var_os(ONLY).is_none(),
             "{ONLY} asks for devices, and no GPU has such a name"
         );
-        eprintln!("\n!!! LEFT OUT: this machine has no GPU, not even one of software, to hold against the reference\n");
+        // Past the test harness, which keeps what a test prints that passes.
+        let said = "this machine has no GPU, not even one of software: nothing is held against the reference";
+        let said = format!("\n!!! LEFT OUT: {said}\n");
+        std::io::stderr().write_all(said.as_bytes()).unwrap();
     }
     for gpu in GPUS.iter() {
         println!("on {}", gpu.name());
