@@ -71,6 +71,11 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
     let threads = group.threads(args.threads as usize);
     let pool = || thread_pool(threads);
     let device = &*open_alike(&args.device.device, group)?;
+    if args.units && !device.tells_stages() {
+        let name = device.name();
+        let message = format!("`--units` needs the processor: {name} carries a step out as a whole");
+        return Err(Failure::Usage(message));
+    }
     let precision = settings::precision(args.precision, &Config::default(), device);
     let (bench, measured) = match args.subject {
         Subject::Train => ("train", pool()?.install(|| train(args, device, precision, group))?),
@@ -91,8 +96,8 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
     let units = match stages {
         Some(clock) if args.units => {
             let summary = Summary::new(&network(args)?, args.resolution)?;
-            let rates = Rates::new(pool()?.install(|| device.ceilings()));
-            Some(Units::new(&clock, &summary, rates, median))
+            let ceilings = pool()?.install(|| device.ceilings());
+            ceilings.map(|ceilings| Units::new(&clock, &summary, Rates::new(ceilings), median))
         }
         _ => None,
     };

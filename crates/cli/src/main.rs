@@ -1,5 +1,5 @@
 //! The program `mnasnet`: reads the command line, calls the libraries, prints, and is the only part that exits.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod args;
 mod asked;
@@ -33,7 +33,10 @@ use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::ranks::{alone, refused, together};
 
+#[allow(unsafe_code)]
 fn main() -> ExitCode {
+    // SAFETY: nothing has started a thread yet.
+    unsafe { mnasnet_gpu::hush_drivers() };
     let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,
         Err(error) => return console::failed(&Failure::Io("listen to signals", error), "", false).into(),

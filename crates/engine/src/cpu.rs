@@ -85,11 +85,15 @@ impl Device for Cpu {
         others.map(|isa| Box::new(Self { isa }) as Box<dyn Device>).collect()
     }
 
-    fn ceilings(&self) -> Ceilings {
-        Ceilings {
+    fn ceilings(&self) -> Option<Ceilings> {
+        Some(Ceilings {
             multiply_adds: peak::multiply_adds_per_second(self.isa),
             tile_multiply_adds: peak::tile_multiply_adds_per_second(self.isa),
             copied_bytes: peak::copied_bytes_per_second(),
-        }
+        })
+    }
+
+    fn tells_stages(&self) -> bool {
+        true
     }
 }

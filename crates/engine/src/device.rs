@@ -50,8 +50,12 @@ pub trait Device: Send + Sync {
     /// Other ways in which the same hardware can compute, each a device: other instruction sets of a processor.
     fn alternatives(&self) -> Vec<Box<dyn Device>>;
 
-    /// Measures what the device does at best. A processor computes on the current [`pool`](crate::pool).
-    fn ceilings(&self) -> Ceilings;
+    /// Measures what the device does at best. A processor computes on the current [`pool`](crate::pool). None where the device carries a
+    /// step out as a whole, so that nobody can say how long a [`Stage`] took.
+    fn ceilings(&self) -> Option<Ceilings>;
+
+    /// Whether a step tells of each stage as it ends, rather than of all at its end.
+    fn tells_stages(&self) -> bool;
 }
 
 /// Training on a device: sweeps over a plan, and all that they learn.

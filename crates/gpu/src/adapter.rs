@@ -71,6 +71,20 @@ impl Adapter {
     }
 }
 
+/// Tells Mesa's device-choosing layer to stay away: without a desktop it complains on stderr of every program that looks for GPUs, and it
+/// reorders them. Whoever has set the variable keeps it.
+///
+/// # Safety
+/// No other thread may run yet, as it might read the environment.
+#[allow(unsafe_code)]
+pub unsafe fn hush_drivers() {
+    const VARIABLE: &str = "NODEVICE_SELECT";
+    if std::env::var_os(VARIABLE).is_none() {
+        // SAFETY: the caller promises that this thread is alone.
+        unsafe { std::env::set_var(VARIABLE, "1") };
+    }
+}
+
 /// All adapters, real ones first: discrete, integrated, virtual, others, software. In each kind by PCI address, then as the drivers list
 /// them. Empty where there is no driver.
 pub fn adapters() -> Vec<Adapter> {

@@ -120,8 +120,12 @@ impl Device for Gpu {
         Vec::new()
     }
 
-    fn ceilings(&self) -> Ceilings {
-        crate::peak::ceilings(&self.shared)
+    fn ceilings(&self) -> Option<Ceilings> {
+        None
+    }
+
+    fn tells_stages(&self) -> bool {
+        false
     }
 }
 
@@ -282,20 +286,6 @@ impl Shared {
             }
         }
         self.queue.submit([encoder.finish()]);
-    }
-
-    /// Waits until all that was submitted has run.
-    #[allow(dead_code)]
-    pub fn wait(&self) -> Result<(), EngineError> {
-        let wait = wgpu::PollType::Wait {
-            submission_index: None,
-            timeout: Some(PATIENCE),
-        };
-        let waited = self.device.poll(wait);
-        self.check()?;
-        waited
-            .map(|_| ())
-            .map_err(|error| self.error(&format!("it does not answer: {error}")))
     }
 
     /// The pipeline of a kernel, made at the first call.

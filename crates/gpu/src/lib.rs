@@ -26,12 +26,11 @@ mod inference;
 mod job;
 mod layout;
 mod memory;
-mod peak;
 pub mod shader;
 mod state;
 mod sweep;
 mod training;
 
-pub use adapter::{Adapter, Kind, adapters};
+pub use adapter::{Adapter, Kind, adapters, hush_drivers};
 pub use census::kernels;
 pub use gpu::Gpu;

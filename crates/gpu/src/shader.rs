@@ -84,10 +84,13 @@ pub enum Op {
     Norm,
     /// Batch norm's gradients.
     NormBackward,
-    /// A weight's gradient from its strips, `[taps][outputs]`.
+    /// A weight's gradient from its many strips, `[taps][outputs]`.
     ReduceTaps,
-    /// The same, `[outputs][inputs]`.
-    ReduceDense,
+    /// The same, `[taps][outputs][inputs]`.
+    ReduceDense {
+        /// Whether there are more than [`FEW`] strips.
+        many: bool,
+    },
     /// Weights, laid out `[taps][inputs][outputs]`.
     Pack,
     /// Weights, laid out `[outputs][inputs]`.
@@ -145,23 +148,32 @@ pub fn columns(c4: usize) -> usize {
     c4.next_power_of_two().clamp(2, 16)
 }
 
+/// Strips of a weight's gradient that one lane adds up.
+pub const FEW: usize = 32;
+
 /// Rows that a lane of a dense sweep makes.
 pub const ROWS: usize = 8;
 
 impl Kernel {
     /// A kernel for values stored so. One that touches no stored values is the same for all.
     pub fn new(op: Op, precision: Precision) -> Self {
-        let touches = match op {
-            Op::Dense { .. } | Op::DenseInput { .. } | Op::DenseWeights { .. } | Op::Depthwise(..) => true,
-            Op::DepthwiseInput(_)
-            | Op::DepthwiseWeights(_)
-            | Op::Stem(..)
-            | Op::StemWeights(_)
-            | Op::Pool
-            | Op::Squeeze => true,
-            Op::Add | Op::SpreadPool | Op::SpreadGate | Op::Dot => true,
-            _ => false,
-        };
+        let touches = matches!(
+            op,
+            Op::Dense { .. }
+                | Op::DenseInput { .. }
+                | Op::DenseWeights { .. }
+                | Op::Depthwise(..)
+                | Op::DepthwiseInput(_)
+                | Op::DepthwiseWeights(_)
+                | Op::Stem(..)
+                | Op::StemWeights(_)
+                | Op::Pool
+                | Op::Squeeze
+                | Op::Add
+                | Op::SpreadPool
+                | Op::SpreadGate
+                | Op::Dot
+        );
         Self {
             op,
             precision: if touches { precision } else { Precision::F32 },
@@ -246,11 +258,11 @@ impl Kernel {
             Op::Norm => parts.extend([vectors, part!("norm")]),
             Op::NormBackward => parts.extend([vectors, part!("norm_backward")]),
             Op::ReduceTaps => {
-                traits.push("TAPS");
+                traits.extend(["TAPS", "MANY"]);
                 parts.extend([scratch, part!("reduce")]);
             }
-            Op::ReduceDense => {
-                traits.push("DENSE");
+            Op::ReduceDense { many } => {
+                traits.extend(["DENSE", if many { "MANY" } else { "FEW" }]);
                 parts.extend([scratch, part!("reduce")]);
             }
             Op::Pack => {

@@ -384,7 +384,7 @@ impl Training for GpuTraining {
                 (6, Place::Slot(0)),
                 (7, Place::Slot(1)),
             ];
-            let update = self.bind_one(flat(Kernels::Update, parameters, LANES, 0, places))?;
+            let update = self.bind_one(flat(Kernels::Update, parameters, 4 * LANES, 0, places))?;
             self.prepared.as_mut().expect("seen above").update = Some(update);
         }
         let mut call = Call {

@@ -196,7 +196,7 @@ fn name(op: Op) -> &'static str {
         Op::Norm => "norm",
         Op::NormBackward => "norm backward",
         Op::ReduceTaps => "reduce taps",
-        Op::ReduceDense => "reduce dense",
+        Op::ReduceDense { .. } => "reduce dense",
         Op::Pack => "pack",
         Op::PackTransposed => "pack transposed",
         Op::Bias => "bias",

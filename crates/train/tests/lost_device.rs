@@ -51,8 +51,11 @@ impl Device for Failing {
     fn alternatives(&self) -> Vec<Box<dyn Device>> {
         Vec::new()
     }
-    fn ceilings(&self) -> Ceilings {
+    fn ceilings(&self) -> Option<Ceilings> {
         self.cpu.ceilings()
+    }
+    fn tells_stages(&self) -> bool {
+        self.cpu.tells_stages()
     }
 }
 

@@ -1,11 +1,11 @@
-// Adds the strips of a weight's gradient, in order: eight lanes a vec4, eight vec4 a workgroup.
+// Adds the strips of a weight's gradient, in order. Many strips: eight lanes a vec4, eight vec4 a workgroup. Few: a lane a vec4.
 @group(0) @binding(3) var<storage, read_write> gradients: array<f32>;
+#if MANY
 var<workgroup> lanes: array<vec4<f32>, 64>;
+#endif
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let at = (group.x + group.z * FOLD) * 8u + lane / 8u;
-    var sum = vec4<f32>();
 #if TAPS
     // A lane of each tile that this call has run.
     let strips = (s.images * p.second + p.strip - 1u) / p.strip * p.strips;
@@ -13,6 +13,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #if DENSE
     let strips = p.strips;
 #endif
+    var sum = vec4<f32>();
+#if MANY
+    let at = (group.x + group.z * FOLD) * 8u + lane / 8u;
     if (at < p.count) {
         for (var strip = lane % 8u; strip < strips; strip += 8u) { sum += scratch[p.weight_partials + strip * p.count + at]; }
     }
@@ -20,6 +23,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
     if (lane % 8u > 0u || at >= p.count) { return; }
     for (var i = 1u; i < 8u; i++) { sum += lanes[lane + i]; }
+#endif
+#if FEW
+    let at = (group.x + group.z * FOLD) * 64u + lane;
+    if (at >= p.count) { return; }
+    for (var strip = 0u; strip < strips; strip++) { sum += scratch[p.weight_partials + strip * p.count + at]; }
+#endif
     for (var i = 0u; i < 4u; i++) {
 #if TAPS
         // [tap][channel], to [channel][input channel][row][column].

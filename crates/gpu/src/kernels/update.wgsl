@@ -8,26 +8,30 @@ struct Span { end: u32, decay: f32 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let at = id.x + id.z * FOLD * 64u;
-    if (at >= p.count) { return; }
+    // Four values a lane, which mostly lie in one span.
+    let start = 4u * (id.x + id.z * FOLD * 64u);
+    if (start >= p.count) { return; }
     var low = 0u;
     var high = s.spans - 1u;
     while (low < high) {
         let middle = (low + high) / 2u;
-        if (at < spans[middle].end) { high = middle; } else { low = middle + 1u; }
+        if (start < spans[middle].end) { high = middle; } else { low = middle + 1u; }
     }
-    let w = weights[at];
-    let g = fma(spans[low].decay, w, gradients[at]);
-    // 0 RMSProp, 1 SGD, 2 SGD with Nesterov's momentum.
-    if (s.rule == 0u) {
-        let square = s.decay * slot[at] + (1.0 - s.decay) * (g * g);
-        let moment = s.momentum * second[at] + s.learning_rate * g / sqrt(square + s.epsilon);
-        slot[at] = square;
-        second[at] = moment;
-        weights[at] = w - moment;
-    } else {
-        let sum = fma(s.momentum, slot[at], g);
-        slot[at] = sum;
-        weights[at] = w - s.learning_rate * select(sum, fma(s.momentum, sum, g), s.rule == 2u);
+    for (var at = start; at < min(start + 4u, p.count); at++) {
+        while (at >= spans[low].end) { low += 1u; }
+        let w = weights[at];
+        let g = fma(spans[low].decay, w, gradients[at]);
+        // 0 RMSProp, 1 SGD, 2 SGD with Nesterov's momentum.
+        if (s.rule == 0u) {
+            let square = s.decay * slot[at] + (1.0 - s.decay) * (g * g);
+            let moment = s.momentum * second[at] + s.learning_rate * g / sqrt(square + s.epsilon);
+            slot[at] = square;
+            second[at] = moment;
+            weights[at] = w - moment;
+        } else {
+            let sum = fma(s.momentum, slot[at], g);
+            slot[at] = sum;
+            weights[at] = w - s.learning_rate * select(sum, fma(s.momentum, sum, g), s.rule == 2u);
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::forward::{area, dropout, layers};
 use super::{floor, groups, lanes};
 use crate::job::{Exchanged, Grid, Job, Params, Place, flags};
 use crate::layout::{Layout, Shape, c4};
-use crate::shader::{self, Kernel, LANES, Op, ROWS, Window};
+use crate::shader::{self, FEW, Kernel, LANES, Op, ROWS, Window};
 use mnasnet_engine::Precision;
 use mnasnet_engine::plan::Value;
 use mnasnet_model::{Conv, Op as Node, ValueId};
@@ -428,14 +428,15 @@ impl Product {
             exchanged: None,
         });
         let count = taps * 4 * down * across;
+        let many = strips > FEW;
         jobs.push(Job {
-            kernel: Kernel::new(Op::ReduceDense, layout.plan.precision),
+            kernel: Kernel::new(Op::ReduceDense { many }, layout.plan.precision),
             params: Params {
                 first: self.weight,
                 count: count as u32,
                 ..params
             },
-            grid: Grid::Fixed(count.div_ceil(8)),
+            grid: Grid::Fixed(count.div_ceil(if many { 8 } else { LANES })),
             columns: 1,
             places: vec![(3, Place::Gradients), (4, Place::Scratch)],
             exchanged: None,
