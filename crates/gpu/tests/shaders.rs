@@ -6,7 +6,7 @@ use mnasnet_gpu::kernels;
 use mnasnet_gpu::shader::{Kernel, Op};
 use mnasnet_model::{Network, VARIANTS};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use naga::{AddressSpace, Module};
+use naga::{AddressSpace, Block, Function, Handle, Module, Statement};
 use std::collections::{BTreeSet, HashSet};
 
 /// WebGPU's least: storage and uniform bindings of a stage, bytes of workgroup memory, lanes of a workgroup.
@@ -82,6 +82,92 @@ fn every_kernel_stays_within_webgpus_least_limits() {
         };
         assert!(entry.workgroup_size.iter().product::<u32>() <= LANES, "{kernel:?}");
     }
+}
+
+/// Every barrier is reached by all lanes of a workgroup: it stands in no branch and no loop, and no lane has returned before by itself.
+/// naga does not check that (`findings/naga-takes-barriers-that-some-lanes-miss.sh`).
+#[test]
+fn no_lane_misses_a_barrier() {
+    let mut barriers = 0;
+    for kernel in all_kernels() {
+        let module = parsed(kernel);
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        let info = validator.validate(&module).unwrap();
+        let functions = module
+            .functions
+            .iter()
+            .map(|(handle, function)| (function, &info[handle]));
+        let entries = module.entry_points.iter().enumerate();
+        let entries = entries.map(|(i, entry)| (&entry.function, info.get_entry_point(i)));
+        // Functions with barriers, which are barriers for who calls them. WGSL's functions stand in the order of their calls.
+        let waiting: Vec<_> = (module
+            .functions
+            .iter()
+            .filter(|(_, function)| waits(&function.body, &[])))
+        .map(|(handle, _)| handle)
+        .collect();
+        for (function, info) in functions.chain(entries) {
+            let mut has_left = false;
+            for statement in &function.body {
+                let is_barrier = waits_here(statement, &waiting);
+                barriers += usize::from(is_barrier);
+                assert!(
+                    !(is_barrier && has_left),
+                    "{kernel:?}: lanes have returned in front of a barrier"
+                );
+                let nested = blocks(statement);
+                // All lanes take a branch together where its condition is uniform.
+                let condition = match statement {
+                    Statement::If { condition, .. } => Some(*condition),
+                    Statement::Switch { selector, .. } => Some(*selector),
+                    _ => None,
+                };
+                let is_uniform =
+                    condition.is_some_and(|condition| info[condition].uniformity.non_uniform_result.is_none());
+                for block in nested {
+                    assert!(
+                        is_uniform || !waits(block, &waiting),
+                        "{kernel:?}: a barrier in a branch or a loop"
+                    );
+                    has_left |= !is_uniform && returns(block);
+                }
+            }
+        }
+    }
+    assert!(barriers > 0);
+}
+
+fn blocks(statement: &Statement) -> Vec<&Block> {
+    match statement {
+        Statement::Block(block) => vec![block],
+        Statement::If { accept, reject, .. } => vec![accept, reject],
+        Statement::Switch { cases, .. } => cases.iter().map(|case| &case.body).collect(),
+        Statement::Loop { body, continuing, .. } => vec![body, continuing],
+        _ => Vec::new(),
+    }
+}
+
+fn waits_here(statement: &Statement, waiting: &[Handle<Function>]) -> bool {
+    match statement {
+        Statement::ControlBarrier(_) | Statement::WorkGroupUniformLoad { .. } => true,
+        Statement::Call { function, .. } => waiting.contains(function),
+        _ => false,
+    }
+}
+
+/// Whether a barrier is in there somewhere.
+fn waits(block: &Block, waiting: &[Handle<Function>]) -> bool {
+    let mut statements = block.iter();
+    statements.any(|statement| {
+        waits_here(statement, waiting) || blocks(statement).into_iter().any(|block| waits(block, waiting))
+    })
+}
+
+/// Whether a lane may return in there.
+fn returns(block: &Block) -> bool {
+    let mut statements = block.iter();
+    statements
+        .any(|statement| matches!(statement, Statement::Return { .. }) || blocks(statement).into_iter().any(returns))
 }
 
 /// Nothing of the templates' language is left over.
