@@ -7,6 +7,7 @@ use mnasnet_engine::{EngineError, Precision};
 use mnasnet_gpu::shader::{Kernel, Op};
 use mnasnet_gpu::{adapters, kernels};
 use mnasnet_model::{Network, VARIANTS};
+use std::collections::HashSet;
 
 fn main() -> Result<(), EngineError> {
     let adapters = adapters();
@@ -16,8 +17,10 @@ fn main() -> Result<(), EngineError> {
     println!("device {}, {}", adapter.name, adapter.driver);
     let gpu = adapter.open()?;
     let part = std::env::args().nth(1).unwrap_or_default();
+    let mut named = HashSet::new();
     for kernel in all()? {
         let name = name(kernel);
+        assert!(named.insert(name.clone()), "two kernels are called {name}");
         if name.contains(&part) {
             println!("kernel {name}");
             gpu.compile(kernel)?;
@@ -82,6 +85,7 @@ fn name(kernel: Kernel) -> String {
         Op::DepthwiseInput(window) | Op::DepthwiseWeights(window) | Op::StemWeights(window) => {
             add(true, &format!(" {0}x{0}/{1}", window.kernel, window.stride));
         }
+        Op::ReduceDense { many } => add(many, " many"),
         _ => {}
     }
     let is_stored = Kernel::new(kernel.op, Precision::F32) != Kernel::new(kernel.op, Precision::Bf16);

@@ -12,22 +12,25 @@ use mnasnet_model::Network;
 /// # Errors
 /// A network that no plan can be made for, or that GPUs have no kernels for.
 pub fn kernels(network: &Network, resolution: usize, precision: Precision) -> Result<Vec<Kernel>, EngineError> {
-    // The batch changes no kernel, and a page is never too short for one image.
-    let plan = Plan::new(network, 1, resolution, precision)?;
-    let layout = Layout::new(network, &plan, usize::MAX)?;
-    let mut jobs = sweep::pack(&layout);
-    jobs.extend(sweep::use_running(&layout));
-    for statistics in [
-        Statistics::Batch,
-        Statistics::AllBatches,
-        Statistics::Running,
-        Statistics::Measure,
-    ] {
-        jobs.extend(sweep::forward(&layout, statistics));
+    let mut jobs = Vec::new();
+    // Few strips of a weight's gradient, and many.
+    for batch in [1, 64] {
+        let plan = Plan::new(network, batch, resolution, precision)?;
+        let layout = Layout::new(network, &plan, usize::MAX)?;
+        jobs.extend(sweep::pack(&layout));
+        jobs.extend(sweep::use_running(&layout));
+        for statistics in [
+            Statistics::Batch,
+            Statistics::AllBatches,
+            Statistics::Running,
+            Statistics::Measure,
+        ] {
+            jobs.extend(sweep::forward(&layout, statistics));
+        }
+        jobs.push(sweep::loss(&layout));
+        jobs.extend(sweep::backward(&layout, false));
+        jobs.extend(sweep::backward(&layout, true));
     }
-    jobs.push(sweep::loss(&layout));
-    jobs.extend(sweep::backward(&layout, false));
-    jobs.extend(sweep::backward(&layout, true));
     // Those of the flat vectors, which no sweep holds.
     let flat = [Op::Check, Op::Scale, Op::Update, Op::Blend].map(|op| Kernel::new(op, Precision::F32));
     let mut kernels = Vec::new();
