@@ -2,11 +2,11 @@
 
 use crate::adapter::Adapter;
 use crate::inference::GpuInference;
+use crate::pipelines::{Pipeline, Pipelines};
 use crate::shader::Kernel;
 use crate::training::GpuTraining;
 use mnasnet_engine::device::{Ceilings, Inference, Training};
 use mnasnet_engine::{Device, EngineError, Precision};
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,15 +23,9 @@ pub(crate) struct Shared {
     device: wgpu::Device,
     queue: wgpu::Queue,
     memory: Option<u64>,
-    pipelines: Mutex<HashMap<Kernel, Arc<Pipeline>>>,
+    pipelines: Pipelines,
     /// The first thing that went wrong outside a call that could say so.
     fault: Arc<Mutex<Option<String>>>,
-}
-
-/// A kernel, ready to be dispatched.
-pub(crate) struct Pipeline {
-    pub compute: wgpu::ComputePipeline,
-    pub layout: wgpu::BindGroupLayout,
 }
 
 /// One dispatch with all that it touches.
@@ -77,10 +71,10 @@ impl Gpu {
         });
         let shared = Shared {
             name,
+            pipelines: Pipelines::new(device.clone()),
             device,
             queue,
             memory: adapter.memory,
-            pipelines: Mutex::new(HashMap::new()),
             fault,
         };
         Ok(Self {
@@ -290,56 +284,12 @@ impl Shared {
 
     /// The pipeline of a kernel, made at the first call.
     pub fn pipeline(&self, kernel: Kernel) -> Result<Arc<Pipeline>, EngineError> {
-        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = pipelines.get(&kernel) {
-            return Ok(pipeline.clone());
-        }
-        let text = kernel.text();
-        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let entries: Vec<_> = bindings(&text).map(entry).collect();
-        let layout = (self.device).create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: None,
-            entries: &entries,
-        });
-        let pipeline_layout = (self.device).create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: None,
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let module = self.module(text);
-        let compute = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: None,
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: None,
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &[],
-                // Kernels write what they read.
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
-        });
-        if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(self.error(&format!("the kernel {:?} does not compile: {error}", kernel.op)));
-        }
-        let pipeline = Arc::new(Pipeline { compute, layout });
-        pipelines.insert(kernel, pipeline.clone());
-        Ok(pipeline)
+        self.pipelines.get(kernel).map_err(|message| self.error(&message))
     }
 
-    /// A kernel's module, without counters in its loops.
-    #[allow(unsafe_code)]
-    fn module(&self, text: String) -> wgpu::ShaderModule {
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: None,
-            source: wgpu::ShaderSource::Wgsl(text.into()),
-        };
-        let checks = wgpu::ShaderRuntimeChecks {
-            force_loop_bounding: false,
-            ..wgpu::ShaderRuntimeChecks::checked()
-        };
-        // SAFETY: all loops of the kernels count to a number that the plan has set, and end. Bounds stay checked.
-        unsafe { self.device.create_shader_module_trusted(descriptor, checks) }
+    /// Makes the pipelines of all these kernels.
+    pub fn make_pipelines(&self, kernels: impl Iterator<Item = Kernel>) -> Result<(), EngineError> {
+        self.pipelines.make(kernels).map_err(|message| self.error(&message))
     }
 
     /// Binds memory to a kernel: parameters of the call and of the job first.
@@ -349,33 +299,5 @@ impl Shared {
             layout: &pipeline.layout,
             entries,
         })
-    }
-}
-
-/// The bindings that a kernel's text declares, and how each is bound.
-fn bindings(text: &str) -> impl Iterator<Item = (u32, wgpu::BufferBindingType)> {
-    text.lines().filter_map(|line| {
-        let rest = line.strip_prefix("@group(0) @binding(")?;
-        let (number, rest) = rest.split_once(')')?;
-        let binding = number.parse().ok()?;
-        let kind = match rest.split_once('>')?.0.trim() {
-            "var<uniform" => wgpu::BufferBindingType::Uniform,
-            "var<storage, read" => wgpu::BufferBindingType::Storage { read_only: true },
-            _ => wgpu::BufferBindingType::Storage { read_only: false },
-        };
-        Some((binding, kind))
-    })
-}
-
-fn entry((binding, ty): (u32, wgpu::BufferBindingType)) -> wgpu::BindGroupLayoutEntry {
-    wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer {
-            ty,
-            has_dynamic_offset: false,
-            min_binding_size: None,
-        },
-        count: None,
     }
 }

@@ -137,6 +137,7 @@ impl Memory {
 
     /// Binds jobs to memory.
     pub fn bind(&self, jobs: &[Job], state: &State) -> Result<Vec<Dispatch>, EngineError> {
+        self.shared.make_pipelines(jobs.iter().map(|job| job.kernel))?;
         let slot = size_of::<Params>().next_multiple_of(ALIGN);
         let mut told = vec![0; jobs.len() * slot];
         for (slot, job) in told.chunks_exact_mut(slot).zip(jobs) {
