@@ -1,5 +1,5 @@
 //! What must hold on every device, run on each that this machine has: the processor with every instruction set, and all GPUs, those of
-//! software too.
+//! software where they are asked for.
 //!
 //! A check takes the device; `suite!` makes a test of it.
 
@@ -10,10 +10,23 @@ mod timm;
 
 use mnasnet_engine::pool::Pool;
 use mnasnet_engine::{Cpu, Device, Optimizer, Precision, Rule, Snapshot, Trainer};
+use mnasnet_gpu::Gpu;
 use mnasnet_model::{Network, OptimizerKind, Weights};
+use std::sync::LazyLock;
 
 /// The environment variable that picks devices, by a part of their names: `vulkan`.
 const ONLY: &str = "MNASNET_TEST_DEVICES";
+
+/// Opened once, so that the tests share the pipelines. Software devices take minutes to compile all kernels, and most desktops have one:
+/// they are taken only where they are asked for.
+static GPUS: LazyLock<Vec<Gpu>> = LazyLock::new(|| {
+    let wanted = std::env::var(ONLY).unwrap_or_default();
+    let adapters = mnasnet_gpu::adapters().into_iter();
+    let adapters = adapters
+        .filter(|adapter| adapter.device_name().contains(&wanted))
+        .filter(|adapter| !wanted.is_empty() || !adapter.is_software());
+    adapters.map(|adapter| adapter.open().unwrap()).collect()
+});
 
 /// Runs `check` on every device.
 fn on_every_device(check: fn(&dyn Device)) {
@@ -23,10 +36,8 @@ fn on_every_device(check: fn(&dyn Device)) {
     for cpu in Cpu::all() {
         devices.push(Box::new(cpu));
     }
-    for adapter in mnasnet_gpu::adapters() {
-        if is_wanted(&adapter.device_name()) {
-            devices.push(Box::new(adapter.open().unwrap()));
-        }
+    for gpu in GPUS.iter() {
+        devices.push(Box::new(gpu.clone()));
     }
     devices.retain(|device| is_wanted(&device.name()));
     assert!(!devices.is_empty(), "no device has `{wanted}` in its name");
