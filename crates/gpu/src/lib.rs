@@ -5,7 +5,8 @@
 //! - `sweep`: the sweeps as data: a list of jobs, each a kernel, what it is told, and the memory that it touches.
 //! - `shader`: the kernels' WGSL, which `kernels/` holds.
 //! - [`kernels`]: which kernels a network asks for.
-//! - `pipelines`: kernels, compiled. `memory`: a plan's buffers on the device, and its jobs bound to them. `training` and `inference` run them.
+//! - `pipelines`: kernels, compiled.
+//! - `memory`: a plan's buffers on the device, and its jobs bound to them. `training` and `inference` run them.
 //!
 //! All kernels add in a fixed order, so a device makes the same bits on each run.
 //!

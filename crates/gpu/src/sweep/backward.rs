@@ -213,6 +213,31 @@ fn sums(layout: &Layout, value: ValueId, params: Params, (each, group): (usize, 
     });
 }
 
+/// A job that makes the gradient of `value`, in tiles of `group` of `each` units an image, and the job that adds up its sums.
+#[allow(clippy::too_many_arguments)]
+fn into(
+    layout: &Layout,
+    kernel: Kernel,
+    value: ValueId,
+    accumulates: bool,
+    mut params: Params,
+    (each, group): (usize, usize),
+    mut places: Vec<(u32, Place)>,
+    jobs: &mut Vec<Job>,
+) {
+    places.extend([(2, Place::Vectors), (4, Place::Scratch)]);
+    places.extend(sink(layout, value, accumulates, &mut params));
+    jobs.push(Job {
+        kernel,
+        params,
+        grid: Grid::Images { each, group },
+        columns: groups(params.c4_in as usize),
+        places,
+        exchanged: None,
+    });
+    sums(layout, value, params, (each, group), jobs);
+}
+
 /// The products of a convolution's backward sweep.
 fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &mut Vec<Job>) {
     let input = layout.network.nodes[i].input;
@@ -286,18 +311,11 @@ fn depthwise_input(
     params.columns = shader::columns(width) as u32;
     params.strip = INPUT_RUNS as u32;
     let group = lanes(&params) * INPUT_RUNS;
-    let mut places = vec![(2, Place::Vectors), (3, Place::Packed), (4, Place::Scratch)];
+    let mut places = vec![(3, Place::Packed)];
     places.extend_from_slice(gradient);
-    places.extend(sink(layout, input, layout.plan.shortcuts[input], &mut params));
-    jobs.push(Job {
-        kernel: Kernel::new(Op::DepthwiseInput(window), layout.plan.precision),
-        params,
-        grid: Grid::Images { each, group },
-        columns: groups(width),
-        places,
-        exchanged: None,
-    });
-    sums(layout, input, params, (each, group), jobs);
+    let kernel = Kernel::new(Op::DepthwiseInput(window), layout.plan.precision);
+    let accumulates = layout.plan.shortcuts[input];
+    into(layout, kernel, input, accumulates, params, (each, group), places, jobs);
 }
 
 /// Runs of inputs that a lane makes, one after the other.
@@ -385,18 +403,10 @@ impl Product {
         let each = params.height as usize * params.width as usize;
         params.columns = shader::columns(width) as u32;
         let group = lanes(&params) * ROWS;
-        let mut places = vec![(2, Place::Vectors), (3, Place::Packed), (4, Place::Scratch)];
+        let mut places = vec![(3, Place::Packed)];
         places.extend(self.gradient(layout));
-        places.extend(sink(layout, input, layout.plan.shortcuts[input], &mut params));
-        jobs.push(Job {
-            kernel,
-            params,
-            grid: Grid::Images { each, group },
-            columns: groups(width),
-            places,
-            exchanged: None,
-        });
-        sums(layout, input, params, (each, group), jobs);
+        let accumulates = layout.plan.shortcuts[input];
+        into(layout, kernel, input, accumulates, params, (each, group), places, jobs);
     }
 
     /// The gradient of the weights, by strips of rows.
@@ -460,7 +470,7 @@ fn spread(
     value: ValueId,
     in_place: bool,
     mut params: Params,
-    mut places: Vec<(u32, Place)>,
+    places: Vec<(u32, Place)>,
     jobs: &mut Vec<Job>,
 ) {
     let width = params.c4_in as usize;
@@ -469,18 +479,8 @@ fn spread(
     params.strip = SPREAD_ROWS as u32;
     params.columns = shader::columns(width) as u32;
     let group = lanes(&params) * SPREAD_ROWS;
-    places.extend([(2, Place::Vectors), (4, Place::Scratch)]);
     let accumulates = layout.plan.shortcuts[value] && !in_place;
-    places.extend(sink(layout, value, accumulates, &mut params));
-    jobs.push(Job {
-        kernel,
-        params,
-        grid: Grid::Images { each, group },
-        columns: groups(width),
-        places,
-        exchanged: None,
-    });
-    sums(layout, value, params, (each, group), jobs);
+    into(layout, kernel, value, accumulates, params, (each, group), places, jobs);
 }
 
 /// Rows that a lane spreads a mean's gradient over.
