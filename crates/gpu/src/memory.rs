@@ -272,6 +272,8 @@ pub(crate) fn scratch(jobs: &[Job], batch: usize) -> usize {
             Op::Dense { moments: true, .. } | Op::Depthwise(_, true) | Op::Stem(_, true) => groups * (2 * c4_out + 1),
             Op::DenseInput { .. } | Op::DepthwiseInput(_) | Op::SpreadPool | Op::SpreadGate => sums,
             Op::DenseWeights { .. } => (params.strips * params.kernel * params.kernel) as usize * 4 * c4_out * c4_in,
+            Op::DenseBackward { .. } => sums + groups * params.strips as usize * 4 * c4_out * c4_in,
+            Op::DepthwiseBackward(window, _) => sums + groups * lanes * window.taps() * c4_out,
             Op::DepthwiseWeights(window) | Op::StemWeights(window) => groups * lanes * window.taps() * c4_out,
             _ => 0,
         }

@@ -186,7 +186,9 @@ fn name(op: Op) -> &'static str {
         Op::Dense { .. } => "dense",
         Op::DenseInput { .. } => "dense input",
         Op::DenseWeights { .. } => "dense weights",
+        Op::DenseBackward { .. } => "dense backward",
         Op::Depthwise(..) => "depthwise",
+        Op::DepthwiseBackward(..) => "depthwise backward",
         Op::DepthwiseInput(_) => "depthwise input",
         Op::DepthwiseWeights(_) => "depthwise weights",
         Op::Stem(..) => "stem",
@@ -223,5 +225,5 @@ fn name(op: Op) -> &'static str {
 #[test]
 fn sweeps_ask_for_every_template() {
     let found: BTreeSet<&str> = all_kernels().into_iter().map(|kernel| name(kernel.op)).collect();
-    assert_eq!(found.len(), 33, "{found:?}");
+    assert_eq!(found.len(), 35, "{found:?}");
 }
