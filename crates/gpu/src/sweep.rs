@@ -20,6 +20,12 @@ fn groups(c4: usize) -> usize {
     c4.div_ceil(shader::columns(c4))
 }
 
+/// Columns of lanes in a workgroup that makes `c4` times four channels, and workgroups in y.
+fn across(op: Op, c4: usize) -> (u32, usize) {
+    let lanes = c4.div_ceil(op.width());
+    (shader::columns(lanes) as u32, groups(lanes))
+}
+
 /// Rows of lanes in a workgroup.
 fn lanes(params: &Params) -> usize {
     LANES / params.columns as usize

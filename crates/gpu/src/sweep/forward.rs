@@ -1,7 +1,7 @@
 //! The forward sweep: down the list of nodes.
 
-use super::pack::norm;
-use super::{elementwise, groups, lanes};
+use super::pack::{map, norm};
+use super::{across, elementwise, groups, lanes};
 use crate::job::{Exchanged, Grid, Job, Params, Place, flags};
 use crate::layout::{Layout, Shape, c4};
 use crate::shader::{self, Kernel, LANES, Op, ROWS};
@@ -36,12 +36,13 @@ pub fn forward(layout: &Layout, statistics: Statistics) -> Vec<Job> {
                 params.flags |= flags::BIAS;
                 params.norm_out = layout.norms[i] as u32;
                 params.weights = layout.packed[i][0] as u32;
-                params.columns = shader::columns(params.c4_out as usize) as u32;
                 let op = Op::Dense {
                     window: false,
                     gated: false,
                     moments: false,
                 };
+                let (columns, groups) = across(op, params.c4_out as usize);
+                params.columns = columns;
                 let kernel = Kernel::new(op, Precision::F32);
                 jobs.push(Job {
                     kernel,
@@ -50,7 +51,7 @@ pub fn forward(layout: &Layout, statistics: Statistics) -> Vec<Job> {
                         each: 1,
                         group: lanes(&params) * ROWS,
                     },
-                    columns: groups(params.c4_out as usize),
+                    columns: groups,
                     places: vec![
                         (2, Place::Vectors),
                         (3, Place::Packed),
@@ -169,7 +170,6 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
     let gathers = statistics != Statistics::Running;
     let width = c4(conv.c_out);
     params.weights = layout.packed[i][0] as u32;
-    params.columns = shader::columns(width) as u32;
     let shape = layout.shape(i, conv);
     let gated = match shape {
         Shape::Stem(_) => false,
@@ -187,6 +187,8 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
         Shape::Depthwise(window) => Op::Depthwise(window, gathers),
         Shape::Stem(window) => Op::Stem(window, gathers),
     };
+    let (columns, groups) = across(op, width);
+    params.columns = columns;
     let kernel = Kernel::new(op, layout.plan.precision);
     let mut places = vec![(2, Place::Vectors), (3, Place::Packed)];
     if gathers {
@@ -209,16 +211,26 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
         kernel,
         params,
         grid: Grid::Images { each, group },
-        columns: groups(width),
+        columns: groups,
         places,
         exchanged: None,
     });
     if !gathers {
         return;
     }
+    // Where nobody else is asked, the moments make batch norm's map at once.
+    let at_once = statistics == Statistics::Batch;
+    let (params, mut places) = match at_once {
+        true => {
+            let (params, places) = map(layout, i);
+            (params, places.to_vec())
+        }
+        false => (params, vec![(2, Place::Vectors)]),
+    };
+    places.push((4, Place::Scratch));
     let synced = statistics == Statistics::AllBatches;
     jobs.push(Job {
-        kernel: Kernel::new(Op::Moments, layout.plan.precision),
+        kernel: Kernel::new(Op::Moments { map: at_once }, layout.plan.precision),
         params: Params {
             norm_out: layout.norms[i] as u32,
             count: each as u32,
@@ -227,13 +239,11 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
         },
         grid: Grid::Fixed(width),
         columns: 1,
-        places: vec![(2, Place::Vectors), (4, Place::Scratch)],
+        places,
         exchanged: synced.then_some(Exchanged::Moments(i)),
     });
-    match statistics {
-        Statistics::Batch => jobs.push(norm(layout, i, 0)),
-        Statistics::AllBatches => jobs.push(norm(layout, i, flags::SYNCED)),
-        Statistics::Running | Statistics::Measure => {}
+    if synced {
+        jobs.push(norm(layout, i, flags::SYNCED));
     }
 }
 
