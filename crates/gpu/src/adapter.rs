@@ -1,6 +1,7 @@
 //! What GPUs there are.
 
 use crate::gpu::Gpu;
+use crate::tiles::Tile;
 use mnasnet_engine::EngineError;
 
 /// What an adapter is.
@@ -48,6 +49,8 @@ pub struct Adapter {
     pub memory: Option<u64>,
     /// What it has beyond the least: `f16`, `tiles`.
     pub features: Vec<&'static str>,
+    /// The tiles that its matrix unit multiplies, where the kernels know them.
+    pub tile: Option<Tile>,
     pub(crate) adapter: wgpu::Adapter,
 }
 
@@ -67,8 +70,37 @@ impl Adapter {
     /// # Errors
     /// The driver refuses.
     pub fn open(&self) -> Result<Gpu, EngineError> {
-        Gpu::open(self)
+        Gpu::open(self, self.tile)
     }
+
+    /// Opens it as if it had no matrix unit.
+    ///
+    /// # Errors
+    /// The driver refuses.
+    pub fn open_without_tiles(&self) -> Result<Gpu, EngineError> {
+        Gpu::open(self, None)
+    }
+}
+
+/// What tiles need.
+pub(crate) const TILES: wgpu::Features = wgpu::Features::SHADER_F16
+    .union(wgpu::Features::SUBGROUP)
+    .union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+
+/// The largest tiles with float16 factors and float32 sums that the kernels know.
+fn tile(adapter: &wgpu::Adapter) -> Option<Tile> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    if !adapter.features().contains(TILES) {
+        return None;
+    }
+    let subgroup = adapter.get_info().subgroup_max_size as usize;
+    let shapes = adapter.cooperative_matrix_properties().into_iter();
+    let sides = shapes.filter(|shape| {
+        let is_square = shape.m_size == shape.n_size && shape.n_size == shape.k_size;
+        is_square && (shape.ab_type, shape.cr_type) == (F16, F32)
+    });
+    let tiles = sides.filter_map(|shape| Tile::new(shape.m_size as usize, subgroup));
+    tiles.max_by_key(|tile| tile.side())
 }
 
 /// Tells Mesa's device-choosing layer to stay away: without a desktop it complains on stderr of every program that looks for GPUs, and it
@@ -111,6 +143,7 @@ fn describe(adapter: wgpu::Adapter) -> Adapter {
     let info = adapter.get_info();
     let features = adapter.features();
     let has = |feature, name| features.contains(feature).then_some(name);
+    let tile = tile(&adapter);
     Adapter {
         name: info.name,
         backend: format!("{:?}", info.backend).to_lowercase(),
@@ -126,11 +159,12 @@ fn describe(adapter: wgpu::Adapter) -> Adapter {
         memory: memory(&adapter),
         features: [
             has(wgpu::Features::SHADER_F16, "f16"),
-            has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, "tiles"),
+            tile.map(|_| "tiles"),
         ]
         .into_iter()
         .flatten()
         .collect(),
+        tile,
         adapter,
     }
 }

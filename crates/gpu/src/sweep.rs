@@ -136,7 +136,7 @@ mod tests {
         let network = Network::build(Variant::by_name("mnasnet-b1").unwrap(), 1.0, 1000, Some(0.2)).unwrap();
         for precision in [Precision::F32, Precision::Bf16] {
             let plan = Plan::new(&network, 32, 224, precision).unwrap();
-            let layout = Layout::new(&network, &plan, 1 << 31).unwrap();
+            let layout = Layout::new(&network, &plan, 1 << 31, None).unwrap();
             let mut jobs = forward(&layout, Statistics::Batch);
             jobs.push(loss(&layout));
             jobs.extend(backward(&layout, false));

@@ -8,6 +8,7 @@ use super::{floor, groups, lanes};
 use crate::job::{Exchanged, Grid, Job, Params, Place, flags};
 use crate::layout::{Layout, Shape, c4};
 use crate::shader::{self, FEW, Kernel, LANES, Op, ROWS, Window};
+use crate::tiles::{self, BLOCK, COLUMNS, DEPTH, Tile};
 use mnasnet_engine::Precision;
 use mnasnet_engine::plan::Value;
 use mnasnet_model::{Conv, Op as Node, ValueId};
@@ -43,7 +44,7 @@ pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
                     exchanged: None,
                 });
                 layout.read(node.input, &mut params);
-                params.weights = layout.packed[i][1] as u32;
+                params.weights = layout.packed(i, true, None);
                 params.kernel = 1;
                 let product = Product {
                     node: i,
@@ -51,6 +52,7 @@ pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
                     weight: offset(linear.weight),
                     window: false,
                     last: true,
+                    tile: None,
                 };
                 product.input(layout, params, &mut jobs);
                 product.weights(layout, params, &mut jobs);
@@ -161,7 +163,7 @@ fn norm_gradient(layout: &Layout, i: usize, conv: &Conv, params: Params, synced:
             second: offset(conv.beta),
             ..params
         },
-        grid: Grid::Fixed(c4(conv.c_out).div_ceil(LANES)),
+        grid: Grid::Fixed(1),
         columns: 1,
         places: vec![(2, Place::Vectors), (3, Place::Gradients)],
         exchanged,
@@ -231,7 +233,7 @@ fn into(
         kernel,
         params,
         grid: Grid::Images { each, group },
-        columns: groups(params.c4_in as usize),
+        columns: params.c4_in.div_ceil(params.columns) as usize,
         places,
         exchanged: None,
     });
@@ -250,7 +252,8 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &m
     ];
     match layout.shape(i, conv) {
         Shape::Dense { kernel, stride } => {
-            params.weights = layout.packed[i][1] as u32;
+            let tile = layout.tile(Shape::Dense { kernel, stride }, conv);
+            params.weights = layout.packed(i, true, tile);
             (params.kernel, params.stride) = (kernel as u32, stride as u32);
             let product = Product {
                 node: i,
@@ -258,6 +261,7 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &m
                 weight,
                 window: (kernel, stride) != (1, 1),
                 last: false,
+                tile,
             };
             product.input(layout, params, jobs);
             product.weights(layout, params, jobs);
@@ -265,7 +269,7 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &m
         Shape::Depthwise(window) => {
             let gated = layout.read(input, &mut params);
             assert!(!gated, "squeeze-excite stands in front of a projection");
-            params.weights = layout.packed[i][0] as u32;
+            params.weights = layout.packed(i, false, None);
             depthwise_input(layout, i, window, params, &gradient, jobs);
             let x = layout.arena(5, &layout.stored(input));
             window_weights(
@@ -387,6 +391,8 @@ struct Product {
     window: bool,
     /// Whether it is the classifier, whose gradient passes through no batch norm.
     last: bool,
+    /// The tiles that both go over.
+    tile: Option<Tile>,
 }
 
 impl Product {
@@ -399,10 +405,10 @@ impl Product {
         let width = params.c4_in as usize;
         let (window, last) = (self.window, self.last);
         let op = Op::DenseInput { window, last };
-        let kernel = Kernel::new(op, self.precision);
+        let kernel = Kernel::new(op, self.precision).over(self.tile);
         let each = params.height as usize * params.width as usize;
-        params.columns = shader::columns(width) as u32;
-        let group = lanes(&params) * ROWS;
+        params.columns = self.tile.map_or(shader::columns(width), |_| COLUMNS) as u32;
+        let group = self.tile.map_or(lanes(&params) * ROWS, |_| BLOCK);
         let mut places = vec![(3, Place::Packed)];
         places.extend(self.gradient(layout));
         let accumulates = layout.plan.shortcuts[input];
@@ -416,10 +422,17 @@ impl Product {
         let (window, last) = (self.window, self.last);
         let (across, down) = (params.c4_in as usize, params.c4_out as usize);
         let taps = (params.kernel * params.kernel) as usize;
-        let tiles = taps * across.div_ceil(2) * down.div_ceil(2);
+        // A lane, or over tiles a workgroup, makes a block of one strip. What a workgroup stores are whole blocks.
+        let (blocks, of_strip, stored) = match self.tile {
+            None => (taps * across.div_ceil(2) * down.div_ceil(2), 1, [across, down]),
+            Some(_) => {
+                let blocks = across.div_ceil(COLUMNS) * down.div_ceil(COLUMNS);
+                (blocks, LANES, [across, down].map(tiles::rounded))
+            }
+        };
         let rows = layout.plan.batch * area(&params);
-        let most = (WEIGHT_LANES / tiles).max(1);
-        let strip = rows.div_ceil(most).max(64);
+        let most = (WEIGHT_LANES / (blocks * of_strip)).max(1);
+        let strip = rows.div_ceil(most).max(64).next_multiple_of(DEPTH);
         let strips = rows.div_ceil(strip);
         params.strip = strip as u32;
         params.strips = strips as u32;
@@ -430,18 +443,21 @@ impl Product {
         ];
         places.extend(self.gradient(layout));
         jobs.push(Job {
-            kernel: Kernel::new(Op::DenseWeights { window, gated, last }, self.precision),
+            kernel: Kernel::new(Op::DenseWeights { window, gated, last }, self.precision).over(self.tile),
             params,
-            grid: Grid::Fixed((strips * tiles).div_ceil(LANES)),
+            grid: Grid::Fixed((strips * blocks * of_strip).div_ceil(LANES)),
             columns: 1,
             places,
             exchanged: None,
         });
-        let count = taps * 4 * down * across;
+        let [c4_in, c4_out] = stored;
+        let count = taps * 4 * c4_out * c4_in;
         let many = strips > FEW;
         jobs.push(Job {
             kernel: Kernel::new(Op::ReduceDense { many }, layout.plan.precision),
             params: Params {
+                c4_in: c4_in as u32,
+                c4_out: c4_out as u32,
                 first: self.weight,
                 count: count as u32,
                 ..params
