@@ -91,7 +91,8 @@ fn name(kernel: Kernel) -> String {
         _ => {}
     }
     add(kernel.tile.is_some(), " tiles");
-    let is_stored = kernel.tile.is_none() && Kernel::new(kernel.op, Precision::F32) != Kernel::new(kernel.op, Precision::Bf16);
+    let is_stored =
+        kernel.tile.is_none() && Kernel::new(kernel.op, Precision::F32) != Kernel::new(kernel.op, Precision::Bf16);
     if is_stored {
         name.push_str(match kernel.precision {
             Precision::F32 => " f32",

@@ -157,13 +157,10 @@ fn describe(adapter: wgpu::Adapter) -> Adapter {
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
         pci: Some(info.device_pci_bus_id).filter(|address| !address.is_empty()),
         memory: memory(&adapter),
-        features: [
-            has(wgpu::Features::SHADER_F16, "f16"),
-            tile.map(|_| "tiles"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
+        features: [has(wgpu::Features::SHADER_F16, "f16"), tile.map(|_| "tiles")]
+            .into_iter()
+            .flatten()
+            .collect(),
         tile,
         adapter,
     }

@@ -2,8 +2,8 @@
 
 use crate::shader::Window;
 use crate::tiles::{self, Tile};
-use mnasnet_engine::{EngineError, Precision};
 use mnasnet_engine::plan::{Places, Plan, Value};
+use mnasnet_engine::{EngineError, Precision};
 use mnasnet_model::{Conv, ConvKind, Network, Op, ValueId};
 
 /// Bytes of four float32.

@@ -4,7 +4,6 @@
 //! multiply tiles of them and add up in float32, and the sums go back through workgroup memory to the lanes, which do with them what
 //! they do without tiles.
 
-use crate::layout::c4;
 use crate::shader::{self, LANES, Op, part};
 
 /// Tiles as a device multiplies them, float16 factors and float32 sums, and the subgroups that do it.
@@ -182,7 +181,7 @@ pub fn rounded(c4: usize) -> usize {
     c4.next_multiple_of(COLUMNS)
 }
 
-/// Whether tiles pay for a product of so many channels by so many: a tile is full.
+/// Whether a product of so many channels by so many goes over tiles: they fill one.
 pub fn pay(tile: Tile, channels: [usize; 2]) -> bool {
-    channels.iter().all(|&channels| 4 * c4(channels) >= tile.side)
+    channels.iter().all(|&channels| channels >= tile.side)
 }

@@ -2,8 +2,8 @@
 //! tiles, and within WebGPU's least limits. No device is needed.
 
 use mnasnet_engine::Precision;
-use mnasnet_gpu::{Tile, kernels};
 use mnasnet_gpu::shader::{Kernel, Op};
+use mnasnet_gpu::{Tile, kernels};
 use mnasnet_model::{Network, VARIANTS};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Block, Expression, Function, Handle, LocalVariable, Module, Statement};
@@ -191,7 +191,11 @@ fn waits_here(function: &Function, statement: &Statement, waiting: &[Handle<Func
 fn waits(function: &Function, block: &Block, waiting: &[Handle<Function>]) -> bool {
     let mut statements = block.iter();
     statements.any(|statement| {
-        let nested = || blocks(statement).into_iter().any(|block| waits(function, block, waiting));
+        let nested = || {
+            blocks(statement)
+                .into_iter()
+                .any(|block| waits(function, block, waiting))
+        };
         waits_here(function, statement, waiting) || nested()
     })
 }
@@ -208,7 +212,9 @@ fn ends_for_all_lanes(module: &Module, function: &Function, body: &Block) -> boo
         .collect();
     conditions.len() == 1
         && breaks(body) == 1
-        && conditions.into_iter().all(|condition| is_same(module, function, condition))
+        && conditions
+            .into_iter()
+            .all(|condition| is_same(module, function, condition))
 }
 
 /// How often a loop may be left.
@@ -254,15 +260,19 @@ fn counts(module: &Module, function: &Function, variable: Handle<LocalVariable>)
 }
 
 fn is_same_without_variables(module: &Module, function: &Function, at: Handle<Expression>) -> bool {
-    !matches!(function.expressions[at], Expression::LocalVariable(_) | Expression::Load { .. })
-        && is_same(module, function, at)
+    !matches!(
+        function.expressions[at],
+        Expression::LocalVariable(_) | Expression::Load { .. }
+    ) && is_same(module, function, at)
 }
 
 /// What a variable is set to, anywhere.
 fn stores(function: &Function, block: &Block, variable: Handle<LocalVariable>, values: &mut Vec<Handle<Expression>>) {
     for statement in block {
         match statement {
-            Statement::Store { pointer, value } if function.expressions[*pointer] == Expression::LocalVariable(variable) => {
+            Statement::Store { pointer, value }
+                if function.expressions[*pointer] == Expression::LocalVariable(variable) =>
+            {
                 values.push(*value);
             }
             _ => {}

@@ -8,19 +8,32 @@ use std::sync::LazyLock;
 /// The environment variable that picks devices, by a part of their names: `vulkan`.
 const ONLY: &str = "MNASNET_TEST_DEVICES";
 
-/// Opened once, so that the tests share the pipelines.
-static GPUS: LazyLock<Vec<Gpu>> = LazyLock::new(|| {
+/// Opened once, so that the tests share the pipelines. Those with a matrix unit once more without it.
+static GPUS: LazyLock<Vec<(Gpu, Option<Gpu>)>> = LazyLock::new(|| {
     let wanted = std::env::var(ONLY).unwrap_or_default();
     let adapters = mnasnet_gpu::adapters().into_iter();
     // Software devices take minutes to compile all kernels, and most desktops have one.
     let adapters = adapters
         .filter(|adapter| adapter.device_name().contains(&wanted))
         .filter(|adapter| !wanted.is_empty() || !adapter.is_software());
-    adapters.map(|adapter| adapter.open().unwrap()).collect()
+    let opened = adapters.map(|adapter| {
+        let without = adapter.tile.map(|_| adapter.open_without_tiles().unwrap());
+        (adapter.open().unwrap(), without)
+    });
+    opened.collect()
 });
 
+/// Runs `check` on every GPU, and on those with a matrix unit once more without it: for bfloat16, which the unit is for.
+pub fn with_and_without_tiles(check: impl Fn(&Gpu)) {
+    on_every_gpu(&check);
+    for gpu in GPUS.iter().filter_map(|(_, without)| without.as_ref()) {
+        println!("on {}, without tiles", gpu.name());
+        check(gpu);
+    }
+}
+
 /// Runs `check` on every GPU. Without one the check is left out, which is said; where devices were asked for, that is a failure.
-pub fn on_every_gpu(check: impl Fn(&dyn Device)) {
+pub fn on_every_gpu(check: impl Fn(&Gpu)) {
     if GPUS.is_empty() {
         assert!(
             std::env::var_os(ONLY).is_none(),
@@ -31,8 +44,8 @@ pub fn on_every_gpu(check: impl Fn(&dyn Device)) {
         let said = format!("\n!!! LEFT OUT: {said}\n");
         std::io::stderr().write_all(said.as_bytes()).unwrap();
     }
-    for gpu in GPUS.iter() {
-        println!("on {}", gpu.name());
+    for (gpu, _) in GPUS.iter() {
+        println!("on {}, {:?}", gpu.name(), gpu.tile());
         check(gpu);
     }
 }
