@@ -5,7 +5,7 @@ use mnasnet_engine::Precision;
 use mnasnet_gpu::shader::{Kernel, Op};
 use mnasnet_gpu::{Tile, kernels};
 use mnasnet_model::{Network, VARIANTS};
-use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::valid::{Capabilities, FunctionInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Block, Expression, Function, Handle, LocalVariable, Module, Statement};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
@@ -129,36 +129,65 @@ fn no_lane_misses_a_barrier() {
         .map(|(handle, _)| handle)
         .collect();
         for (function, info) in functions.chain(entries) {
-            let mut has_left = false;
-            for statement in &function.body {
-                let is_barrier = waits_here(function, statement, &waiting);
-                barriers += usize::from(is_barrier);
-                assert!(
-                    !(is_barrier && has_left),
-                    "{kernel:?}: lanes have returned in front of a barrier"
-                );
-                let nested = blocks(statement);
-                // All lanes take a branch together where its condition is uniform.
-                let condition = match statement {
-                    Statement::If { condition, .. } => Some(*condition),
-                    Statement::Switch { selector, .. } => Some(*selector),
-                    _ => None,
-                };
-                let is_uniform = match statement {
-                    Statement::Loop { body, .. } => ends_for_all_lanes(&module, function, body),
-                    _ => condition.is_some_and(|condition| info[condition].uniformity.non_uniform_result.is_none()),
-                };
-                for block in nested {
-                    assert!(
-                        is_uniform || !waits(function, block, &waiting),
-                        "{kernel:?}: a barrier in a branch or a loop"
-                    );
-                    has_left |= !is_uniform && returns(block);
-                }
-            }
+            let lanes = Lanes {
+                kernel,
+                module: &module,
+                function,
+                info,
+                waiting: &waiting,
+            };
+            barriers += lanes.follow(&function.body, &mut false);
         }
     }
     assert!(barriers > 0);
+}
+
+/// A function that the lanes of a workgroup run together.
+struct Lanes<'a> {
+    kernel: Kernel,
+    module: &'a Module,
+    function: &'a Function,
+    info: &'a FunctionInfo,
+    /// Functions with barriers.
+    waiting: &'a [Handle<Function>],
+}
+
+impl Lanes<'_> {
+    /// Counts a block's barriers, none of which a lane may miss.
+    fn follow(&self, block: &Block, has_left: &mut bool) -> usize {
+        let mut barriers = 0;
+        for statement in block {
+            let is_barrier = waits_here(self.function, statement, self.waiting);
+            barriers += usize::from(is_barrier);
+            assert!(
+                !(is_barrier && *has_left),
+                "{:?}: lanes have returned in front of a barrier",
+                self.kernel
+            );
+            let is_uniform = self.is_uniform(statement);
+            for block in blocks(statement) {
+                assert!(
+                    is_uniform || !waits(self.function, block, self.waiting),
+                    "{:?}: a barrier in a branch or a loop",
+                    self.kernel
+                );
+                *has_left |= !is_uniform && returns(block);
+                barriers += self.follow(block, has_left);
+            }
+        }
+        barriers
+    }
+
+    /// Whether all lanes go through a statement's blocks together.
+    fn is_uniform(&self, statement: &Statement) -> bool {
+        let is_same = |at: Handle<Expression>| self.info[at].uniformity.non_uniform_result.is_none();
+        match statement {
+            Statement::If { condition, .. } => is_same(*condition),
+            Statement::Switch { selector, .. } => is_same(*selector),
+            Statement::Loop { body, .. } => ends_for_all_lanes(self.module, self.function, body),
+            _ => true,
+        }
+    }
 }
 
 fn blocks(statement: &Statement) -> Vec<&Block> {
