@@ -87,13 +87,15 @@ pub(crate) const TILES: wgpu::Features = wgpu::Features::SHADER_F16
     .union(wgpu::Features::SUBGROUP)
     .union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
 
-/// The largest tiles with float16 factors and float32 sums that the kernels know.
+/// The largest tiles with float16 factors and float32 sums that the kernels know. wgpu has tiles on Metal too, but from memory of single
+/// numbers alone, which is not what the kernels bring.
 fn tile(adapter: &wgpu::Adapter) -> Option<Tile> {
     use wgpu::CooperativeScalarType::{F16, F32};
-    if !adapter.features().contains(TILES) {
+    let info = adapter.get_info();
+    if !adapter.features().contains(TILES) || info.backend != wgpu::Backend::Vulkan {
         return None;
     }
-    let subgroup = adapter.get_info().subgroup_max_size as usize;
+    let subgroup = info.subgroup_max_size as usize;
     let shapes = adapter.cooperative_matrix_properties().into_iter();
     let sides = shapes.filter(|shape| {
         let is_square = shape.m_size == shape.n_size && shape.n_size == shape.k_size;

@@ -154,7 +154,7 @@ impl Layout {
     }
 
     /// Where a convolution's weights lie among the packed ones: forward, or transposed. For tiles they are float16.
-    pub fn packed(&self, i: usize, transposed: bool, tile: Option<Tile>) -> u32 {
+    pub fn packed_at(&self, i: usize, transposed: bool, tile: Option<Tile>) -> u32 {
         let offset = self.packed[i][usize::from(transposed)] as u32;
         if tile.is_some() { 2 * offset } else { offset }
     }

@@ -44,7 +44,7 @@ pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
                     exchanged: None,
                 });
                 layout.read(node.input, &mut params);
-                params.weights = layout.packed(i, true, None);
+                params.weights = layout.packed_at(i, true, None);
                 params.kernel = 1;
                 let product = Product {
                     node: i,
@@ -253,7 +253,7 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &m
     match layout.shape(i, conv) {
         Shape::Dense { kernel, stride } => {
             let tile = layout.tile(Shape::Dense { kernel, stride }, conv);
-            params.weights = layout.packed(i, true, tile);
+            params.weights = layout.packed_at(i, true, tile);
             (params.kernel, params.stride) = (kernel as u32, stride as u32);
             let product = Product {
                 node: i,
@@ -269,7 +269,7 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &m
         Shape::Depthwise(window) => {
             let gated = layout.read(input, &mut params);
             assert!(!gated, "squeeze-excite stands in front of a projection");
-            params.weights = layout.packed(i, false, None);
+            params.weights = layout.packed_at(i, false, None);
             depthwise_input(layout, i, window, params, &gradient, jobs);
             let x = layout.arena(5, &layout.stored(input));
             window_weights(

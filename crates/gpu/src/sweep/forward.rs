@@ -36,7 +36,7 @@ pub fn forward(layout: &Layout, statistics: Statistics) -> Vec<Job> {
                 layout.read(node.input, &mut params);
                 params.flags |= flags::BIAS;
                 params.norm_out = layout.norms[i] as u32;
-                params.weights = layout.packed(i, false, None);
+                params.weights = layout.packed_at(i, false, None);
                 params.columns = shader::columns(params.c4_out as usize) as u32;
                 let op = Op::Dense {
                     window: false,
@@ -171,7 +171,7 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
     let width = c4(conv.c_out);
     let shape = layout.shape(i, conv);
     let tile = layout.tile(shape, conv);
-    params.weights = layout.packed(i, false, tile);
+    params.weights = layout.packed_at(i, false, tile);
     params.columns = tile.map_or(shader::columns(width), |_| COLUMNS) as u32;
     let gated = match shape {
         Shape::Stem(_) => false,

@@ -43,7 +43,7 @@ pub fn pack(layout: &Layout) -> Vec<Job> {
             first: layout.network.parameters[weight].offset as u32,
             third: inputs as u32,
             fourth: rounded as u32,
-            weights: layout.packed(i, false, tile),
+            weights: layout.packed_at(i, false, tile),
             count: (kernel * kernel * rounded * c4(c_out)) as u32,
             ..Params::default()
         };
@@ -53,7 +53,7 @@ pub fn pack(layout: &Layout) -> Vec<Job> {
         jobs.push(job);
         if matches!(shape, Shape::Dense { .. }) {
             let params = Params {
-                weights: layout.packed(i, true, tile),
+                weights: layout.packed_at(i, true, tile),
                 count: (kernel * kernel * 4 * c4(c_out) * c4(c_in)) as u32,
                 ..params
             };

@@ -168,7 +168,11 @@ fn gradients_of_a_large_batch_do_not_vanish() {
 #[test]
 fn two_runs_make_the_same_bits() {
     with_and_without_tiles(|gpu| {
-        for (network, precision) in [(inverted(0.2), Precision::F32), (separable(), Precision::Bf16)] {
+        for (network, precision) in [
+            (inverted(0.2), Precision::F32),
+            (separable(), Precision::Bf16),
+            (wide(), Precision::Bf16),
+        ] {
             let case = CASES[1];
             let weights = weights(&network, 3);
             let images = Images::new(case.images, case.resolution, case.bytes, 3);
