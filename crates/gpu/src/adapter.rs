@@ -95,7 +95,7 @@ fn tile(adapter: &wgpu::Adapter) -> Option<Tile> {
     if !adapter.features().contains(TILES) || info.backend != wgpu::Backend::Vulkan {
         return None;
     }
-    let subgroup = info.subgroup_max_size as usize;
+    let subgroup = [info.subgroup_min_size, info.subgroup_max_size].map(|lanes| lanes as usize);
     let shapes = adapter.cooperative_matrix_properties().into_iter();
     let sides = shapes.filter(|shape| {
         let is_square = shape.m_size == shape.n_size && shape.n_size == shape.k_size;

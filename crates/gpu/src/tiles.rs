@@ -10,7 +10,8 @@ use crate::shader::{self, LANES, Op, part};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tile {
     side: usize,
-    subgroup: usize,
+    /// Lanes of a subgroup, at least and at most.
+    subgroup: [usize; 2],
 }
 
 /// Rows and channels of a workgroup's block.
@@ -30,10 +31,12 @@ const WIDE: usize = BLOCK / 4 + 2;
 const SUMS: usize = BLOCK / 4 + 1;
 
 impl Tile {
-    /// Tiles of this side, multiplied by subgroups of at most so many lanes, where the kernels can divide a block among them.
-    pub fn new(side: usize, subgroup: usize) -> Option<Self> {
+    /// Tiles of this side, multiplied by subgroups of at least and at most so many lanes, where the kernels can divide a block among
+    /// them.
+    pub fn new(side: usize, subgroup: [usize; 2]) -> Option<Self> {
         let tile = Self { side, subgroup };
-        let is_known = matches!(side, 8 | 16) && subgroup.is_power_of_two() && (8..=LANES).contains(&subgroup);
+        let is_size = |lanes: usize| lanes.is_power_of_two() && (8..=LANES).contains(&lanes);
+        let is_known = matches!(side, 8 | 16) && subgroup.iter().all(|&lanes| is_size(lanes));
         // Sums that go through workgroup memory at once.
         (is_known && side * tile.down() <= 16).then_some(tile)
     }
@@ -43,14 +46,19 @@ impl Tile {
         self.side
     }
 
-    /// Portions of a block, side by side: one for each subgroup.
+    /// Portions of a block, side by side: one for each subgroup of the least size.
     fn across(self) -> usize {
-        (LANES / self.subgroup).min(4)
+        (LANES / self.subgroup[0]).min(4)
     }
 
     /// Portions of a block, one below the other.
     fn down(self) -> usize {
-        LANES / self.subgroup / self.across()
+        LANES / self.subgroup[0] / self.across()
+    }
+
+    /// Portions of a subgroup of the largest size.
+    fn shares(self) -> usize {
+        self.subgroup[1] / self.subgroup[0]
     }
 
     /// Rows of tiles in a portion.
@@ -100,19 +108,42 @@ impl Tile {
             ("$BROAD", WIDE.to_string()),
             ("$SUMS", SUMS.to_string()),
             ("$GATHERED", (self.side * self.down() * SUMS).max(3 * LANES).to_string()),
-            ("$SUBGROUP", self.subgroup.to_string()),
             ("$ACROSS", self.across().to_string()),
             ("$TALL", (BLOCK / self.down()).to_string()),
             ("$WIDE", (BLOCK / self.across()).to_string()),
             ("$SIDE", self.side.to_string()),
             ("$EACH", (self.side * self.down() / 4).to_string()),
             ("$PASSES", self.rows().to_string()),
+            ("$PORTIONS", self.portions()),
             ("$ZEROS", self.zeros()),
             ("$MULTIPLY", multiply),
             ("$GIVE", self.give()),
             ("$STORE", self.store()),
         ];
         shader::fill(&parts.join("\n"), &names, &traits)
+    }
+
+    /// The portions of a subgroup, which has more of them where it has more lanes than the least.
+    fn portions(self) -> String {
+        lines((0..self.shares()).map(|u| {
+            let own = format!("subgroup * (size / {}u) + {u}u", self.subgroup[0]);
+            format!("let portion{u} = portion_of({own});")
+        }))
+    }
+
+    /// What a subgroup does for each of its portions. Compilers know the size of a subgroup, and drop what it has no lanes for. It is a
+    /// loop of one turn or none, as naga does not know that the size is the same for all lanes, and refuses a branch.
+    fn shared(self, text: impl Fn(usize) -> Vec<String>) -> String {
+        lines((0..self.shares()).flat_map(|u| {
+            let open = match u {
+                0 => "{".to_owned(),
+                _ => format!(
+                    "for (var lanes = {}u; lanes < size; lanes += {LANES}u) {{",
+                    u * self.subgroup[0]
+                ),
+            };
+            [vec![open], text(u), vec!["}".to_owned()]].concat()
+        }))
     }
 
     /// Rows and columns of all tiles of a portion.
@@ -122,53 +153,63 @@ impl Tile {
 
     /// Sums at their start.
     fn zeros(self) -> String {
-        lines(self.each().map(|(i, j)| format!("var sum{i}_{j} = Sum();")))
+        let shares = 0..self.shares();
+        lines(shares.flat_map(|u| self.each().map(move |(i, j)| format!("var sum{u}_{i}_{j} = Sum();"))))
     }
 
     /// The products of what lies in workgroup memory. The left factor lies as `[rows][depth]` or, transposed, as `[depth][rows]`.
     fn multiply(self, transposed: bool) -> String {
-        let mut text = Vec::new();
-        for step in (0..DEPTH).step_by(self.side) {
-            text.push("{".to_owned());
-            for j in 0..self.columns() {
-                let at = format!("{}u + portion.column / 4u", step * WIDE + j * self.side / 4);
-                text.push(format!("let b{j} = coopLoadT<Right>(&right[{at}], {WIDE}u);"));
+        self.shared(|u| {
+            let mut text = Vec::new();
+            for step in (0..DEPTH).step_by(self.side) {
+                text.push("{".to_owned());
+                for j in 0..self.columns() {
+                    let at = format!("{}u + portion{u}.column / 4u", step * WIDE + j * self.side / 4);
+                    text.push(format!("let b{j} = coopLoadT<Right>(&right[{at}], {WIDE}u);"));
+                }
+                for i in 0..self.rows() {
+                    let row = format!("(portion{u}.row + {}u)", i * self.side);
+                    let load = match transposed {
+                        false => format!("coopLoadT<Left>(&left[{row} * {LONG}u + {}u], {LONG}u)", step / 4),
+                        true => format!("coopLoad<Left>(&left[{}u + {row} / 4u], {WIDE}u)", step * WIDE),
+                    };
+                    text.push(format!("let a{i} = {load};"));
+                    for j in 0..self.columns() {
+                        let sum = format!("sum{u}_{i}_{j}");
+                        text.push(format!("{sum} = coopMultiplyAdd(a{i}, b{j}, {sum});"));
+                    }
+                }
+                text.push("}".to_owned());
             }
-            for i in 0..self.rows() {
-                let row = format!("(portion.row + {}u)", i * self.side);
-                let load = match transposed {
-                    false => format!("coopLoadT<Left>(&left[{row} * {LONG}u + {}u], {LONG}u)", step / 4),
-                    true => format!("coopLoad<Left>(&left[{}u + {row} / 4u], {WIDE}u)", step * WIDE),
-                };
-                text.push(format!("let a{i} = {load};"));
-                let columns = 0..self.columns();
-                text.extend(columns.map(|j| format!("sum{i}_{j} = coopMultiplyAdd(a{i}, b{j}, sum{i}_{j});")));
-            }
-            text.push("}".to_owned());
-        }
-        lines(text)
+            text
+        })
     }
 
     /// One row of tiles of each portion goes to the lanes. naga evaluates what stands within a store behind it: all that a store needs
     /// has a name before.
     fn give(self) -> String {
-        let row = format!("portion.row / {}u * {}u", BLOCK / self.down(), self.side * SUMS);
-        lines((0..self.columns()).map(|j| {
-            let at = format!("{row} + portion.column / 4u + {}u", j * self.side / 4);
-            format!("{{ let at = {at};\nlet sum = sum$i_{j};\ncoopStoreT(sum, &gathered[at], {SUMS}u); }}")
-        }))
+        self.shared(|u| {
+            let row = format!("portion{u}.row / {}u * {}u", BLOCK / self.down(), self.side * SUMS);
+            let text = (0..self.columns()).map(|j| {
+                let at = format!("{row} + portion{u}.column / 4u + {}u", j * self.side / 4);
+                format!("{{ let at = {at};\nlet sum = sum{u}_$i_{j};\ncoopStoreT(sum, &gathered[at], {SUMS}u); }}")
+            });
+            text.collect()
+        })
     }
 
     /// All tiles of a block, divided by the factor, go to the strip's partial sums.
     fn store(self) -> String {
-        lines(self.each().map(|(i, j)| {
-            let at = format!(
-                "to + (portion.row + {}u) * wide + portion.column / 4u + {}u",
-                i * self.side,
-                j * self.side / 4
-            );
-            format!("{{ let at = {at};\nlet sum = factor.y * sum{i}_{j};\ncoopStoreT(sum, &scratch[at], wide); }}")
-        }))
+        self.shared(|u| {
+            let text = self.each().map(|(i, j)| {
+                let row = format!("(portion{u}.row + {}u) * wide", i * self.side);
+                let at = format!("to + {row} + portion{u}.column / 4u + {}u", j * self.side / 4);
+                format!(
+                    "{{ let at = {at};\nlet sum = factor.y * sum{u}_{i}_{j};\ncoopStoreT(sum, &scratch[at], wide); }}"
+                )
+            });
+            text.collect()
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use mnasnet_gpu::shader::{Kernel, Op};
 use mnasnet_gpu::{Tile, kernels};
 use mnasnet_model::{Network, VARIANTS};
 use naga::valid::{Capabilities, FunctionInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, Block, Expression, Function, Handle, LocalVariable, Module, Statement};
+use naga::{AddressSpace, Binding, Block, BuiltIn, Expression, Function, Handle, LocalVariable, Module, Statement};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
@@ -16,8 +16,14 @@ const UNIFORM_BINDINGS: usize = 12;
 const WORKGROUP_BYTES: u32 = 16_352;
 const LANES: u32 = 256;
 
-/// Sides of tiles and lanes of subgroups: Mesa's lavapipe, NVIDIA's GPUs, AMD's, and one that mixes them.
-const TILES: [[usize; 2]; 4] = [[8, 8], [16, 32], [16, 64], [8, 32]];
+/// Sides of tiles and lanes of subgroups, at least and at most: Mesa's lavapipe, NVIDIA's GPUs, AMD's, and others.
+const TILES: [(usize, [usize; 2]); 5] = [
+    (8, [8, 8]),
+    (16, [32, 32]),
+    (16, [32, 64]),
+    (16, [64, 64]),
+    (8, [8, 32]),
+];
 
 /// The kernels of all variants at some widths, and of networks with each window that a block may have, without tiles and over each.
 static ALL_KERNELS: LazyLock<HashSet<Kernel>> = LazyLock::new(|| {
@@ -37,7 +43,7 @@ static ALL_KERNELS: LazyLock<HashSet<Kernel>> = LazyLock::new(|| {
     let mut found = HashSet::new();
     for network in &networks {
         found.extend(kernels(network, 64, Precision::F32, None).unwrap());
-        let tiles = TILES.map(|[side, subgroup]| Some(Tile::new(side, subgroup).unwrap()));
+        let tiles = TILES.map(|(side, subgroup)| Some(Tile::new(side, subgroup).unwrap()));
         for tile in tiles.into_iter().chain([None]) {
             found.extend(kernels(network, 64, Precision::Bf16, tile).unwrap());
         }
@@ -266,6 +272,9 @@ fn is_same(module: &Module, function: &Function, at: Handle<Expression>) -> bool
         Expression::GlobalVariable(global) => module.global_variables[*global].space == AddressSpace::Uniform,
         Expression::LocalVariable(variable) => counts(module, function, *variable),
         Expression::AccessIndex { base, .. } => same(*base),
+        Expression::FunctionArgument(at) => {
+            function.arguments[*at as usize].binding == Some(Binding::BuiltIn(BuiltIn::SubgroupSize))
+        }
         Expression::Load { pointer } => same(*pointer),
         Expression::Binary { left, right, .. } => same(*left) && same(*right),
         _ => false,

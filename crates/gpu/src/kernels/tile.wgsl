@@ -1,5 +1,5 @@
-// Tiles of $SIDE by $SIDE of both factors lie in workgroup memory, as float16. A workgroup makes a block of 64 by 64 values. Each subgroup
-// makes a portion of it, $TALL by $WIDE.
+// Tiles of $SIDE by $SIDE of both factors lie in workgroup memory, as float16. A workgroup makes a block of 64 by 64 values, in portions
+// of $TALL by $WIDE. A subgroup makes one of them, or several where it has more lanes than the least.
 alias Left = coop_mat$SIDEx$SIDE<f16, A>;
 alias Right = coop_mat$SIDEx$SIDE<f16, B>;
 alias Sum = coop_mat$SIDEx$SIDE<f32, C>;
@@ -8,8 +8,6 @@ var<workgroup> right: array<vec4<f16>, $RIGHT>;
 
 struct Portion { row: u32, column: u32 }
 
-// Where subgroups are smaller than $SUBGROUP, several of them make the same portion, and store the same.
-fn portion_of(subgroup: u32, size: u32) -> Portion {
-    let own = subgroup * size / $SUBGROUPu;
+fn portion_of(own: u32) -> Portion {
     return Portion(own / $ACROSSu * $TALLu, own % $ACROSSu * $WIDEu);
 }

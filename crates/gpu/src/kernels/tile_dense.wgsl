@@ -9,7 +9,7 @@ fn main(
     @builtin(subgroup_size) size: u32,
 ) {
     let at = lane_of(group, lane, p.c4_out);
-    let portion = portion_of(subgroup, size);
+$PORTIONS
     let area = p.out_height * p.out_width;
     let rows = s.images * area;
     let start = at.tile * 64u;

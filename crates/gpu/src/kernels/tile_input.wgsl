@@ -7,7 +7,7 @@ fn main(
     @builtin(subgroup_size) size: u32,
 ) {
     let at = lane_of(group, lane, p.c4_in);
-    let portion = portion_of(subgroup, size);
+$PORTIONS
     let rows = s.images * p.height * p.width;
     let last = rows - 1u;
     let start = at.tile * 64u;

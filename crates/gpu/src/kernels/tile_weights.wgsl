@@ -7,7 +7,7 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_size) size: u32,
 ) {
-    let portion = portion_of(subgroup, size);
+$PORTIONS
     let area = p.out_height * p.out_width;
     let rows = s.images * area;
     let across = (p.c4_in + 15u) / 16u;
