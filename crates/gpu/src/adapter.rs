@@ -73,12 +73,12 @@ impl Adapter {
         Gpu::open(self, self.tile)
     }
 
-    /// Opens it as if it had no matrix unit.
+    /// Opens it with other tiles than its own, or with none: for tests of what another device would do.
     ///
     /// # Errors
     /// The driver refuses.
-    pub fn open_without_tiles(&self) -> Result<Gpu, EngineError> {
-        Gpu::open(self, None)
+    pub fn open_with(&self, tile: Option<Tile>) -> Result<Gpu, EngineError> {
+        Gpu::open(self, tile)
     }
 }
 

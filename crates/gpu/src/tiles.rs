@@ -35,10 +35,16 @@ impl Tile {
     /// them.
     pub fn new(side: usize, subgroup: [usize; 2]) -> Option<Self> {
         let tile = Self { side, subgroup };
-        let is_size = |lanes: usize| lanes.is_power_of_two() && (8..=LANES).contains(&lanes);
+        let is_size = |lanes: usize| lanes.is_power_of_two() && (4..=LANES).contains(&lanes);
         let is_known = matches!(side, 8 | 16) && subgroup.iter().all(|&lanes| is_size(lanes));
-        // Sums that go through workgroup memory at once.
-        (is_known && side * tile.down() <= 16).then_some(tile)
+        // A portion holds a tile, and workgroup memory a row of tiles of each portion.
+        let is_held = || tile.columns() > 0 && side * tile.down() <= 16;
+        (is_known && is_held()).then_some(tile)
+    }
+
+    /// Lanes of a subgroup, at least and at most.
+    pub fn subgroup(self) -> [usize; 2] {
+        self.subgroup
     }
 
     /// Rows and columns of a tile.
@@ -46,9 +52,12 @@ impl Tile {
         self.side
     }
 
-    /// Portions of a block, side by side: one for each subgroup of the least size.
+    /// Portions of a block, side by side. There is one for each subgroup of the least size.
     fn across(self) -> usize {
-        (LANES / self.subgroup[0]).min(4)
+        match LANES / self.subgroup[0] {
+            16 => 8,
+            subgroups => subgroups.min(4),
+        }
     }
 
     /// Portions of a block, one below the other.

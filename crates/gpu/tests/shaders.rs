@@ -17,12 +17,13 @@ const WORKGROUP_BYTES: u32 = 16_352;
 const LANES: u32 = 256;
 
 /// Sides of tiles and lanes of subgroups, at least and at most: Mesa's lavapipe, NVIDIA's GPUs, AMD's, and others.
-const TILES: [(usize, [usize; 2]); 5] = [
+const TILES: [(usize, [usize; 2]); 6] = [
     (8, [8, 8]),
     (16, [32, 32]),
     (16, [32, 64]),
     (16, [64, 64]),
     (8, [8, 32]),
+    (8, [4, 8]),
 ];
 
 /// The kernels of all variants at some widths, and of networks with each window that a block may have, without tiles and over each.

@@ -1,7 +1,7 @@
 //! Inference, and batch norm measured again.
 
 use crate::compare::{apart, furthest};
-use crate::devices::{on_every_gpu, with_and_without_tiles};
+use crate::devices::{on_every_gpu, with_tiles_and_without};
 use crate::networks::{Images, inverted, model, rounding, separable, weights};
 use mnasnet_engine::{Calibrator, Precision, Predictor};
 use mnasnet_model::Op;
@@ -12,7 +12,7 @@ const BFLOAT16: f64 = 2e-3;
 /// No rounding is amplified here: the running statistics are given.
 #[test]
 fn logits_are_the_references() {
-    with_and_without_tiles(|gpu| {
+    with_tiles_and_without(|gpu| {
         for (network, bytes) in [(inverted(0.2), true), (separable(), false)] {
             for (resolution, planned) in [(50, 5), (33, 2), (7, 2), (1, 1)] {
                 let weights = weights(&network, 11);

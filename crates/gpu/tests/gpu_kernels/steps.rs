@@ -2,7 +2,7 @@
 
 use crate::cases::{CASES, Case, Made, Posed, each_case, made, trainer};
 use crate::compare::{apart, furthest, norm};
-use crate::devices::{on_every_gpu, with_and_without_tiles};
+use crate::devices::{on_every_gpu, with_tiles_and_without};
 use crate::networks::{Answers, Images, inverted, separable, weights, wide};
 use crate::reference::Done;
 use mnasnet_engine::{Device, Precision};
@@ -122,7 +122,7 @@ const BFLOAT16_WITHOUT_TIES: Distances = Distances {
 
 #[test]
 fn a_bfloat16_step_is_the_references_but_for_ties() {
-    with_and_without_tiles(|gpu| {
+    with_tiles_and_without(|gpu| {
         let arithmetic = (Precision::Bf16, gpu.tile());
         for (name, network) in [
             ("inverted", inverted(0.2)),
@@ -150,7 +150,7 @@ fn a_bfloat16_step_is_the_references_but_for_ties() {
 /// The gradients of images in a batch of sixteen million are too small for float16, but for a factor.
 #[test]
 fn gradients_of_a_large_batch_do_not_vanish() {
-    with_and_without_tiles(|gpu| {
+    with_tiles_and_without(|gpu| {
         let arithmetic = (Precision::Bf16, gpu.tile());
         let case = Case {
             others: [0, 1 << 24],
@@ -167,7 +167,7 @@ fn gradients_of_a_large_batch_do_not_vanish() {
 
 #[test]
 fn two_runs_make_the_same_bits() {
-    with_and_without_tiles(|gpu| {
+    with_tiles_and_without(|gpu| {
         for (network, precision) in [
             (inverted(0.2), Precision::F32),
             (separable(), Precision::Bf16),
