@@ -5,7 +5,7 @@
 
 use mnasnet_engine::{EngineError, Precision};
 use mnasnet_gpu::shader::{Below, Kernel, Op};
-use mnasnet_gpu::{adapters, kernels};
+use mnasnet_gpu::{Tile, adapters, kernels};
 use mnasnet_model::{Network, VARIANTS};
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), EngineError> {
     let gpu = adapter.open()?;
     let part = std::env::args().nth(1).unwrap_or_default();
     let mut named = HashSet::new();
-    for kernel in all()? {
+    for kernel in all(gpu.tile())? {
         let name = name(kernel);
         assert!(named.insert(name.clone()), "two kernels are called {name}");
         if name.contains(&part) {
@@ -30,15 +30,17 @@ fn main() -> Result<(), EngineError> {
     Ok(())
 }
 
-/// The kernels of all variants.
-fn all() -> Result<Vec<Kernel>, EngineError> {
+/// The kernels of all variants, without tiles and over them.
+fn all(tile: Option<Tile>) -> Result<Vec<Kernel>, EngineError> {
     let mut found = Vec::new();
     for variant in VARIANTS.iter() {
         let network = Network::build(variant, 1.0, 1000, Some(0.2)).expect("a variant is a network");
         for precision in [Precision::F32, Precision::Bf16] {
-            for kernel in kernels(&network, 224, precision)? {
-                if !found.contains(&kernel) {
-                    found.push(kernel);
+            for tile in [None, tile] {
+                for kernel in kernels(&network, 224, precision, tile)? {
+                    if !found.contains(&kernel) {
+                        found.push(kernel);
+                    }
                 }
             }
         }
@@ -97,7 +99,9 @@ fn name(kernel: Kernel) -> String {
         Op::ReduceDense { many } => add(many, " many"),
         _ => {}
     }
-    let is_stored = Kernel::new(kernel.op, Precision::F32) != Kernel::new(kernel.op, Precision::Bf16);
+    add(kernel.tile.is_some(), " tiles");
+    let is_stored =
+        kernel.tile.is_none() && Kernel::new(kernel.op, Precision::F32) != Kernel::new(kernel.op, Precision::Bf16);
     if is_stored {
         name.push_str(match kernel.precision {
             Precision::F32 => " f32",

@@ -1,6 +1,7 @@
 //! What GPUs there are.
 
 use crate::gpu::Gpu;
+use crate::tiles::Tile;
 use mnasnet_engine::EngineError;
 
 /// What an adapter is.
@@ -48,6 +49,8 @@ pub struct Adapter {
     pub memory: Option<u64>,
     /// What it has beyond the least: `f16`, `tiles`.
     pub features: Vec<&'static str>,
+    /// The tiles that its matrix unit multiplies, where the kernels know them.
+    pub tile: Option<Tile>,
     pub(crate) adapter: wgpu::Adapter,
 }
 
@@ -67,8 +70,39 @@ impl Adapter {
     /// # Errors
     /// The driver refuses.
     pub fn open(&self) -> Result<Gpu, EngineError> {
-        Gpu::open(self)
+        Gpu::open(self, self.tile)
     }
+
+    /// Opens it with other tiles than its own, or with none: for tests of what another device would do.
+    ///
+    /// # Errors
+    /// The driver refuses.
+    pub fn open_with(&self, tile: Option<Tile>) -> Result<Gpu, EngineError> {
+        Gpu::open(self, tile)
+    }
+}
+
+/// What tiles need.
+pub(crate) const TILES: wgpu::Features = wgpu::Features::SHADER_F16
+    .union(wgpu::Features::SUBGROUP)
+    .union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+
+/// The largest tiles with float16 factors and float32 sums that the kernels know. wgpu has tiles on Metal too, but from memory of single
+/// numbers alone, which is not what the kernels bring.
+fn tile(adapter: &wgpu::Adapter) -> Option<Tile> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let info = adapter.get_info();
+    if !adapter.features().contains(TILES) || info.backend != wgpu::Backend::Vulkan {
+        return None;
+    }
+    let subgroup = [info.subgroup_min_size, info.subgroup_max_size].map(|lanes| lanes as usize);
+    let shapes = adapter.cooperative_matrix_properties().into_iter();
+    let sides = shapes.filter(|shape| {
+        let is_square = shape.m_size == shape.n_size && shape.n_size == shape.k_size;
+        is_square && (shape.ab_type, shape.cr_type) == (F16, F32)
+    });
+    let tiles = sides.filter_map(|shape| Tile::new(shape.m_size as usize, subgroup));
+    tiles.max_by_key(|tile| tile.side())
 }
 
 /// Tells Mesa's device-choosing layer to stay away: without a desktop it complains on stderr of every program that looks for GPUs, and it
@@ -111,6 +145,7 @@ fn describe(adapter: wgpu::Adapter) -> Adapter {
     let info = adapter.get_info();
     let features = adapter.features();
     let has = |feature, name| features.contains(feature).then_some(name);
+    let tile = tile(&adapter);
     Adapter {
         name: info.name,
         backend: format!("{:?}", info.backend).to_lowercase(),
@@ -124,13 +159,11 @@ fn describe(adapter: wgpu::Adapter) -> Adapter {
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
         pci: Some(info.device_pci_bus_id).filter(|address| !address.is_empty()),
         memory: memory(&adapter),
-        features: [
-            has(wgpu::Features::SHADER_F16, "f16"),
-            has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, "tiles"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
+        features: [has(wgpu::Features::SHADER_F16, "f16"), tile.map(|_| "tiles")]
+            .into_iter()
+            .flatten()
+            .collect(),
+        tile,
         adapter,
     }
 }

@@ -3,20 +3,26 @@
 use crate::layout::Layout;
 use crate::shader::{Kernel, Op};
 use crate::sweep::{self, Statistics};
+use crate::tiles::Tile;
 use mnasnet_engine::plan::Plan;
 use mnasnet_engine::{EngineError, Precision};
 use mnasnet_model::Network;
 
-/// All kernels of training, with statistics of one process or of all, and of inference: each once, in the order in which they first run.
+/// All kernels of a device that multiplies such tiles, or none: of training, with statistics of one process or of all, and of inference: each once, in the order in which they first run.
 ///
 /// # Errors
 /// A network that no plan can be made for, or that GPUs have no kernels for.
-pub fn kernels(network: &Network, resolution: usize, precision: Precision) -> Result<Vec<Kernel>, EngineError> {
+pub fn kernels(
+    network: &Network,
+    resolution: usize,
+    precision: Precision,
+    tile: Option<Tile>,
+) -> Result<Vec<Kernel>, EngineError> {
     let mut jobs = Vec::new();
     // Few strips of a weight's gradient, and many.
     for batch in [1, 64] {
         let plan = Plan::new(network, batch, resolution, precision)?;
-        let layout = Layout::new(network, &plan, usize::MAX)?;
+        let layout = Layout::new(network, &plan, usize::MAX, tile)?;
         jobs.extend(sweep::pack(&layout));
         jobs.extend(sweep::use_running(&layout));
         for statistics in [

@@ -1,9 +1,10 @@
 //! An open GPU: pipelines, buffers, and what goes over to it and back.
 
-use crate::adapter::Adapter;
+use crate::adapter::{self, Adapter};
 use crate::inference::GpuInference;
 use crate::pipelines::{Pipeline, Pipelines};
 use crate::shader::Kernel;
+use crate::tiles::Tile;
 use crate::training::GpuTraining;
 use mnasnet_engine::device::{Ceilings, Inference, Training};
 use mnasnet_engine::{Device, EngineError, Precision};
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     device: wgpu::Device,
     queue: wgpu::Queue,
     memory: Option<u64>,
+    tile: Option<Tile>,
     pipelines: Pipelines,
     /// The first thing that went wrong outside a call that could say so.
     fault: Arc<Mutex<Option<String>>>,
@@ -44,13 +46,20 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const FOLD: usize = 32_768;
 
 impl Gpu {
-    pub(crate) fn open(adapter: &Adapter) -> Result<Self, EngineError> {
+    /// Opens an adapter, with what its tiles need where there are any.
+    #[allow(unsafe_code)]
+    pub(crate) fn open(adapter: &Adapter, tile: Option<Tile>) -> Result<Self, EngineError> {
         let name = adapter.device_name();
+        let (features, experimental) = match tile {
+            None => (wgpu::Features::empty(), wgpu::ExperimentalFeatures::disabled()),
+            // SAFETY: the kernels keep to what the extension demands: whole subgroups, and memory in multiples of 16 bytes.
+            Some(_) => (adapter::TILES, unsafe { wgpu::ExperimentalFeatures::enabled() }),
+        };
         let descriptor = wgpu::DeviceDescriptor {
             label: None,
-            required_features: wgpu::Features::empty(),
+            required_features: features,
             required_limits: adapter.adapter.limits(),
-            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            experimental_features: experimental,
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         };
@@ -75,11 +84,17 @@ impl Gpu {
             device,
             queue,
             memory: adapter.memory,
+            tile,
             fault,
         };
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// The tiles that it multiplies, in bfloat16.
+    pub fn tile(&self) -> Option<Tile> {
+        self.shared.tile
     }
 
     /// Lets the driver compile a kernel.
@@ -127,6 +142,11 @@ impl Shared {
     /// Bytes of the device's own memory, where it tells.
     pub fn memory(&self) -> Option<u64> {
         self.memory
+    }
+
+    /// The tiles that the device multiplies.
+    pub fn tile(&self) -> Option<Tile> {
+        self.tile
     }
 
     /// The longest buffer, and the longest piece of one that a kernel can be given.

@@ -1,8 +1,9 @@
 //! Where everything but activations lies: offsets of a plan's vectors, packed weights and partial sums.
 
 use crate::shader::Window;
-use mnasnet_engine::EngineError;
+use crate::tiles::{self, Tile};
 use mnasnet_engine::plan::{Places, Plan, Value};
+use mnasnet_engine::{EngineError, Precision};
 use mnasnet_model::{Conv, ConvKind, Network, Op, ValueId};
 
 /// Bytes of four float32.
@@ -16,8 +17,14 @@ pub fn c4(channels: usize) -> usize {
     channels.div_ceil(4)
 }
 
+/// Outputs of a pointwise convolution up to which one sweep makes both gradients, whether or not there are tiles.
+const FEW_OUTPUTS: usize = 32;
+
+/// Vectors that a sink gathers of each tile for the unit below: two sums, and the largest gradient.
+pub const SINK_VECTORS: usize = 3;
+
 /// Vectors of a batch norm, of four channels each, in `vectors`.
-pub const NORM_VECTORS: usize = 11;
+pub const NORM_VECTORS: usize = 13;
 
 /// What squeeze-excite keeps of each image, as offsets in `vectors`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,14 +66,16 @@ pub struct Layout {
     pub weights: usize,
     /// Bytes of the longest page of the arena.
     pub page: usize,
+    /// Tiles that the device multiplies.
+    tile: Option<Tile>,
 }
 
 impl Layout {
-    /// Lays out a plan in pages of `page` bytes.
+    /// Lays out a plan in pages of `page` bytes, for a device that multiplies such tiles.
     ///
     /// # Errors
     /// A convolution that no kernel knows, or a value that no page holds.
-    pub fn new(network: &Network, plan: &Plan, page: usize) -> Result<Self, EngineError> {
+    pub fn new(network: &Network, plan: &Plan, page: usize, tile: Option<Tile>) -> Result<Self, EngineError> {
         let page = page / ALIGN * ALIGN;
         let longest = (plan.results.iter().chain(&plan.gradients))
             .map(|buffer| buffer.rows * 4 * c4(buffer.channels) * plan.bytes(buffer.kind))
@@ -139,7 +148,26 @@ impl Layout {
             vectors,
             weights,
             page,
+            // Float32 storage is float32 arithmetic.
+            tile: tile.filter(|_| plan.precision == Precision::Bf16),
         })
+    }
+
+    /// The tiles over which a convolution's products go, where they do: pointwise ones, of channels enough.
+    pub fn tile(&self, shape: Shape, conv: &Conv) -> Option<Tile> {
+        let tile = self.tile.filter(|_| shape == POINT)?;
+        tiles::pay(tile, [conv.c_in, conv.c_out]).then_some(tile)
+    }
+
+    /// The same for its gradients. Few outputs leave both gradients to one sweep over vectors, which passes less often over memory.
+    pub fn tile_back(&self, shape: Shape, conv: &Conv) -> Option<Tile> {
+        self.tile(shape, conv).filter(|_| conv.c_out > FEW_OUTPUTS)
+    }
+
+    /// Where a convolution's weights lie among the packed ones: forward, or transposed. For tiles they are float16.
+    pub fn packed_at(&self, i: usize, transposed: bool, tile: Option<Tile>) -> u32 {
+        let offset = self.packed[i][usize::from(transposed)] as u32;
+        if tile.is_some() { 2 * offset } else { offset }
     }
 
     /// How the convolution at node `i` is computed.

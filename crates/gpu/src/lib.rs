@@ -4,6 +4,7 @@
 //! - `layout`: where everything of a plan lies.
 //! - `sweep`: the sweeps as data: a list of jobs, each a kernel, what it is told, and the memory that it touches.
 //! - `shader`: the kernels' WGSL, which `kernels/` holds.
+//! - `tiles`: the kernels that multiply on a device's matrix unit.
 //! - [`kernels`]: which kernels a network asks for.
 //! - `pipelines`: kernels, compiled.
 //! - `memory`: a plan's buffers on the device, and its jobs bound to them. `training` and `inference` run them.
@@ -31,8 +32,10 @@ mod pipelines;
 pub mod shader;
 mod state;
 mod sweep;
+mod tiles;
 mod training;
 
 pub use adapter::{Adapter, Kind, adapters, hush_drivers};
 pub use census::kernels;
 pub use gpu::Gpu;
+pub use tiles::Tile;

@@ -2,8 +2,9 @@
 
 use crate::gpu::{Dispatch, Shared};
 use crate::job::{Call, Job, Params, Place};
-use crate::layout::{ALIGN, Layout, VEC4};
+use crate::layout::{ALIGN, Layout, SINK_VECTORS, VEC4};
 use crate::state::State;
+use crate::tiles;
 use mnasnet_engine::EngineError;
 use mnasnet_engine::plan::Plan;
 use mnasnet_model::Network;
@@ -40,7 +41,7 @@ impl Memory {
         mut buffers: Buffers,
         scratch: impl Fn(&Layout) -> usize,
     ) -> Result<Self, EngineError> {
-        let layout = Layout::new(network, plan, shared.piece())?;
+        let layout = Layout::new(network, plan, shared.piece(), shared.tile())?;
         let lengths = Lengths::new(&layout, scratch(&layout));
         refuse_what_has_no_room(&shared, network, plan, &lengths)?;
         for (at, &length) in lengths.pages.iter().enumerate() {
@@ -266,11 +267,14 @@ pub(crate) fn scratch(jobs: &[Job], batch: usize) -> usize {
     let one = |job: &Job| {
         let (groups, params) = (job.grid.groups(batch), &job.params);
         let (c4_in, c4_out) = (params.c4_in as usize, params.c4_out as usize);
-        let sums = groups * 2 * c4_in;
+        let sums = groups * SINK_VECTORS * c4_in;
         let lanes = LANES / params.columns.max(1) as usize;
         match job.kernel.op {
             Op::Dense { moments: true, .. } | Op::Depthwise(_, true) | Op::Stem(_, true) => groups * (2 * c4_out + 1),
             Op::DenseInput { .. } | Op::DepthwiseInput(_) | Op::SpreadPool | Op::SpreadGate => sums,
+            Op::DenseWeights { .. } if job.kernel.tile.is_some() => {
+                params.strips as usize * 4 * tiles::rounded(c4_out) * tiles::rounded(c4_in)
+            }
             Op::DenseWeights { .. } => (params.strips * params.kernel * params.kernel) as usize * 4 * c4_out * c4_in,
             Op::DenseBackward { .. } => sums + groups * params.strips as usize * 4 * c4_out * c4_in,
             Op::DepthwiseBackward(window, _) => sums + groups * lanes * window.taps() * c4_out,

@@ -3,6 +3,7 @@
 //! A kernel's WGSL is its parts, one behind the other. `$NAME` stands for a constant. `#for v N` repeats the lines up to `#end` for `$v`
 //! from 0 to N - 1. Lines between `#if NAME` and `#endif` stay where the kernel has that trait.
 
+use crate::tiles::Tile;
 use mnasnet_engine::Precision;
 use std::fmt::Write;
 
@@ -11,6 +12,7 @@ macro_rules! part {
         include_str!(concat!("kernels/", $name, ".wgsl"))
     };
 }
+pub(crate) use part;
 
 /// A convolution window, as far as it shapes a kernel's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -168,6 +170,8 @@ pub struct Kernel {
     pub op: Op,
     /// How stored values lie in memory.
     pub precision: Precision,
+    /// The tiles that it multiplies, or that it lays weights out for.
+    pub tile: Option<Tile>,
 }
 
 impl Op {
@@ -228,22 +232,37 @@ impl Kernel {
         Self {
             op,
             precision: if touches { precision } else { Precision::F32 },
+            tile: None,
         }
+    }
+
+    /// The same over tiles, where there are any.
+    pub fn over(self, tile: Option<Tile>) -> Self {
+        Self { tile, ..self }
     }
 
     /// The WGSL.
     pub fn text(&self) -> String {
+        let numbers = match (self.tile, self.op) {
+            (None, _) => "FLOATS",
+            (Some(_), Op::Pack | Op::PackTransposed) => "HALVES",
+            (Some(tile), op) => return tile.text(op),
+        };
         let stored = match self.precision {
             Precision::F32 => part!("f32"),
             Precision::Bf16 => part!("bf16"),
         };
         let mut parts = vec![part!("step")];
+        if self.tile.is_some() {
+            parts.insert(0, part!("tile_enable"));
+        }
         let mut window: Option<Window> = None;
         let (mut taps, mut run) = (String::new(), None);
         let mut traits: Vec<&str> = Vec::new();
         let (vectors, weights, scratch) = (part!("vectors"), part!("weights"), part!("scratch"));
-        let (source, gradient, sink) = (part!("source"), part!("gradient"), part!("sink"));
-        let (lane, moments_epilogue) = (part!("lane"), [scratch, part!("moments_epilogue")]);
+        let (source, gradient) = (part!("source"), part!("gradient"));
+        let sink = concat!(part!("gathered"), part!("sink"));
+        let (lane, moments_epilogue) = (part!("lane"), [part!("gathered"), scratch, part!("moments_epilogue")]);
         let shape = |window: bool| if window { "WINDOW" } else { "POINT" };
         let reading = |gated: bool| if gated { "GATED" } else { "OPEN" };
         let whence = |last: bool| if last { "LAST" } else { "NORMALISED" };
@@ -339,11 +358,11 @@ impl Kernel {
                 parts.extend([scratch, part!("reduce")]);
             }
             Op::Pack => {
-                traits.push("FORWARD");
+                traits.extend(["FORWARD", numbers]);
                 parts.push(part!("pack"));
             }
             Op::PackTransposed => {
-                traits.push("TRANSPOSED");
+                traits.extend(["TRANSPOSED", numbers]);
                 parts.push(part!("pack"));
             }
             Op::Bias => parts.extend([vectors, part!("bias")]),
@@ -386,7 +405,7 @@ impl Kernel {
             Op::DenseBackward { .. } => ROWS_OF_BOTH,
             _ => ROWS,
         };
-        let mut names = vec![("$ROWS", rows.to_string())];
+        let mut names = vec![("$ROWS", rows.to_string()), ("$GATHERED", (3 * LANES).to_string())];
         if let Some(window) = window {
             names.extend([
                 ("$TAPCOUNT", window.taps().to_string()),
@@ -402,7 +421,7 @@ impl Kernel {
 }
 
 /// Fills a template in.
-fn fill(text: &str, names: &[(&str, String)], traits: &[&str]) -> String {
+pub(crate) fn fill(text: &str, names: &[(&str, String)], traits: &[&str]) -> String {
     let mut kept = String::new();
     let mut is_kept = true;
     for line in text.lines() {

@@ -7,6 +7,7 @@ mod pack;
 use crate::job::{Grid, Job, Params, Place};
 use crate::layout::{Layout, NORM_VECTORS, c4};
 use crate::shader::{self, Kernel, LANES, Op};
+use crate::tiles::COLUMNS;
 use mnasnet_engine::plan::Value;
 use mnasnet_model::{Op as Node, ValueId};
 use std::ops::Range;
@@ -21,9 +22,12 @@ fn groups(c4: usize) -> usize {
 }
 
 /// Columns of lanes in a workgroup that makes `c4` times four channels, and workgroups in y.
-fn across(op: Op, c4: usize) -> (u32, usize) {
-    let lanes = c4.div_ceil(op.width());
-    (shader::columns(lanes) as u32, groups(lanes))
+fn across(kernel: Kernel, c4: usize) -> (u32, usize) {
+    let lanes = c4.div_ceil(kernel.op.width());
+    match kernel.tile {
+        Some(_) => (COLUMNS as u32, c4.div_ceil(COLUMNS)),
+        None => (shader::columns(lanes) as u32, groups(lanes)),
+    }
 }
 
 /// Rows of lanes in a workgroup.
@@ -142,7 +146,7 @@ mod tests {
         let network = Network::build(Variant::by_name("mnasnet-b1").unwrap(), 1.0, 1000, Some(0.2)).unwrap();
         for precision in [Precision::F32, Precision::Bf16] {
             let plan = Plan::new(&network, 32, 224, precision).unwrap();
-            let layout = Layout::new(&network, &plan, 1 << 31).unwrap();
+            let layout = Layout::new(&network, &plan, 1 << 31, None).unwrap();
             let mut jobs = forward(&layout, Statistics::Batch);
             jobs.push(loss(&layout));
             jobs.extend(backward(&layout, false));

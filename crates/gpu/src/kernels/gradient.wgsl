@@ -17,6 +17,11 @@ fn dy_map_of(c: u32) -> DyMap {
 #endif
 }
 
+#if NORMALISED
+// A power of two that brings this layer's largest dY near the top of float16, and what undoes it.
+fn factor_of_dy() -> vec2<f32> { return vectors[p.norm_out + 12u * p.c4_out].xy; }
+#endif
+
 fn dy(at: u32, map: DyMap) -> vec4<f32> {
 #if LAST
     return unpack(dz[at]);

@@ -1,23 +1,19 @@
 // Moments of what a workgroup has written: each lane brings those of its rows, the first row of lanes merges them in order.
-var<workgroup> lane_means: array<vec4<f32>, 64>;
-var<workgroup> lane_squares: array<vec4<f32>, 64>;
-var<workgroup> lane_counts: array<f32, 64>;
-
 fn gather_moments(at: Lane, count: f32, mean: vec4<f32>, squares: vec4<f32>) {
-    lane_means[at.lane] = mean;
-    lane_squares[at.lane] = squares;
-    lane_counts[at.lane] = count;
+    gathered[at.lane] = mean;
+    gathered[64u + at.lane] = squares;
+    gathered[128u + at.lane] = vec4<f32>(count);
     workgroupBarrier();
     var all = 0.0;
     var m = vec4<f32>();
     var q = vec4<f32>();
     for (var i = at.lane % p.columns; i < 64u; i += p.columns) {
-        let n = lane_counts[i];
+        let n = gathered[128u + i].x;
         all += n;
         let share = n / max(all, 1.0);
-        let apart = lane_means[i] - m;
+        let apart = gathered[i] - m;
         m += apart * share;
-        q += lane_squares[i] + apart * apart * ((all - n) * share);
+        q += gathered[64u + i] + apart * apart * ((all - n) * share);
     }
     // A column of lanes beyond the last tile has counted nothing.
     if (at.lane < p.columns && at.is_column && all > 0.0) {

@@ -1,7 +1,12 @@
 // Lays a weight out for the sweeps, with zeros where channels are rounded up: [taps][inputs][outputs] and, of a dense
-// convolution, [taps][outputs][inputs].
+// convolution, [taps][outputs][inputs]. For tiles as float16.
 @group(0) @binding(3) var<storage, read> parameters: array<f32>;
+#if FLOATS
 @group(0) @binding(4) var<storage, read_write> packed: array<vec4<f32>>;
+#endif
+#if HALVES
+@group(0) @binding(4) var<storage, read_write> packed: array<vec4<f16>>;
+#endif
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -28,5 +33,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         if (4u * k + i < p.channels_in && n < p.channels_out) { v[i] = parameters[p.first + (n * p.channels_in + 4u * k + i) * area + tap]; }
     }
 #endif
+#if FLOATS
     packed[p.weights + at] = v;
+#endif
+#if HALVES
+    packed[p.weights + at] = vec4<f16>(v);
+#endif
 }

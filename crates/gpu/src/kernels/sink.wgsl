@@ -1,7 +1,8 @@
-// Where the gradient of a value goes: masked by the ReLU of the unit below, with the two sums that its batch norm needs.
+// Where the gradient of a value goes: masked by the ReLU of the unit below, with the two sums that its batch norm needs, and the
+// largest value.
 @group(0) @binding(8) var<storage, read_write> out: array<E>;
 
-struct Sums { dz: vec4<f32>, centred: vec4<f32> }
+struct Sums { dz: vec4<f32>, centred: vec4<f32>, peak: vec4<f32> }
 
 // Writes a gradient where it `is_mine`, and adds it to the sums: `raw` is the raw output of the unit below, `z` what its batch norm makes
 // of that. Where no unit is below, nothing is masked and nobody reads the sums.
@@ -12,6 +13,7 @@ fn sink_at(at: u32, raw: vec4<f32>, z: vec4<f32>, mean: vec4<f32>, value: vec4<f
     let mine = select(vec4<f32>(), v, is_mine);
     (*sums).dz += mine;
     (*sums).centred = fma(mine, raw - mean, (*sums).centred);
+    (*sums).peak = max((*sums).peak, abs(mine));
     if (is_mine) { out[at] = pack(v); }
 }
 
@@ -43,23 +45,24 @@ fn sink(at: u32, map: BelowMap, value: vec4<f32>, is_mine: bool, sums: ptr<funct
 }
 #endif
 
-var<workgroup> lane_dz: array<vec4<f32>, 64>;
-var<workgroup> lane_centred: array<vec4<f32>, 64>;
-
 // The sums of a workgroup's lanes, in order, for tiles below `tiles`.
 fn gather_sums(at: Lane, tiles: u32, sums: Sums) {
-    lane_dz[at.lane] = sums.dz;
-    lane_centred[at.lane] = sums.centred;
+    gathered[at.lane] = sums.dz;
+    gathered[64u + at.lane] = sums.centred;
+    gathered[128u + at.lane] = sums.peak;
     workgroupBarrier();
     var a = vec4<f32>();
     var b = vec4<f32>();
+    var peak = vec4<f32>();
     for (var i = at.lane % p.columns; i < 64u; i += p.columns) {
-        a += lane_dz[i];
-        b += lane_centred[i];
+        a += gathered[i];
+        b += gathered[64u + i];
+        peak = max(peak, gathered[128u + i]);
     }
     if (at.lane < p.columns && at.is_column && at.tile < tiles && is(BELOW)) {
-        let to = p.partials + at.tile * 2u * p.c4_in;
+        let to = p.partials + at.tile * 3u * p.c4_in;
         scratch[to + at.c] = a;
         scratch[to + p.c4_in + at.c] = b;
+        scratch[to + 2u * p.c4_in + at.c] = peak;
     }
 }

@@ -6,8 +6,9 @@
 use super::forward::{area, dropout, layers};
 use super::{across, floor, groups, lanes};
 use crate::job::{Exchanged, Grid, Job, Params, Place, flags};
-use crate::layout::{Layout, Shape, c4};
+use crate::layout::{Layout, SINK_VECTORS, Shape, c4};
 use crate::shader::{self, Below, FEW, Kernel, LANES, Op, ROWS, ROWS_OF_BOTH, Window};
+use crate::tiles::{self, BLOCK, COLUMNS, DEPTH, Tile};
 use mnasnet_engine::Precision;
 use mnasnet_engine::plan::Value;
 use mnasnet_model::{Conv, Op as Node, ValueId};
@@ -43,7 +44,7 @@ pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
                     exchanged: None,
                 });
                 layout.read(node.input, &mut params);
-                params.weights = layout.packed[i][1] as u32;
+                params.weights = layout.packed_at(i, true, None);
                 params.kernel = 1;
                 let product = Product {
                     node: i,
@@ -51,6 +52,7 @@ pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
                     weight: offset(linear.weight),
                     window: false,
                     last: true,
+                    tile: None,
                 };
                 product.input(layout, params, &mut jobs);
                 product.weights(layout, params, &mut jobs);
@@ -161,7 +163,7 @@ fn norm_gradient(layout: &Layout, i: usize, conv: &Conv, params: Params, synced:
             second: offset(conv.beta),
             ..params
         },
-        grid: Grid::Fixed(c4(conv.c_out).div_ceil(LANES)),
+        grid: Grid::Fixed(1),
         columns: 1,
         places: vec![(2, Place::Vectors), (3, Place::Gradients)],
         exchanged,
@@ -247,7 +249,7 @@ fn into(
         kernel,
         params,
         grid: Grid::Images { each, group },
-        columns: across(kernel.op, params.c4_in as usize).1,
+        columns: across(kernel, params.c4_in as usize).1,
         places,
         exchanged: None,
     });
@@ -266,7 +268,8 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &m
     ];
     match layout.shape(i, conv) {
         Shape::Dense { kernel, stride } => {
-            params.weights = layout.packed[i][1] as u32;
+            let tile = layout.tile_back(Shape::Dense { kernel, stride }, conv);
+            params.weights = layout.packed_at(i, true, tile);
             (params.kernel, params.stride) = (kernel as u32, stride as u32);
             let product = Product {
                 node: i,
@@ -274,21 +277,20 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &m
                 weight,
                 window: (kernel, stride) != (1, 1),
                 last: false,
+                tile,
             };
-            match product.window {
-                false if shader::parts(params.c4_in as usize, params.c4_out as usize) > 0 => {
-                    product.both(layout, params, jobs);
-                }
-                _ => {
-                    product.input(layout, params, jobs);
-                    product.weights(layout, params, jobs);
-                }
+            let fits = shader::parts(params.c4_in as usize, params.c4_out as usize) > 0;
+            if fits && !product.window && tile.is_none() {
+                product.both(layout, params, jobs);
+            } else {
+                product.input(layout, params, jobs);
+                product.weights(layout, params, jobs);
             }
         }
         Shape::Depthwise(window) => {
             let gated = layout.read(input, &mut params);
             assert!(!gated, "squeeze-excite stands in front of a projection");
-            params.weights = layout.packed[i][0] as u32;
+            params.weights = layout.packed_at(i, false, None);
             let both = window.kernel <= MOST_TAPS;
             depthwise_input(layout, i, window, both, params, &gradient, weight, jobs);
             if !both {
@@ -335,7 +337,7 @@ fn depthwise_input(
     params.strip = if both { strip(layout, each, width) } else { INPUT_RUNS } as u32;
     let group = lanes(&params) * params.strip as usize;
     // Behind the sums for the unit below.
-    params.weight_partials = ((layout.plan.batch * each).div_ceil(group) * 2 * width) as u32;
+    params.weight_partials = ((layout.plan.batch * each).div_ceil(group) * SINK_VECTORS * width) as u32;
     let mut places = vec![(3, Place::Packed)];
     places.extend_from_slice(gradient);
     let op = match both {
@@ -436,6 +438,8 @@ struct Product {
     window: bool,
     /// Whether it is the classifier, whose gradient passes through no batch norm.
     last: bool,
+    /// The tiles that both go over.
+    tile: Option<Tile>,
 }
 
 impl Product {
@@ -448,10 +452,10 @@ impl Product {
         let width = params.c4_in as usize;
         let (window, last) = (self.window, self.last);
         let op = Op::DenseInput { window, last };
-        let kernel = Kernel::new(op, self.precision);
+        let kernel = Kernel::new(op, self.precision).over(self.tile);
         let each = params.height as usize * params.width as usize;
-        params.columns = across(op, width).0;
-        let group = lanes(&params) * ROWS;
+        params.columns = across(kernel, width).0;
+        let group = self.tile.map_or(lanes(&params) * ROWS, |_| BLOCK);
         let mut places = vec![(3, Place::Packed)];
         places.extend(self.gradient(layout));
         let accumulates = layout.plan.shortcuts[input];
@@ -471,7 +475,7 @@ impl Product {
         params.strip = (blocks * groups(c4_in) * LANES / WEIGHT_LANES).clamp(4, 64) as u32;
         let group = tall * params.strip as usize;
         // Behind the sums for the unit below.
-        params.weight_partials = ((layout.plan.batch * each).div_ceil(group) * 2 * c4_in) as u32;
+        params.weight_partials = ((layout.plan.batch * each).div_ceil(group) * SINK_VECTORS * c4_in) as u32;
         let mut places = vec![(3, Place::Packed), layout.arena(5, &layout.stored(input))];
         places.extend(self.gradient(layout));
         let below = below(layout, input);
@@ -513,10 +517,17 @@ impl Product {
         let (window, last) = (self.window, self.last);
         let (c4_in, c4_out) = (params.c4_in as usize, params.c4_out as usize);
         let taps = (params.kernel * params.kernel) as usize;
-        let tiles = taps * c4_in.div_ceil(2) * c4_out.div_ceil(2);
+        // A lane, or over tiles a workgroup, makes a block of one strip. What a workgroup stores are whole blocks.
+        let (blocks, of_strip, stored) = match self.tile {
+            None => (taps * c4_in.div_ceil(2) * c4_out.div_ceil(2), 1, [c4_in, c4_out]),
+            Some(_) => {
+                let blocks = c4_in.div_ceil(COLUMNS) * c4_out.div_ceil(COLUMNS);
+                (blocks, LANES, [c4_in, c4_out].map(tiles::rounded))
+            }
+        };
         let rows = layout.plan.batch * area(&params);
-        let most = (WEIGHT_LANES / tiles).max(1);
-        let strip = rows.div_ceil(most).max(64);
+        let most = (WEIGHT_LANES / (blocks * of_strip)).max(1);
+        let strip = rows.div_ceil(most).max(64).next_multiple_of(DEPTH);
         let strips = rows.div_ceil(strip);
         params.strip = strip as u32;
         params.strips = strips as u32;
@@ -527,13 +538,19 @@ impl Product {
         ];
         places.extend(self.gradient(layout));
         jobs.push(Job {
-            kernel: Kernel::new(Op::DenseWeights { window, gated, last }, self.precision),
+            kernel: Kernel::new(Op::DenseWeights { window, gated, last }, self.precision).over(self.tile),
             params,
-            grid: Grid::Fixed((strips * tiles).div_ceil(LANES)),
+            grid: Grid::Fixed((strips * blocks * of_strip).div_ceil(LANES)),
             columns: 1,
             places,
             exchanged: None,
         });
+        let [c4_in, c4_out] = stored.map(|channels| channels as u32);
+        let params = Params {
+            c4_in,
+            c4_out,
+            ..params
+        };
         self.reduce(layout, params, None, jobs);
     }
 

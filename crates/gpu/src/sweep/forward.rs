@@ -5,6 +5,7 @@ use super::{across, elementwise, groups, lanes};
 use crate::job::{Exchanged, Grid, Job, Params, Place, flags};
 use crate::layout::{Layout, Shape, c4};
 use crate::shader::{self, Kernel, LANES, Op, ROWS};
+use crate::tiles::BLOCK;
 use mnasnet_engine::Precision;
 use mnasnet_model::{Conv, Op as Node, SqueezeExcite};
 use std::ops::Range;
@@ -35,15 +36,15 @@ pub fn forward(layout: &Layout, statistics: Statistics) -> Vec<Job> {
                 layout.read(node.input, &mut params);
                 params.flags |= flags::BIAS;
                 params.norm_out = layout.norms[i] as u32;
-                params.weights = layout.packed[i][0] as u32;
+                params.weights = layout.packed_at(i, false, None);
                 let op = Op::Dense {
                     window: false,
                     gated: false,
                     moments: false,
                 };
-                let (columns, groups) = across(op, params.c4_out as usize);
-                params.columns = columns;
                 let kernel = Kernel::new(op, Precision::F32);
+                let (columns, groups) = across(kernel, params.c4_out as usize);
+                params.columns = columns;
                 jobs.push(Job {
                     kernel,
                     params,
@@ -169,8 +170,9 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
     let input = layout.network.nodes[i].input;
     let gathers = statistics != Statistics::Running;
     let width = c4(conv.c_out);
-    params.weights = layout.packed[i][0] as u32;
     let shape = layout.shape(i, conv);
+    let tile = layout.tile(shape, conv);
+    params.weights = layout.packed_at(i, false, tile);
     let gated = match shape {
         Shape::Stem(_) => false,
         _ => layout.read(input, &mut params),
@@ -187,9 +189,9 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
         Shape::Depthwise(window) => Op::Depthwise(window, gathers),
         Shape::Stem(window) => Op::Stem(window, gathers),
     };
-    let (columns, groups) = across(op, width);
+    let kernel = Kernel::new(op, layout.plan.precision).over(tile);
+    let (columns, groups) = across(kernel, width);
     params.columns = columns;
-    let kernel = Kernel::new(op, layout.plan.precision);
     let mut places = vec![(2, Place::Vectors), (3, Place::Packed)];
     if gathers {
         places.push((4, Place::Scratch));
@@ -200,7 +202,7 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
     }
     places.push(layout.arena(8, &layout.places.results[i]));
     let (each, group) = match shape {
-        Shape::Dense { .. } => (area(&params), lanes(&params) * ROWS),
+        Shape::Dense { .. } => (area(&params), tile.map_or(lanes(&params) * ROWS, |_| BLOCK)),
         Shape::Depthwise(window) | Shape::Stem(window) => {
             params.strip = FORWARD_RUNS as u32;
             let across = (params.out_width as usize).div_ceil(window.run());

@@ -10,8 +10,12 @@ use mnasnet_model::Op as Node;
 pub fn pack(layout: &Layout) -> Vec<Job> {
     let mut jobs = Vec::new();
     for (i, node) in layout.network.nodes.iter().enumerate() {
-        let (weight, c_in, c_out, kernel, shape) = match &node.op {
-            Node::Conv(conv) => (conv.weight, conv.c_in, conv.c_out, conv.kernel, layout.shape(i, conv)),
+        let (weight, c_in, c_out, kernel, shape, [tile, tile_back]) = match &node.op {
+            Node::Conv(conv) => {
+                let shape = layout.shape(i, conv);
+                let tiles = [layout.tile(shape, conv), layout.tile_back(shape, conv)];
+                (conv.weight, conv.c_in, conv.c_out, conv.kernel, shape, tiles)
+            }
             Node::Linear(linear) => {
                 let params = Params {
                     first: layout.network.parameters[linear.bias].offset as u32,
@@ -22,7 +26,7 @@ pub fn pack(layout: &Layout) -> Vec<Job> {
                 };
                 let places = vec![(2, Place::Vectors), (3, Place::Parameters)];
                 jobs.push(elementwise(Op::Bias, layout, params, c4(linear.c_out), places));
-                (linear.weight, linear.c_in, linear.c_out, 1, POINT)
+                (linear.weight, linear.c_in, linear.c_out, 1, POINT, [None; 2])
             }
             _ => continue,
         };
@@ -30,7 +34,6 @@ pub fn pack(layout: &Layout) -> Vec<Job> {
             Shape::Dense { .. } => (c_in, 4 * c4(c_in)),
             Shape::Depthwise(window) | Shape::Stem(window) => (window.inputs, window.inputs),
         };
-        let [forward, transposed] = layout.packed[i].map(|offset| offset as u32);
         let params = Params {
             kernel: kernel as u32,
             channels_in: c_in as u32,
@@ -40,31 +43,23 @@ pub fn pack(layout: &Layout) -> Vec<Job> {
             first: layout.network.parameters[weight].offset as u32,
             third: inputs as u32,
             fourth: rounded as u32,
-            weights: forward,
+            weights: layout.packed_at(i, false, tile),
             count: (kernel * kernel * rounded * c4(c_out)) as u32,
             ..Params::default()
         };
         let places = vec![(3, Place::Parameters), (4, Place::Packed)];
-        jobs.push(elementwise(
-            Op::Pack,
-            layout,
-            params,
-            params.count as usize,
-            places.clone(),
-        ));
+        let mut job = elementwise(Op::Pack, layout, params, params.count as usize, places.clone());
+        job.kernel = job.kernel.over(tile);
+        jobs.push(job);
         if matches!(shape, Shape::Dense { .. }) {
             let params = Params {
-                weights: transposed,
+                weights: layout.packed_at(i, true, tile_back),
                 count: (kernel * kernel * 4 * c4(c_out) * c4(c_in)) as u32,
                 ..params
             };
-            jobs.push(elementwise(
-                Op::PackTransposed,
-                layout,
-                params,
-                params.count as usize,
-                places,
-            ));
+            let mut job = elementwise(Op::PackTransposed, layout, params, params.count as usize, places);
+            job.kernel = job.kernel.over(tile_back);
+            jobs.push(job);
         }
     }
     jobs

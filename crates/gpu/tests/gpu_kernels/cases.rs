@@ -1,8 +1,9 @@
 //! Steps to take: on which images, in which plan, and what a device makes of them.
 
-use crate::networks::{Answers, Images, bfloat16, model, weights};
+use crate::networks::{Answers, Images, model, rounding, weights};
 use crate::reference::Done;
 use mnasnet_engine::{Device, Group, Optimizer, Pixels, Precision, Rule, Share, Snapshot, Step, StepReport, Trainer};
+use mnasnet_gpu::Tile;
 use mnasnet_model::{Network, OptimizerKind, Weights};
 
 /// A step to take.
@@ -134,7 +135,7 @@ pub struct Posed<'a> {
 pub fn each_case(
     name: &str,
     network: &Network,
-    precision: Precision,
+    (precision, tile): (Precision, Option<Tile>),
     cases: impl IntoIterator<Item = Case>,
     mut check: impl FnMut(&Posed) -> bool,
 ) {
@@ -147,13 +148,13 @@ pub fn each_case(
         let answers = Answers::new(case.images, network.classes, case.two);
         let whole = case.images + case.others[0] + case.others[1];
         let mut is_content = false;
-        for seed in 1..=20 {
+        for seed in 1..=40 {
             let weights = weights(&network, seed);
             let images = Images::new(case.images, case.resolution, case.bytes, seed);
-            let mut reference = model(&network, &weights);
-            if precision == Precision::Bf16 {
-                reference.stored = bfloat16;
-            }
+            let reference = match precision {
+                Precision::F32 => model(&network, &weights),
+                Precision::Bf16 => rounding(&network, &weights, tile),
+            };
             let want = reference.step(&answers.batch(&images, network.classes, SEED, [whole, case.others[0]]));
             if want.kink < KINK {
                 continue;

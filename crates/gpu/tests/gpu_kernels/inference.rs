@@ -1,8 +1,8 @@
 //! Inference, and batch norm measured again.
 
 use crate::compare::{apart, furthest};
-use crate::devices::on_every_gpu;
-use crate::networks::{Images, bfloat16, inverted, model, separable, weights};
+use crate::devices::{on_every_gpu, with_tiles_and_without};
+use crate::networks::{Images, inverted, model, rounding, separable, weights};
 use mnasnet_engine::{Calibrator, Precision, Predictor};
 use mnasnet_model::Op;
 
@@ -12,16 +12,16 @@ const BFLOAT16: f64 = 2e-3;
 /// No rounding is amplified here: the running statistics are given.
 #[test]
 fn logits_are_the_references() {
-    on_every_gpu(|gpu| {
+    with_tiles_and_without(|gpu| {
         for (network, bytes) in [(inverted(0.2), true), (separable(), false)] {
             for (resolution, planned) in [(50, 5), (33, 2), (7, 2), (1, 1)] {
                 let weights = weights(&network, 11);
                 let images = Images::new(planned, resolution, bytes, 11);
                 for (precision, most) in [(Precision::F32, 2e-6), (Precision::Bf16, BFLOAT16)] {
-                    let mut reference = model(&network, &weights);
-                    if precision == Precision::Bf16 {
-                        reference.stored = bfloat16;
-                    }
+                    let reference = match precision {
+                        Precision::F32 => model(&network, &weights),
+                        Precision::Bf16 => rounding(&network, &weights, gpu.tile()),
+                    };
                     let (want, _) = reference.infer(resolution, &images.values(planned));
                     let size = [planned, resolution];
                     let mut predictor = Predictor::new(gpu, &network, &weights, size, precision).unwrap();

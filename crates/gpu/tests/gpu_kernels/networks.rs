@@ -2,6 +2,7 @@
 
 use crate::reference::{Batch, Model};
 use mnasnet_engine::{Loss, Normalise, Pixels, Smoothing};
+use mnasnet_gpu::Tile;
 use mnasnet_model::variant::{Activation, Block, Kind, Residual};
 use mnasnet_model::{Network, Role, Variant, Weights};
 use mnasnet_testing::splitmix64::SplitMix64;
@@ -100,6 +101,22 @@ pub fn separable() -> Network {
     network([13, 70, 131], 0.3, true, blocks)
 }
 
+/// Pointwise convolutions between more channels than a block of tiles has, on both sides, gated and not.
+pub fn wide() -> Network {
+    let inverted = Block {
+        expansion: 2,
+        squeeze_excite: 0.1,
+        residual: Residual::Always,
+        ..row(1, Kind::Inverted, [3, 1], 70)
+    };
+    network(
+        [9, 133, 6],
+        0.0,
+        false,
+        vec![row(0, Kind::Separable, [3, 2], 70), inverted],
+    )
+}
+
 /// One of each operation, small enough for finite differences.
 pub fn tiny() -> Network {
     let separable = Block {
@@ -138,6 +155,7 @@ pub fn weights(network: &Network, seed: u64) -> Weights {
     Weights { parameters, buffers }
 }
 
+/// The reference in float32 without rounding.
 pub fn model<'a>(network: &'a Network, weights: &Weights) -> Model<'a> {
     let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
     Model {
@@ -145,11 +163,21 @@ pub fn model<'a>(network: &'a Network, weights: &Weights) -> Model<'a> {
         parameters: wide(&weights.parameters),
         buffers: wide(&weights.buffers),
         stored: |value| value,
+        tiles: None,
+    }
+}
+
+/// The reference as a device computes in bfloat16: stored values are rounded, and what it multiplies over tiles.
+pub fn rounding<'a>(network: &'a Network, weights: &Weights, tile: Option<Tile>) -> Model<'a> {
+    Model {
+        stored: bfloat16,
+        tiles: tile.map(Tile::side),
+        ..model(network, weights)
     }
 }
 
 /// The nearest number of 8 bits, ties to even: bfloat16's, but for its range.
-pub fn bfloat16(value: f64) -> f64 {
+fn bfloat16(value: f64) -> f64 {
     let bits = (value as f32).to_bits();
     let near = bits + 0x7fff + (bits >> 16 & 1);
     f64::from(f32::from_bits(near & 0xffff_0000))

@@ -3,7 +3,7 @@
 //! Nothing here is fused, planned or laid out for speed. Values are `[images, height, width, channels]`.
 
 use crate::units::{Gate, Normed, dropout, each_tap, loss, norm, norm_backward, pool};
-use mnasnet_model::{Network, Op, Shape, TensorId};
+use mnasnet_model::{Conv, ConvKind, Network, Op, Shape, TensorId};
 
 /// What the reference computes from.
 #[derive(Clone, Debug)]
@@ -13,6 +13,9 @@ pub struct Model<'a> {
     pub buffers: Vec<f64>,
     /// What becomes of a value that is stored: raw outputs of convolutions, residual sums, and the gradients of both.
     pub stored: fn(f64) -> f64,
+    /// The side of tiles whose factors are float16: those of pointwise convolutions of so many channels, and backward of more than 32
+    /// outputs.
+    pub tiles: Option<usize>,
 }
 
 /// Images, and the answers to them.
@@ -64,6 +67,16 @@ struct Forward {
 impl Model<'_> {
     fn parameter(&self, id: TensorId) -> &[f64] {
         &self.parameters[self.network.parameters[id].range()]
+    }
+
+    /// What a convolution multiplies, forward or backward.
+    fn factors(&self, conv: &Conv, values: &[f64], backward: bool) -> Vec<f64> {
+        let is_point = (conv.kind, conv.kernel, conv.stride) == (ConvKind::Dense, 1, 1);
+        let is_tiled = |side| is_point && conv.c_in >= side && conv.c_out >= side && !(backward && conv.c_out <= 32);
+        match self.tiles.is_some_and(is_tiled) {
+            true => values.iter().map(|&value| float16(value)).collect(),
+            false => values.to_vec(),
+        }
     }
 
     fn store(&self, values: &mut [f64]) {
@@ -118,7 +131,8 @@ impl Model<'_> {
             let (mut normed, mut gate) = (None, None);
             let value = match &node.op {
                 Op::Conv(conv) => {
-                    let weights = self.parameter(conv.weight);
+                    let [weights, input] =
+                        [self.parameter(conv.weight), input].map(|values| self.factors(conv, values, false));
                     let mut raw = vec![0.0; images * forward.shapes[i + 1].len()];
                     each_tap(conv, shape, forward.shapes[i + 1], images, |x, y, w| {
                         raw[y] += input[x] * weights[w];
@@ -222,11 +236,12 @@ impl Model<'_> {
                             .for_each(|(at, g)| sums[at % conv.c_out] += g);
                         add(bias, &sums);
                     }
-                    let weights = self.parameter(conv.weight);
+                    let weights = self.factors(conv, self.parameter(conv.weight), true);
+                    let [raw, input] = [&back.raw, input].map(|values| self.factors(conv, values, true));
                     let mut gradients = vec![0.0; weights.len()];
                     each_tap(conv, shape, forward.shapes[i + 1], images, |x, y, w| {
-                        below[x] += back.raw[y] * weights[w];
-                        gradients[w] += back.raw[y] * input[x];
+                        below[x] += raw[y] * weights[w];
+                        gradients[w] += raw[y] * input[x];
                     });
                     add(conv.weight, &gradients);
                 }
@@ -283,4 +298,11 @@ impl Model<'_> {
             kink,
         }
     }
+}
+
+/// The nearest number of 11 bits, ties to even: float16's, but for its range.
+fn float16(value: f64) -> f64 {
+    let bits = (value as f32).to_bits();
+    let near = bits + 0xfff + (bits >> 13 & 1);
+    f64::from(f32::from_bits(near & 0xffff_e000))
 }

@@ -2,8 +2,8 @@
 
 use crate::cases::{CASES, Case, Made, Posed, each_case, made, trainer};
 use crate::compare::{apart, furthest, norm};
-use crate::devices::on_every_gpu;
-use crate::networks::{Answers, Images, inverted, separable, weights};
+use crate::devices::{on_every_gpu, with_tiles_and_without};
+use crate::networks::{Answers, Images, inverted, separable, weights, wide};
 use crate::reference::Done;
 use mnasnet_engine::{Device, Precision};
 use mnasnet_model::Network;
@@ -86,7 +86,7 @@ const FLOAT32: Distances = Distances {
 };
 
 fn equals_the_reference(device: &dyn Device, name: &str, network: &Network) {
-    each_case(name, network, Precision::F32, CASES, |posed| {
+    each_case(name, network, (Precision::F32, None), CASES, |posed| {
         let distances = distances(device, posed, Precision::F32);
         assert!(distances.are_within(FLOAT32), "{}: {distances}", posed.what);
         true
@@ -122,9 +122,14 @@ const BFLOAT16_WITHOUT_TIES: Distances = Distances {
 
 #[test]
 fn a_bfloat16_step_is_the_references_but_for_ties() {
-    on_every_gpu(|gpu| {
-        for (name, network) in [("inverted", inverted(0.2)), ("separable", separable())] {
-            each_case(name, &network, Precision::Bf16, CASES, |posed| {
+    with_tiles_and_without(|gpu| {
+        let arithmetic = (Precision::Bf16, gpu.tile());
+        for (name, network) in [
+            ("inverted", inverted(0.2)),
+            ("separable", separable()),
+            ("wide", wide()),
+        ] {
+            each_case(name, &network, arithmetic, CASES, |posed| {
                 let distances = distances(gpu, posed, Precision::Bf16);
                 assert!(distances.are_within(BFLOAT16), "{}: {distances}", posed.what);
                 true
@@ -135,7 +140,25 @@ fn a_bfloat16_step_is_the_references_but_for_ties() {
                 ..case
             });
             let name = format!("small {name}");
-            each_case(&name, &network, Precision::Bf16, small, |posed| {
+            each_case(&name, &network, arithmetic, small, |posed| {
+                distances(gpu, posed, Precision::Bf16).are_within(BFLOAT16_WITHOUT_TIES)
+            });
+        }
+    });
+}
+
+/// The gradients of images in a batch of sixteen million are too small for float16, but for a factor.
+#[test]
+fn gradients_of_a_large_batch_do_not_vanish() {
+    with_tiles_and_without(|gpu| {
+        let arithmetic = (Precision::Bf16, gpu.tile());
+        let case = Case {
+            others: [0, 1 << 24],
+            ..CASES[2]
+        };
+        for (name, network) in [("inverted", inverted(0.2)), ("wide", wide())] {
+            let name = format!("{name}, large batch");
+            each_case(&name, &network, arithmetic, [case], |posed| {
                 distances(gpu, posed, Precision::Bf16).are_within(BFLOAT16_WITHOUT_TIES)
             });
         }
@@ -144,8 +167,12 @@ fn a_bfloat16_step_is_the_references_but_for_ties() {
 
 #[test]
 fn two_runs_make_the_same_bits() {
-    on_every_gpu(|gpu| {
-        for (network, precision) in [(inverted(0.2), Precision::F32), (separable(), Precision::Bf16)] {
+    with_tiles_and_without(|gpu| {
+        for (network, precision) in [
+            (inverted(0.2), Precision::F32),
+            (separable(), Precision::Bf16),
+            (wide(), Precision::Bf16),
+        ] {
             let case = CASES[1];
             let weights = weights(&network, 3);
             let images = Images::new(case.images, case.resolution, case.bytes, 3);
