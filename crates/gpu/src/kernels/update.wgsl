@@ -7,17 +7,16 @@ struct Span { end: u32, decay: f32 }
 @group(0) @binding(7) var<storage, read_write> second: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    // Four values a lane, which mostly lie in one span.
-    let start = 4u * (id.x + id.z * FOLD * 64u);
-    if (start >= p.count) { return; }
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    // Four values a lane, a workgroup's lanes side by side. A workgroup's values mostly lie in one span.
+    let start = 256u * (group.x + group.z * FOLD);
     var low = 0u;
     var high = s.spans - 1u;
     while (low < high) {
         let middle = (low + high) / 2u;
         if (start < spans[middle].end) { high = middle; } else { low = middle + 1u; }
     }
-    for (var at = start; at < min(start + 4u, p.count); at++) {
+    for (var at = start + lane; at < min(start + 256u, p.count); at += 64u) {
         while (at >= spans[low].end) { low += 1u; }
         let w = weights[at];
         let g = fma(spans[low].decay, w, gradients[at]);
