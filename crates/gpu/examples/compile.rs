@@ -4,7 +4,7 @@
 //! this over real cards' compilers. An argument is a part of the names of those to compile.
 
 use mnasnet_engine::{EngineError, Precision};
-use mnasnet_gpu::shader::{Kernel, Op};
+use mnasnet_gpu::shader::{Below, Kernel, Op};
 use mnasnet_gpu::{Tile, adapters, kernels};
 use mnasnet_model::{Network, VARIANTS};
 use std::collections::HashSet;
@@ -80,9 +80,17 @@ fn name(kernel: Kernel) -> String {
             add(gated, " gated");
             add(last, " last");
         }
+        Op::DenseBackward { gated, below } => {
+            add(gated, " gated");
+            add(below == Below::Apart, " apart");
+        }
         Op::Depthwise(window, moments) | Op::Stem(window, moments) => {
             add(true, &format!(" {0}x{0}/{1}", window.kernel, window.stride));
             add(moments, " moments");
+        }
+        Op::DepthwiseBackward(window, below) => {
+            add(true, &format!(" {0}x{0}/{1}", window.kernel, window.stride));
+            add(below == Below::Apart, " apart");
         }
         Op::DepthwiseInput(window) | Op::DepthwiseWeights(window) | Op::StemWeights(window) => {
             add(true, &format!(" {0}x{0}/{1}", window.kernel, window.stride));

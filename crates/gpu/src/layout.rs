@@ -17,6 +17,12 @@ pub fn c4(channels: usize) -> usize {
     channels.div_ceil(4)
 }
 
+/// Outputs of a pointwise convolution up to which one sweep makes both gradients, whether or not there are tiles.
+const FEW_OUTPUTS: usize = 32;
+
+/// Vectors that a sink gathers of each tile for the unit below: two sums, and the largest gradient.
+pub const SINK_VECTORS: usize = 3;
+
 /// Vectors of a batch norm, of four channels each, in `vectors`.
 pub const NORM_VECTORS: usize = 13;
 
@@ -151,6 +157,11 @@ impl Layout {
     pub fn tile(&self, shape: Shape, conv: &Conv) -> Option<Tile> {
         let tile = self.tile.filter(|_| shape == POINT)?;
         tiles::pay(tile, [conv.c_in, conv.c_out]).then_some(tile)
+    }
+
+    /// The same for its gradients. Few outputs leave both gradients to one sweep over vectors, which passes less often over memory.
+    pub fn tile_back(&self, shape: Shape, conv: &Conv) -> Option<Tile> {
+        self.tile(shape, conv).filter(|_| conv.c_out > FEW_OUTPUTS)
     }
 
     /// Where a convolution's weights lie among the packed ones: forward, or transposed. For tiles they are float16.

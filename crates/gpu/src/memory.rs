@@ -2,7 +2,7 @@
 
 use crate::gpu::{Dispatch, Shared};
 use crate::job::{Call, Job, Params, Place};
-use crate::layout::{ALIGN, Layout, VEC4};
+use crate::layout::{ALIGN, Layout, SINK_VECTORS, VEC4};
 use crate::state::State;
 use crate::tiles;
 use mnasnet_engine::EngineError;
@@ -267,7 +267,7 @@ pub(crate) fn scratch(jobs: &[Job], batch: usize) -> usize {
     let one = |job: &Job| {
         let (groups, params) = (job.grid.groups(batch), &job.params);
         let (c4_in, c4_out) = (params.c4_in as usize, params.c4_out as usize);
-        let sums = groups * 3 * c4_in;
+        let sums = groups * SINK_VECTORS * c4_in;
         let lanes = LANES / params.columns.max(1) as usize;
         match job.kernel.op {
             Op::Dense { moments: true, .. } | Op::Depthwise(_, true) | Op::Stem(_, true) => groups * (2 * c4_out + 1),
@@ -276,6 +276,8 @@ pub(crate) fn scratch(jobs: &[Job], batch: usize) -> usize {
                 params.strips as usize * 4 * tiles::rounded(c4_out) * tiles::rounded(c4_in)
             }
             Op::DenseWeights { .. } => (params.strips * params.kernel * params.kernel) as usize * 4 * c4_out * c4_in,
+            Op::DenseBackward { .. } => sums + groups * params.strips as usize * 4 * c4_out * c4_in,
+            Op::DepthwiseBackward(window, _) => sums + groups * lanes * window.taps() * c4_out,
             Op::DepthwiseWeights(window) | Op::StemWeights(window) => groups * lanes * window.taps() * c4_out,
             _ => 0,
         }

@@ -34,6 +34,15 @@ impl Window {
         }
     }
 
+    /// Neighbours that a lane makes at once where it makes both gradients. It keeps a sum for each weight, so a large window leaves room
+    /// for two.
+    pub fn run_of_both(self) -> usize {
+        match (self.kernel, self.stride) {
+            (4.., 1 | 2) => 2,
+            _ => self.run(),
+        }
+    }
+
     /// Weights of an output channel.
     pub fn taps(self) -> usize {
         self.kernel * self.kernel * self.inputs
@@ -68,8 +77,17 @@ pub enum Op {
         /// Whether it is the classifier.
         last: bool,
     },
+    /// Both gradients of a pointwise convolution that is narrow enough.
+    DenseBackward {
+        /// Whether what it reads is gated by squeeze-excite.
+        gated: bool,
+        /// Where what the unit below has made lies.
+        below: Below,
+    },
     /// A depthwise convolution.
     Depthwise(Window, bool),
+    /// Both gradients.
+    DepthwiseBackward(Window, Below),
     /// The gradient of its input.
     DepthwiseInput(Window),
     /// The gradient of its weights.
@@ -133,6 +151,15 @@ pub enum Op {
     Check,
 }
 
+/// Where a sweep back finds what the unit below has made, whose sums it gathers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Below {
+    /// It is what the convolution has read.
+    Read,
+    /// In memory of its own: a residual sum was read.
+    Apart,
+}
+
 /// A kernel: one pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Kernel {
@@ -158,6 +185,15 @@ pub const FEW: usize = 32;
 /// Rows that a lane of a dense sweep makes.
 pub const ROWS: usize = 8;
 
+/// The same where it makes both gradients, and keeps eight by eight of the weights' beside.
+pub const ROWS_OF_BOTH: usize = 4;
+
+/// Lanes of a workgroup that see the same values of a weight, eight by eight, where both gradients of a pointwise convolution are one
+/// sweep. 0: the convolution is too wide.
+pub fn parts(c4_in: usize, c4_out: usize) -> usize {
+    LANES / (columns(c4_in).min(c4_in).div_ceil(2) * c4_out.div_ceil(2))
+}
+
 impl Kernel {
     /// A kernel for values stored so. One that touches no stored values is the same for all.
     pub fn new(op: Op, precision: Precision) -> Self {
@@ -166,7 +202,9 @@ impl Kernel {
             Op::Dense { .. }
                 | Op::DenseInput { .. }
                 | Op::DenseWeights { .. }
+                | Op::DenseBackward { .. }
                 | Op::Depthwise(..)
+                | Op::DepthwiseBackward(..)
                 | Op::DepthwiseInput(_)
                 | Op::DepthwiseWeights(_)
                 | Op::Stem(..)
@@ -205,8 +243,8 @@ impl Kernel {
         if self.tile.is_some() {
             parts.insert(0, part!("tile_enable"));
         }
-        let mut window = None;
-        let mut taps = String::new();
+        let mut window: Option<Window> = None;
+        let (mut taps, mut run) = (String::new(), None);
         let mut traits: Vec<&str> = Vec::new();
         let (vectors, weights, scratch) = (part!("vectors"), part!("weights"), part!("scratch"));
         let (source, gradient) = (part!("source"), part!("gradient"));
@@ -215,6 +253,10 @@ impl Kernel {
         let shape = |window: bool| if window { "WINDOW" } else { "POINT" };
         let reading = |gated: bool| if gated { "GATED" } else { "OPEN" };
         let whence = |last: bool| if last { "LAST" } else { "NORMALISED" };
+        let beside = |below: Below| match below {
+            Below::Read => "WITHIN",
+            Below::Apart => "APART",
+        };
         let moments = |parts: &mut Vec<&str>, traits: &mut Vec<&str>, moments: bool| {
             if moments {
                 traits.push("MOMENTS");
@@ -233,13 +275,18 @@ impl Kernel {
                 parts.push(part!("dense"));
             }
             Op::DenseInput { window, last } => {
-                traits.extend([shape(window), whence(last)]);
+                traits.extend([shape(window), whence(last), "APART"]);
                 let dense = part!("dense_input");
                 parts.extend([stored, lane, vectors, weights, scratch, gradient, sink, dense]);
             }
             Op::DenseWeights { window, gated, last } => {
                 traits.extend([shape(window), reading(gated), whence(last)]);
                 parts.extend([stored, vectors, scratch, source, gradient, part!("dense_weights")]);
+            }
+            Op::DenseBackward { gated, below } => {
+                traits.extend([reading(gated), whence(false), beside(below)]);
+                parts.extend([stored, lane, vectors, weights, scratch, source, gradient, sink]);
+                parts.push(part!("dense_backward"));
             }
             Op::Depthwise(at, gathers) => {
                 traits.extend([reading(false), "DEPTHWISE"]);
@@ -249,10 +296,16 @@ impl Kernel {
                 parts.push(part!("window"));
             }
             Op::DepthwiseInput(at) => {
-                traits.push(whence(false));
-                (window, taps) = (Some(at), input(at));
-                let depthwise = part!("depthwise_input");
+                traits.extend([whence(false), "APART"]);
+                (window, taps) = (Some(at), backward(at, false));
+                let depthwise = part!("depthwise_backward");
                 parts.extend([stored, lane, vectors, weights, scratch, gradient, sink, depthwise]);
+            }
+            Op::DepthwiseBackward(at, below) => {
+                traits.extend([reading(false), whence(false), beside(below), "BOTH"]);
+                (window, taps, run) = (Some(at), backward(at, true), Some(at.run_of_both()));
+                parts.extend([stored, lane, vectors, weights, scratch, source, gradient, sink]);
+                parts.push(part!("depthwise_backward"));
             }
             Op::DepthwiseWeights(at) => {
                 traits.extend([reading(false), whence(false), "DEPTHWISE"]);
@@ -307,11 +360,11 @@ impl Kernel {
                 parts.extend([stored, vectors, source, part!("add")]);
             }
             Op::SpreadPool => {
-                traits.push("POOL");
+                traits.extend(["POOL", "APART"]);
                 parts.extend([stored, lane, vectors, scratch, sink, part!("spread")]);
             }
             Op::SpreadGate => {
-                traits.push("SQUEEZE");
+                traits.extend(["SQUEEZE", "APART"]);
                 parts.extend([stored, lane, vectors, scratch, sink, part!("spread")]);
             }
             Op::Dot => {
@@ -328,13 +381,17 @@ impl Kernel {
             Op::Scale => parts.push(part!("scale")),
             Op::Check => parts.push(part!("check")),
         }
-        let mut names = vec![("$ROWS", ROWS.to_string()), ("$GATHERED", (3 * LANES).to_string())];
+        let rows = match self.op {
+            Op::DenseBackward { .. } => ROWS_OF_BOTH,
+            _ => ROWS,
+        };
+        let mut names = vec![("$ROWS", rows.to_string()), ("$GATHERED", (3 * LANES).to_string())];
         if let Some(window) = window {
             names.extend([
                 ("$TAPCOUNT", window.taps().to_string()),
                 ("$ROWTAPS", (window.kernel * window.inputs).to_string()),
                 ("$TAPS", taps),
-                ("$RUN", window.run().to_string()),
+                ("$RUN", run.unwrap_or(window.run()).to_string()),
                 ("$S", window.stride.to_string()),
                 ("$P", (window.kernel / 2).to_string()),
             ]);
@@ -438,32 +495,63 @@ fn forward(window: Window) -> String {
     text
 }
 
-/// What a run of inputs adds up backward.
-fn input(window: Window) -> String {
+/// What runs of inputs, one below the other, add up backward, and what they add to the weights' gradient where `both` are made.
+fn backward(window: Window, both: bool) -> String {
     let mut text = String::new();
     let Window { kernel, stride, .. } = window;
-    let (padding, run) = (kernel / 2, window.run());
-    line!(text, "for (var i_row = 0; i_row < {kernel}; i_row++) {{");
-    line!(text, "let t = i32(row) + {padding} - i_row;");
-    line!(text, "let at_row = t / {stride};");
-    line!(text, "let is_row = t >= 0 && t % {stride} == 0;");
-    line!(text, "let first = p.weights + u32(i_row) * {kernel}u * p.c4_in + c;");
-    for column in 0..kernel {
-        line!(text, "let w{column} = weights[first + {column}u * p.c4_in];");
-    }
-    // Output column `left + o` reads input column `j` of the run by the window's column `j + padding - stride * o`.
-    let (first, last) = (-((padding / stride) as i64), ((run - 1 + padding) / stride) as i64);
-    for o in first..=last {
-        line!(text, "{{ let d = dy_at(image, at_row, left + {o}, is_row, dy_map, c);");
+    let padding = kernel / 2;
+    let run = if both { window.run_of_both() } else { window.run() };
+    // Output row `top + o` reads input row `stride * top + row` by the window's row `row + padding - stride * o`, and so with columns.
+    let reads = |at: usize, o: i64| {
+        let tap = (at + padding) as i64 - stride as i64 * o;
+        (0..kernel as i64).contains(&tap).then_some(tap as usize)
+    };
+    let outputs = |last: usize| -((padding / stride) as i64)..=((last + padding) / stride) as i64;
+    for row in 0..stride {
+        line!(text, "{{ let row = top * {stride}u + {row}u;");
+        line!(text, "let here = select(0u, right, row < p.height);");
+        line!(text, "let last = max(here, 1u) - 1u;");
+        line!(
+            text,
+            "let at = ((image * p.height + min(row, p.height - 1u)) * p.width + column) * p.c4_in + c;"
+        );
         for j in 0..run {
-            let column = j as i64 + padding as i64 - stride as i64 * o;
-            if (0..kernel as i64).contains(&column) {
-                line!(text, "v{j} = fma(d, w{column}, v{j});");
+            line!(text, "var v{j} = vec4<f32>();");
+            if both {
+                let value = format!("x_value(at + min({j}u, last) * p.c4_in, x_map, image, c)");
+                line!(text, "let x{j} = select(vec4<f32>(), {value}, {j}u < here);");
             }
+        }
+        for down in outputs(stride - 1) {
+            let Some(tap_row) = reads(row, down) else { continue };
+            line!(text, "{{ let first = p.weights + {}u * p.c4_in + c;", tap_row * kernel);
+            for column in 0..kernel {
+                line!(text, "let w{column} = weights[first + {column}u * p.c4_in];");
+            }
+            for right in outputs(run - 1) {
+                line!(
+                    text,
+                    "{{ let d = dy_at(image, i32(top) + {down}, left + {right}, dy_map, c);"
+                );
+                for (j, column) in (0..run).filter_map(|j| Some((j, reads(j, right)?))) {
+                    line!(text, "v{j} = fma(d, w{column}, v{j});");
+                    if both {
+                        let tap = tap_row * kernel + column;
+                        line!(text, "g{tap} = fma(x{j}, d, g{tap});");
+                    }
+                }
+                line!(text, "}}");
+            }
+            line!(text, "}}");
+        }
+        for j in 0..run {
+            line!(
+                text,
+                "sink(at + min({j}u, last) * p.c4_in, below_map, v{j}, {j}u < here, &sums);"
+            );
         }
         line!(text, "}}");
     }
-    line!(text, "}}");
     text
 }
 

@@ -130,9 +130,9 @@ mod tests {
     }
 
     /// The least is six passes over each convolution's output: written once and read three times, and its gradient written and read.
-    /// Input and weights have a sweep each for their gradients, so Y, dZ and X are read once more.
+    /// A convolution too wide for both gradients at once has a sweep each for them, so Y, dZ and X are read once more.
     #[test]
-    fn a_step_goes_over_memory_nine_times() {
+    fn a_step_goes_over_memory_less_than_seven_times() {
         let network = Network::build(Variant::by_name("mnasnet-b1").unwrap(), 1.0, 1000, Some(0.2)).unwrap();
         for precision in [Precision::F32, Precision::Bf16] {
             let plan = Plan::new(&network, 32, 224, precision).unwrap();
@@ -145,7 +145,7 @@ mod tests {
             let stored: usize = convolutions.map(|(i, _)| layout.places.results[i].len()).sum();
             let passes = bound(&jobs) as f64 / stored as f64;
             println!("{passes:.2} passes in {precision:?}");
-            assert!((8.0..9.5).contains(&passes), "{passes} passes in {precision:?}");
+            assert!((6.0..6.9).contains(&passes), "{passes} passes in {precision:?}");
         }
     }
 }

@@ -97,6 +97,7 @@ impl Tile {
                 (self.multiply(false), LONG)
             }
             Op::DenseInput { .. } => {
+                traits.push("APART");
                 parts.extend([part!("lane"), part!("gathered"), part!("scratch"), part!("gradient")]);
                 parts.extend([part!("sink"), part!("tile"), part!("tile_product"), part!("tile_input")]);
                 (self.multiply(false), LONG)

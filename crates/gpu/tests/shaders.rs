@@ -345,7 +345,9 @@ fn name(op: Op) -> &'static str {
         Op::Dense { .. } => "dense",
         Op::DenseInput { .. } => "dense input",
         Op::DenseWeights { .. } => "dense weights",
+        Op::DenseBackward { .. } => "dense backward",
         Op::Depthwise(..) => "depthwise",
+        Op::DepthwiseBackward(..) => "depthwise backward",
         Op::DepthwiseInput(_) => "depthwise input",
         Op::DepthwiseWeights(_) => "depthwise weights",
         Op::Stem(..) => "stem",
@@ -385,5 +387,5 @@ fn sweeps_ask_for_every_template() {
         .map(|kernel| (name(kernel.op), kernel.tile.is_some()))
         .collect();
     // Three products and both layouts of weights go over tiles too.
-    assert_eq!(found.len(), 33 + 5, "{found:?}");
+    assert_eq!(found.len(), 35 + 5, "{found:?}");
 }

@@ -6,13 +6,8 @@ var<workgroup> lanes: array<vec4<f32>, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-#if TAPS
-    // A lane of each tile that this call has run.
-    let strips = (s.images * p.second + p.strip - 1u) / p.strip * p.strips;
-#endif
-#if DENSE
-    let strips = p.strips;
-#endif
+    // A fixed count, or so many of each tile that this call has run.
+    let strips = select(p.strips, (s.images * p.second + p.strip - 1u) / p.strip * p.strips, p.second > 0u);
     var sum = vec4<f32>();
 #if MANY
     let at = (group.x + group.z * FOLD) * 8u + lane / 8u;

@@ -6,12 +6,17 @@ struct XMap { scale: vec4<f32>, shift: vec4<f32> }
 
 fn x_map_of(c: u32) -> XMap { return XMap(vectors[p.norm_in + c], vectors[p.shift_in + c]); }
 
-fn x_value(at: u32, map: XMap, image: u32, c: u32) -> vec4<f32> {
-    let v = above(fma(unpack(x[at]), map.scale, map.shift), p.floor_in);
+// The value behind what batch norm has made of a raw one.
+fn x_of(z: vec4<f32>, image: u32, c: u32) -> vec4<f32> {
+    let v = above(z, p.floor_in);
 #if GATED
     return v * vectors[p.gate + image * p.c4_in + c];
 #endif
 #if OPEN
     return v;
 #endif
+}
+
+fn x_value(at: u32, map: XMap, image: u32, c: u32) -> vec4<f32> {
+    return x_of(fma(unpack(x[at]), map.scale, map.shift), image, c);
 }

@@ -6,8 +6,8 @@
 use super::forward::{area, dropout, layers};
 use super::{floor, groups, lanes};
 use crate::job::{Exchanged, Grid, Job, Params, Place, flags};
-use crate::layout::{Layout, Shape, c4};
-use crate::shader::{self, FEW, Kernel, LANES, Op, ROWS, Window};
+use crate::layout::{Layout, SINK_VECTORS, Shape, c4};
+use crate::shader::{self, Below, FEW, Kernel, LANES, Op, ROWS, ROWS_OF_BOTH, Window};
 use crate::tiles::{self, BLOCK, COLUMNS, DEPTH, Tile};
 use mnasnet_engine::Precision;
 use mnasnet_engine::plan::Value;
@@ -178,7 +178,7 @@ fn norm_gradient(layout: &Layout, i: usize, conv: &Conv, params: Params, synced:
 }
 
 /// Tells a kernel where the gradient of `value` goes, and what the unit below needs. Its places are those of bindings 8 and 9.
-fn sink(layout: &Layout, value: ValueId, accumulates: bool, params: &mut Params) -> Vec<(u32, Place)> {
+fn sink(layout: &Layout, value: ValueId, accumulates: bool, params: &mut Params) -> [(u32, Place); 2] {
     let out = &layout.places.gradients[value];
     if accumulates {
         params.flags |= flags::ACCUMULATE;
@@ -191,7 +191,15 @@ fn sink(layout: &Layout, value: ValueId, accumulates: bool, params: &mut Params)
         (params.norm_below, params.floor_below) = (layout.norms[node] as u32, floor(relu));
         below = layout.arena(9, &layout.places.results[node]);
     }
-    vec![layout.arena(8, out), below]
+    [layout.arena(8, out), below]
+}
+
+/// Where a sweep that reads `value` finds what the unit below it has made.
+fn below(layout: &Layout, value: ValueId) -> Below {
+    match layout.plan.normalised_by(value, &layout.network) {
+        Some((node, _)) if layout.places.results[node] != layout.stored(value) => Below::Apart,
+        _ => Below::Read,
+    }
 }
 
 /// Adds up the sums that a sink has gathered for the unit below `value`, in tiles of `group` of `each` units an image.
@@ -228,7 +236,15 @@ fn into(
     jobs: &mut Vec<Job>,
 ) {
     places.extend([(2, Place::Vectors), (4, Place::Scratch)]);
-    places.extend(sink(layout, value, accumulates, &mut params));
+    let [out, below] = sink(layout, value, accumulates, &mut params);
+    places.push(out);
+    let is_read = matches!(
+        kernel.op,
+        Op::DenseBackward { below: Below::Read, .. } | Op::DepthwiseBackward(_, Below::Read)
+    );
+    if !is_read {
+        places.push(below);
+    }
     jobs.push(Job {
         kernel,
         params,
@@ -252,7 +268,7 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &m
     ];
     match layout.shape(i, conv) {
         Shape::Dense { kernel, stride } => {
-            let tile = layout.tile(Shape::Dense { kernel, stride }, conv);
+            let tile = layout.tile_back(Shape::Dense { kernel, stride }, conv);
             params.weights = layout.packed_at(i, true, tile);
             (params.kernel, params.stride) = (kernel as u32, stride as u32);
             let product = Product {
@@ -263,25 +279,25 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &m
                 last: false,
                 tile,
             };
-            product.input(layout, params, jobs);
-            product.weights(layout, params, jobs);
+            let fits = shader::parts(params.c4_in as usize, params.c4_out as usize) > 0;
+            if fits && !product.window && tile.is_none() {
+                product.both(layout, params, jobs);
+            } else {
+                product.input(layout, params, jobs);
+                product.weights(layout, params, jobs);
+            }
         }
         Shape::Depthwise(window) => {
             let gated = layout.read(input, &mut params);
             assert!(!gated, "squeeze-excite stands in front of a projection");
             params.weights = layout.packed_at(i, false, None);
-            depthwise_input(layout, i, window, params, &gradient, jobs);
-            let x = layout.arena(5, &layout.stored(input));
-            window_weights(
-                layout,
-                Op::DepthwiseWeights(window),
-                window,
-                weight,
-                params,
-                x,
-                &gradient,
-                jobs,
-            );
+            let both = window.kernel <= MOST_TAPS;
+            depthwise_input(layout, i, window, both, params, &gradient, weight, jobs);
+            if !both {
+                let x = layout.arena(5, &layout.stored(input));
+                let op = Op::DepthwiseWeights(window);
+                window_weights(layout, op, window, weight, params, x, &gradient, jobs);
+            }
         }
         Shape::Stem(window) => {
             let x = (5, Place::Pixels);
@@ -299,28 +315,48 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &m
     }
 }
 
-/// The gradient of a depthwise convolution's input.
+/// The gradient of a depthwise convolution's input, and that of its weights where `both` are made.
+#[allow(clippy::too_many_arguments)]
 fn depthwise_input(
     layout: &Layout,
     i: usize,
     window: Window,
+    both: bool,
     mut params: Params,
     gradient: &[(u32, Place)],
+    weight: u32,
     jobs: &mut Vec<Job>,
 ) {
     let input = layout.network.nodes[i].input;
     let width = params.c4_in as usize;
-    let across = (params.width as usize).div_ceil(window.run());
-    let each = params.height as usize * across;
+    let run = if both { window.run_of_both() } else { window.run() };
+    let [down, across] =
+        [(params.height, window.stride), (params.width, run)].map(|(side, of)| (side as usize).div_ceil(of));
+    let each = down * across;
     params.columns = shader::columns(width) as u32;
-    params.strip = INPUT_RUNS as u32;
-    let group = lanes(&params) * INPUT_RUNS;
+    params.strip = if both { strip(layout, each, width) } else { INPUT_RUNS } as u32;
+    let group = lanes(&params) * params.strip as usize;
+    // Behind the sums for the unit below.
+    params.weight_partials = ((layout.plan.batch * each).div_ceil(group) * SINK_VECTORS * width) as u32;
     let mut places = vec![(3, Place::Packed)];
     places.extend_from_slice(gradient);
-    let kernel = Kernel::new(Op::DepthwiseInput(window), layout.plan.precision);
+    let op = match both {
+        true => {
+            places.push(layout.arena(5, &layout.stored(input)));
+            Op::DepthwiseBackward(window, below(layout, input))
+        }
+        false => Op::DepthwiseInput(window),
+    };
+    let kernel = Kernel::new(op, layout.plan.precision);
     let accumulates = layout.plan.shortcuts[input];
     into(layout, kernel, input, accumulates, params, (each, group), places, jobs);
+    if both {
+        reduce_taps(layout, window, weight, params, (each, group), jobs);
+    }
 }
+
+/// The largest side of a window whose weights' gradient a lane can keep beside that of the input.
+const MOST_TAPS: usize = 5;
 
 /// Runs of inputs that a lane makes, one after the other.
 const INPUT_RUNS: usize = 4;
@@ -354,8 +390,19 @@ fn window_weights(
         places,
         exchanged: None,
     });
-    // Lanes of a tile each have partial sums of their own. How many tiles there are follows from the images of the call.
-    let count = window.taps() * width;
+    reduce_taps(layout, window, weight, params, (each, group), jobs);
+}
+
+/// Adds up what each lane of tiles of `group` of `each` runs an image has seen of a window's weights.
+fn reduce_taps(
+    layout: &Layout,
+    window: Window,
+    weight: u32,
+    params: Params,
+    (each, group): (usize, usize),
+    jobs: &mut Vec<Job>,
+) {
+    let count = window.taps() * params.c4_out as usize;
     jobs.push(Job {
         kernel: Kernel::new(Op::ReduceTaps, layout.plan.precision),
         params: Params {
@@ -415,6 +462,54 @@ impl Product {
         into(layout, kernel, input, accumulates, params, (each, group), places, jobs);
     }
 
+    /// Both gradients in one sweep.
+    fn both(&self, layout: &Layout, mut params: Params, jobs: &mut Vec<Job>) {
+        let input = layout.network.nodes[self.node].input;
+        let gated = layout.read(input, &mut params);
+        let (across, down) = (params.c4_in as usize, params.c4_out as usize);
+        let each = area(&params);
+        params.columns = shader::columns(across) as u32;
+        params.strips = shader::parts(across, down) as u32;
+        let tall = lanes(&params) * ROWS_OF_BOTH;
+        let blocks = (layout.plan.batch * each).div_ceil(tall);
+        params.strip = (blocks * groups(across) * LANES / WEIGHT_LANES).clamp(4, 64) as u32;
+        let group = tall * params.strip as usize;
+        // Behind the sums for the unit below.
+        params.weight_partials = ((layout.plan.batch * each).div_ceil(group) * SINK_VECTORS * across) as u32;
+        let mut places = vec![(3, Place::Packed), layout.arena(5, &layout.stored(input))];
+        places.extend(self.gradient(layout));
+        let below = below(layout, input);
+        let kernel = Kernel::new(Op::DenseBackward { gated, below }, self.precision);
+        let accumulates = layout.plan.shortcuts[input];
+        into(layout, kernel, input, accumulates, params, (each, group), places, jobs);
+        self.reduce(layout, params, Some((each, group)), jobs);
+    }
+
+    /// Adds up the strips of the weights' gradient: a fixed count, or those of each tile of `group` of `each` rows an image.
+    fn reduce(&self, layout: &Layout, params: Params, tiles: Option<(usize, usize)>, jobs: &mut Vec<Job>) {
+        let count = (params.kernel * params.kernel * 4 * params.c4_out * params.c4_in) as usize;
+        let (each, group) = tiles.unwrap_or((0, params.strip as usize));
+        let strips = match tiles {
+            Some(_) => (layout.plan.batch * each).div_ceil(group) * params.strips as usize,
+            None => params.strips as usize,
+        };
+        let many = strips > FEW;
+        jobs.push(Job {
+            kernel: Kernel::new(Op::ReduceDense { many }, layout.plan.precision),
+            params: Params {
+                first: self.weight,
+                count: count as u32,
+                second: each as u32,
+                strip: group as u32,
+                ..params
+            },
+            grid: Grid::Fixed(count.div_ceil(if many { 8 } else { LANES })),
+            columns: 1,
+            places: vec![(3, Place::Gradients), (4, Place::Scratch)],
+            exchanged: None,
+        });
+    }
+
     /// The gradient of the weights, by strips of rows.
     fn weights(&self, layout: &Layout, mut params: Params, jobs: &mut Vec<Job>) {
         let input = layout.network.nodes[self.node].input;
@@ -450,23 +545,13 @@ impl Product {
             places,
             exchanged: None,
         });
-        let [c4_in, c4_out] = stored;
-        let count = taps * 4 * c4_out * c4_in;
-        let many = strips > FEW;
-        jobs.push(Job {
-            kernel: Kernel::new(Op::ReduceDense { many }, layout.plan.precision),
-            params: Params {
-                c4_in: c4_in as u32,
-                c4_out: c4_out as u32,
-                first: self.weight,
-                count: count as u32,
-                ..params
-            },
-            grid: Grid::Fixed(count.div_ceil(if many { 8 } else { LANES })),
-            columns: 1,
-            places: vec![(3, Place::Gradients), (4, Place::Scratch)],
-            exchanged: None,
-        });
+        let [c4_in, c4_out] = stored.map(|channels| channels as u32);
+        let params = Params {
+            c4_in,
+            c4_out,
+            ..params
+        };
+        self.reduce(layout, params, None, jobs);
     }
 
     /// dZ and Y. The classifier has no batch norm, and its kernel reads dZ alone.

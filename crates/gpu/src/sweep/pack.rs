@@ -10,11 +10,11 @@ use mnasnet_model::Op as Node;
 pub fn pack(layout: &Layout) -> Vec<Job> {
     let mut jobs = Vec::new();
     for (i, node) in layout.network.nodes.iter().enumerate() {
-        let (weight, c_in, c_out, kernel, shape, tile) = match &node.op {
+        let (weight, c_in, c_out, kernel, shape, [tile, tile_back]) = match &node.op {
             Node::Conv(conv) => {
                 let shape = layout.shape(i, conv);
-                let tile = layout.tile(shape, conv);
-                (conv.weight, conv.c_in, conv.c_out, conv.kernel, shape, tile)
+                let tiles = [layout.tile(shape, conv), layout.tile_back(shape, conv)];
+                (conv.weight, conv.c_in, conv.c_out, conv.kernel, shape, tiles)
             }
             Node::Linear(linear) => {
                 let params = Params {
@@ -26,7 +26,7 @@ pub fn pack(layout: &Layout) -> Vec<Job> {
                 };
                 let places = vec![(2, Place::Vectors), (3, Place::Parameters)];
                 jobs.push(elementwise(Op::Bias, layout, params, c4(linear.c_out), places));
-                (linear.weight, linear.c_in, linear.c_out, 1, POINT, None)
+                (linear.weight, linear.c_in, linear.c_out, 1, POINT, [None; 2])
             }
             _ => continue,
         };
@@ -53,12 +53,12 @@ pub fn pack(layout: &Layout) -> Vec<Job> {
         jobs.push(job);
         if matches!(shape, Shape::Dense { .. }) {
             let params = Params {
-                weights: layout.packed_at(i, true, tile),
+                weights: layout.packed_at(i, true, tile_back),
                 count: (kernel * kernel * 4 * c4(c_out) * c4(c_in)) as u32,
                 ..params
             };
             let mut job = elementwise(Op::PackTransposed, layout, params, params.count as usize, places);
-            job.kernel = job.kernel.over(tile);
+            job.kernel = job.kernel.over(tile_back);
             jobs.push(job);
         }
     }

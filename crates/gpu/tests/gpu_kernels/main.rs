@@ -15,7 +15,30 @@ mod steps;
 mod units;
 
 use compare::norm;
-use networks::{Answers, Images, model, tiny, weights};
+use mnasnet_engine::Precision;
+use mnasnet_gpu::{Tile, kernels};
+use mnasnet_model::{Network, VARIANTS};
+use networks::{Answers, Images, inverted, model, separable, tiny, weights, wide};
+use std::collections::HashSet;
+
+/// What the variants run is what is tested here.
+#[test]
+fn the_networks_reach_every_kernel_of_the_variants() {
+    let tile = Tile::new(8, [8, 8]);
+    assert!(tile.is_some());
+    for (precision, tile) in [(Precision::F32, None), (Precision::Bf16, None), (Precision::Bf16, tile)] {
+        let tested: HashSet<_> = [inverted(0.3), separable(), wide()]
+            .iter()
+            .flat_map(|network| kernels(network, 33, precision, tile).unwrap())
+            .collect();
+        for variant in VARIANTS.iter() {
+            let network = Network::build(variant, 1.0, 1000, Some(0.2)).unwrap();
+            for kernel in kernels(&network, 224, precision, tile).unwrap() {
+                assert!(tested.contains(&kernel), "{}: {kernel:?} is not tested", variant.name);
+            }
+        }
+    }
+}
 
 /// The reference's gradients are the slopes of its loss, each parameter's by central differences.
 #[test]

@@ -71,8 +71,8 @@ pub fn inverted(dropout: f32) -> Network {
     network([5, 19, 11], dropout, false, blocks)
 }
 
-/// Separable blocks with dense 3x3 kernels, a bias in front of the first batch norm, a residual sum over the first convolution, and
-/// more classes than a workgroup has lanes.
+/// Separable blocks with dense 3x3 kernels, a bias in front of the first batch norm, a residual sum over the first convolution, two
+/// convolutions too wide for both gradients at once, one of them gated, and more classes than a workgroup has lanes.
 pub fn separable() -> Network {
     let separable = |stage, window, channels| Block {
         dense_kernel: 3,
@@ -91,6 +91,11 @@ pub fn separable() -> Network {
         Block {
             dense_kernel: 1,
             ..separable(2, [1, 2], 3)
+        },
+        row(2, Kind::Separable, [3, 2], 66),
+        Block {
+            squeeze_excite: 0.25,
+            ..row(2, Kind::Inverted, [1, 1], 68)
         },
     ];
     network([13, 70, 131], 0.3, true, blocks)

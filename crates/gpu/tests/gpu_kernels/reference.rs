@@ -13,7 +13,8 @@ pub struct Model<'a> {
     pub buffers: Vec<f64>,
     /// What becomes of a value that is stored: raw outputs of convolutions, residual sums, and the gradients of both.
     pub stored: fn(f64) -> f64,
-    /// The side of tiles whose factors are float16: those of pointwise convolutions of so many channels.
+    /// The side of tiles whose factors are float16: those of pointwise convolutions of so many channels, and backward of more than 32
+    /// outputs.
     pub tiles: Option<usize>,
 }
 
@@ -68,10 +69,10 @@ impl Model<'_> {
         &self.parameters[self.network.parameters[id].range()]
     }
 
-    /// What a convolution multiplies.
-    fn factors(&self, conv: &Conv, values: &[f64]) -> Vec<f64> {
+    /// What a convolution multiplies, forward or backward.
+    fn factors(&self, conv: &Conv, values: &[f64], backward: bool) -> Vec<f64> {
         let is_point = (conv.kind, conv.kernel, conv.stride) == (ConvKind::Dense, 1, 1);
-        let is_tiled = |side| is_point && conv.c_in >= side && conv.c_out >= side;
+        let is_tiled = |side| is_point && conv.c_in >= side && conv.c_out >= side && !(backward && conv.c_out <= 32);
         match self.tiles.is_some_and(is_tiled) {
             true => values.iter().map(|&value| float16(value)).collect(),
             false => values.to_vec(),
@@ -130,8 +131,8 @@ impl Model<'_> {
             let (mut normed, mut gate) = (None, None);
             let value = match &node.op {
                 Op::Conv(conv) => {
-                    let weights = self.factors(conv, self.parameter(conv.weight));
-                    let input = self.factors(conv, input);
+                    let [weights, input] =
+                        [self.parameter(conv.weight), input].map(|values| self.factors(conv, values, false));
                     let mut raw = vec![0.0; images * forward.shapes[i + 1].len()];
                     each_tap(conv, shape, forward.shapes[i + 1], images, |x, y, w| {
                         raw[y] += input[x] * weights[w];
@@ -235,8 +236,8 @@ impl Model<'_> {
                             .for_each(|(at, g)| sums[at % conv.c_out] += g);
                         add(bias, &sums);
                     }
-                    let weights = self.factors(conv, self.parameter(conv.weight));
-                    let [raw, input] = [&back.raw, input].map(|values| self.factors(conv, values));
+                    let weights = self.factors(conv, self.parameter(conv.weight), true);
+                    let [raw, input] = [&back.raw, input].map(|values| self.factors(conv, values, true));
                     let mut gradients = vec![0.0; weights.len()];
                     each_tap(conv, shape, forward.shapes[i + 1], images, |x, y, w| {
                         below[x] += raw[y] * weights[w];
