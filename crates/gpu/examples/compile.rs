@@ -95,6 +95,7 @@ fn name(kernel: Kernel) -> String {
         Op::DepthwiseInput(window) | Op::DepthwiseWeights(window) | Op::StemWeights(window) => {
             add(true, &format!(" {0}x{0}/{1}", window.kernel, window.stride));
         }
+        Op::Moments { map } => add(map, " map"),
         Op::ReduceDense { many } => add(many, " many"),
         _ => {}
     }

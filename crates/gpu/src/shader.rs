@@ -97,7 +97,10 @@ pub enum Op {
     /// The gradient of its weights.
     StemWeights(Window),
     /// Moments of all tiles.
-    Moments,
+    Moments {
+        /// Whether they make batch norm's map.
+        map: bool,
+    },
     /// Sums of all tiles.
     Sums,
     /// Batch norm's map.
@@ -169,6 +172,16 @@ pub struct Kernel {
     pub precision: Precision,
     /// The tiles that it multiplies, or that it lays weights out for.
     pub tile: Option<Tile>,
+}
+
+impl Op {
+    /// Vectors of four channels that a lane makes.
+    pub fn width(self) -> usize {
+        match self {
+            Self::Dense { .. } | Self::DenseInput { .. } => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// Lanes of a workgroup.
@@ -325,9 +338,16 @@ impl Kernel {
                 parts.extend([stored, lane, vectors, scratch, gradient, part!("pixels")]);
                 parts.push(part!("window_weights"));
             }
-            Op::Moments => parts.extend([vectors, scratch, part!("moments")]),
+            Op::Moments { map } => {
+                parts.extend([vectors, scratch]);
+                if map {
+                    traits.push("MAP");
+                    parts.push(part!("norm_map"));
+                }
+                parts.push(part!("moments"));
+            }
             Op::Sums => parts.extend([vectors, scratch, part!("sums")]),
-            Op::Norm => parts.extend([vectors, part!("norm")]),
+            Op::Norm => parts.extend([vectors, part!("norm_map"), part!("norm")]),
             Op::NormBackward => parts.extend([vectors, part!("norm_backward")]),
             Op::ReduceTaps => {
                 traits.extend(["TAPS", "MANY"]);
@@ -418,25 +438,35 @@ pub(crate) fn fill(text: &str, names: &[(&str, String)], traits: &[&str]) -> Str
     for (name, value) in names {
         kept = kept.replace(name, value);
     }
-    let mut text = String::new();
-    let mut lines = kept.lines();
+    unrolled(&kept)
+}
+
+/// Repeats what is to be repeated, from the outside in.
+fn unrolled(text: &str) -> String {
+    let mut all = String::new();
+    let mut lines = text.lines();
     while let Some(line) = lines.next() {
         let Some(head) = line.strip_prefix("#for ") else {
-            text.push_str(line);
-            text.push('\n');
+            all.push_str(line);
+            all.push('\n');
             continue;
         };
         let (name, count) = head.split_once(' ').expect("`#for` has a name and a count");
         let count: usize = count.parse().expect("`#for` counts to a number");
-        let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "#end").collect();
+        let mut depth = 1;
+        let body: Vec<&str> = lines
+            .by_ref()
+            .take_while(|line| {
+                depth += i32::from(line.starts_with("#for ")) - i32::from(*line == "#end");
+                depth > 0
+            })
+            .collect();
+        let body = body.join("\n");
         for i in 0..count {
-            for line in &body {
-                text.push_str(&line.replace(&format!("${name}"), &i.to_string()));
-                text.push('\n');
-            }
+            all.push_str(&unrolled(&body.replace(&format!("${name}"), &i.to_string())));
         }
     }
-    text
+    all
 }
 
 /// Lines of WGSL, which a string cannot fail to take.

@@ -7,6 +7,7 @@ mod pack;
 use crate::job::{Grid, Job, Params, Place};
 use crate::layout::{Layout, NORM_VECTORS, c4};
 use crate::shader::{self, Kernel, LANES, Op};
+use crate::tiles::COLUMNS;
 use mnasnet_engine::plan::Value;
 use mnasnet_model::{Op as Node, ValueId};
 use std::ops::Range;
@@ -18,6 +19,15 @@ pub use pack::{pack, use_running};
 /// Workgroups in y for `c4` times four channels.
 fn groups(c4: usize) -> usize {
     c4.div_ceil(shader::columns(c4))
+}
+
+/// Columns of lanes in a workgroup that makes `c4` times four channels, and workgroups in y.
+fn across(kernel: Kernel, c4: usize) -> (u32, usize) {
+    if kernel.tile.is_some() {
+        return (COLUMNS as u32, c4.div_ceil(COLUMNS));
+    }
+    let lanes = c4.div_ceil(kernel.op.width());
+    (shader::columns(lanes) as u32, groups(lanes))
 }
 
 /// Rows of lanes in a workgroup.

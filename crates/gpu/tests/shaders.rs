@@ -352,7 +352,7 @@ fn name(op: Op) -> &'static str {
         Op::DepthwiseWeights(_) => "depthwise weights",
         Op::Stem(..) => "stem",
         Op::StemWeights(_) => "stem weights",
-        Op::Moments => "moments",
+        Op::Moments { .. } => "moments",
         Op::Sums => "sums",
         Op::Norm => "norm",
         Op::NormBackward => "norm backward",

@@ -35,4 +35,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     vectors[p.norm_out + 7u * p.c4_out + c] = m;
     vectors[p.norm_out + 8u * p.c4_out + c] = q / n;
+#if MAP
+    make_map(c, m, q / n);
+#endif
 }

@@ -4,7 +4,7 @@
 //! batch norm's gradient needs, as on the processor.
 
 use super::forward::{area, dropout, layers};
-use super::{floor, groups, lanes};
+use super::{across, floor, groups, lanes};
 use crate::job::{Exchanged, Grid, Job, Params, Place, flags};
 use crate::layout::{Layout, SINK_VECTORS, Shape, c4};
 use crate::shader::{self, Below, FEW, Kernel, LANES, Op, ROWS, ROWS_OF_BOTH, Window};
@@ -249,7 +249,7 @@ fn into(
         kernel,
         params,
         grid: Grid::Images { each, group },
-        columns: params.c4_in.div_ceil(params.columns) as usize,
+        columns: across(kernel, params.c4_in as usize).1,
         places,
         exchanged: None,
     });
@@ -454,7 +454,7 @@ impl Product {
         let op = Op::DenseInput { window, last };
         let kernel = Kernel::new(op, self.precision).over(self.tile);
         let each = params.height as usize * params.width as usize;
-        params.columns = self.tile.map_or(shader::columns(width), |_| COLUMNS) as u32;
+        params.columns = across(kernel, width).0;
         let group = self.tile.map_or(lanes(&params) * ROWS, |_| BLOCK);
         let mut places = vec![(3, Place::Packed)];
         places.extend(self.gradient(layout));
@@ -466,16 +466,16 @@ impl Product {
     fn both(&self, layout: &Layout, mut params: Params, jobs: &mut Vec<Job>) {
         let input = layout.network.nodes[self.node].input;
         let gated = layout.read(input, &mut params);
-        let (across, down) = (params.c4_in as usize, params.c4_out as usize);
+        let (c4_in, c4_out) = (params.c4_in as usize, params.c4_out as usize);
         let each = area(&params);
-        params.columns = shader::columns(across) as u32;
-        params.strips = shader::parts(across, down) as u32;
+        params.columns = shader::columns(c4_in) as u32;
+        params.strips = shader::parts(c4_in, c4_out) as u32;
         let tall = lanes(&params) * ROWS_OF_BOTH;
         let blocks = (layout.plan.batch * each).div_ceil(tall);
-        params.strip = (blocks * groups(across) * LANES / WEIGHT_LANES).clamp(4, 64) as u32;
+        params.strip = (blocks * groups(c4_in) * LANES / WEIGHT_LANES).clamp(4, 64) as u32;
         let group = tall * params.strip as usize;
         // Behind the sums for the unit below.
-        params.weight_partials = ((layout.plan.batch * each).div_ceil(group) * SINK_VECTORS * across) as u32;
+        params.weight_partials = ((layout.plan.batch * each).div_ceil(group) * SINK_VECTORS * c4_in) as u32;
         let mut places = vec![(3, Place::Packed), layout.arena(5, &layout.stored(input))];
         places.extend(self.gradient(layout));
         let below = below(layout, input);
@@ -515,14 +515,14 @@ impl Product {
         let input = layout.network.nodes[self.node].input;
         let gated = layout.read(input, &mut params);
         let (window, last) = (self.window, self.last);
-        let (across, down) = (params.c4_in as usize, params.c4_out as usize);
+        let (c4_in, c4_out) = (params.c4_in as usize, params.c4_out as usize);
         let taps = (params.kernel * params.kernel) as usize;
         // A lane, or over tiles a workgroup, makes a block of one strip. What a workgroup stores are whole blocks.
         let (blocks, of_strip, stored) = match self.tile {
-            None => (taps * across.div_ceil(2) * down.div_ceil(2), 1, [across, down]),
+            None => (taps * c4_in.div_ceil(2) * c4_out.div_ceil(2), 1, [c4_in, c4_out]),
             Some(_) => {
-                let blocks = across.div_ceil(COLUMNS) * down.div_ceil(COLUMNS);
-                (blocks, LANES, [across, down].map(tiles::rounded))
+                let blocks = c4_in.div_ceil(COLUMNS) * c4_out.div_ceil(COLUMNS);
+                (blocks, LANES, [c4_in, c4_out].map(tiles::rounded))
             }
         };
         let rows = layout.plan.batch * area(&params);

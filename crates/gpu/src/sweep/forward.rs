@@ -1,11 +1,11 @@
 //! The forward sweep: down the list of nodes.
 
-use super::pack::norm;
-use super::{elementwise, groups, lanes};
+use super::pack::{map, norm};
+use super::{across, elementwise, groups, lanes};
 use crate::job::{Exchanged, Grid, Job, Params, Place, flags};
 use crate::layout::{Layout, Shape, c4};
 use crate::shader::{self, Kernel, LANES, Op, ROWS};
-use crate::tiles::{BLOCK, COLUMNS};
+use crate::tiles::BLOCK;
 use mnasnet_engine::Precision;
 use mnasnet_model::{Conv, Op as Node, SqueezeExcite};
 use std::ops::Range;
@@ -37,13 +37,14 @@ pub fn forward(layout: &Layout, statistics: Statistics) -> Vec<Job> {
                 params.flags |= flags::BIAS;
                 params.norm_out = layout.norms[i] as u32;
                 params.weights = layout.packed_at(i, false, None);
-                params.columns = shader::columns(params.c4_out as usize) as u32;
                 let op = Op::Dense {
                     window: false,
                     gated: false,
                     moments: false,
                 };
                 let kernel = Kernel::new(op, Precision::F32);
+                let (columns, groups) = across(kernel, params.c4_out as usize);
+                params.columns = columns;
                 jobs.push(Job {
                     kernel,
                     params,
@@ -51,7 +52,7 @@ pub fn forward(layout: &Layout, statistics: Statistics) -> Vec<Job> {
                         each: 1,
                         group: lanes(&params) * ROWS,
                     },
-                    columns: groups(params.c4_out as usize),
+                    columns: groups,
                     places: vec![
                         (2, Place::Vectors),
                         (3, Place::Packed),
@@ -172,7 +173,6 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
     let shape = layout.shape(i, conv);
     let tile = layout.tile(shape, conv);
     params.weights = layout.packed_at(i, false, tile);
-    params.columns = tile.map_or(shader::columns(width), |_| COLUMNS) as u32;
     let gated = match shape {
         Shape::Stem(_) => false,
         _ => layout.read(input, &mut params),
@@ -190,6 +190,8 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
         Shape::Stem(window) => Op::Stem(window, gathers),
     };
     let kernel = Kernel::new(op, layout.plan.precision).over(tile);
+    let (columns, groups) = across(kernel, width);
+    params.columns = columns;
     let mut places = vec![(2, Place::Vectors), (3, Place::Packed)];
     if gathers {
         places.push((4, Place::Scratch));
@@ -211,16 +213,26 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
         kernel,
         params,
         grid: Grid::Images { each, group },
-        columns: width.div_ceil(params.columns as usize),
+        columns: groups,
         places,
         exchanged: None,
     });
     if !gathers {
         return;
     }
+    // Where nobody else is asked, the moments make batch norm's map at once.
+    let at_once = statistics == Statistics::Batch;
+    let (params, mut places) = match at_once {
+        true => {
+            let (params, places) = map(layout, i);
+            (params, places.to_vec())
+        }
+        false => (params, vec![(2, Place::Vectors)]),
+    };
+    places.push((4, Place::Scratch));
     let synced = statistics == Statistics::AllBatches;
     jobs.push(Job {
-        kernel: Kernel::new(Op::Moments, layout.plan.precision),
+        kernel: Kernel::new(Op::Moments { map: at_once }, layout.plan.precision),
         params: Params {
             norm_out: layout.norms[i] as u32,
             count: each as u32,
@@ -229,13 +241,11 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
         },
         grid: Grid::Fixed(width),
         columns: 1,
-        places: vec![(2, Place::Vectors), (4, Place::Scratch)],
+        places,
         exchanged: synced.then_some(Exchanged::Moments(i)),
     });
-    match statistics {
-        Statistics::Batch => jobs.push(norm(layout, i, 0)),
-        Statistics::AllBatches => jobs.push(norm(layout, i, flags::SYNCED)),
-        Statistics::Running | Statistics::Measure => {}
+    if synced {
+        jobs.push(norm(layout, i, flags::SYNCED));
     }
 }
 

@@ -1,9 +1,9 @@
 //! Weights laid out for the sweeps, and batch norms that follow the running statistics.
 
 use super::elementwise;
-use crate::job::{Grid, Job, Params, Place, flags};
+use crate::job::{Job, Params, Place, flags};
 use crate::layout::{Layout, POINT, Shape, c4};
-use crate::shader::{Kernel, LANES, Op};
+use crate::shader::Op;
 use mnasnet_model::Op as Node;
 
 /// Lays all weights out.
@@ -74,14 +74,13 @@ pub fn use_running(layout: &Layout) -> Vec<Job> {
         .collect()
 }
 
-/// Makes the map of the batch norm at node `i`.
-pub fn norm(layout: &Layout, i: usize, how: u32) -> Job {
+/// What tells a kernel how to make the map of the batch norm at node `i`, and what that touches.
+pub fn map(layout: &Layout, i: usize) -> (Params, [(u32, Place); 3]) {
     let Node::Conv(conv) = &layout.network.nodes[i].op else {
         unreachable!("only a convolution has a batch norm");
     };
     let (parameters, buffers) = (&layout.network.parameters, &layout.network.buffers);
     let params = Params {
-        flags: how,
         norm_out: layout.norms[i] as u32,
         first: parameters[conv.gamma].offset as u32,
         second: parameters[conv.beta].offset as u32,
@@ -92,12 +91,13 @@ pub fn norm(layout: &Layout, i: usize, how: u32) -> Job {
         momentum: layout.network.bn_momentum,
         ..layout.params(layout.network.nodes[i].input, i + 1)
     };
-    Job {
-        kernel: Kernel::new(Op::Norm, layout.plan.precision),
-        params,
-        grid: Grid::Fixed(c4(conv.c_out).div_ceil(LANES)),
-        columns: 1,
-        places: vec![(2, Place::Vectors), (3, Place::Parameters), (4, Place::Statistics)],
-        exchanged: None,
-    }
+    let places = [(2, Place::Vectors), (3, Place::Parameters), (5, Place::Statistics)];
+    (params, places)
+}
+
+/// Makes the map of the batch norm at node `i`.
+pub fn norm(layout: &Layout, i: usize, flags: u32) -> Job {
+    let (params, places) = map(layout, i);
+    let count = params.c4_out as usize;
+    elementwise(Op::Norm, layout, Params { flags, ..params }, count, places.into())
 }
