@@ -2,7 +2,7 @@
 
 use crate::gpu::{Dispatch, Shared};
 use crate::job::Call;
-use crate::memory::{Buffers, Memory};
+use crate::memory::{Buffers, Memory, Use};
 use crate::state::State;
 use crate::sweep::{self, Statistics};
 use mnasnet_engine::device::Inference;
@@ -54,7 +54,7 @@ impl Inference for GpuInference {
             Some(state) => state,
             None => State::new(&self.shared, network)?,
         };
-        let memory = Memory::new(self.shared.clone(), network, &plan, buffers, |_| 0)?;
+        let memory = Memory::new(self.shared.clone(), network, &plan, Use::Inference, buffers, |_| 0)?;
         let mut settle = sweep::pack(&memory.layout);
         settle.extend(sweep::use_running(&memory.layout));
         let forward = sweep::forward(&memory.layout, Statistics::Running);
@@ -83,7 +83,7 @@ impl Inference for GpuInference {
             whole: images as u32,
             ..Call::default()
         };
-        show(&self.shared, &prepared.memory, pixels, &mut call);
+        write(&self.shared, prepared.memory.pixels(), pixels).tell(&mut call);
         prepared.memory.tell(&call);
         self.shared.run(&prepared.forward, images);
         self.logits = prepared.memory.logits(images)?;
@@ -96,17 +96,36 @@ impl Inference for GpuInference {
     }
 }
 
-/// Hands images over, and tells the call how they are to be read.
-pub(crate) fn show(shared: &Shared, memory: &Memory, pixels: Pixels, call: &mut Call) {
-    match pixels {
-        Pixels::U8(bytes, Normalise { scale, shift }) => {
-            call.scale[..3].copy_from_slice(&scale);
-            call.shift[..3].copy_from_slice(&shift);
-            shared.write(memory.pixels(), bytes);
+/// Images on the device: how a kernel is to read them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown {
+    /// Bytes that they take, a multiple of four.
+    pub bytes: usize,
+    /// How bytes become values; none, where they are float32.
+    normalise: Option<Normalise>,
+}
+
+impl Shown {
+    pub fn tell(self, call: &mut Call) {
+        match self.normalise {
+            Some(Normalise { scale, shift }) => {
+                call.scale[..3].copy_from_slice(&scale);
+                call.shift[..3].copy_from_slice(&shift);
+            }
+            None => call.pixels_are_floats = 1,
         }
-        Pixels::F32(values) => {
-            call.pixels_are_floats = 1;
-            shared.write(memory.pixels(), bytemuck::cast_slice(values));
-        }
+    }
+}
+
+/// Hands images over.
+pub(crate) fn write(shared: &Shared, buffer: &wgpu::Buffer, pixels: Pixels) -> Shown {
+    let (bytes, normalise) = match pixels {
+        Pixels::U8(bytes, normalise) => (bytes, Some(normalise)),
+        Pixels::F32(values) => (bytemuck::cast_slice(values), None),
+    };
+    shared.write(buffer, bytes);
+    Shown {
+        bytes: bytes.len().next_multiple_of(4),
+        normalise,
     }
 }
