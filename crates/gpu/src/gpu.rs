@@ -160,16 +160,30 @@ impl Shared {
 
     /// A buffer of so many bytes, at least 256, filled with zeros.
     pub fn buffer(&self, bytes: usize) -> Result<wgpu::Buffer, EngineError> {
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::UNIFORM
+            | wgpu::BufferUsages::COPY_SRC
+            | wgpu::BufferUsages::COPY_DST;
+        self.create(bytes, usage, false)
+    }
+
+    /// A buffer in the host's memory, from which the device copies.
+    pub fn mapped(&self, bytes: usize) -> Result<wgpu::Buffer, EngineError> {
+        self.create(
+            bytes,
+            wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+            true,
+        )
+    }
+
+    fn create(&self, bytes: usize, usage: wgpu::BufferUsages, is_mapped: bool) -> Result<wgpu::Buffer, EngineError> {
         let scopes = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation]
             .map(|filter| self.device.push_error_scope(filter));
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
             size: bytes.next_multiple_of(16).max(256) as u64,
-            usage: wgpu::BufferUsages::STORAGE
-                | wgpu::BufferUsages::UNIFORM
-                | wgpu::BufferUsages::COPY_SRC
-                | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
+            usage,
+            mapped_at_creation: is_mapped,
         });
         for scope in scopes.into_iter().rev() {
             if let Some(error) = pollster::block_on(scope.pop()) {
@@ -204,6 +218,18 @@ impl Shared {
             last[..rest.len()].copy_from_slice(rest);
             self.queue.write_buffer(buffer, (offset + whole.len()) as u64, &last);
         }
+    }
+
+    /// Fills the first bytes of a buffer of [`Shared::mapped`], which the host gives up by that.
+    pub fn fill(&self, buffer: &wgpu::Buffer, bytes: &[u8]) -> Result<(), EngineError> {
+        let length = bytes.len().next_multiple_of(4);
+        let mut view = (buffer.get_mapped_range_mut(..length as u64))
+            .map_err(|error| self.error(&format!("its memory cannot be written: {error}")))?;
+        view.slice(..bytes.len()).copy_from_slice(bytes);
+        view.slice(bytes.len()..).fill(0);
+        drop(view);
+        buffer.unmap();
+        Ok(())
     }
 
     /// Hands over what was written, without waiting for a submission that needs it.

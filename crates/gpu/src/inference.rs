@@ -1,13 +1,14 @@
 //! Inference: the forward sweep with the running statistics' maps.
 
 use crate::gpu::{Dispatch, Shared};
+use crate::images::write;
 use crate::job::Call;
 use crate::memory::{Buffers, Memory, Use};
 use crate::state::State;
 use crate::sweep::{self, Statistics};
 use mnasnet_engine::device::Inference;
 use mnasnet_engine::plan::Plan;
-use mnasnet_engine::{EngineError, Normalise, Pixels, Precision};
+use mnasnet_engine::{EngineError, Pixels, Precision};
 use mnasnet_model::{Network, Weights};
 use std::sync::Arc;
 
@@ -93,39 +94,5 @@ impl Inference for GpuInference {
     fn bytes(&self) -> usize {
         let state = self.state.as_ref().map_or(0, State::bytes);
         self.prepared.as_ref().map_or(0, |prepared| prepared.memory.bytes()) + state
-    }
-}
-
-/// Images on the device: how a kernel is to read them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shown {
-    /// Bytes that they take, a multiple of four.
-    pub bytes: usize,
-    /// How bytes become values; none, where they are float32.
-    normalise: Option<Normalise>,
-}
-
-impl Shown {
-    pub fn tell(self, call: &mut Call) {
-        match self.normalise {
-            Some(Normalise { scale, shift }) => {
-                call.scale[..3].copy_from_slice(&scale);
-                call.shift[..3].copy_from_slice(&shift);
-            }
-            None => call.pixels_are_floats = 1,
-        }
-    }
-}
-
-/// Hands images over.
-pub(crate) fn write(shared: &Shared, buffer: &wgpu::Buffer, pixels: Pixels) -> Shown {
-    let (bytes, normalise) = match pixels {
-        Pixels::U8(bytes, normalise) => (bytes, Some(normalise)),
-        Pixels::F32(values) => (bytemuck::cast_slice(values), None),
-    };
-    shared.write(buffer, bytes);
-    Shown {
-        bytes: bytes.len().next_multiple_of(4),
-        normalise,
     }
 }

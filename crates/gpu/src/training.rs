@@ -1,7 +1,7 @@
 //! Training: forward, loss and backward in one submission; what was learnt stays on the device.
 
 use crate::gpu::{Dispatch, Shared};
-use crate::inference::{Shown, write};
+use crate::images::{Shown, Staging, send, write};
 use crate::job::{Call, Exchanged, Grid, Job, Params, Place};
 use crate::layout::c4;
 use crate::memory::{Buffers, Memory, Use, scratch};
@@ -34,6 +34,8 @@ pub(crate) struct GpuTraining {
     statistics: Vec<f32>,
     /// The images that came beside the last step.
     coming: Option<Shown>,
+    /// What they went through.
+    staging: Option<Staging>,
 }
 
 /// A plan on the device, and its sweeps.
@@ -103,6 +105,7 @@ impl GpuTraining {
             moments: Vec::new(),
             statistics: Vec::new(),
             coming: None,
+            staging: None,
         }
     }
 
@@ -237,6 +240,7 @@ impl Training for GpuTraining {
             gradients,
             statistics,
             coming,
+            staging,
             ..
         } = self
         else {
@@ -312,8 +316,7 @@ impl Training for GpuTraining {
             let scores = shared.ask(memory.scores(), 0..2 * images * size_of::<f32>());
             // All is asked for: from here on the device works and this processor has nothing to do.
             if let Some(pixels) = beside.coming() {
-                *coming = Some(write(&shared, memory.coming(), pixels));
-                shared.flush();
+                *coming = Some(send(&shared, staging, memory.coming(), pixels)?);
             }
             let score = score(&shared.answer(scores)?, whole);
             for stage in stages(nodes) {
