@@ -301,6 +301,12 @@ impl Shared {
         Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 
+    /// Lets the device tell what it has done so far.
+    pub fn look(&self) {
+        // That it is done with nothing is no error, and one that is lost is told by the next wait.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+    }
+
     /// Copies the first bytes of a buffer to another one, a multiple of four, in order with dispatches.
     pub fn copy(&self, from: &wgpu::Buffer, to: &wgpu::Buffer, bytes: usize) {
         let mut encoder = self

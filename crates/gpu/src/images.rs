@@ -64,8 +64,9 @@ impl Staging {
         })
     }
 
-    /// Whether the host may write to it.
-    fn is_free(&self) -> bool {
+    /// Whether the host may write to it, as far as the device has told.
+    fn is_free(&self, shared: &Shared) -> bool {
+        shared.look();
         matches!(self.free.try_recv(), Ok(Ok(())))
     }
 }
@@ -87,8 +88,8 @@ pub(crate) fn send(
         *staging = Some(Staging::new(shared, shown.bytes)?);
     }
     let staging = staging.as_mut().expect("taken above");
-    if !staging.is_free() {
-        // The device has not done with the last images, which it took a step ago: new memory, then.
+    if !staging.is_free(shared) {
+        // The device has not done with the last images, which it was given a step ago: new memory, then.
         shared.write(buffer, bytes);
         shared.flush();
         return Ok(shown);

