@@ -2,7 +2,8 @@
 
 // The gradient of an output, zero where there is none.
 fn dy_at(image: u32, row: i32, column: i32, is_row: bool, map: DyMap, c: u32) -> vec4<f32> {
-    let is_in = is_row && row < i32(p.out_height) && column >= 0 && column < i32(p.out_width);
+    // Without a sign what is negative is large. `&` and not `&&`, which branches.
+    let is_in = is_row & (u32(row) < p.out_height) & (u32(column) < p.out_width);
     let at = select(0u, (image * p.out_height + u32(row)) * p.out_width + u32(column), is_in) * p.c4_out + c;
     return select(vec4<f32>(), dy(at, map), is_in);
 }
