@@ -7,7 +7,8 @@ mod units;
 use std::time::Instant;
 
 use mnasnet_engine::{
-    Device, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Share, Smoothing, Snapshot, Step, Trainer,
+    Beside, Device, Images, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Share, Smoothing, Snapshot, Stage,
+    Step, Trainer,
 };
 use mnasnet_group::{Group, agree, alike, thread_pool};
 use mnasnet_judge::classifier::normalise;
@@ -59,6 +60,22 @@ struct Measured {
     planned: usize,
     stages: Option<Clock>,
     best: Option<String>,
+}
+
+/// What goes on beside a step: the clock, and the same images again.
+struct Timed<'a> {
+    clock: &'a mut Clock,
+    pixels: Pixels<'a>,
+}
+
+impl Beside for Timed<'_> {
+    fn done(&mut self, stage: Stage) {
+        self.clock.done(stage);
+    }
+
+    fn coming(&mut self) -> Option<Pixels<'_>> {
+        Some(self.pixels)
+    }
 }
 
 /// Times steps and prints a report.
@@ -252,12 +269,12 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
             tally: &mut [],
         };
         let step = Step {
-            pixels,
+            images: trainer.sent().map_or(Images::Given(pixels), Images::Sent),
             targets: (&labels).into(),
             loss,
             dropout_seed: seed,
         };
-        trainer.shared_step(step, share, |stage| clock.done(stage))?;
+        trainer.shared_step(step, share, &mut Timed { clock, pixels })?;
         // A rate so small that random labels cannot make the weights blow up.
         trainer.update(1e-6)?;
         clock.end();

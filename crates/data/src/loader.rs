@@ -220,6 +220,11 @@ impl Loader {
         false
     }
 
+    /// Whether the next batch of training is prepared, or what became of it: [`Loader::read_into`] does not wait then.
+    pub fn is_ready(&self) -> bool {
+        self.shared.is_ready(self.lengths.front().copied().unwrap_or(0))
+    }
+
     /// Fills `batch` with the next batch, reusing its memory. False: none is left, and `batch` holds no image. In evaluation a
     /// batch is shorter by the bad images that are left out, see [`crate::BadImages::Skip`].
     ///

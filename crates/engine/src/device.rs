@@ -58,6 +58,21 @@ pub trait Device: Send + Sync {
     fn tells_stages(&self) -> bool;
 }
 
+/// What goes on beside a step: told and asked while the device computes.
+pub trait Beside {
+    /// A stage has ended.
+    fn done(&mut self, _stage: Stage) {}
+
+    /// The images of the next step, where they are there already. A device with memory of its own asks once it has been given all
+    /// its work, and copies them while it computes. No other device asks.
+    fn coming(&mut self) -> Option<Pixels<'_>> {
+        None
+    }
+}
+
+/// Nothing goes on beside.
+impl Beside for () {}
+
 /// Training on a device: sweeps over a plan, and all that they learn.
 ///
 /// The caller has checked what a method takes against the plan and the network: [`Trainer`](crate::Trainer) does.
@@ -88,12 +103,12 @@ pub trait Training: Send {
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), EngineError>;
 
     /// One forward and backward sweep over this process's part of a batch: makes the gradients, and moves batch norm's running
-    /// statistics. Loss, count, gradients and tally are those of the whole batch afterwards, on every process. `done` is told of
-    /// each stage as it ends.
+    /// statistics. Loss, count, gradients and tally are those of the whole batch afterwards, on every process. Images that are
+    /// [`Images::Sent`](crate::Images::Sent) are those that `beside` gave in the step before, on this plan.
     ///
     /// # Errors
     /// The device does not answer.
-    fn step(&mut self, step: Step, share: Share, done: &mut dyn FnMut(Stage)) -> Result<StepReport, EngineError>;
+    fn step(&mut self, step: Step, share: Share, beside: &mut dyn Beside) -> Result<StepReport, EngineError>;
 
     /// What shows whether the last step can be learnt from.
     ///

@@ -4,6 +4,7 @@ use crate::error::EngineError;
 use crate::loss::{Loss, Targets};
 use crate::snapshot::Snapshot;
 use mnasnet_model::{Network, Weights};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// `x = scale[c] * value + shift[c]`, applied as pixels are loaded.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,17 +24,53 @@ pub enum Pixels<'a> {
     F32(&'a [f32]),
 }
 
+/// Names images that went to the device beside a step. No two have the same name in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent(u64);
+
+impl Sent {
+    pub(crate) fn new() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The images of a step.
+#[derive(Clone, Copy, Debug)]
+pub enum Images<'a> {
+    /// Given with the step.
+    Given(Pixels<'a>),
+    /// On the device already: they went there beside the last step.
+    Sent(Sent),
+}
+
+impl<'a> From<Pixels<'a>> for Images<'a> {
+    fn from(pixels: Pixels<'a>) -> Self {
+        Self::Given(pixels)
+    }
+}
+
 /// A batch to learn from.
 #[derive(Clone, Copy, Debug)]
 pub struct Step<'a> {
     /// The images.
-    pub pixels: Pixels<'a>,
+    pub images: Images<'a>,
     /// What the images show: one label for each image, or two.
     pub targets: Targets<'a>,
     /// The loss.
     pub loss: Loss,
     /// Names the dropout mask, which is a pure function of the seed.
     pub dropout_seed: u64,
+}
+
+impl Pixels<'_> {
+    /// Values of all images.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Self::U8(bytes, _) => bytes.len(),
+            Self::F32(values) => values.len(),
+        }
+    }
 }
 
 /// Checks that `weights` belong to `network`.
@@ -66,10 +103,7 @@ pub(crate) fn check_snapshot(network: &Network, snapshot: &Snapshot) -> Result<(
 /// Checks that `pixels` holds `count` images, no more than planned.
 pub(crate) fn check_pixels(batch: usize, resolution: usize, pixels: Pixels, count: usize) -> Result<(), EngineError> {
     let expected = count * resolution * resolution * 3;
-    let length = match pixels {
-        Pixels::U8(pixels, _) => pixels.len(),
-        Pixels::F32(values) => values.len(),
-    };
+    let length = pixels.length();
     if count == 0 || count > batch || length != expected {
         return Err(EngineError::Input(format!(
             "{length} pixel values for {count} images: the plan takes 1 to {batch} images of {resolution} x {resolution} x 3"

@@ -24,7 +24,7 @@
 //! let loss = Loss { smoothing: 0.1, convention: Smoothing::Uniform };
 //! let pixels = Pixels::F32(&images);
 //! let targets = (&[3, 7]).into();
-//! let report = trainer.step(Step { pixels, targets, loss, dropout_seed: 0 })?;
+//! let report = trainer.step(Step { images: pixels.into(), targets, loss, dropout_seed: 0 })?;
 //! trainer.update(0.01)?;
 //! assert!(report.loss > 0.0);
 //!
@@ -56,9 +56,9 @@ mod trainer;
 pub use calibrator::Calibrator;
 pub use cpu::Cpu;
 pub use data_parallel::Share;
-pub use device::Device;
+pub use device::{Beside, Device};
 pub use error::EngineError;
-pub use input::{Normalise, Pixels, Step};
+pub use input::{Images, Normalise, Pixels, Sent, Step};
 pub use loss::{Loss, Score, Smoothing, Targets};
 pub use mnasnet_group::{Buffers, Exchange, Group, Wire};
 pub use mnasnet_kernels::{Moments, Sums, pool};

@@ -1,9 +1,9 @@
 //! Training: what a caller gives is checked here, and carried out by a device.
 
 use crate::data_parallel::Share;
-use crate::device::{Device, Training};
+use crate::device::{Beside, Device, Training};
 use crate::error::EngineError;
-use crate::input::{Step, check_pixels, check_snapshot, check_targets};
+use crate::input::{Images, Pixels, Sent, Step, check_pixels, check_snapshot, check_targets};
 use crate::optimizer::Optimizer;
 use crate::plan::Plan;
 use crate::precision::Precision;
@@ -20,7 +20,33 @@ pub struct Trainer {
     plan: Plan,
     /// Whether `plan` is in memory.
     is_prepared: bool,
+    /// The images that went to the device beside the last step, and how many they are.
+    sent: Option<(Sent, usize)>,
     training: Box<dyn Training>,
+}
+
+/// What goes on beside a step, with images that fit its plan.
+struct Fitting<'a> {
+    beside: &'a mut dyn Beside,
+    batch: usize,
+    resolution: usize,
+    /// How many images the device was given.
+    given: Option<usize>,
+}
+
+impl Beside for Fitting<'_> {
+    fn done(&mut self, stage: Stage) {
+        self.beside.done(stage);
+    }
+
+    fn coming(&mut self) -> Option<Pixels<'_>> {
+        let pixels = self.beside.coming()?;
+        let images = pixels.length() / (self.resolution * self.resolution * 3);
+        // What does not fit is refused when its step comes.
+        check_pixels(self.batch, self.resolution, pixels, images).ok()?;
+        self.given = Some(images);
+        Some(pixels)
+    }
 }
 
 impl Trainer {
@@ -47,6 +73,7 @@ impl Trainer {
             optimizer,
             plan,
             is_prepared: true,
+            sent: None,
             training,
         })
     }
@@ -68,7 +95,7 @@ impl Trainer {
             return Ok(());
         }
         let plan = Plan::new(&self.network, batch, resolution, self.plan.precision)?;
-        self.is_prepared = false;
+        (self.is_prepared, self.sent) = (false, None);
         self.training.prepare(&self.network, &plan)?;
         (self.plan, self.is_prepared) = (plan, true);
         Ok(())
@@ -91,7 +118,9 @@ impl Trainer {
     /// Pixels or labels that do not fit.
     pub fn step(&mut self, step: Step) -> Result<StepReport, EngineError> {
         let (given, planned) = (step.targets.labels.len(), self.plan.batch);
-        check_pixels(planned, self.plan.resolution, step.pixels, given)?;
+        if let Images::Given(pixels) = step.images {
+            check_pixels(planned, self.plan.resolution, pixels, given)?;
+        }
         if given != planned {
             return Err(EngineError::Input(format!(
                 "{given} images, but the training plan takes {planned}"
@@ -104,29 +133,47 @@ impl Trainer {
             sync_bn: false,
             tally: &mut [],
         };
-        self.shared_step(step, share, |_| {})
+        self.shared_step(step, share, &mut ())
     }
 
     /// One process's part of a step: at most the planned number of images, or none. Loss, count, gradients and `share.tally` are the
     /// whole batch's afterwards, on every process. So are the running statistics, as means over the processes' images where each
-    /// has its own. [`Trainer::join`] must have been called for the group, and all its processes must step alike. `done` is told
-    /// of each stage as it ends.
+    /// has its own. [`Trainer::join`] must have been called for the group, and all its processes must step alike. `beside` is
+    /// told of each stage as it ends, and may be asked for the images of the next step: [`Trainer::sent`].
     ///
     /// # Errors
-    /// As [`Trainer::step`], before anything has been exchanged.
+    /// As [`Trainer::step`], before anything has been exchanged. Images that are not on the device.
     pub fn shared_step(
         &mut self,
         step: Step,
         share: Share,
-        mut done: impl FnMut(Stage),
+        beside: &mut dyn Beside,
     ) -> Result<StepReport, EngineError> {
         self.planned()?;
         let images = step.targets.labels.len();
-        if images > 0 {
-            check_pixels(self.plan.batch, self.plan.resolution, step.pixels, images)?;
+        let sent = self.sent.take();
+        let Plan { batch, resolution, .. } = self.plan;
+        match step.images {
+            Images::Given(pixels) if images > 0 => check_pixels(batch, resolution, pixels, images)?,
+            Images::Given(_) => {}
+            Images::Sent(name) => check_sent(sent, name, images)?,
         }
         check_targets(step.targets, self.network.classes)?;
-        self.training.step(step, share, &mut done)
+        let mut beside = Fitting {
+            beside,
+            batch,
+            resolution,
+            given: None,
+        };
+        let report = self.training.step(step, share, &mut beside)?;
+        self.sent = beside.given.map(|images| (Sent::new(), images));
+        Ok(report)
+    }
+
+    /// Names the images that the last step's `beside` gave to the device, if it was asked for any. The next step may take them
+    /// by this name, and no other step can.
+    pub fn sent(&self) -> Option<Sent> {
+        self.sent.map(|(name, _)| name)
     }
 
     /// What shows whether the last step can be learnt from.
@@ -249,5 +296,18 @@ impl Trainer {
     /// Bytes that the plan holds.
     pub fn planned_bytes(&self) -> usize {
         self.training.bytes()
+    }
+}
+
+/// Checks that the images of this name are the `images` that are on the device.
+fn check_sent(sent: Option<(Sent, usize)>, name: Sent, images: usize) -> Result<(), EngineError> {
+    match sent {
+        Some((there, count)) if there == name && count == images => Ok(()),
+        Some((there, count)) if there == name => Err(EngineError::Input(format!(
+            "{images} labels for the {count} images that went to the device beside the last step"
+        ))),
+        _ => Err(EngineError::Input(
+            "the images are not on the device: the next step alone can take what went there beside a step".into(),
+        )),
     }
 }

@@ -66,7 +66,7 @@ fn steps_and_predictions_allocate_nothing() {
                 let targets = (&[0, 1, 2, 3]).into();
                 trainer
                     .step(Step {
-                        pixels,
+                        images: pixels.into(),
                         targets,
                         loss,
                         dropout_seed: 0,

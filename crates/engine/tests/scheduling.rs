@@ -62,7 +62,7 @@ fn logits(network: &Network, precision: Precision) -> Vec<f32> {
         let labels: Vec<u32> = (0..IMAGES as u32).collect();
         trainer
             .step(Step {
-                pixels,
+                images: pixels.into(),
                 targets: (&labels).into(),
                 loss,
                 dropout_seed: step as u64,

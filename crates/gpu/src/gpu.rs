@@ -9,6 +9,7 @@ use crate::training::GpuTraining;
 use mnasnet_engine::device::{Ceilings, Inference, Training};
 use mnasnet_engine::{Device, EngineError, Precision};
 use std::ops::Range;
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,14 @@ pub(crate) struct Dispatch {
     pub grid: crate::job::Grid,
     pub columns: u32,
     pub exchanged: Option<crate::job::Exchanged>,
+}
+
+/// Bytes that were asked for.
+pub(crate) struct Reading {
+    staging: wgpu::Buffer,
+    length: usize,
+    submission: wgpu::SubmissionIndex,
+    answer: Receiver<Result<(), wgpu::BufferAsyncError>>,
 }
 
 /// How long a call may wait for the device.
@@ -171,16 +180,30 @@ impl Shared {
 
     /// A buffer of so many bytes, at least 256, filled with zeros.
     pub fn buffer(&self, bytes: usize) -> Result<wgpu::Buffer, EngineError> {
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::UNIFORM
+            | wgpu::BufferUsages::COPY_SRC
+            | wgpu::BufferUsages::COPY_DST;
+        self.create(bytes, usage, false)
+    }
+
+    /// A buffer in the host's memory, from which the device copies.
+    pub fn mapped(&self, bytes: usize) -> Result<wgpu::Buffer, EngineError> {
+        self.create(
+            bytes,
+            wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+            true,
+        )
+    }
+
+    fn create(&self, bytes: usize, usage: wgpu::BufferUsages, is_mapped: bool) -> Result<wgpu::Buffer, EngineError> {
         let scopes = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation]
             .map(|filter| self.device.push_error_scope(filter));
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
             size: bytes.next_multiple_of(16).max(256) as u64,
-            usage: wgpu::BufferUsages::STORAGE
-                | wgpu::BufferUsages::UNIFORM
-                | wgpu::BufferUsages::COPY_SRC
-                | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
+            usage,
+            mapped_at_creation: is_mapped,
         });
         for scope in scopes.into_iter().rev() {
             if let Some(error) = pollster::block_on(scope.pop()) {
@@ -217,8 +240,30 @@ impl Shared {
         }
     }
 
+    /// Fills the first bytes of a buffer of [`Shared::mapped`], which the host gives up by that.
+    pub fn fill(&self, buffer: &wgpu::Buffer, bytes: &[u8]) -> Result<(), EngineError> {
+        let length = bytes.len().next_multiple_of(4);
+        let mut view = (buffer.get_mapped_range_mut(..length as u64))
+            .map_err(|error| self.error(&format!("its memory cannot be written: {error}")))?;
+        view.slice(..bytes.len()).copy_from_slice(bytes);
+        view.slice(bytes.len()..).fill(0);
+        drop(view);
+        buffer.unmap();
+        Ok(())
+    }
+
+    /// Hands over what was written, without waiting for a submission that needs it.
+    pub fn flush(&self) {
+        self.queue.submit([]);
+    }
+
     /// Reads bytes back, once all that was submitted has run.
     pub fn read(&self, buffer: &wgpu::Buffer, range: Range<usize>) -> Result<Vec<u8>, EngineError> {
+        self.answer(self.ask(buffer, range))
+    }
+
+    /// Asks for bytes as they are once all that was submitted has run, and does not wait.
+    pub fn ask(&self, buffer: &wgpu::Buffer, range: Range<usize>) -> Reading {
         let length = range.len().next_multiple_of(4).max(4) as u64;
         let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
@@ -230,14 +275,30 @@ impl Shared {
             .device
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(buffer, range.start as u64, &staging, 0, length);
-        self.queue.submit([encoder.finish()]);
+        let submission = self.queue.submit([encoder.finish()]);
         let (told, answer) = std::sync::mpsc::channel();
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
             // Whoever asked may have gone.
             let _ = told.send(result);
         });
+        Reading {
+            staging,
+            length: range.len(),
+            submission,
+            answer,
+        }
+    }
+
+    /// Waits for what was asked for, and for nothing that was submitted later.
+    pub fn answer(&self, reading: Reading) -> Result<Vec<u8>, EngineError> {
+        let Reading {
+            staging,
+            length,
+            submission,
+            answer,
+        } = reading;
         let wait = wgpu::PollType::Wait {
-            submission_index: None,
+            submission_index: Some(submission),
             timeout: Some(PATIENCE),
         };
         let waited = self.device.poll(wait);
@@ -251,7 +312,7 @@ impl Shared {
         }
         let view = (staging.slice(..).get_mapped_range())
             .map_err(|error| self.error(&format!("its memory cannot be read: {error}")))?;
-        Ok(view[..range.len()].to_vec())
+        Ok(view[..length].to_vec())
     }
 
     /// Reads floats back.
@@ -260,12 +321,18 @@ impl Shared {
         Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 
-    /// Copies a buffer to another of the same length, in order with dispatches.
-    pub fn copy(&self, from: &wgpu::Buffer, to: &wgpu::Buffer) {
+    /// Lets the device tell what it has done so far.
+    pub fn look(&self) {
+        // That it is done with nothing is no error, and one that is lost is told by the next wait.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+    }
+
+    /// Copies the first bytes of a buffer to another one, a multiple of four, in order with dispatches.
+    pub fn copy(&self, from: &wgpu::Buffer, to: &wgpu::Buffer, bytes: usize) {
         let mut encoder = self
             .device
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(from, 0, to, 0, from.size().min(to.size()));
+        encoder.copy_buffer_to_buffer(from, 0, to, 0, bytes as u64);
         self.queue.submit([encoder.finish()]);
     }
 

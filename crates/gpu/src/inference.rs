@@ -1,13 +1,14 @@
 //! Inference: the forward sweep with the running statistics' maps.
 
 use crate::gpu::{Dispatch, Shared};
+use crate::images::write;
 use crate::job::Call;
-use crate::memory::{Buffers, Memory};
+use crate::memory::{Buffers, Memory, Use};
 use crate::state::State;
 use crate::sweep::{self, Statistics};
 use mnasnet_engine::device::Inference;
 use mnasnet_engine::plan::Plan;
-use mnasnet_engine::{EngineError, Normalise, Pixels, Precision};
+use mnasnet_engine::{EngineError, Pixels, Precision};
 use mnasnet_model::{Network, Weights};
 use std::sync::Arc;
 
@@ -54,7 +55,7 @@ impl Inference for GpuInference {
             Some(state) => state,
             None => State::new(&self.shared, network)?,
         };
-        let memory = Memory::new(self.shared.clone(), network, &plan, buffers, |_| 0)?;
+        let memory = Memory::new(self.shared.clone(), network, &plan, Use::Inference, buffers, |_| 0)?;
         let mut settle = sweep::pack(&memory.layout);
         settle.extend(sweep::use_running(&memory.layout));
         let forward = sweep::forward(&memory.layout, Statistics::Running);
@@ -83,7 +84,7 @@ impl Inference for GpuInference {
             whole: images as u32,
             ..Call::default()
         };
-        show(&self.shared, &prepared.memory, pixels, &mut call);
+        write(&self.shared, prepared.memory.pixels(), pixels).tell(&mut call);
         prepared.memory.tell(&call);
         self.shared.run(&prepared.forward, images);
         self.logits = prepared.memory.logits(images)?;
@@ -93,20 +94,5 @@ impl Inference for GpuInference {
     fn bytes(&self) -> usize {
         let state = self.state.as_ref().map_or(0, State::bytes);
         self.prepared.as_ref().map_or(0, |prepared| prepared.memory.bytes()) + state
-    }
-}
-
-/// Hands images over, and tells the call how they are to be read.
-pub(crate) fn show(shared: &Shared, memory: &Memory, pixels: Pixels, call: &mut Call) {
-    match pixels {
-        Pixels::U8(bytes, Normalise { scale, shift }) => {
-            call.scale[..3].copy_from_slice(&scale);
-            call.shift[..3].copy_from_slice(&shift);
-            shared.write(memory.pixels(), bytes);
-        }
-        Pixels::F32(values) => {
-            call.pixels_are_floats = 1;
-            shared.write(memory.pixels(), bytemuck::cast_slice(values));
-        }
     }
 }

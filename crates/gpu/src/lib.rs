@@ -7,6 +7,7 @@
 //! - `tiles`: the kernels that multiply on a device's matrix unit.
 //! - [`kernels`]: which kernels a network asks for.
 //! - `pipelines`: kernels, compiled.
+//! - `images`: how images go over.
 //! - `memory`: a plan's buffers on the device, and its jobs bound to them. `training` and `inference` run them.
 //!
 //! All kernels add in a fixed order, so a device makes the same bits on each run.
@@ -24,6 +25,7 @@
 mod adapter;
 mod census;
 mod gpu;
+mod images;
 mod inference;
 mod job;
 mod layout;

@@ -10,6 +10,14 @@ use mnasnet_engine::plan::Plan;
 use mnasnet_model::Network;
 use std::sync::Arc;
 
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// The next step's images come while one runs.
+    Training,
+    Inference,
+}
+
 /// Buffers that one plan fills and the next one uses again.
 #[derive(Default)]
 pub(crate) struct Buffers {
@@ -19,6 +27,8 @@ pub(crate) struct Buffers {
     packed: Option<wgpu::Buffer>,
     scratch: Option<wgpu::Buffer>,
     pixels: Option<wgpu::Buffer>,
+    /// Images of the next step, where there is one.
+    coming: Option<wgpu::Buffer>,
     targets: Option<wgpu::Buffer>,
     scores: Option<wgpu::Buffer>,
 }
@@ -38,11 +48,12 @@ impl Memory {
         shared: Arc<Shared>,
         network: &Network,
         plan: &Plan,
+        r#use: Use,
         mut buffers: Buffers,
         scratch: impl Fn(&Layout) -> usize,
     ) -> Result<Self, EngineError> {
         let layout = Layout::new(network, plan, shared.piece(), shared.tile())?;
-        let lengths = Lengths::new(&layout, scratch(&layout));
+        let lengths = Lengths::new(&layout, r#use, scratch(&layout));
         refuse_what_has_no_room(&shared, network, plan, &lengths)?;
         for (at, &length) in lengths.pages.iter().enumerate() {
             if buffers.arena.get(at).is_some_and(|page| page.size() >= length as u64) {
@@ -65,6 +76,7 @@ impl Memory {
         grow(&mut buffers.packed, lengths.packed)?;
         grow(&mut buffers.scratch, lengths.scratch)?;
         grow(&mut buffers.pixels, lengths.pixels)?;
+        grow(&mut buffers.coming, lengths.coming)?;
         grow(&mut buffers.targets, lengths.targets)?;
         grow(&mut buffers.scores, lengths.targets)?;
         let vectors = buffers.vectors.as_ref().expect("taken above");
@@ -92,10 +104,11 @@ impl Memory {
             packed,
             scratch,
             pixels,
+            coming,
             targets,
             scores,
         } = &self.buffers;
-        let others = [vectors, packed, scratch, pixels, targets, scores]
+        let others = [vectors, packed, scratch, pixels, coming, targets, scores]
             .into_iter()
             .flatten();
         arena.iter().chain(others).map(|buffer| buffer.size() as usize).sum()
@@ -103,6 +116,11 @@ impl Memory {
 
     pub fn pixels(&self) -> &wgpu::Buffer {
         self.buffers.pixels.as_ref().expect("taken with the plan")
+    }
+
+    /// Room for the next step's images, in training.
+    pub fn coming(&self) -> &wgpu::Buffer {
+        self.buffers.coming.as_ref().expect("taken with the plan")
     }
 
     pub fn targets(&self) -> &wgpu::Buffer {
@@ -209,26 +227,29 @@ struct Lengths {
     packed: usize,
     scratch: usize,
     pixels: usize,
+    coming: usize,
     targets: usize,
 }
 
 impl Lengths {
-    fn new(layout: &Layout, scratch: usize) -> Self {
+    fn new(layout: &Layout, r#use: Use, scratch: usize) -> Self {
         let Layout { plan, places, page, .. } = layout;
         let pages = places.arena.div_ceil(*page);
+        // Images may come as float32.
+        let pixels = plan.batch * plan.resolution * plan.resolution * 3 * size_of::<f32>();
         Self {
             pages: (0..pages).map(|at| (places.arena - at * page).min(*page)).collect(),
             vectors: layout.vectors * VEC4,
             packed: layout.weights * VEC4,
             scratch: scratch * VEC4,
-            // Images may come as float32.
-            pixels: plan.batch * plan.resolution * plan.resolution * 3 * size_of::<f32>(),
+            pixels,
+            coming: if r#use == Use::Training { pixels } else { 0 },
             targets: plan.batch * 16,
         }
     }
 
     fn bytes(&self) -> usize {
-        let others = self.vectors + self.packed + self.scratch + self.pixels + 2 * self.targets;
+        let others = self.vectors + self.packed + self.scratch + self.pixels + self.coming + 2 * self.targets;
         self.pages.iter().sum::<usize>() + others
     }
 }

@@ -1,10 +1,10 @@
 //! Training: forward, loss and backward in one submission; what was learnt stays on the device.
 
 use crate::gpu::{Dispatch, Shared};
-use crate::inference::show;
+use crate::images::{Shown, Staging, send, write};
 use crate::job::{Call, Exchanged, Grid, Job, Params, Place};
 use crate::layout::c4;
-use crate::memory::{Buffers, Memory, scratch};
+use crate::memory::{Buffers, Memory, Use, scratch};
 use crate::shader::{Kernel, LANES, Op as Kernels};
 use crate::state::{CHECKED, State};
 use crate::sweep::{self, Statistics, norm_vector};
@@ -12,8 +12,8 @@ use mnasnet_engine::device::Training;
 use mnasnet_engine::exchange::{Together, Travelling};
 use mnasnet_engine::plan::Plan;
 use mnasnet_engine::{
-    Checks, EngineError, Group, Moments, Optimizer, Pixels, Precision, Rule, Score, Share, Snapshot, Stage, Step,
-    StepReport, Sums, Wire,
+    Beside, Checks, EngineError, Group, Images, Moments, Optimizer, Pixels, Precision, Rule, Score, Share, Snapshot,
+    Stage, Step, StepReport, Sums, Wire,
 };
 use mnasnet_model::{Network, Op, Weights};
 use std::sync::Arc;
@@ -32,7 +32,10 @@ pub(crate) struct GpuTraining {
     logits: Vec<f32>,
     moments: Vec<Moments>,
     statistics: Vec<f32>,
-    images: usize,
+    /// The images that came beside the last step.
+    coming: Option<Shown>,
+    /// What they went through.
+    staging: Option<Staging>,
 }
 
 /// A plan on the device, and its sweeps.
@@ -101,7 +104,8 @@ impl GpuTraining {
             logits: Vec::new(),
             moments: Vec::new(),
             statistics: Vec::new(),
-            images: 0,
+            coming: None,
+            staging: None,
         }
     }
 
@@ -133,13 +137,14 @@ impl Training for GpuTraining {
             .prepared
             .take()
             .map_or_else(Buffers::default, |old| old.memory.into_buffers());
+        self.coming = None;
         let state = match self.state.take().filter(|state| state.suits(network)) {
             Some(state) => state,
             None => State::new(&self.shared, network)?,
         };
         let state = self.state.insert(state);
         let needs = |layout: &crate::layout::Layout| scratch(&step(layout, false), layout.plan.batch);
-        let memory = Memory::new(self.shared.clone(), network, plan, buffers, needs)?;
+        let memory = Memory::new(self.shared.clone(), network, plan, Use::Training, buffers, needs)?;
         let [parameters, statistics] = state.counts;
         let checks = [
             check(parameters, 0, Place::Gradients),
@@ -218,9 +223,9 @@ impl Training for GpuTraining {
         Ok(())
     }
 
-    fn step(&mut self, step: Step, share: Share, done: &mut dyn FnMut(Stage)) -> Result<StepReport, EngineError> {
+    fn step(&mut self, step: Step, share: Share, beside: &mut dyn Beside) -> Result<StepReport, EngineError> {
         let images = step.targets.labels.len();
-        self.images = images;
+        let came = self.coming.take();
         let shared = self.shared.clone();
         if share.sync_bn && self.prepared().synced.is_none() {
             let prepared = self.prepared();
@@ -234,12 +239,15 @@ impl Training for GpuTraining {
             travelling: Some(travelling),
             gradients,
             statistics,
+            coming,
+            staging,
             ..
         } = self
         else {
             unreachable!("a plan is prepared before anything else");
         };
-        shared.copy(&state.statistics, &state.previous);
+        let [parameters, buffers] = state.counts;
+        shared.copy(&state.statistics, &state.previous, buffers * size_of::<f32>());
         let memory = &prepared.memory;
         let (on, off) = step.loss.targets(memory.layout.network.classes);
         let mut call = Call {
@@ -252,8 +260,15 @@ impl Training for GpuTraining {
             off: off as f32,
             ..Call::default()
         };
-        if images > 0 {
-            show(&shared, memory, step.pixels, &mut call);
+        match (step.images, came) {
+            _ if images == 0 => {}
+            (Images::Given(pixels), _) => write(&shared, memory.pixels(), pixels).tell(&mut call),
+            (Images::Sent(_), Some(came)) => {
+                // Within the device's memory: a moment.
+                shared.copy(memory.coming(), memory.pixels(), came.bytes);
+                came.tell(&mut call);
+            }
+            (Images::Sent(_), None) => return Err(shared.error("no images went to it beside the last step")),
         }
         let other = |i: usize| step.targets.others.get(i).copied();
         let targets: Vec<[u32; 4]> = (step.targets.labels.iter().enumerate())
@@ -282,7 +297,6 @@ impl Training for GpuTraining {
             shared.clear(&state.gradients);
         }
         shared.run(&prepared.pack, images);
-        let [parameters, buffers] = state.counts;
         if !is_alone {
             gradients.resize(parameters, 0.0);
             statistics.resize(buffers, 0.0);
@@ -299,9 +313,14 @@ impl Training for GpuTraining {
                 scratch,
             };
             sweep_together(&shared, memory, dispatches, images, &mut together)?;
-            let score = score(&shared, memory, images, whole)?;
+            let scores = shared.ask(memory.scores(), 0..2 * images * size_of::<f32>());
+            // All is asked for: from here on the device works and this processor has nothing to do.
+            if let Some(pixels) = beside.coming() {
+                *coming = Some(send(&shared, staging, memory.coming(), pixels)?);
+            }
+            let score = score(&shared.answer(scores)?, whole);
             for stage in stages(nodes) {
-                done(stage);
+                beside.done(stage);
             }
             if !is_alone {
                 if !sync_bn {
@@ -452,7 +471,9 @@ impl Training for GpuTraining {
 
     fn discard(&mut self) -> Result<(), EngineError> {
         let state = self.state();
-        self.shared.copy(&state.previous, &state.statistics);
+        let [_, statistics] = state.counts;
+        self.shared
+            .copy(&state.previous, &state.statistics, statistics * size_of::<f32>());
         self.shared.check()
     }
 
@@ -471,7 +492,7 @@ impl Training for GpuTraining {
             whole: images as u32,
             ..Call::default()
         };
-        show(shared, memory, pixels, &mut call);
+        write(shared, memory.pixels(), pixels).tell(&mut call);
         memory.tell(&call);
         shared.run(prepared.pack.iter().chain(prepared.measure.iter().flatten()), images);
         let nodes = 0..memory.layout.network.nodes.len();
@@ -512,17 +533,14 @@ fn stages(nodes: usize) -> impl Iterator<Item = Stage> {
         .chain((0..nodes).rev().map(Stage::Backward))
 }
 
-/// Mean loss and count of this process's part.
-fn score(shared: &Shared, memory: &Memory, images: usize, whole: usize) -> Result<Score, EngineError> {
+/// Mean loss and count of this process's part, from each image's.
+fn score(scores: &[u8], whole: usize) -> Score {
     let mut score = Score { loss: 0.0, correct: 0 };
-    if images == 0 {
-        return Ok(score);
-    }
-    for pair in shared.read_floats(memory.scores(), 0..2 * images)?.chunks_exact(2) {
+    for pair in bytemuck::pod_collect_to_vec::<u8, f32>(scores).chunks_exact(2) {
         score.loss += f64::from(pair[0]) / whole as f64;
         score.correct += pair[1] as usize;
     }
-    Ok(score)
+    score
 }
 
 /// Runs a sweep; where statistics are synchronised, it stops for each exchange.

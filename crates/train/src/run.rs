@@ -4,6 +4,7 @@ pub(crate) mod beginning;
 mod broadcast;
 pub mod ema;
 mod epochs;
+mod feed;
 mod judging;
 mod learner;
 pub(crate) mod parts;

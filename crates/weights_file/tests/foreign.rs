@@ -369,7 +369,7 @@ fn measured_again_the_network_stays_and_training_finds_its_statistics() {
         };
         trainer
             .step(Step {
-                pixels: Pixels::F32(&images),
+                images: Pixels::F32(&images).into(),
                 targets: (&[0, 1]).into(),
                 loss,
                 dropout_seed: 0,

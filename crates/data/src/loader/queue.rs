@@ -109,6 +109,11 @@ impl Shared {
         !wait.unwrap_or_else(PoisonError::into_inner).0.lacks(n)
     }
 
+    /// Whether the first `n` slots can be taken without waiting.
+    pub(super) fn is_ready(&self, n: usize) -> bool {
+        !self.lock().lacks(n)
+    }
+
     /// A worker's life.
     pub(super) fn work(&self) {
         let mut worker = Worker::default();

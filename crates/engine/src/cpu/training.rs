@@ -5,10 +5,10 @@ use crate::cpu::room::Room;
 use crate::cpu::state::State;
 use crate::cpu::{backward, forward, gradients, values};
 use crate::data_parallel::Share;
-use crate::device::Training;
+use crate::device::{Beside, Training};
 use crate::error::EngineError;
 use crate::exchange::{Together, Travelling};
-use crate::input::{Pixels, Step};
+use crate::input::{Images, Pixels, Step};
 use crate::loss::{Loss, Score, Targets};
 use crate::optimizer::Optimizer;
 use crate::plan::Plan;
@@ -138,7 +138,7 @@ impl Training for CpuTraining {
         Ok(())
     }
 
-    fn step(&mut self, step: Step, share: Share, done: &mut dyn FnMut(Stage)) -> Result<StepReport, EngineError> {
+    fn step(&mut self, step: Step, share: Share, beside: &mut dyn Beside) -> Result<StepReport, EngineError> {
         self.statistics.clone_from(&self.weights.buffers);
         let Self {
             prepared: Some(prepared),
@@ -156,11 +156,15 @@ impl Training for CpuTraining {
             gradients,
         } = prepared;
         let Step {
-            pixels,
+            images: Images::Given(pixels),
             targets,
             loss,
             dropout_seed,
-        } = step;
+        } = step
+        else {
+            unreachable!("the processor reads images where they are, and asks for none ahead");
+        };
+        let done = &mut |stage| beside.done(stage);
         let gradients = gradients.values_mut();
         let images = targets.labels.len();
         let Weights { parameters, buffers } = weights;

@@ -82,7 +82,7 @@ pub fn three_training_steps_equal_mindspores(device: &dyn Device) {
     for (step, lr) in [0.002, 0.004, 0.008].into_iter().enumerate() {
         let report = trainer
             .step(Step {
-                pixels: Pixels::F32(&input),
+                images: Pixels::F32(&input).into(),
                 targets: (&labels).into(),
                 loss,
                 dropout_seed: 0,

@@ -43,7 +43,7 @@ pub struct Done {
 /// A step on `pixels`.
 fn on<'a>(pixels: Pixels<'a>, targets: impl Into<Targets<'a>>) -> Step<'a> {
     Step {
-        pixels,
+        images: pixels.into(),
         targets: targets.into(),
         loss: LOSS,
         dropout_seed: 3,

@@ -171,7 +171,7 @@ fn check(device: &dyn Device, name: &str, dialect: Dialect) {
     let mut trainer = trainer(device, &network, &weights, [BATCH, side], Precision::F32);
     let report = trainer
         .step(Step {
-            pixels: Pixels::F32(&pixels),
+            images: Pixels::F32(&pixels).into(),
             targets: (&labels).into(),
             loss,
             dropout_seed: 0,

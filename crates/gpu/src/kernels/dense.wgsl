@@ -34,7 +34,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for r $ROWS
     let y$r = row$r % area / p.out_width * p.stride + tap / p.kernel - p.kernel / 2u;
     let x$r = row$r % p.out_width * p.stride + tap % p.kernel - p.kernel / 2u;
-    let is_in$r = y$r < p.height && x$r < p.width;
+    let is_in$r = (y$r < p.height) & (x$r < p.width);
     let at$r = select(0u, ((image$r * p.height + y$r) * p.width + x$r) * p.c4_in, is_in$r);
 #end
 #endif
@@ -86,7 +86,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         { let apart = v$h_$r - mean; squares += select(vec4<f32>(), apart * apart, $ru < here$h); }
 #end
         workgroupBarrier();
-        gather_moments(Lane(at.tile, at.lane, at.row, c$h, at.is_column && c0 + $hu < p.c4_out), count, mean, squares);
+        gather_moments(Lane(at.tile, at.lane, at.row, c$h, at.is_column & (c0 + $hu < p.c4_out)), count, mean, squares);
     }
 #endif
 #end

@@ -55,12 +55,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #end
             }
 #for r $ROWS
-            sink(row$r * p.c4_in + c, map, v$r, at.is_column && row + $ru < rows, &sums);
+            sink(row$r * p.c4_in + c, map, v$r, at.is_column & (row + $ru < rows), &sums);
 #end
         }
         for (var i = 0u; i * parts < tall; i++) {
             let step = i * parts + part;
-            let is_in = step < tall && top + step < rows;
+            let is_in = (step < tall) & (top + step < rows);
             let row = min(top + step, last);
             let image = row / area;
             let x0 = select(vec4<f32>(), x_value(row * p.c4_in + k0, x_map0, image, k0), is_in);

@@ -25,11 +25,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #if WINDOW
     for (var tap = 0u; tap < p.kernel * p.kernel; tap++) {
     let first = p.weights + tap * 4u * p.c4_out * p.c4_in;
+    // Of outputs that do not exist, what would be a negative row is a large one. `&` and not `&&`, which branches.
 #for r $ROWS
-    // Of outputs that do not exist, what would be a negative row is a large one.
     let y$r = row$r % area / p.width + p.kernel / 2u - tap / p.kernel;
     let x$r = row$r % p.width + p.kernel / 2u - tap % p.kernel;
-    let is_in$r = y$r % p.stride == 0u && x$r % p.stride == 0u && y$r / p.stride < p.out_height && x$r / p.stride < p.out_width;
+    let is_in$r = (y$r % p.stride == 0u) & (x$r % p.stride == 0u) & (y$r / p.stride < p.out_height) & (x$r / p.stride < p.out_width);
     let at$r = select(0u, ((row$r / area * p.out_height + y$r / p.stride) * p.out_width + x$r / p.stride) * p.c4_out, is_in$r);
 #end
 #endif
@@ -62,9 +62,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     {
         var sums = Sums();
         let map = below_map_of(c$h);
-        let is_column = at.is_column && c0 + $hu < p.c4_in;
+        let is_column = at.is_column & (c0 + $hu < p.c4_in);
 #for r $ROWS
-        sink(row$r * p.c4_in + c$h, map, v$h_$r, is_column && row + $ru < rows, &sums);
+        sink(row$r * p.c4_in + c$h, map, v$h_$r, is_column & (row + $ru < rows), &sums);
 #end
         workgroupBarrier();
         gather_sums(Lane(at.tile, at.lane, at.row, c$h, is_column), tiles, sums);

@@ -47,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #if WINDOW
         let y_in = row % area / p.out_width * p.stride + tap / p.kernel - p.kernel / 2u;
         let x_in = row % p.out_width * p.stride + tap % p.kernel - p.kernel / 2u;
-        let is_in = strip * p.strip + i < rows && y_in < p.height && x_in < p.width;
+        let is_in = (strip * p.strip + i < rows) & (y_in < p.height) & (x_in < p.width);
         let at = select(0u, ((image * p.height + y_in) * p.width + x_in) * p.c4_in, is_in);
 #endif
         let x0 = select(vec4<f32>(), x_value(at + k0, x_map0, image, k0), is_in);

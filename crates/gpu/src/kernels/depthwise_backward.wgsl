@@ -3,7 +3,7 @@
 
 // The gradient of an output, zero where there is none.
 fn dy_at(image: u32, row: i32, column: i32, map: DyMap, c: u32) -> vec4<f32> {
-    let is_in = row >= 0 && row < i32(p.out_height) && column >= 0 && column < i32(p.out_width);
+    let is_in = (row >= 0) & (row < i32(p.out_height)) & (column >= 0) & (column < i32(p.out_width));
     let at = select(0u, (image * p.out_height + u32(row)) * p.out_width + u32(column), is_in) * p.c4_out + c;
     return select(vec4<f32>(), dy(at, map), is_in);
 }
@@ -31,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let image = run / (down * across);
         let top = run / across % down;
         let column = run % across * $RUNu;
-        let right = select(0u, min($RUNu, p.width - column), own < runs && place.is_column);
+        let right = select(0u, min($RUNu, p.width - column), (own < runs) & place.is_column);
         let left = i32(column / $Su);
 $TAPS
     }

@@ -21,7 +21,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if (c < p.channels_in) {
             var sum = parameters[p.fourth + c];
             for (var j = 0u; j < p.channels_out; j++) { sum = fma(parameters[p.third + c * p.channels_out + j], values[hidden + j], sum); }
-            factor = 1.0 / (1.0 + exp(-sum));
+            // Of what is no number, `exp` may make one.
+            factor = select(1.0 / (1.0 + exp(-sum)), sum, (bitcast<u32>(sum) & 0x7fffffffu) > 0x7f800000u);
         }
         values[factors + c] = factor;
     }

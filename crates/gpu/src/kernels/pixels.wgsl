@@ -3,7 +3,8 @@
 
 // A channel of a pixel, zero outside.
 fn value_at(image: u32, row: i32, column: i32, channel: u32) -> f32 {
-    let is_in = row >= 0 && row < i32(p.height) && column >= 0 && column < i32(p.width);
+    // Without a sign what is negative is large. `&` and not `&&`, which branches.
+    let is_in = (u32(row) < p.height) & (u32(column) < p.width);
     let pixel = select(0u, (image * p.height + u32(row)) * p.width + u32(column), is_in);
     let at = pixel * p.channels_in + channel;
     let is_float = s.pixels_are_floats != 0u;

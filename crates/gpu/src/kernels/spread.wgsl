@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #if SQUEEZE
         let v = fma(unpack(out[at]), vectors[p.gate + image * p.c4_in + c], vectors[p.gate_end + image * p.c4_in + c] / f32(area));
 #endif
-        sink(at, map, v, own < rows && place.is_column, &sums);
+        sink(at, map, v, (own < rows) & place.is_column, &sums);
     }
     gather_sums(place, (rows + lanes * p.strip - 1u) / (lanes * p.strip), sums);
 }

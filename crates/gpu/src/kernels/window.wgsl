@@ -20,7 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let image = run / (p.out_height * across);
         let row = run / across % p.out_height;
         let column = run % across * $RUNu;
-        let here = select(0u, min($RUNu, p.out_width - column), own < runs && place.is_column);
+        let here = select(0u, min($RUNu, p.out_width - column), (own < runs) & place.is_column);
         let left = i32(column * $Su) - $Pi;
 #for j $RUN
         var v$j = vec4<f32>();

@@ -86,7 +86,7 @@ pub fn made(trainer: &mut Trainer, case: Case, images: &Images, answers: &Answer
     let labels = vec![0; planned];
     let start = trainer.snapshot().unwrap();
     let mut step = Step {
-        pixels: Pixels::F32(&nothing),
+        images: Pixels::F32(&nothing).into(),
         targets: (&labels).into(),
         loss: answers.loss,
         dropout_seed: 0,
@@ -94,7 +94,7 @@ pub fn made(trainer: &mut Trainer, case: Case, images: &Images, answers: &Answer
     let report = trainer.step(step).unwrap();
     assert!(report.loss.is_nan(), "the loss of nothing but NaN is {}", report.loss);
     trainer.restore(&start).unwrap();
-    step.pixels = images.pixels(0..case.images);
+    step.images = images.pixels(0..case.images).into();
     step.targets.labels = &answers.labels;
     step.targets.others = &answers.others;
     step.dropout_seed = SEED;
@@ -105,7 +105,7 @@ pub fn made(trainer: &mut Trainer, case: Case, images: &Images, answers: &Answer
         sync_bn: case.synced,
         tally: &mut [],
     };
-    let report = trainer.shared_step(step, share, |_| {}).unwrap();
+    let report = trainer.shared_step(step, share, &mut ()).unwrap();
     Made {
         report,
         logits: trainer.logits().unwrap()[..case.images * classes].to_vec(),

@@ -37,7 +37,7 @@ fn step(trainer: &mut Trainer, network: &Network, pixels: Option<Pixels>) -> Ste
     let own = Images::new(images, resolution, true, 23);
     let answers = Answers::new(images, network.classes, false);
     let step = Step {
-        pixels: pixels.unwrap_or(own.pixels(0..images)),
+        images: pixels.unwrap_or(own.pixels(0..images)).into(),
         targets: (&answers.labels).into(),
         loss: answers.loss,
         dropout_seed: 24,

@@ -3,7 +3,9 @@
 //! - `reference`, `units`: a training step as plain loops. It is held against finite differences of its own loss.
 //! - `networks`: networks that reach every kernel, their weights and images. `devices`: the GPUs. `compare`: distances.
 //! - `cases`: steps to take. `steps`: whole training steps. `inference`: logits, and batch norm measured again. `learning`: what follows a step.
+//!   `ahead`: images that go to the device beside the step before theirs.
 
+mod ahead;
 mod cases;
 mod compare;
 mod devices;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use mnasnet_data::{Batch, Epoch, Loader};
 use mnasnet_engine::EngineError;
 use mnasnet_group::{agree, alike};
+use mnasnet_judge::classifier::normalise;
 use mnasnet_judge::evaluate::Evaluation;
 use mnasnet_settings::wiring;
 use mnasnet_weights_file::progress::{Best, EpochSums, Progress};
@@ -14,6 +15,7 @@ use crate::error::TrainError;
 use crate::events::{Event, Outcome};
 use crate::folder::log::{EpochLog, ValidationLog};
 use crate::run::broadcast::{all_texts, checksum};
+use crate::run::feed::Feed;
 use crate::run::judging::Whose;
 use crate::run::learner::{Oddity, Stepped, Wishes};
 use crate::run::parts::Run;
@@ -97,21 +99,21 @@ impl Run<'_> {
         let transform = wiring::train_transform(config, progress.epoch);
         let resolution = transform.resolution;
         let workers = self.group.threads(config.workers);
-        let mut loader = Loader::train(setup.photos.clone(), transform, epoch, setup.batches, workers)?;
+        let loader = Loader::train(setup.photos.clone(), transform, epoch, setup.batches, workers)?;
+        let mut feed = Feed::new(loader, normalise(&setup.preprocessing));
         self.learner.trainer.plan(config.batch_size, resolution)?;
-        self.steps(&mut loader, stop)
+        self.steps(&mut feed, stop)
     }
 
-    fn steps(&mut self, loader: &mut Loader, stop: &AtomicBool) -> Result<bool, TrainError> {
-        let mut batch = Batch::default();
+    fn steps(&mut self, feed: &mut Feed, stop: &AtomicBool) -> Result<bool, TrainError> {
         while self.learner.progress.step < self.learner.setup.steps() {
             let asked = Instant::now();
             let together = self.group.size() > 1;
             // Together, all ranks end after the same step.
-            if !together && !loader.wait(stop) {
+            if !together && !feed.wait(stop) {
                 return Ok(false);
             }
-            let failed = match loader.read_into(&mut batch) {
+            let failed = match feed.advance() {
                 Ok(true) => None,
                 Ok(false) => break,
                 Err(error) if !together => return Err(error.into()),
@@ -123,9 +125,9 @@ impl Run<'_> {
                 stop: together && stop.load(Ordering::Relaxed),
                 save: self.group.is_first() && self.saver.is_due(self.learner.progress.global_step + 1),
             };
-            let stepped = self.learner.step(self.group, &batch, failed, wait, wishes)?;
+            let stepped = self.learner.step(self.group, feed, failed, wait, wishes)?;
             let Wishes { stop, save } = stepped.wishes;
-            self.tell(stepped, &batch)?;
+            self.tell(stepped, feed.batch())?;
             if save {
                 self.save_beside(Files::CHECKPOINT)?;
             }

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use mnasnet_data::{BadImage, Batch, DataError};
-use mnasnet_engine::{Checks, Device, Pixels, Share, Snapshot, Step, Targets, Trainer};
+use mnasnet_data::{BadImage, DataError};
+use mnasnet_engine::{Checks, Device, Share, Snapshot, Step, Targets, Trainer};
 use mnasnet_group::{Group, agree};
-use mnasnet_judge::classifier::normalise;
 use mnasnet_judge::ranks::all_bad;
 use mnasnet_settings::wiring;
 use mnasnet_weights_file::progress::Progress;
@@ -15,6 +14,7 @@ use crate::error::TrainError;
 use crate::folder::log::StepLog;
 use crate::run::broadcast::broadcast;
 use crate::run::ema;
+use crate::run::feed::Feed;
 use crate::run::resume;
 use crate::run::setup::Setup;
 
@@ -118,13 +118,13 @@ impl<'a> Learner<'a> {
         Ok(())
     }
 
-    /// Trains on this rank's part of a batch, which was waited for. Where loss, gradients or running statistics come out as no
+    /// Trains on this rank's part of a batch, which was waited for. The next one may go to the device beside the step. Where loss, gradients or running statistics come out as no
     /// numbers, the update is skipped: weights, statistics, average and optimizer state stay as they were. Where the photos of a
     /// rank `failed`, nothing is done, and every rank returns an error.
     pub(crate) fn step(
         &mut self,
         group: &mut Group,
-        batch: &Batch,
+        feed: &mut Feed,
         failed: Option<DataError>,
         wait: Duration,
         wishes: Wishes,
@@ -138,15 +138,15 @@ impl<'a> Learner<'a> {
         } = self.progress;
         let lr = self.rate(global_step);
         let Setup { config, batches, .. } = &self.setup;
-        let pixels = Pixels::U8(&batch.pixels, normalise(&self.setup.preprocessing));
+        let (batch, images, mut coming) = feed.step();
         let seed = dropout_seed(config.seed, global_step);
         let targets = Targets {
             labels: &batch.labels,
             others: &batch.others,
         };
-        let images = self.setup.images();
-        let whole = batches.whole(step, images, self.progress.images);
-        let part = batches.part(step, images, self.progress.images);
+        let photos = self.setup.images();
+        let whole = batches.whole(step, photos, self.progress.images);
+        let part = batches.part(step, photos, self.progress.images);
         let flag = |is: bool| f64::from(u8::from(is));
         let mut tally = [
             batch.bad_places as f64,
@@ -163,12 +163,14 @@ impl<'a> Learner<'a> {
             tally: &mut tally,
         };
         let asked = Step {
-            pixels,
+            images,
             targets,
             loss: self.setup.loss,
             dropout_seed: seed,
         };
-        let report = self.trainer.shared_step(asked, share, |_| {})?;
+        let report = self.trainer.shared_step(asked, share, &mut coming)?;
+        feed.went(self.trainer.sent());
+        let batch = feed.batch();
         let [bad_places, bad, failures, stop, save] = tally;
         if failures > 0.0 {
             self.trainer.discard()?;
