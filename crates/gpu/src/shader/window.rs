@@ -105,6 +105,24 @@ pub(crate) fn backward(window: Window, both: bool) -> String {
         (0..kernel as i64).contains(&tap).then_some(tap as usize)
     };
     let outputs = |last: usize| -((padding / stride) as i64)..=((last + padding) / stride) as i64;
+    let row_of_taps = |text: &mut String, tap_row: &str, down: &str, sums: Option<usize>| {
+        line!(text, "{{ let first = p.weights + {tap_row} * {kernel}u * p.c4_in + c;");
+        for column in 0..kernel {
+            line!(text, "let w{column} = weights[first + {column}u * p.c4_in];");
+        }
+        line!(text, "let at_row = i32(top) + {down};");
+        for right in outputs(run - 1) {
+            line!(text, "{{ let d = dy_at(image, at_row, left + {right}, dy_map, c);");
+            for (j, column) in (0..run).filter_map(|j| Some((j, reads(j, right)?))) {
+                line!(text, "v{j} = fma(d, w{column}, v{j});");
+                if let Some(tap_row) = sums {
+                    line!(text, "g{0} = fma(x{j}, d, g{0});", tap_row * kernel + column);
+                }
+            }
+            line!(text, "}}");
+        }
+        line!(text, "}}");
+    };
     for row in 0..stride {
         line!(text, "{{ let row = top * {stride}u + {row}u;");
         line!(text, "let here = select(0u, right, row < p.height);");
@@ -120,26 +138,26 @@ pub(crate) fn backward(window: Window, both: bool) -> String {
                 line!(text, "let x{j} = select(vec4<f32>(), {value}, {j}u < here);");
             }
         }
-        for down in outputs(stride - 1) {
-            let Some(tap_row) = reads(row, down) else { continue };
-            line!(text, "{{ let first = p.weights + {}u * p.c4_in + c;", tap_row * kernel);
-            for column in 0..kernel {
-                line!(text, "let w{column} = weights[first + {column}u * p.c4_in];");
-            }
-            for right in outputs(run - 1) {
-                line!(
-                    text,
-                    "{{ let d = dy_at(image, i32(top) + {down}, left + {right}, dy_map, c);"
-                );
-                for (j, column) in (0..run).filter_map(|j| Some((j, reads(j, right)?))) {
-                    line!(text, "v{j} = fma(d, w{column}, v{j});");
-                    if both {
-                        let tap = tap_row * kernel + column;
-                        line!(text, "g{tap} = fma(x{j}, d, g{tap});");
-                    }
+        // Sums in registers have names, so rows of the window that have them are unrolled.
+        if both {
+            for down in outputs(stride - 1) {
+                if let Some(tap_row) = reads(row, down) {
+                    row_of_taps(&mut text, &format!("{tap_row}u"), &down.to_string(), Some(tap_row));
                 }
-                line!(text, "}}");
             }
+        } else {
+            let from = row + padding;
+            line!(
+                text,
+                "for (var tap_row = {}; tap_row < {kernel}; tap_row += {stride}) {{",
+                from % stride
+            );
+            row_of_taps(
+                &mut text,
+                "u32(tap_row)",
+                &format!("({from} - tap_row) / {stride}"),
+                None,
+            );
             line!(text, "}}");
         }
         for j in 0..run {
