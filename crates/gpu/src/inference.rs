@@ -3,7 +3,7 @@
 use crate::gpu::{Dispatch, Shared};
 use crate::images::write;
 use crate::job::Call;
-use crate::memory::{Buffers, Memory, Use};
+use crate::memory::{Buffers, Memory, Purpose};
 use crate::state::State;
 use crate::sweep::{self, Statistics};
 use mnasnet_engine::device::Inference;
@@ -55,7 +55,7 @@ impl Inference for GpuInference {
             Some(state) => state,
             None => State::new(&self.shared, network)?,
         };
-        let memory = Memory::new(self.shared.clone(), network, &plan, Use::Inference, buffers, |_| 0)?;
+        let memory = Memory::new(self.shared.clone(), network, &plan, Purpose::Inference, buffers, |_| 0)?;
         let mut settle = sweep::pack(&memory.layout);
         settle.extend(sweep::use_running(&memory.layout));
         let forward = sweep::forward(&memory.layout, Statistics::Running);

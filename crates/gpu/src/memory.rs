@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// What a plan is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Use {
+pub(crate) enum Purpose {
     /// The next step's images come while one runs.
     Training,
     Inference,
@@ -48,12 +48,12 @@ impl Memory {
         shared: Arc<Shared>,
         network: &Network,
         plan: &Plan,
-        r#use: Use,
+        purpose: Purpose,
         mut buffers: Buffers,
         scratch: impl Fn(&Layout) -> usize,
     ) -> Result<Self, EngineError> {
         let layout = Layout::new(network, plan, shared.piece(), shared.tile())?;
-        let lengths = Lengths::new(&layout, r#use, scratch(&layout));
+        let lengths = Lengths::new(&layout, purpose, scratch(&layout));
         refuse_what_has_no_room(&shared, network, plan, &lengths)?;
         for (at, &length) in lengths.pages.iter().enumerate() {
             if buffers.arena.get(at).is_some_and(|page| page.size() >= length as u64) {
@@ -232,7 +232,7 @@ struct Lengths {
 }
 
 impl Lengths {
-    fn new(layout: &Layout, r#use: Use, scratch: usize) -> Self {
+    fn new(layout: &Layout, purpose: Purpose, scratch: usize) -> Self {
         let Layout { plan, places, page, .. } = layout;
         let pages = places.arena.div_ceil(*page);
         // Images may come as float32.
@@ -243,7 +243,7 @@ impl Lengths {
             packed: layout.weights * VEC4,
             scratch: scratch * VEC4,
             pixels,
-            coming: if r#use == Use::Training { pixels } else { 0 },
+            coming: if purpose == Purpose::Training { pixels } else { 0 },
             targets: plan.batch * 16,
         }
     }

@@ -4,7 +4,7 @@ use crate::gpu::{Dispatch, Shared};
 use crate::images::{Shown, Staging, send, write};
 use crate::job::{Call, Exchanged, Grid, Job, Params, Place};
 use crate::layout::c4;
-use crate::memory::{Buffers, Memory, Use, scratch};
+use crate::memory::{Buffers, Memory, Purpose, scratch};
 use crate::shader::{Kernel, LANES, Op as Kernels};
 use crate::state::{CHECKED, State};
 use crate::sweep::{self, Statistics, norm_vector};
@@ -144,7 +144,7 @@ impl Training for GpuTraining {
         };
         let state = self.state.insert(state);
         let needs = |layout: &crate::layout::Layout| scratch(&step(layout, false), layout.plan.batch);
-        let memory = Memory::new(self.shared.clone(), network, plan, Use::Training, buffers, needs)?;
+        let memory = Memory::new(self.shared.clone(), network, plan, Purpose::Training, buffers, needs)?;
         let [parameters, statistics] = state.counts;
         let checks = [
             check(parameters, 0, Place::Gradients),
