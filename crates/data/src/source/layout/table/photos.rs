@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::source::layout::images_below;
-use crate::source::listing::{Entry, list};
+use crate::source::listing::{Entry, Kind, list};
 
 /// Where a table's photos are.
 #[derive(Debug)]
@@ -27,6 +26,30 @@ enum Way {
 
 /// Folders beside a table that are tried, one after the other.
 const MAX_FOLDERS: usize = 256;
+/// Files and folders that are looked at for names: a table may lie in a folder that is no set's own.
+const MAX_ENTRIES: usize = 2_000_000;
+
+/// Every file below a folder that is called as photos are; no link to a folder is followed. `None` where there is more than can
+/// be looked at.
+fn photos_below(folder: &Path) -> Option<Vec<PathBuf>> {
+    let (mut photos, mut folders, mut looked_at) = (Vec::new(), vec![folder.to_path_buf()], 0);
+    while let Some(folder) = folders.pop() {
+        // What cannot be listed has no photos for this table.
+        let entries = list(&folder).unwrap_or_default();
+        looked_at += entries.len();
+        if looked_at > MAX_ENTRIES {
+            return None;
+        }
+        for entry in entries {
+            if entry.is_visible_folder() && !entry.linked {
+                folders.push(entry.path);
+            } else if entry.kind == Kind::File && entry.has_image_ending() {
+                photos.push(entry.path);
+            }
+        }
+    }
+    Some(photos)
+}
 
 impl Photos {
     /// The ways to try from the photos' folder, or the table's, the straightest first: the folder, a folder in it or the one
@@ -56,7 +79,7 @@ impl Photos {
 
     fn named(folder: PathBuf) -> Option<Self> {
         let mut names: HashMap<OsString, Vec<PathBuf>> = HashMap::new();
-        for photo in images_below(&folder).ok()?.0 {
+        for photo in photos_below(&folder)? {
             let stem = photo.file_stem().map(ToOwned::to_owned);
             let name = photo.file_name().map(ToOwned::to_owned);
             let stem = stem.filter(|stem| Some(stem) != name.as_ref());
