@@ -23,7 +23,10 @@ fuzz_target!(|bytes: &[u8]| {
         3 => Format::Table,
         _ => Format::Folder,
     };
-    let path = std::env::temp_dir().join(format!("mnasnet-fuzz-{}", std::process::id()));
+    // A table's photos are looked for beside it: the file has a folder of its own.
+    let folder = std::env::temp_dir().join(format!("mnasnet-fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("set");
     std::fs::write(&path, bytes).unwrap();
     // A file is never a folder of classes: its content tells what it is.
     let found = locate(&path, Split::Train, Some(format)).and_then(|location| location.open());

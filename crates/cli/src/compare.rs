@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use mnasnet_data::BadImage;
+use mnasnet_data::{BadImage, DataError, Split};
 use mnasnet_engine::{Device, Precision};
 use mnasnet_group::thread_pool;
 use mnasnet_judge::compare::{Comparison, Side, compare};
+use mnasnet_settings::photos;
 use serde::Serialize;
 
 use crate::args::{CompareArgs, EvaluationArgs};
@@ -48,8 +49,9 @@ struct Model {
     file: String,
     precision: &'static str,
     runs_on: String,
-    top1: f64,
-    top5: f64,
+    /// Of photos with labels.
+    top1: Option<f64>,
+    top5: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -103,7 +105,25 @@ pub fn compared(
             classes[1].len()
         )));
     }
-    let dataset = Arc::new(eval::dataset(named, args)?);
+    let dataset = match eval::dataset(named, args) {
+        Err(Failure::Data(DataError::Layout { .. })) if args.data.is_dir() => {
+            let upright = named.record.preprocessing.exif_orientation;
+            let mut photos = photos::plain(&args.data, Split::Val, upright)?;
+            photos.bad_images = args.bad_images;
+            photos
+                .notes
+                .push("the photos have no labels: how often either is right is not told".to_owned());
+            photos
+        }
+        dataset => dataset?,
+    };
+    // Photos without labels are of one class without a name.
+    let labelled = dataset.classes != [""];
+    let known = match labelled {
+        true => dataset.classes.clone(),
+        false => named.record.classes.clone(),
+    };
+    let dataset = Arc::new(dataset);
     eval::tell_notes(&dataset);
     let batch = (args.batch_size as usize).min(dataset.samples.len()).max(1);
     let precisions = [a.precision(precision, device), b.precision(precision, device)];
@@ -139,12 +159,12 @@ pub fn compared(
             file: models[at].path.to_string_lossy().into_owned(),
             precision,
             runs_on,
-            top1: found.scores[at].top1(),
-            top5: found.scores[at].top5(),
+            top1: labelled.then(|| found.scores[at].top1()),
+            top5: labelled.then(|| found.scores[at].top5()),
         })
     };
     let name = |index: u32| dataset.name(index).to_string_lossy().into_owned();
-    let class = |class: usize| dataset.classes.get(class).cloned().unwrap_or_default();
+    let class = |class: usize| known.get(class).cloned().unwrap_or_default();
     Ok(Report {
         a: model(0)?,
         b: model(1)?,
@@ -160,7 +180,11 @@ pub fn compared(
             .iter()
             .map(|one| Image {
                 image: name(one.index),
-                class: class(one.label as usize),
+                class: if labelled {
+                    class(one.label as usize)
+                } else {
+                    String::new()
+                },
                 a: class(one.says[0]),
                 b: class(one.says[1]),
             })
@@ -173,12 +197,16 @@ impl Report {
     pub fn print(&self) -> Result<(), Failure> {
         for (letter, model) in [("A", &self.a), ("B", &self.b)] {
             print(&format!(
-                "{letter}: {}, {} on {}: top-1 {:.2} %, top-5 {:.2} %",
+                "{letter}: {}, {} on {}{}",
                 visible_name(&model.file),
                 model.precision,
                 model.runs_on,
-                model.top1 * 100.0,
-                model.top5 * 100.0
+                match (model.top1, model.top5) {
+                    (Some(top1), Some(top5)) => {
+                        format!(": top-1 {:.2} %, top-5 {:.2} %", top1 * 100.0, top5 * 100.0)
+                    }
+                    _ => String::new(),
+                }
             ))?;
         }
         print(&format!(
@@ -235,8 +263,8 @@ mod tests {
             file: "m".into(),
             precision: "int8",
             runs_on: "rten".into(),
-            top1: 0.5,
-            top5: 1.0,
+            top1: Some(0.5),
+            top5: Some(1.0),
         };
         Report {
             a: model(),

@@ -32,10 +32,10 @@ fn workers(count: usize) -> Result<ThreadPool, Failure> {
 
 /// The splits of a set, with their names; one alone where it is not divided.
 fn splits(config: &Config, source: &Path, val: Option<&PathBuf>) -> Result<Vec<(&'static str, Dataset)>, Failure> {
-    let layout = |error: &PhotosError| matches!(error, PhotosError::Data(DataError::Layout { .. }));
-    let mut train = match photos::open(config, source, Split::Train) {
+    let lacking = |error: &PhotosError| matches!(error, PhotosError::Data(DataError::OtherSplit { .. }));
+    let train = match photos::open(config, source, Split::Train) {
         // Only val/ is there.
-        Err(error) if layout(&error) && val.is_none() => {
+        Err(error) if lacking(&error) && val.is_none() => {
             let val = photos::open(config, source, Split::Val).map_err(|_| error)?;
             return Ok(vec![("val", val)]);
         }
@@ -44,13 +44,7 @@ fn splits(config: &Config, source: &Path, val: Option<&PathBuf>) -> Result<Vec<(
     let val = match val {
         Some(path) => Some(photos::open(config, path, Split::Val)?),
         None => match photos::open(config, source, Split::Val) {
-            Err(error) if layout(&error) => {
-                if !matches!(&error, PhotosError::Data(DataError::Layout { found, .. }) if found.starts_with("found only"))
-                {
-                    train.notes.push(format!("a validation set was not read: {error}"));
-                }
-                None
-            }
+            Err(error) if lacking(&error) => None,
             // A set that is not divided is found as either.
             Ok(val) if photos::same(&val, &train) => None,
             val => Some(val?),

@@ -54,9 +54,12 @@ fn drop_remainder(dataset: &mut Dataset, batch: usize) -> Result<(), Failure> {
 }
 
 /// Labels a set as the weights' classes are numbered. Where those have no names, as many classes stand in for them in order.
-fn label(dataset: &mut Dataset, model: &ModelFile) -> Result<(), Failure> {
+fn label(dataset: &mut Dataset, model: &ModelFile, chosen: bool) -> Result<(), Failure> {
     let (known, here) = (&model.record.classes, dataset.classes.len());
-    if !model.record.is_numbered() || dataset.numbered {
+    // Numbers are the names of a run's own classes where the set had no others.
+    let is_own = matches!(model.kind, Kind::Weights { .. }) && model.record.origin.is_none();
+    let same_names = is_own && dataset.classes.iter().all(|class| known.contains(class));
+    if !model.record.is_numbered() || dataset.numbered || same_names {
         return Ok(dataset.relabel(known)?);
     }
     let (weights, set) = (model.path.display(), dataset.root.display());
@@ -72,9 +75,41 @@ fn label(dataset: &mut Dataset, model: &ModelFile) -> Result<(), Failure> {
             known.len()
         )));
     }
+    let natural = in_natural_order(&dataset.classes);
+    if let (false, Some(at)) = (chosen, (0..here).find(|&at| natural[at] != dataset.classes[at])) {
+        return Err(Failure::Photos(format!(
+            "{weights} names no classes, and {set} can be put in two orders: class {at} is {:?} in natural order (timm) and {:?} in \
+             the order of bytes (torchvision); say which by `--class_list FILE`, a class's name a line",
+            natural[at], dataset.classes[at]
+        )));
+    }
     let note = format!("the weights name no classes; their {here} are taken as those of {set} in its order");
     dataset.notes.push(note);
     Ok(())
+}
+
+/// Names as timm sorts them: without regard to case, numbers by their value.
+fn in_natural_order(names: &[String]) -> Vec<String> {
+    let key = |name: &String| {
+        let mut parts: Vec<(String, String)> = vec![Default::default()];
+        for letter in name.to_lowercase().chars() {
+            let last = parts.len() - 1;
+            let (text, number) = &mut parts[last];
+            match letter.is_ascii_digit() {
+                true => number.push(letter),
+                false if number.is_empty() => text.push(letter),
+                false => parts.push((letter.to_string(), String::new())),
+            }
+        }
+        let part = |(text, number): (String, String)| {
+            let digits = number.trim_start_matches('0').to_owned();
+            (text, digits.len(), digits, number.is_empty())
+        };
+        parts.into_iter().map(part).collect::<Vec<_>>()
+    };
+    let mut names = names.to_vec();
+    names.sort_by_cached_key(key);
+    names
 }
 
 /// Opens a set for a model and gives it the model's classes.
@@ -87,8 +122,12 @@ pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Fail
         bad_images: args.bad_images,
         ..args.set.config()
     };
-    let mut dataset = photos::open(&config, &args.data, Split::Val)?;
-    label(&mut dataset, model)?;
+    let learnt = (&model.config, record.photos.as_ref());
+    let mut dataset = match photos::set_aside(&config, learnt.0, learnt.1, &args.data)? {
+        Some(dataset) => dataset,
+        None => photos::open(&config, &args.data, Split::Val)?,
+    };
+    label(&mut dataset, model, args.set.class_list.is_some())?;
     Ok(dataset)
 }
 

@@ -185,7 +185,8 @@ fn config_advice(error: &ConfigError) -> &'static str {
 fn photos_advice(error: &PhotosError) -> &'static str {
     match error {
         PhotosError::NoneGiven => ": say `--data PATH`",
-        PhotosError::NotApart { .. } => "; make train/ and val/ in it, or say `--val_data PATH`",
+        PhotosError::NotApart { .. } => "; name other photos by `--val_data`, or leave it out to have a part set aside",
+        PhotosError::OwnValidation { .. } => "; leave out `--val_share` and `--folds`, or name training's folder alone",
         PhotosError::ClassCount { .. } => "; say `--class_num 0` to take as many as the data has",
         PhotosError::CacheTooLarge { .. } => "; say less, or `--cache disk`",
         PhotosError::TooFew { .. } | PhotosError::Data(_) => "",

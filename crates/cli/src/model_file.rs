@@ -17,11 +17,15 @@ use crate::settings::{self, OrOpen};
 
 /// Settings of a run that count when its weights are used. Whatever else a file says of its run, it can be evaluated.
 const USED: &[&str] = &[
+    "data",
     "ema",
+    "fold",
+    "folds",
     "label_smooth_convention",
     "label_smooth_factor",
     "precision",
     "smooth_eval_loss",
+    "val_share",
 ];
 
 /// A model: what it says of itself, and what it takes to run it.

@@ -7,7 +7,7 @@ use mnasnet_group::{Group, agree};
 use mnasnet_settings::config::{Config, Effect, KEYS};
 use mnasnet_settings::resolve::{ConfigError, Resolver};
 use mnasnet_settings::setting::Setting;
-use mnasnet_settings::wiring;
+use mnasnet_settings::{photos, wiring};
 use mnasnet_train::folder::runs::{self, Held, Likeness};
 use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
 use serde::Serialize;
@@ -153,8 +153,9 @@ fn settled(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure> {
     Ok(job)
 }
 
-/// Makes `precision` what it comes to on the run's device.
+/// Makes `precision` what it comes to on the run's device, and `val_share` what it comes to with the run's photos.
 fn settle(config: &mut Config, devices: &mut Opener) -> Result<(), Failure> {
+    config.val_share = photos::settled_share(config);
     if config.precision.is_none() {
         config.precision = Some(wiring::precision(None, devices.get(&config.device)?));
     }

@@ -14,7 +14,7 @@ pub struct Dataset {
     pub root: PathBuf,
     /// Class names; a label is an index into them.
     pub classes: Vec<String>,
-    /// Whether the classes have no names but their numbers. Their labels fit any list of classes that is long enough.
+    /// Whether the classes have no names but their numbers. Those fit any list of classes that is long enough.
     pub numbered: bool,
     /// The images in the set's order.
     pub samples: Vec<Sample>,
@@ -54,6 +54,22 @@ impl Dataset {
             source: Arc::new(source),
             cache: None,
         }
+    }
+
+    /// What there is to say of classes whose numbers are names and no places.
+    pub fn gaps(&self) -> Option<String> {
+        let mut places = (0..).zip(&self.classes);
+        let has_gaps = self.numbered && places.any(|(at, name): (usize, _)| *name != at.to_string());
+        has_gaps.then(|| {
+            let first: Vec<&str> = self.classes.iter().take(3).map(String::as_str).collect();
+            format!(
+                "the labels of {} are numbers that do not count from 0 without a gap: they are the names of {} classes ({}{})",
+                self.root.display(),
+                self.classes.len(),
+                first.join(", "),
+                if self.classes.len() > 3 { ", ..." } else { "" }
+            )
+        })
     }
 
     /// Name of the image that is sample `index`: its path, or that of its archive with the member's name.
@@ -121,30 +137,45 @@ impl Dataset {
     /// where the set has numbers only. A set may lack some of the classes.
     ///
     /// # Errors
-    /// [`DataError::UnknownClass`] where the set has a class that is not among them.
+    /// [`DataError::UnknownClass`] where the set has a class that is not among them, [`DataError::Label`] where its numbers
+    /// count from 1.
     pub fn relabel(&mut self, classes: &[String]) -> Result<(), DataError> {
         let unknown = |class: &String| DataError::UnknownClass {
             path: self.root.clone(),
             class: class.clone(),
             known: classes.len(),
         };
-        if self.numbered && self.classes != classes {
-            if let Some(beyond) = self.classes.get(classes.len()) {
-                return Err(unknown(beyond));
-            }
+        // Numbers are names to classes that have numbers for names.
+        let by_place = self.numbered && classes.iter().any(|class| class.parse::<u32>().is_err());
+        let number = |class: Option<&String>| class.and_then(|class| class.parse::<usize>().ok());
+        if by_place && number(self.classes.first()) >= Some(1) && number(self.classes.last()) == Some(classes.len()) {
+            return Err(DataError::Label {
+                path: self.root.clone(),
+                reason: format!(
+                    "its labels count up to {n}, and the places of the {n} known classes from 0 to {}: subtract 1 from each, or \
+                     write the classes' names",
+                    classes.len() - 1,
+                    n = classes.len()
+                ),
+            });
+        }
+        let place = |class: &String| match by_place {
+            true => class.parse().ok().filter(|&place| place < classes.len()),
+            false => classes.iter().position(|known| known == class),
+        };
+        let labels = self
+            .classes
+            .iter()
+            .map(|class| place(class).ok_or_else(|| unknown(class)));
+        let labels = labels.collect::<Result<Vec<_>, _>>()?;
+        if by_place {
             self.notes.push(format!(
                 "{} has numbers for classes; they are taken as places in the list of known classes, from 0",
                 self.root.display()
             ));
-        } else {
-            let label = |class: &String| {
-                let known = classes.iter().position(|known| known == class);
-                known.map(|label| label as u32).ok_or_else(|| unknown(class))
-            };
-            let labels = self.classes.iter().map(label).collect::<Result<Vec<_>, _>>()?;
-            for sample in &mut self.samples {
-                sample.label = labels[sample.label as usize];
-            }
+        }
+        for sample in &mut self.samples {
+            sample.label = labels[sample.label as usize] as u32;
         }
         self.classes = classes.to_vec();
         Ok(())
@@ -157,13 +188,21 @@ pub(crate) struct Classes {
     numbered: bool,
 }
 
-/// More classes than anyone has; a number beyond it is an error in the labels.
-const MAX_CLASSES: usize = 1 << 20;
-
 impl Classes {
     /// Classes with names.
     pub(crate) fn named(names: Vec<String>) -> Self {
         Self { names, numbered: false }
+    }
+
+    /// From a number for each image to classes. Numbers with gaps are ids: each one that is there is a class.
+    fn of_numbers(numbers: Vec<u32>) -> (Self, Vec<u32>) {
+        let mut classes = numbers.clone();
+        classes.sort_unstable();
+        classes.dedup();
+        let place = |number: u32| classes.partition_point(|&class| class < number) as u32;
+        let labels = numbers.into_iter().map(place).collect();
+        let names = classes.iter().map(u32::to_string).collect();
+        (Self { names, numbered: true }, labels)
     }
 
     /// From a label's text for each image to classes and labels: numbers where every label is one, and then `names`
@@ -177,22 +216,17 @@ impl Classes {
     ) -> Result<(Self, Vec<u32>), (usize, String)> {
         let numbers: Option<Vec<u32>> = labels.iter().map(|label| label.as_ref().trim().parse().ok()).collect();
         if let Some(numbers) = numbers {
-            let limit = names.as_ref().map_or(MAX_CLASSES, Vec::len);
+            let limit = names.as_ref().map_or(usize::MAX, Vec::len);
             if let Some(at) = numbers.iter().position(|&number| number as usize >= limit) {
                 return Err((
                     at,
                     format!("label {} is not below {limit}, the number of classes", numbers[at]),
                 ));
             }
-            let count = numbers.iter().max().map_or(0, |&max| max as usize + 1);
-            let classes = match names {
-                Some(names) => Self::named(names),
-                None => Self {
-                    names: (0..count).map(|class| class.to_string()).collect(),
-                    numbered: true,
-                },
+            let Some(names) = names else {
+                return Ok(Self::of_numbers(numbers));
             };
-            return Ok((classes, numbers));
+            return Ok((Self::named(names), numbers));
         }
         let classes = names.unwrap_or_else(|| {
             let mut classes: Vec<String> = labels.iter().map(|label| label.as_ref().trim().to_owned()).collect();

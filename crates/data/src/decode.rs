@@ -10,6 +10,7 @@ mod memory;
 mod orientation;
 mod photo;
 mod png;
+mod through_image;
 mod webp;
 
 use std::fs::{self, File};
@@ -26,7 +27,8 @@ use crate::{DataError, DecodeError, Rect, RgbImage};
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// Decodes a JPEG (grey, YCbCr, RGB, CMYK, YCCK; sequential or progressive, of Huffman codes), PNG (every kind; the first frame of an
-/// animation), WebP (lossy or lossless; the first frame of an animation) or BMP into RGB. Alpha is dropped, the colour
+/// animation), WebP (lossy or lossless; the first frame of an animation), BMP, GIF (the first frame), TIFF (the first picture) or PNM into
+/// RGB. Alpha is dropped, the colour
 /// beneath it stays; of 16 bits the high 8 are kept; Adobe's inverted CMYK is composed as `ink * black / 255`; EXIF
 /// orientation and colour profiles are ignored. All as Pillow's `convert("RGB")`, but for 16-bit grey, which Pillow clips
 /// at 255 instead of scaling it.
@@ -55,6 +57,7 @@ pub(crate) fn decode_part(
             Format::Png => png::decode(bytes, photo)?,
             Format::Webp => webp::decode(bytes, photo)?,
             Format::Bmp => bmp::decode(bytes, photo)?,
+            Format::Gif | Format::Tiff | Format::Pnm => through_image::decode(format, bytes, photo)?,
         },
         Some(Kind::Known(name)) => return Err(DecodeError::Unsupported(name)),
         None => return Err(DecodeError::NotAnImage(bytes[..bytes.len().min(8)].to_vec())),
@@ -74,6 +77,12 @@ pub enum Format {
     Webp,
     /// Windows bitmap.
     Bmp,
+    /// GIF.
+    Gif,
+    /// TIFF.
+    Tiff,
+    /// PPM, PGM, PBM.
+    Pnm,
 }
 
 impl Format {
@@ -92,6 +101,9 @@ impl Format {
             Format::Png => ("PNG", &["png", "apng"]),
             Format::Webp => ("WebP", &["webp"]),
             Format::Bmp => ("BMP", &["bmp", "dib"]),
+            Format::Gif => ("GIF", &["gif"]),
+            Format::Tiff => ("TIFF", &["tif", "tiff"]),
+            Format::Pnm => ("PNM", &["ppm", "pgm", "pbm", "pnm"]),
         }
     }
 }
@@ -183,6 +195,8 @@ pub(crate) fn looks_readable(bytes: &[u8]) -> Result<(), DecodeError> {
         Some(Format::Png) => (png::claim(bytes)?, bytes.ends_with(b"IEND\xae\x42\x60\x82")),
         Some(Format::Webp) => (webp::claim(bytes)?, webp::is_whole(bytes)),
         Some(Format::Bmp) => (bmp::claim(bytes)?, true),
+        // The ends of these do not tell.
+        Some(format @ (Format::Gif | Format::Tiff | Format::Pnm)) => (through_image::claim(format, bytes)?, false),
         None => return decode(bytes).map(drop),
     };
     claim.check(bytes.len(), 3)?;
@@ -236,17 +250,18 @@ impl Claim {
 /// Tells a format by its first bytes; those that people try and that are not read are named, so that the error can.
 pub(crate) fn sniff(bytes: &[u8]) -> Option<Kind> {
     use Kind::{Known, Read};
-    const MAGIC: [(usize, &[u8], Kind); 15] = [
+    const MAGIC: [(usize, &[u8], Kind); 16] = [
         (0, &[0xff, 0xd8, 0xff], Read(Format::Jpeg)),
         (0, b"\x89PNG", Read(Format::Png)),
         (8, b"WEBP", Read(Format::Webp)),
         (0, b"BM", Read(Format::Bmp)),
-        (0, b"GIF8", Known("GIF")),
-        (0, b"II*\0", Known("TIFF")),
-        (0, b"MM\0*", Known("TIFF")),
+        (0, b"GIF8", Read(Format::Gif)),
+        (0, b"II*\0", Read(Format::Tiff)),
+        (0, b"MM\0*", Read(Format::Tiff)),
         (4, b"ftypavi", Known("AVIF")),
-        (4, b"ftyphei", Known("HEIF")),
-        (4, b"ftypmif1", Known("HEIF")),
+        (4, b"ftyphei", Known("HEIC")),
+        (4, b"ftyphev", Known("HEIC")),
+        (4, b"ftypmif1", Known("HEIC or AVIF")),
         (4, b"jP  ", Known("JPEG 2000")),
         (0, &[0xff, 0x4f, 0xff, 0x51], Known("JPEG 2000")),
         (0, &[0xff, 0x0a], Known("JPEG XL")),
@@ -256,7 +271,15 @@ pub(crate) fn sniff(bytes: &[u8]) -> Option<Kind> {
     let found = MAGIC
         .iter()
         .find(|(at, magic, _)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
-    found.map(|&(_, _, kind)| kind)
+    // A letter and a digit begin other texts too: a number has to follow.
+    let is_pnm = |bytes: &[u8]| {
+        matches!(bytes, [b'P', b'1'..=b'6', space, next, ..]
+            if space.is_ascii_whitespace() && (next.is_ascii_digit() || next.is_ascii_whitespace() || *next == b'#'))
+            || bytes.starts_with(b"P7\nWIDTH")
+    };
+    found
+        .map(|&(_, _, kind)| kind)
+        .or_else(|| is_pnm(bytes).then_some(Read(Format::Pnm)))
 }
 
 /// Fills an image of `size` with what `read` writes as samples of three channels, or of four, of which the last is dropped.

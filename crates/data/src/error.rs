@@ -33,6 +33,16 @@ pub enum DataError {
         /// What should be there.
         expected: String,
     },
+    /// A set has the other split only.
+    #[error("{path}: {found}; expected {expected}", path = path.display())]
+    OtherSplit {
+        /// The folder.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
     /// The name of a class folder is not UTF-8.
     #[error("{path}: the name of the class folder {name:?} is not UTF-8; rename it", path = path.display())]
     ClassName {
@@ -42,7 +52,7 @@ pub enum DataError {
         name: OsString,
     },
     /// A set's classes are not those of the weights (or of the training set).
-    #[error("{path}: class {class:?} is not one of the {known} known classes; rename or remove the folder", path = path.display())]
+    #[error("{path}: class {class:?} is not one of the {known} known classes; rename it, or leave it out by a list of the classes", path = path.display())]
     UnknownClass {
         /// The folder of the set.
         path: PathBuf,
@@ -139,13 +149,13 @@ pub enum DecodeError {
     #[error("the file is empty")]
     Empty,
     /// A known format that is not read.
-    #[error("unsupported format {0}; JPEG, PNG, WebP and BMP are read")]
+    #[error("unsupported format {0}; save it as JPEG or PNG (read are JPEG, PNG, WebP, BMP, GIF, TIFF and PNM)")]
     Unsupported(&'static str),
     /// A kind of JPEG that is not read.
     #[error("unsupported JPEG with {0}; those with Huffman coding and 8 bits are read")]
     UnsupportedJpeg(&'static str),
     /// No known format.
-    #[error("not an image: begins with the bytes {0:02x?}; JPEG, PNG, WebP and BMP are read")]
+    #[error("not an image: begins with the bytes {0:02x?}; JPEG, PNG, WebP, BMP, GIF, TIFF and PNM are read")]
     NotAnImage(Vec<u8>),
     /// Decoding would take more than [`crate::MAX_PHOTO_MEMORY`].
     #[error(

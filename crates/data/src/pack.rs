@@ -10,7 +10,7 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::decode::Photo;
+use crate::decode::{Photo, orientation};
 use crate::draws::epoch_order;
 use crate::error::PackError;
 use crate::resize::Resizer;
@@ -44,6 +44,8 @@ pub struct Packed {
     pub bytes_in: u64,
     /// Bytes of them as written.
     pub bytes_out: u64,
+    /// Images written now that the camera was held otherwise for: turned upright, or with the EXIF orientation as before.
+    pub oriented: usize,
     /// Images left out, as the set's policy allows.
     #[serde(skip)]
     pub bad: Vec<BadImage>,
@@ -128,6 +130,7 @@ pub fn pack(
         total.images += part.images;
         total.bytes_in += part.bytes_in;
         total.bytes_out += part.bytes_out;
+        total.oriented += part.oriented;
         total.bad.append(&mut part.bad);
     }
     Ok(total)
@@ -171,6 +174,7 @@ fn shard(
                         append(&mut archive, &format!("{index:08}.{ending}"), &bytes)?;
                     }
                     packed.images += 1;
+                    packed.oriented += usize::from(turned(&worker.bytes).is_some());
                     packed.bytes_in += worker.bytes.len() as u64;
                     packed.bytes_out += worker.packed.len() as u64;
                 }
@@ -241,12 +245,36 @@ impl Worker {
         };
         let side =
             |side: usize| u16::try_from(side).map_err(|_| encode(format!("{side} pixels are too many for a side")));
-        let encoder = jpeg_encoder::Encoder::new(&mut self.packed, packing.quality);
+        let mut encoder = jpeg_encoder::Encoder::new(&mut self.packed, packing.quality);
+        // The pixels lie as they did, so that a later setting means the same for this photo as for those that keep their bytes.
+        if let (false, Some(orientation)) = (dataset.upright, turned(&self.bytes)) {
+            let added = encoder.add_app_segment(1, exif(orientation));
+            added.map_err(|error| encode(error.to_string()))?;
+        }
         encoder
             .encode(pixels, side(size.0)?, side(size.1)?, jpeg_encoder::ColorType::Rgb)
             .map_err(|error| encode(error.to_string()))?;
         Ok("jpg")
     }
+}
+
+/// The EXIF orientation of an image that does not lie as it was seen.
+fn turned(bytes: &[u8]) -> Option<u32> {
+    orientation(bytes).filter(|orientation| (2..=8).contains(orientation))
+}
+
+/// A JPEG's segment that says nothing but how the camera was held.
+fn exif(orientation: u32) -> Vec<u8> {
+    let mut segment = b"Exif\0\0II*\0".to_vec();
+    segment.extend(8u32.to_le_bytes());
+    // One entry: the tag, a short, one of them, its value; then no other table.
+    segment.extend(1u16.to_le_bytes());
+    segment.extend(0x0112u16.to_le_bytes());
+    segment.extend(3u16.to_le_bytes());
+    segment.extend(1u32.to_le_bytes());
+    segment.extend(orientation.to_le_bytes());
+    segment.extend(0u32.to_le_bytes());
+    segment
 }
 
 impl Packing {

@@ -18,8 +18,8 @@ use crate::DataError;
 pub(crate) use self::positioned::{read_at, write_at};
 
 pub use self::class_list::ClassList;
-pub use self::layout::{Format, images_below};
-pub use self::locate::{Location, locate};
+pub use self::layout::{Format, images_below, unlabelled};
+pub use self::locate::{Location, locate, locate_listed};
 pub use self::split::Split;
 
 /// Where the bytes of a set's images are. Entries are read by number, in any order, by any number of threads at once.

@@ -36,7 +36,7 @@ fn folders_are_classes_and_nothing_is_passed_over_in_silence() {
         ("A/x.bmp", b""),
         ("a/x.jpg", b""),
         ("a/notes.txt", b"hello"),
-        ("a/moving.gif", b"GIF89a"),
+        ("a/small.avif", b"\0\0\0 ftypavif"),
         ("a/inner/deep/y.webp", b""),
         ("a/.DS_Store", b""),
         ("README", b""),
@@ -67,7 +67,7 @@ fn folders_are_classes_and_nothing_is_passed_over_in_silence() {
         ("3 hidden", ".hidden"),
         ("1 class folders without an image", "empty"),
         ("1 files beside the class folders", "README"),
-        ("1 images of a format that is not read", "moving.gif"),
+        ("1 images of a format that is not read", "small.avif"),
         ("1 files that are no images", "notes.txt"),
     ] {
         assert!(noted(text, example), "{text}: {:?}", dataset.notes);
@@ -87,7 +87,7 @@ fn splits_are_found_or_what_is_there_is_told() {
     );
     fs::create_dir_all(dir.join("train/cat")).unwrap();
     assert_eq!(find(&dir, Split::Train).unwrap(), dir.join("train"));
-    assert!(message(Split::Val).contains("found only train") && message(Split::Val).contains("val or validation"));
+    assert!(message(Split::Val).contains("found only train") && message(Split::Val).contains("nothing called val;"));
     fs::create_dir_all(dir.join("validation/cat")).unwrap();
     assert_eq!(find(&dir, Split::Val).unwrap(), dir.join("validation"));
     assert_eq!(

@@ -64,3 +64,10 @@ fn jpegs() {
 fn others() {
     compare("other", "", &[], &["bits_32.other_masks.bmp", "runs_8.moves.bmp"]);
 }
+
+#[test]
+fn through_the_image_crate() {
+    let palette = "broken TIFF: The decoder for Tiff does not support the format features Photometric interpretation RGBPalette with \
+                   bits per sample [8] is unsupported";
+    compare("more", "", &[("palette.tif", palette)], &[]);
+}

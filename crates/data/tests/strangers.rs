@@ -26,7 +26,28 @@ fn images() -> Vec<Vec<u8>> {
         "tests/fixtures/odd/rgb.bmp",
     ]
     .map(file)
-    .to_vec()
+    .into_iter()
+    .chain(of_the_image_crate())
+    .collect()
+}
+
+/// A GIF, TIFFs (one compressed, one of 16 bits) and a PPM of 24 x 20 pixels.
+fn of_the_image_crate() -> Vec<Vec<u8>> {
+    let small = decode(&file("../../data/sample/val/watch/image_0001.jpg")).unwrap();
+    let photo = image::RgbImage::from_fn(24, 20, |x, y| {
+        let at = (3 * (y as usize * small.width + x as usize)) % (small.pixels.len() - 3);
+        image::Rgb([small.pixels[at], small.pixels[at + 1], small.pixels[at + 2]])
+    });
+    let photo = image::DynamicImage::ImageRgb8(photo);
+    let deep = image::DynamicImage::ImageRgb16(photo.to_rgb16());
+    use image::ImageFormat::{Gif, Pnm, Tiff};
+    [(&photo, Gif), (&photo, Tiff), (&deep, Tiff), (&photo, Pnm)]
+        .map(|(photo, format)| {
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            photo.write_to(&mut bytes, format).unwrap();
+            bytes.into_inner()
+        })
+        .to_vec()
 }
 
 /// An image that says it is whole is whole.
@@ -114,17 +135,20 @@ fn a_small_file_cannot_claim_a_large_image() {
 
 #[test]
 fn other_formats_are_named() {
-    let cases: [(&[u8], &str); 5] = [
+    let cases: [(&[u8], &str); 8] = [
         (b"", "the file is empty"),
         (
-            b"GIF89a....",
-            "unsupported format GIF; JPEG, PNG, WebP and BMP are read",
+            b"\0\0\0 ftypheic....",
+            "unsupported format HEIC; save it as JPEG or PNG (read are JPEG, PNG, WebP, BMP, GIF, TIFF and PNM)",
         ),
         (b"RIFF\0\0\0\0WEBPVP8 ", "broken WebP: "),
         (b"BM..", "broken BMP: "),
+        (b"GIF89a....", "broken GIF: "),
+        (b"II*\0....", "broken TIFF: "),
+        (b"P6\n3 2\n255\n...", "broken PNM: "),
         (
             b"hello",
-            "not an image: begins with the bytes [68, 65, 6c, 6c, 6f]; JPEG, PNG, WebP and BMP are read",
+            "not an image: begins with the bytes [68, 65, 6c, 6c, 6f]; JPEG, PNG, WebP, BMP, GIF, TIFF and PNM are read",
         ),
     ];
     for (bytes, expected) in cases {

@@ -133,7 +133,6 @@ fn other_tables_are_refused() {
             vec!["the first line is `a.jpg`", "known names are path, file", "label, "],
         ),
         ("path,label\na.jpg,\n", vec!["line 2 has an empty path or label"]),
-        ("a.jpg,99999999\n", vec!["line 1: label 99999999 is not below 1048576"]),
         (
             "where,width,kind\na.jpg,5,cat\n",
             vec!["the first line is `where, width, kind`", "must be named"],
@@ -157,12 +156,19 @@ fn other_tables_are_refused() {
         ),
         (
             "path,label\nimages/x.jpg,cat\n",
-            vec!["there is no file ", "images/x.jpg", "relative to the table's folder"],
+            vec![
+                "there is no file ",
+                "images/x.jpg",
+                "name the folder of the photos by `image_dir`",
+            ],
         ),
-        ("id,breed\n0001,collie\n", vec!["the first line is `id, breed`"]),
+        (
+            "id,breed\n0001,collie\n",
+            vec!["there is no file ", "0001, for example"],
+        ),
         (
             "image_id,breed\n0001,collie\n",
-            vec!["there is no file ", "0001, for example", "have their endings"],
+            vec!["there is no file ", "0001, for example", "no photo of that name"],
         ),
     ] {
         let error = open(folder.path(), text, Split::Train)
@@ -171,5 +177,163 @@ fn other_tables_are_refused() {
         for message in messages {
             assert!(error.contains(message), "{text:?}: {error}");
         }
+    }
+}
+
+/// The sets of ids, paths from elsewhere and photos in other folders as people have them.
+#[test]
+fn cells_lead_to_photos_in_every_usual_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |path: &str| folder.path().join(path);
+    for path in [
+        "set/photos/0001.jpg",
+        "set/photos/0002.png",
+        "set/photos/deep/0003.JPG",
+        "other/0004.jpg",
+    ] {
+        fs::create_dir_all(at(path).parent().unwrap()).unwrap();
+        fs::write(at(path), path).unwrap();
+    }
+    let open = |name: &str, text: &str, photos: Option<&str>| {
+        fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+        fs::write(at(name), text).unwrap();
+        let photos = photos.map(at);
+        let location = mnasnet_data::locate_listed(&at(name), Split::Train, None, photos.as_deref());
+        location
+            .and_then(|location| location.open())
+            .map_err(|error| error.to_string())
+    };
+    for (name, text, photos, expected) in [
+        // Ids without endings, in a folder beside.
+        (
+            "set/t.csv",
+            "id,breed\n0001,pug\n0002,boxer\n0003,pug\n",
+            None,
+            "0001.jpg=pug 0002.png=boxer 0003.JPG=pug",
+        ),
+        // Names in a folder beside.
+        (
+            "set/t.csv",
+            "image,label\n0001.jpg,pug\n0002.png,pug\n",
+            None,
+            "0001.jpg=pug 0002.png=pug",
+        ),
+        // Backslashes, and another machine's paths.
+        (
+            "set/t.csv",
+            "image,label\nphotos\\0001.jpg,pug\nphotos\\deep\\0003.JPG,boxer\n",
+            None,
+            "0001.jpg=pug 0003.JPG=boxer",
+        ),
+        (
+            "set/t.csv",
+            "image,label\nC:\\me\\0001.jpg,pug\n/home/me/x/0002.png,boxer\n",
+            None,
+            "0001.jpg=pug 0002.png=boxer",
+        ),
+        // From the folder around the table's.
+        (
+            "set/labels/t.csv",
+            "image,label\nphotos/0001.jpg,pug\n",
+            None,
+            "0001.jpg=pug",
+        ),
+        // A folder that is named.
+        ("set/t.csv", "image,label\n0004,pug\n", Some("other"), "0004.jpg=pug"),
+        // JSON lines, numbers and texts.
+        (
+            "set/t.jsonl",
+            "{\"file_name\": \"photos/0001.jpg\", \"label\": 1, \"size\": [1, 2]}\n\n{\"label\": 0, \"file_name\": \"photos/0002.png\"}\n",
+            None,
+            "0001.jpg=1 0002.png=0",
+        ),
+    ] {
+        let dataset = open(name, text, photos).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        assert_eq!(rows(&dataset), expected, "{text:?}");
+    }
+    // Two photos of one name: the folders above say which, or nothing does.
+    fs::create_dir_all(at("set/more")).unwrap();
+    fs::write(at("set/more/0001.jpg"), "").unwrap();
+    let dataset = open("set/t.csv", "image,label\nx/photos/0001.jpg,pug\n", None).unwrap();
+    assert!(dataset.name(0).ends_with("photos/0001.jpg"), "{:?}", dataset.name(0));
+    fs::remove_file(at("set/photos/0002.png")).unwrap();
+    let error = open("set/t.csv", "image,label\n9/0001,pug\n9/0003,pug\n", None).unwrap_err();
+    assert!(
+        error.contains("line 2: \"9/0001\" may be ") && error.contains("more/0001.jpg"),
+        "{error}"
+    );
+}
+
+/// Numbers that are names are no places.
+#[test]
+fn numbers_with_gaps_are_names() {
+    let folder = folder();
+    let ids = "path,label\na.jpg,1007\nb.jpg,2005\nplain,1001\nc d.jpg,1007\n";
+    let train = open(folder.path(), ids, Split::Train).unwrap();
+    assert_eq!(train.classes, ["1001", "1007", "2005"]);
+    assert_eq!(rows(&train), "a.jpg=1007 b.jpg=2005 plain=1001 c d.jpg=1007");
+    assert!(train.gaps().unwrap().contains("names of 3 classes (1001, 1007, 2005)"));
+    // A set with fewer of them has the same classes, by name.
+    let mut val = open(folder.path(), "path,label\na.jpg,2005\n", Split::Val).unwrap();
+    val.relabel(&train.classes).unwrap();
+    assert_eq!((rows(&val).as_str(), val.samples[0].label), ("a.jpg=2005", 2));
+    let mut val = open(folder.path(), "path,label\na.jpg,2\n", Split::Val).unwrap();
+    let error = val.relabel(&train.classes).unwrap_err().to_string();
+    assert!(
+        error.contains("class \"2\" is not one of the 3 known classes"),
+        "{error}"
+    );
+    // Where the classes have names, numbers are places.
+    let mut val = open(folder.path(), "path,label\na.jpg,2\nb.jpg,0\n", Split::Val).unwrap();
+    val.relabel(&["cat", "dog", "emu"].map(String::from)).unwrap();
+    assert_eq!(rows(&val), "a.jpg=emu b.jpg=cat");
+    // From 1 on they are none.
+    let mut val = open(folder.path(), "path,label\na.jpg,3\nb.jpg,1\n", Split::Val).unwrap();
+    let error = val
+        .relabel(&["cat", "dog", "emu"].map(String::from))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("its labels count up to 3") && error.contains("subtract 1"),
+        "{error}"
+    );
+    let counted = open(folder.path(), "path,label\na.jpg,1\nb.jpg,0\n", Split::Train).unwrap();
+    assert_eq!(counted.gaps(), None);
+}
+
+#[test]
+fn lists_of_classes_are_read_as_they_are_handed_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list");
+    let read = |text: &str| {
+        fs::write(&list, text).unwrap();
+        mnasnet_data::ClassList::read(&list)
+            .map(|list| list.names().join(","))
+            .map_err(|error| error.to_string())
+    };
+    for text in [
+        "daisy\nrose\n",
+        "0 daisy\n1 rose\n",
+        "1: rose\n0: daisy\n",
+        "1,daisy\n2,rose\n",
+        "[\"daisy\", \"rose\"]",
+        "{\"1\": \"rose\", \"0\": \"daisy\"}",
+        "{\"rose\": 1, \"daisy\": 0}",
+        "{\"architectures\": [], \"id2label\": {\"0\": \"daisy\", \"1\": \"rose\"}}",
+    ] {
+        assert_eq!(read(text), Ok("daisy,rose".to_owned()), "{text}");
+    }
+    assert_eq!(
+        read("n01440764 tench, Tinca\nn01443537 goldfish\n"),
+        Ok("n01440764,n01443537".to_owned())
+    );
+    for (text, expected) in [
+        ("0 daisy\n2 rose\n", "do not count from 0 or 1 without a gap"),
+        ("{\"a\": 1, \"b\": 2}", "do not count from 0 without a gap"),
+        ("{\"a\": \"b\"}", "neither a list of names nor a map"),
+        ("{", "it is no JSON"),
+    ] {
+        let error = read(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
     }
 }

@@ -18,6 +18,7 @@ pub use crate::choices::{DecayScope, LrScaling, Norm};
 use crate::interval::Interval;
 use crate::schedule::{DecayMode, Schedule};
 use crate::setting::{Kind, Setting, in_range};
+pub use crate::share::Share;
 pub use crate::target::Target;
 
 /// One row of the table of settings.
@@ -176,6 +177,14 @@ settings! {
         data: PathBuf = PathBuf::new();
         /// Validation photos where they are not in data/val.
         val_data: PathBuf = PathBuf::new();
+        /// Folder of the photos that a table lists, where they are not in the table's own.
+        image_dir: PathBuf = PathBuf::new();
+        /// Part of each class that is set aside for validation, such as 20%; auto is 20% where the set has no validation photos.
+        val_share: Share = Share::Auto;
+        /// Parts that a set without validation photos is divided into, of which one is for validation; 0 takes val_share.
+        folds: usize = 0, 0.0..=1000.0;
+        /// Which of them, from 1.
+        fold: usize = 1, 1.0..=1000.0 => Effect::BitsWhere(|config| config.folds > 0);
         /// Kind of the set; auto looks.
         data_format: Option<Format> = None;
         /// File of class names, one a line (NAME, or the set's name for it, a tab, NAME): order, relabelling, and leaving out the rest.

@@ -19,6 +19,12 @@ pub enum PhotosError {
         /// The photos.
         root: PathBuf,
     },
+    /// A part shall be set aside for validation, and there are validation photos.
+    #[error("there are validation photos already, {root}: none are set aside", root = root.display())]
+    OwnValidation {
+        /// The photos.
+        root: PathBuf,
+    },
     /// The number of classes that the settings ask for is another.
     #[error("class_num is {asked}, but {root} has {classes} classes", root = root.display())]
     ClassCount {

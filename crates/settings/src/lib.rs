@@ -25,5 +25,6 @@ pub mod photos;
 pub mod resolve;
 pub mod schedule;
 pub mod setting;
+mod share;
 pub mod target;
 pub mod wiring;

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mnasnet_data::{BadImages, Cache, CacheIn, ClassList, Dataset, Location, Split, glance, locate, machine_memory};
+use mnasnet_data::{
+    BadImages, Cache, CacheIn, ClassList, DataError, Dataset, Division, Location, PhotoList, Split as Half, divide,
+    glance, locate_listed, machine_memory, unlabelled,
+};
 
-use crate::config::Config;
+use crate::config::{Config, Share};
 use crate::error::PhotosError;
 use crate::wiring;
 
@@ -24,19 +27,19 @@ impl Photos {
         if config.data.as_os_str().is_empty() {
             return Err(PhotosError::NoneGiven);
         }
-        let train_at = find(config, &config.data, Split::Train)?;
-        let val_root = if config.val_data.as_os_str().is_empty() {
-            &config.data
-        } else {
-            &config.val_data
+        let (mut train, val) = match Split::of(config)? {
+            Split::Apart(train, val) => {
+                let train = list(config, &train)?;
+                let mut val = list(config, &val)?;
+                val.relabel(&train.classes)?;
+                (train, val)
+            }
+            Split::Divided(whole, division) => {
+                let (train, val) = divide(&labelled(config, &whole)?, division)?;
+                (cached(config, train)?, cached(config, val)?)
+            }
         };
-        let val_at = find(config, val_root, Split::Val)?;
-        if train_at == val_at {
-            return Err(PhotosError::NotApart { root: train_at.root });
-        }
-        let train = list(config, &train_at)?;
-        let mut val = list(config, &val_at)?;
-        val.relabel(&train.classes)?;
+        train.notes.extend(train.gaps());
         let (classes, images) = (train.classes.len(), train.samples.len());
         if config.class_num != 0 && config.class_num != classes {
             return Err(PhotosError::ClassCount {
@@ -67,18 +70,145 @@ impl Photos {
     }
 }
 
+/// Where validation photos come from.
+enum Split {
+    /// The set has both.
+    Apart(Location, Location),
+    /// They are set aside from this.
+    Divided(Location, Division),
+}
+
+impl Split {
+    fn of(config: &Config) -> Result<Self, PhotosError> {
+        let mut train = find(config, &config.data, Half::Train)?;
+        let asked = match (config.folds, config.val_share) {
+            (0, Share::Auto) => None,
+            (0, Share::Part(share)) => Some(Division::Share(share)),
+            (of, _) => {
+                let number = config.fold;
+                Some(Division::Fold { of, number })
+            }
+        };
+        let division = asked.unwrap_or(Division::Share(Share::USUAL));
+        let given = !config.val_data.as_os_str().is_empty();
+        let val_root = if given { &config.val_data } else { &config.data };
+        let mut val = match find(config, val_root, Half::Val) {
+            Err(PhotosError::Data(DataError::OtherSplit { .. })) if !given => {
+                return Ok(Self::Divided(train, division));
+            }
+            val => val?,
+        };
+        if train == val {
+            if given {
+                return Err(PhotosError::NotApart { root: train.root });
+            }
+            match beside(config) {
+                Some(found) => {
+                    train
+                        .notes
+                        .push(format!("validation photos are those of {}", found.root.display()));
+                    val = found;
+                }
+                None => return Ok(Self::Divided(train, division)),
+            }
+        }
+        match (&val.test, asked) {
+            (Some(test), Some(division)) if !given => {
+                train.notes.push(format!(
+                    "{test} is left alone: validation photos are set aside from training"
+                ));
+                Ok(Self::Divided(train, division))
+            }
+            (_, Some(_)) => Err(PhotosError::OwnValidation { root: val.root }),
+            (Some(test), None) if !given => {
+                train.notes.push(format!(
+                    "there are no validation photos but those of {test}: the best weights are chosen on them, so that their \
+                     accuracy is too good to be reported; `val_share` sets photos of training aside instead"
+                ));
+                Ok(Self::Apart(train, val))
+            }
+            _ => Ok(Self::Apart(train, val)),
+        }
+    }
+}
+
+/// The validation photos beside a folder that is itself called as training photos are: `photos/val` beside `photos/train`.
+fn beside(config: &Config) -> Option<Location> {
+    let above = config.data.canonicalize().ok()?.parent()?.to_path_buf();
+    let (train, val) = (
+        find(config, &above, Half::Train).ok()?,
+        find(config, &above, Half::Val).ok()?,
+    );
+    let is_it = train.root.canonicalize().ok() == config.data.canonicalize().ok();
+    (is_it && train != val).then_some(val)
+}
+
+/// Whether `config` asks for, or leaves to the program, a part of the photos that is set aside from them: what `val_share` comes
+/// to. What is wrong with the photos is said when they are opened.
+pub fn settled_share(config: &Config) -> Share {
+    match Split::of(config) {
+        Ok(Split::Divided(_, Division::Share(share))) => Share::Part(share),
+        _ => config.val_share,
+    }
+}
+
+/// The part of a set that a run with the settings `run` set aside from it, where `path` is the set of that run, or has the same
+/// photos: `learnt` is the list of those that the run learnt from. `None` for any other set.
+pub fn set_aside(
+    config: &Config,
+    run: &Config,
+    learnt: Option<&PhotoList>,
+    path: &Path,
+) -> Result<Option<Dataset>, PhotosError> {
+    let division = match (run.folds, run.val_share) {
+        (0, Share::Auto) => return Ok(None),
+        (0, Share::Part(share)) => Division::Share(share),
+        (of, _) => Division::Fold { of, number: run.fold },
+    };
+    let here = find(config, path, Half::Train)?;
+    if find(config, path, Half::Val).is_ok_and(|val| val != here) {
+        return Ok(None);
+    }
+    let whole = labelled(config, &here)?;
+    let real = |path: &Path| path.canonicalize().ok();
+    let is_runs = real(path).is_some() && real(path) == real(&run.data);
+    // Another set of fewer photos, or none, is no set that the run learnt from.
+    if !is_runs && learnt.is_none_or(|learnt| learnt.images >= whole.samples.len()) {
+        return Ok(None);
+    }
+    let (train, mut val) = divide(&whole, division)?;
+    if !is_runs && learnt != Some(&PhotoList::of(&train)) {
+        return Ok(None);
+    }
+    val.notes.push(format!(
+        "{} of the {} photos of {}: those that training set aside and did not learn from",
+        val.samples.len(),
+        whole.samples.len(),
+        path.display()
+    ));
+    Ok(Some(cached(config, val)?))
+}
+
 /// Opens one split at `path` under the settings of `config`; the rest of it does not matter.
-pub fn open(config: &Config, path: &Path, split: Split) -> Result<Dataset, PhotosError> {
+pub fn open(config: &Config, path: &Path, split: Half) -> Result<Dataset, PhotosError> {
     list(config, &find(config, path, split)?)
 }
 
-/// Opens one split at `path` for nothing but its pixels, `upright` as EXIF says or as they are stored.
-pub fn plain(path: &Path, split: Split, upright: bool) -> Result<Dataset, PhotosError> {
+/// Opens one split at `path` for nothing but its pixels, `upright` as EXIF says or as they are stored. A folder of photos
+/// without labels will do.
+pub fn plain(path: &Path, split: Half, upright: bool) -> Result<Dataset, PhotosError> {
     let config = Config {
         exif_orientation: upright,
         ..Config::default()
     };
-    open(&config, path, split)
+    match open(&config, path, split) {
+        Err(PhotosError::Data(DataError::Layout { .. } | DataError::OtherSplit { .. })) if path.is_dir() => {
+            let mut dataset = unlabelled(path)?;
+            dataset.upright = upright;
+            Ok(dataset)
+        }
+        opened => opened,
+    }
 }
 
 /// Whether two sets are of the same files.
@@ -89,17 +219,28 @@ pub fn same(a: &Dataset, b: &Dataset) -> bool {
 
 const GIB: f64 = (1u64 << 30) as f64;
 
-fn find(config: &Config, path: &Path, split: Split) -> Result<Location, PhotosError> {
-    Ok(locate(path, split, config.data_format)?)
+fn find(config: &Config, path: &Path, split: Half) -> Result<Location, PhotosError> {
+    let photos = Some(config.image_dir.as_path()).filter(|photos| !photos.as_os_str().is_empty());
+    Ok(locate_listed(path, split, config.data_format, photos)?)
 }
 
 fn list(config: &Config, location: &Location) -> Result<Dataset, PhotosError> {
+    cached(config, labelled(config, location)?)
+}
+
+/// The set as the settings label it.
+fn labelled(config: &Config, location: &Location) -> Result<Dataset, PhotosError> {
     let mut dataset = location.open()?;
     if !config.class_list.as_os_str().is_empty() {
         ClassList::read(&config.class_list)?.apply(&mut dataset)?;
     }
     dataset.bad_images = config.bad_images;
     dataset.upright = config.exif_orientation;
+    Ok(dataset)
+}
+
+/// The set with the cache that the settings ask for.
+fn cached(config: &Config, mut dataset: Dataset) -> Result<Dataset, PhotosError> {
     let Some(place) = config.cache else {
         return Ok(dataset);
     };

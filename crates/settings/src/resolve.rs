@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use mnasnet_model::Variant;
 
-use crate::config::{Config, KEYS, Key};
+use crate::config::{Config, KEYS, Key, Share};
 use crate::network_file;
 use crate::schedule::DecayMode;
 use crate::setting::hint;
@@ -235,6 +235,21 @@ impl Resolver {
             return refuse(
                 "epoch_size",
                 format!("must be above 5 for `mindspore-linear`, not {}", config.epoch_size),
+            );
+        }
+        if config.folds == 1 || config.folds > 0 && config.fold > config.folds {
+            return refuse(
+                "folds",
+                format!(
+                    "is {}, which has no fold {}: take at least 2, and one of them",
+                    config.folds, config.fold
+                ),
+            );
+        }
+        if config.folds > 0 && config.val_share != Share::Auto {
+            return refuse(
+                "val_share",
+                "does not go with `folds`, which say how large a part is".to_owned(),
             );
         }
         if config.resize != 0 && config.resize < config.resolution {

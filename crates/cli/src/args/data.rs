@@ -130,6 +130,9 @@ pub struct SetArgs {
         hide_possible_values = true
     )]
     pub data_format: OrOpen<Format>,
+    /// Folder of the photos that a table lists, where they are not in the table's own
+    #[arg(long = "image_dir", alias = "image-dir", value_name = "DIR")]
+    pub image_dir: Option<PathBuf>,
     /// File of class names that relabels the set or leaves a part of it out, as for `train`
     #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
     pub class_list: Option<PathBuf>,
@@ -140,6 +143,7 @@ impl SetArgs {
     pub fn config(&self) -> Config {
         Config {
             data_format: self.data_format,
+            image_dir: self.image_dir.clone().unwrap_or_default(),
             class_list: self.class_list.clone().unwrap_or_default(),
             ..Config::default()
         }

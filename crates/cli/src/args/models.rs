@@ -406,6 +406,7 @@ impl EvaluationArgs {
             set: SetArgs {
                 data_format: None,
                 class_list: None,
+                image_dir: None,
             },
             bad_images: BadImages::Fail,
             batch_size: 64,

@@ -1,10 +1,11 @@
 //! `mnasnet data check`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mnasnet_data::{Checked, Finding, SetReport, check};
+use mnasnet_data::{Checked, ClassCount, Finding, SetReport, check};
 use serde::Serialize;
 
 use super::{splits, workers};
@@ -19,6 +20,10 @@ struct Report<'a> {
     sets: Vec<Split<'a>>,
     /// Images that are in both splits: training, validation.
     leaks: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// Why `train` would refuse the set.
+    refused: Vec<String>,
+    /// What makes the set a bad one to learn from or to judge on, and what to do.
+    advice: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -46,7 +51,11 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         [(_, train), (_, val)] => train.shared(val),
         _ => Vec::new(),
     };
-    let clean = leaks.is_empty() && checked.iter().all(|(_, set)| set.is_clean() && set.report.images > 0);
+    let reports: Vec<(&str, &SetReport)> = checked.iter().map(|(split, set)| (*split, &set.report)).collect();
+    let (refused, advice) = (refusals(&reports), advice(&reports));
+    let clean = leaks.is_empty()
+        && refused.is_empty()
+        && checked.iter().all(|(_, set)| set.is_clean() && set.report.images > 0);
     if args.json {
         let sets = checked.iter().map(|(split, set)| Split {
             split,
@@ -59,6 +68,8 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
                 .iter()
                 .map(|(train, val)| (train.to_string_lossy(), val.to_string_lossy()))
                 .collect(),
+            refused,
+            advice,
         })?;
     } else {
         for (split, set) in &checked {
@@ -66,9 +77,98 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         }
         let leak = |(train, val): &(PathBuf, PathBuf)| format!("{} = {}", train.display(), val.display());
         let leaks = listed("in both splits", leaks.iter().map(leak).collect());
-        print(&format!("{leaks}{}", if clean { "clean" } else { "not clean" }))?;
+        let refused = listed("train would refuse the set", refused);
+        let advice = listed("advice", advice);
+        print(&format!(
+            "{leaks}{refused}{advice}{}",
+            if clean { "clean" } else { "not clean" }
+        ))?;
     }
     Ok(if clean { Exit::Success } else { Exit::Data })
+}
+
+/// Why `train` would refuse the set.
+fn refusals(sets: &[(&str, &SetReport)]) -> Vec<String> {
+    let [(_, train), (_, val)] = sets else {
+        return Vec::new();
+    };
+    let known = |class: &&ClassCount| train.classes.iter().any(|other| other.name == class.name);
+    // Numbers are places where the other side has names.
+    let numbers = val.classes.iter().all(|class| class.name.parse::<u32>().is_ok());
+    let strangers = val
+        .classes
+        .iter()
+        .filter(|class| class.images > 0 && !known(class) && !numbers);
+    let sentence = |class: &ClassCount| {
+        format!(
+            "class {:?} of {} is not among those of {}: rename it as it is called there, or remove it",
+            class.name,
+            val.path.display(),
+            train.path.display()
+        )
+    };
+    strangers.map(sentence).collect()
+}
+
+/// A class with so many times the photos of another is told.
+const UNEVEN: usize = 20;
+
+/// What makes the set a bad one to learn from or to judge on, and what to do.
+fn advice(sets: &[(&str, &SetReport)]) -> Vec<String> {
+    let mut advice = Vec::new();
+    let Some((_, first)) = sets.first() else {
+        return advice;
+    };
+    let classes: Vec<&ClassCount> = first.classes.iter().filter(|class| class.images > 0).collect();
+    if let [only] = classes.as_slice() {
+        advice.push(format!(
+            "there is only one class, {:?}: add photos of what it is not, as a class of its own",
+            only.name
+        ));
+    }
+    if let (Some(fewest), Some(most)) = (
+        classes.iter().min_by_key(|class| class.images),
+        classes.iter().max_by_key(|class| class.images),
+    ) && fewest.images * UNEVEN <= most.images
+    {
+        advice.push(format!(
+            "class {:?} has {} photos, class {:?} has {}: add photos of the first, or judge by more than the accuracy of all",
+            fewest.name, fewest.images, most.name, most.images
+        ));
+    }
+    let plain = |name: &str| -> String {
+        let letters = name.chars().filter(|letter| letter.is_alphanumeric());
+        letters.flat_map(char::to_lowercase).collect()
+    };
+    let mut seen: HashMap<String, &str> = HashMap::new();
+    for class in &first.classes {
+        let plain = Some(plain(&class.name)).filter(|plain| !plain.is_empty());
+        if let Some(other) = plain.and_then(|plain| seen.insert(plain, &class.name)) {
+            advice.push(format!(
+                "classes {other:?} and {:?} have one name: if they are one class, put their photos together",
+                class.name
+            ));
+        }
+    }
+    let numbers = |set: &SetReport| set.classes.iter().all(|class| class.name.parse::<u32>().is_ok());
+    if let [(_, train), (split, val)] = sets
+        && numbers(train) == numbers(val)
+    {
+        let is_there = |name: &str| val.classes.iter().any(|class| class.name == name && class.images > 0);
+        let missing = train
+            .classes
+            .iter()
+            .filter(|class| class.images > 0 && !is_there(&class.name));
+        let missing: Vec<&ClassCount> = missing.collect();
+        if let Some(example) = missing.first() {
+            advice.push(format!(
+                "{split} has no photo of {} classes, e.g. {:?}: nothing is known of how well they are told; move some there",
+                missing.len(),
+                example.name
+            ));
+        }
+    }
+    advice
 }
 
 fn text(split: &str, report: &SetReport) -> String {

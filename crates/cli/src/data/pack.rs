@@ -72,13 +72,20 @@ pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
         if !args.json {
             let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
             print(&format!(
-                "{split}: {} shards in {}, {} of them there before; {} images written, {:.1} MiB of {:.1}{}",
+                "{split}: {} shards in {}, {} of them there before; {} images written, {:.1} MiB of {:.1}{}{}",
                 packed.shards,
                 args.target.join(split).display(),
                 packed.kept,
                 packed.images,
                 mib(packed.bytes_out),
                 mib(packed.bytes_in),
+                match (packed.oriented, args.exif_orientation) {
+                    (0, _) => String::new(),
+                    (count, true) => format!("; {count} of them turned upright as their EXIF orientation says"),
+                    (count, false) => format!(
+                        "; {count} of them have an EXIF orientation, which is kept: their pixels are not turned"
+                    ),
+                },
                 match packed.bad.len() {
                     0 => String::new(),
                     bad => format!("; {bad} bad images left out"),

@@ -22,3 +22,5 @@ mod scripts;
 mod soak;
 mod sources;
 mod survival;
+mod undivided;
+mod unlabelled;

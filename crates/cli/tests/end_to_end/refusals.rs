@@ -132,7 +132,14 @@ fn photos() {
         ),
         (train("--data none"), "cannot read none"),
         (train("--data empty"), "empty"),
-        (train("--data photos/train"), "has no photos kept apart for validation"),
+        (
+            train("--data photos/train --val_data photos/train"),
+            "has no photos kept apart for validation",
+        ),
+        (
+            train("--val_share 20%"),
+            "there are validation photos already, photos/val: none are set aside",
+        ),
         (
             train("--batch_size 100"),
             "photos/train has 24 images, fewer than one batch of 100",

@@ -7,7 +7,7 @@ use super::files::read_text;
 use crate::{DataError, Dataset, Sample};
 
 /// A list of classes for sets that are relabelled or used in part. A line is a class's name; with a tab, `NAME IN THE
-/// SET<tab>NAME`. Labels follow the names' first appearance, so several classes of a set may become one. Classes of the
+/// SET<tab>NAME`. Lines `0 NAME`, ImageNet's synsets, and JSON between numbers and names are read too. Labels follow the names' first appearance, so several classes of a set may become one. Classes of the
 /// set that are not in the list are left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassList {
@@ -26,11 +26,7 @@ impl ClassList {
             reason,
         };
         let text = read_text(path)?;
-        let line = |line: &str| {
-            let (from, to) = line.split_once('\t').unwrap_or((line, line));
-            (from.trim().to_owned(), to.trim().to_owned())
-        };
-        let lines: Vec<_> = text.lines().filter(|text| !text.trim().is_empty()).map(line).collect();
+        let lines = lines(&text).map_err(error)?;
         if lines.is_empty() {
             return Err(error("the list of classes is empty".to_owned()));
         }
@@ -114,6 +110,81 @@ impl ClassList {
         }
         (dataset.classes, dataset.numbered) = (classes, false);
         Ok(())
+    }
+}
+
+/// The lines of a list, however it is written. The error is a sentence.
+fn lines(text: &str) -> Result<Vec<(String, String)>, String> {
+    let same = |name: &str| (name.to_owned(), name.to_owned());
+    if text.trim_start().starts_with(['{', '[']) {
+        return Ok(json_names(text)?.iter().map(|name| same(name)).collect());
+    }
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // `0 daisy`, `1: rose`: a number each, from 0 or 1 on, and no two alike.
+    let numbered = |line: &&str| {
+        let (number, name) = line.split_once([' ', ':', ',', '='])?;
+        let name = name.trim_start_matches([' ', ':', ',', '=']).trim();
+        (!name.is_empty()).then_some((number.trim().parse::<usize>().ok()?, name.to_owned()))
+    };
+    if let Some(mut names) = lines.iter().map(numbered).collect::<Option<Vec<_>>>()
+        && !names.is_empty()
+    {
+        names.sort_unstable();
+        let first = names[0].0;
+        return match first <= 1 && (first..).zip(&names).all(|(at, (number, _))| at == *number) {
+            true => Ok(names.iter().map(|(_, name)| same(name)).collect()),
+            false => Err("its lines begin with numbers, which do not count from 0 or 1 without a gap".to_owned()),
+        };
+    }
+    // ImageNet's `n01440764 tench, Tinca tinca`.
+    let synset = |line: &&str| {
+        let (id, _) = line.split_once(' ')?;
+        let digits = id.strip_prefix('n')?;
+        (digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| same(id))
+    };
+    if let Some(ids) = lines.iter().map(synset).collect::<Option<Vec<_>>>() {
+        return Ok(ids);
+    }
+    let line = |line: &&str| {
+        let (from, to) = line.split_once('\t').unwrap_or((line, line));
+        (from.trim().to_owned(), to.trim().to_owned())
+    };
+    Ok(lines.iter().map(line).collect())
+}
+
+/// The names of a JSON list, or of a map from numbers to names or from names to numbers.
+fn json_names(text: &str) -> Result<Vec<String>, String> {
+    use serde_json::Value;
+    let wrong = "it is JSON, but neither a list of names nor a map between numbers and names";
+    let value: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let map = match &value {
+        Value::Array(names) => {
+            return names
+                .iter()
+                .map(text)
+                .collect::<Option<_>>()
+                .ok_or_else(|| wrong.to_owned());
+        }
+        // A model's configuration of Hugging Face has one of these among other things.
+        Value::Object(map) => match map.get("id2label").or_else(|| map.get("label2id")) {
+            Some(Value::Object(inside)) => inside,
+            _ => map,
+        },
+        _ => return Err(wrong.to_owned()),
+    };
+    let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    let pair = |(key, value): (&String, &Value)| match (key.parse::<u64>().ok(), number(value)) {
+        (Some(place), None) => Some((place, text(value)?)),
+        (None, Some(place)) => Some((place, key.clone())),
+        _ => None,
+    };
+    let pairs: Option<Vec<(u64, String)>> = map.iter().map(pair).collect();
+    let mut pairs = pairs.ok_or_else(|| wrong.to_owned())?;
+    pairs.sort_unstable();
+    match (0..).zip(&pairs).all(|(at, (place, _))| at == *place) {
+        true => Ok(pairs.into_iter().map(|(_, name)| name).collect()),
+        false => Err("its numbers do not count from 0 without a gap".to_owned()),
     }
 }
 

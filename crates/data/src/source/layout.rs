@@ -16,7 +16,9 @@ use super::listing::has_ending;
 use super::split::Split;
 use crate::{DataError, Dataset};
 
-pub use self::folder::images_below;
+pub use self::folder::{images_below, unlabelled};
+pub(super) use self::imagenet_tar::labels_of_folder;
+pub(super) use self::table::is_labelled;
 
 mnasnet_choice::choices! {
     /// Kinds of sets.
@@ -49,16 +51,28 @@ pub(super) struct Layout {
     pub(super) below: Option<&'static str>,
     /// Whether its files list images, which may lie in folders beside them.
     pub(super) lists: bool,
-    /// Whether a file holds rows of both splits.
-    pub(super) has_both: fn(&Path) -> bool,
+    /// Whether a file holds rows of both splits; its photos may lie in a folder elsewhere.
+    pub(super) has_both: fn(&Path, Option<&Path>) -> bool,
     /// Whether a file is such a set, or a part of one, by its content where that tells.
     pub(super) looks_like: fn(&Look) -> Result<bool, DataError>,
     /// Lists the images and their labels.
     pub(super) open: Open,
 }
 
-/// Lists a set of such a root and files (one where the unit is one), and of a file that has both splits the rows of one.
-type Open = fn(&Path, &[PathBuf], Option<Split>) -> Result<Dataset, DataError>;
+/// Lists a set.
+type Open = fn(&Opening) -> Result<Dataset, DataError>;
+
+/// What is opened.
+pub(super) struct Opening<'a> {
+    /// The set's name.
+    pub(super) root: &'a Path,
+    /// Its files, one where the unit is one.
+    pub(super) files: &'a [PathBuf],
+    /// Of a file that has both splits the rows of one.
+    pub(super) rows: Option<Split>,
+    /// The folder of photos that a table lists, where it is not the table's own.
+    pub(super) photos: Option<&'a Path>,
+}
 
 /// What makes one set.
 #[derive(Clone, Copy, PartialEq, Eq)]

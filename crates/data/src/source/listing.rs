@@ -33,8 +33,14 @@ pub(super) enum Guess {
 }
 
 impl Entry {
+    /// Whether it is none of the set's own; a Mac's archives have a folder of such.
     pub(super) fn hidden(&self) -> bool {
-        self.name.as_encoded_bytes().starts_with(b".")
+        self.name.as_encoded_bytes().starts_with(b".") || self.name == "__MACOSX"
+    }
+
+    /// Whether it is called as images are.
+    pub(super) fn has_image_ending(&self) -> bool {
+        !self.hidden() && has_ending(&self.path, IMAGE_ENDINGS)
     }
 
     pub(super) fn is_visible_folder(&self) -> bool {
@@ -65,7 +71,9 @@ pub(super) fn has_ending(path: &Path, endings: &[&str]) -> bool {
 }
 
 /// Usual endings of images that are read.
-const IMAGE_ENDINGS: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp"];
+pub(super) const IMAGE_ENDINGS: &[&str] = &[
+    "jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm",
+];
 
 /// Whether a member of an archive is an image, by its name.
 pub(super) fn is_image(member: &str) -> bool {

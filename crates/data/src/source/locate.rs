@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::layout::{Format, LAYOUTS, Layout, Look, Unit, known};
+use super::layout::{Format, LAYOUTS, Layout, Look, Opening, Unit, is_labelled, known, labels_of_folder};
 use super::listing::{Entry, Kind, has_ending, list};
 use super::pattern::expand_braces;
-use super::split::Split;
+use super::split::{Split, is_split};
 use crate::{DataError, Dataset};
 
 /// Where the images of one split are.
@@ -20,18 +20,27 @@ pub struct Location {
     pub files: Vec<PathBuf>,
     /// The split whose rows are meant, of a table that has both.
     pub rows: Option<Split>,
+    /// The folder of a table's photos, where it is not the table's own.
+    pub photos: Option<PathBuf>,
+    /// Where a set for the last judgement stands in for one of validation: what it is called.
+    pub test: Option<String>,
     /// What lies there too and is passed over.
     pub notes: Vec<String>,
 }
 
 impl Location {
-    fn new(root: &Path, format: Format, files: Vec<PathBuf>, split: Split) -> Self {
-        let divided = files.iter().any(|file| (format.layout().has_both)(file));
+    fn new(root: &Path, format: Format, files: Vec<PathBuf>, search: &Search) -> Self {
+        let photos = search.photos.map(Path::to_path_buf);
+        let divided = files
+            .iter()
+            .any(|file| (format.layout().has_both)(file, photos.as_deref()));
         Self {
             root: root.to_path_buf(),
             format,
             files,
-            rows: divided.then_some(split),
+            rows: divided.then_some(search.split),
+            photos,
+            test: None,
             notes: Vec::new(),
         }
     }
@@ -50,7 +59,12 @@ impl Location {
                 "one file",
             ));
         }
-        let mut dataset = (layout.open)(&self.root, &self.files, self.rows)?;
+        let mut dataset = (layout.open)(&Opening {
+            root: &self.root,
+            files: &self.files,
+            rows: self.rows,
+            photos: self.photos.as_deref(),
+        })?;
         dataset.notes.extend(self.notes.iter().cloned());
         match u32::try_from(dataset.samples.len()) {
             Ok(_) => Ok(dataset),
@@ -63,47 +77,225 @@ impl Location {
 }
 
 /// Finds a split. `path` is a folder of class folders, a file, a pattern such as `train-{000..146}.tar`, or a folder that
-/// holds such: in `train/` or `val/` (or another usual name), under such names, or, where it holds no split at all, as they
-/// are. `format` says what to take where there is more than one kind.
+/// holds such: in `train/` or `val/` (or another usual name, in any case), under such names, in one folder more, or, where it
+/// holds no split at all, as they are. `format` says what to take where there is more than one kind.
 ///
 /// # Errors
-/// [`DataError::Io`] if something cannot be read, [`DataError::Layout`] with what was found if it is of no known layout or
-/// holds the other split only.
+/// [`DataError::Io`] if something cannot be read, [`DataError::Layout`] with what was found if it is of no known layout,
+/// [`DataError::OtherSplit`] if it holds the other split only.
 pub fn locate(path: &Path, split: Split, format: Option<Format>) -> Result<Location, DataError> {
+    locate_listed(path, split, format, None)
+}
+
+/// The same, where the photos that a table lists lie in the folder `photos`.
+///
+/// # Errors
+/// As [`locate`].
+pub fn locate_listed(
+    path: &Path,
+    split: Split,
+    format: Option<Format>,
+    photos: Option<&Path>,
+) -> Result<Location, DataError> {
+    let search = &Search { split, format, photos };
     let text = path.to_string_lossy();
     if text.contains('{') && !path.exists() {
-        return pattern(path, &text, split, format);
+        return pattern(path, &text, search);
     }
     let about = std::fs::metadata(path).map_err(|source| DataError::io(path, source))?;
     if !about.is_dir() {
         let format = file_format(path, format)?;
-        return Ok(Location::new(path, format, vec![path.to_path_buf()], split));
+        return Ok(Location::new(path, format, vec![path.to_path_buf()], search));
     }
-    if let Some(inside) = split_folder(path, split, format)? {
-        return whole(&inside, split, format);
-    }
-    if split_folder(path, split.other(), format)?.is_some() {
-        return Err(other_split_only(path, split));
-    }
-    whole(path, split, format)
+    let Some(inside) = one_folder_more(path, search)? else {
+        return folder(path, search);
+    };
+    let mut location = folder(&inside, search)?;
+    location.notes.push(format!("the set lies in {}", inside.display()));
+    Ok(location)
 }
 
-/// The folder of a split, `path/train` for example. A class may be called "train" too: a split has more inside than images.
-fn split_folder(path: &Path, split: Split, format: Option<Format>) -> Result<Option<PathBuf>, DataError> {
+/// What is looked for.
+struct Search<'a> {
+    split: Split,
+    format: Option<Format>,
+    photos: Option<&'a Path>,
+}
+
+/// The folder below `path` that the set lies in, where there is one folder too many: the only one with splits or with shards
+/// inside, or the only folder at all, if it is one of class folders. ImageNet's from Kaggle lies three folders deep.
+fn one_folder_more(path: &Path, search: &Search) -> Result<Option<PathBuf>, DataError> {
+    for kaggle in ["ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC"] {
+        let inside = path.join(kaggle);
+        if inside.is_dir() && split_folder(&inside, search.split, search)?.is_some() {
+            return Ok(Some(inside));
+        }
+    }
     let entries = list(path)?;
-    for name in split.names() {
-        let Some(entry) = entries
-            .iter()
-            .find(|entry| entry.kind == Kind::Folder && entry.name == *name)
-        else {
-            continue;
+    let below = |name: &str| LAYOUTS.iter().any(|layout| layout.below == Some(name));
+    if has_splits(path, search)? || !candidates(&entries, search.format).is_empty() {
+        return Ok(None);
+    }
+    let folders: Vec<&Entry> = entries.iter().filter(|entry| entry.is_visible_folder()).collect();
+    let mut sets = Vec::new();
+    for folder in &folders {
+        if folder.name.to_str().is_some_and(below) || is_split(&folder.name) {
+            return Ok(None);
+        }
+        let Ok(inside) = list(&folder.path) else { continue };
+        let shards = candidates(&inside, search.format).into_iter().any(|found| {
+            !found.list()
+                && [search.split, search.split.other()]
+                    .iter()
+                    .any(|split| !split.of(&found.files).0.is_empty())
+        });
+        if shards || has_splits(&folder.path, search)? {
+            sets.push(folder.path.clone());
+        }
+    }
+    match (sets.as_slice(), folders.as_slice()) {
+        ([one], _) => return Ok(Some(one.clone())),
+        ([], [only]) => {
+            // A class of that name has photos in it; a folder around the set has none.
+            let inside = list(&only.path)?;
+            let classes = inside.iter().filter(|entry| entry.is_visible_folder()).count();
+            let photos = inside
+                .iter()
+                .any(|entry| entry.kind == Kind::File && entry.has_image_ending());
+            return match (classes, photos) {
+                (1, false) if split_folder(&only.path, search.split, search)?.is_some() => Ok(Some(only.path.clone())),
+                (1, false) => one_folder_more(&only.path, search),
+                (2.., false) => Ok(Some(only.path.clone())),
+                _ => Ok(None),
+            };
+        }
+        ([], _) => return Ok(None),
+        _ => {}
+    }
+    Err(layout_error(
+        path,
+        format!(
+            "{} sets, each in a folder of its own ({})",
+            sets.len(),
+            enumerate(&sets)
+        ),
+        "one: name the folder of the set that is meant",
+    ))
+}
+
+/// Whether a folder has both splits, as folders.
+fn has_splits(path: &Path, search: &Search) -> Result<bool, DataError> {
+    Ok(split_folder(path, Split::Train, search)?.is_some() && split_folder(path, Split::Val, search)?.is_some())
+}
+
+/// What a folder holds of the split.
+fn folder(path: &Path, search: &Search) -> Result<Location, DataError> {
+    if let Some((inside, name)) = split_folder(path, search.split, search)? {
+        let mut location = match labels_beside(&inside, search.split, search)? {
+            Some(location) => location,
+            None => match one_folder_more(&inside, search)? {
+                Some(more) => whole(&more, search)?,
+                None => whole(&inside, search)?,
+            },
         };
-        let Ok(inside) = list(&entry.path) else { continue };
-        if inside.iter().any(Entry::is_visible_folder) || !candidates(&inside, format).is_empty() {
-            return Ok(Some(entry.path.clone()));
+        location.test = Split::is_test(name).then(|| inside.to_string_lossy().into_owned());
+        return Ok(location);
+    }
+    if let Some((other, _)) = split_folder(path, search.split.other(), search)? {
+        return Err(other_split_only(path, search.split, &[other]));
+    }
+    let location = whole(path, search)?;
+    match flat_splits(&list(path)?) {
+        Some(flat) if location.format == Format::Folder && search.format.is_none() => Err(unlabelled(&flat, "photos")),
+        _ => Ok(location),
+    }
+}
+
+/// The folder of a split, `path/train` for example, and the usual name that it bears. A class may be called "train" too: a
+/// split has more inside than images, or there are folders of splits alone.
+fn split_folder(path: &Path, split: Split, search: &Search) -> Result<Option<(PathBuf, &'static str)>, DataError> {
+    let entries = list(path)?;
+    let folders: Vec<&Entry> = entries.iter().filter(|entry| entry.is_visible_folder()).collect();
+    let splits_alone = folders.iter().all(|folder| is_split(&folder.name));
+    for name in split.names() {
+        for entry in folders.iter().filter(|entry| split.named_as(&entry.name) == Some(name)) {
+            let Ok(inside) = list(&entry.path) else { continue };
+            // Test photos are handed out without labels too.
+            if splits_alone && !inside.is_empty() && !Split::is_test(name)
+                || inside.iter().any(Entry::is_visible_folder)
+                || !candidates(&inside, search.format).is_empty()
+                || search.format.is_none() && labels_beside(&entry.path, split, search)?.is_some()
+            {
+                return Ok(Some((entry.path.clone(), name)));
+            }
         }
     }
     Ok(None)
+}
+
+/// Photos that lie in a split's folder without class folders, whose labels are beside: ImageNet's lists, or a table that is
+/// called as the folder is.
+fn labels_beside(dir: &Path, split: Split, search: &Search) -> Result<Option<Location>, DataError> {
+    if search
+        .format
+        .is_some_and(|format| format != Format::Imagenet && format != Format::Table)
+    {
+        return Ok(None);
+    }
+    let photos = match list(dir)?.as_slice() {
+        entries
+            if entries
+                .iter()
+                .any(|entry| entry.kind == Kind::File && entry.has_image_ending()) =>
+        {
+            dir.to_path_buf()
+        }
+        entries => match entries
+            .iter()
+            .filter(|entry| entry.is_visible_folder())
+            .collect::<Vec<_>>()[..]
+        {
+            // Tiny ImageNet's photos are one folder deeper.
+            [one] if one.name.eq_ignore_ascii_case("images") => one.path.clone(),
+            _ => return Ok(None),
+        },
+    };
+    if list(&photos)?.iter().any(Entry::is_visible_folder) {
+        return Ok(None);
+    }
+    if split == Split::Val && labels_of_folder(&photos).is_some() {
+        return Ok(Some(Location::new(
+            &photos,
+            Format::Imagenet,
+            vec![photos.clone()],
+            search,
+        )));
+    }
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let tables = ["{}.csv", "{}.tsv", "{}_labels.csv", "{}_label.csv", "{}.jsonl"];
+    let tables = tables.map(|table| dir.with_file_name(table.replace("{}", &name)));
+    let named = tables.into_iter().find(|table| table.is_file());
+    // A table of another name that names these photos.
+    let beside = || -> Result<Option<PathBuf>, DataError> {
+        let mut tables = match dir.parent() {
+            Some(above) if search.format.is_none() => candidates(&list(above)?, Some(Format::Table)),
+            _ => Vec::new(),
+        };
+        let files = tables.drain(..).flat_map(|tables| tables.files).take(MAX_TABLES);
+        Ok(files.into_iter().find(|table| is_labelled(table, Some(&photos))))
+    };
+    let table = match named {
+        Some(table) => Some(table),
+        None => beside()?,
+    };
+    let Some(table) = table else {
+        return Ok(None);
+    };
+    let search = Search {
+        photos: Some(search.photos.unwrap_or(&photos)),
+        ..*search
+    };
+    Ok(Some(Location::new(&table.clone(), Format::Table, vec![table], &search)))
 }
 
 /// Files of a folder that hold images or list them.
@@ -135,30 +327,58 @@ fn candidates(entries: &[Entry], format: Option<Format>) -> Vec<Candidates> {
 }
 
 impl Candidates {
+    /// Whether it is Hugging Face's table of what lies in the folders beside it, with labels.
+    fn metadata(&self, search: &Search) -> bool {
+        let named = |file: &PathBuf| {
+            file.file_stem()
+                .is_some_and(|stem| stem.eq_ignore_ascii_case("metadata"))
+        };
+        self.files.iter().all(named) && (!self.list() || self.files.iter().any(|file| is_labelled(file, search.photos)))
+    }
+
     /// Whether the files list images, which may lie in folders beside them.
     fn list(&self) -> bool {
         self.layouts.iter().all(|layout| layout.lists)
     }
 }
 
+/// Tables beside a folder of photos that are looked into.
+const MAX_TABLES: usize = 8;
+
 /// What a folder without folders of splits holds.
-fn whole(dir: &Path, split: Split, format: Option<Format>) -> Result<Location, DataError> {
+fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
+    let &Search { split, format, .. } = search;
     let entries = list(dir)?;
-    let at = |root: &Path, format, files| Location::new(root, format, files, split);
+    let at = |root: &Path, format, files| Location::new(root, format, files, search);
     if format == Some(Format::Folder) {
         return Ok(at(dir, Format::Folder, Vec::new()));
     }
     let folders = entries.iter().any(Entry::is_visible_folder);
-    // A table beside folders lists what is in them if it is named as a split; otherwise it is something else.
-    let meant =
-        |found: &Candidates| !found.list() || format.is_some() || !folders || !split.of(&found.files).0.is_empty();
+    // A table beside folders lists what is in them if it is named as a split, or names the photos of the only one; otherwise
+    // it is something else.
+    let one_folder = entries.iter().filter(|entry| entry.is_visible_folder()).count() == 1;
+    let meant = |found: &Candidates| {
+        !found.list()
+            || format.is_some()
+            || !folders
+            || found.metadata(search)
+            || !split.of(&found.files).0.is_empty()
+            || one_folder && matches!(&found.files[..], [table] if is_labelled(table, search.photos))
+    };
     if let Some(Candidates { files, layouts }) = candidates(&entries, format).into_iter().find(meant) {
         let ((own, left_out), (others, _)) = (split.of(&files), split.other().of(&files));
         let mut notes = Vec::new();
         if !left_out.is_empty() {
             notes.push(format!("leaves out files of another split ({})", enumerate(&left_out)));
         }
-        if folders && format.is_none() {
+        if folders
+            && format.is_none()
+            && !(Candidates {
+                files: files.clone(),
+                layouts: layouts.clone(),
+            })
+            .metadata(search)
+        {
             notes.push(format!(
                 "takes {} and passes over the folders beside it; the data format `folder` takes those",
                 enumerate(&files)
@@ -167,7 +387,7 @@ fn whole(dir: &Path, split: Split, format: Option<Format>) -> Result<Location, D
         let files = match (own.is_empty(), others.is_empty()) {
             (false, _) => own,
             (true, true) => files,
-            (true, false) => return Err(other_split_only(dir, split)),
+            (true, false) => return Err(other_split_only(dir, split, &others)),
         };
         // Where an ending has several kinds, the first file tells.
         let kind = match layouts[..] {
@@ -197,11 +417,19 @@ fn whole(dir: &Path, split: Split, format: Option<Format>) -> Result<Location, D
             && below.is_dir()
             && !candidates(&list(&below)?, Some(layout.format)).is_empty()
         {
-            return whole(&below, split, Some(layout.format));
+            let format = Some(layout.format);
+            return whole(&below, &Search { format, ..*search });
         }
     }
     if format.is_none() && folders {
         return Ok(at(dir, Format::Folder, Vec::new()));
+    }
+    let photos = entries
+        .iter()
+        .filter(|entry| entry.kind == Kind::File && entry.has_image_ending())
+        .count();
+    if photos > 0 && format.is_none() {
+        return Err(unlabelled(dir, &format!("{photos} photos")));
     }
     let names: Vec<PathBuf> = entries.iter().map(|entry| PathBuf::from(&entry.name)).collect();
     let found = match names.as_slice() {
@@ -209,6 +437,13 @@ fn whole(dir: &Path, split: Split, format: Option<Format>) -> Result<Location, D
         names => format!("no folders among {} entries ({})", names.len(), enumerate(names)),
     };
     Err(layout_error(dir, found, &known()))
+}
+
+/// The first folder of photos alone, where all folders are called as splits are: those are no classes.
+fn flat_splits(entries: &[Entry]) -> Option<PathBuf> {
+    let mut folders = entries.iter().filter(|entry| entry.is_visible_folder()).peekable();
+    let first = folders.peek()?.path.clone();
+    folders.all(|folder| is_split(&folder.name)).then_some(first)
 }
 
 /// The format of one file, by its content where that tells.
@@ -244,7 +479,7 @@ fn file_format(path: &Path, format: Option<Format>) -> Result<Format, DataError>
 }
 
 /// A pattern with braces, all of whose files must be there.
-fn pattern(path: &Path, text: &str, split: Split, format: Option<Format>) -> Result<Location, DataError> {
+fn pattern(path: &Path, text: &str, search: &Search) -> Result<Location, DataError> {
     let names = expand_braces(text).unwrap_or_default();
     let files: Vec<PathBuf> = names.into_iter().map(PathBuf::from).collect();
     let Some(first) = files.first() else {
@@ -264,16 +499,24 @@ fn pattern(path: &Path, text: &str, split: Split, format: Option<Format>) -> Res
         );
         return Err(layout_error(path, found, "all of them"));
     }
-    let format = file_format(first, format)?;
-    Ok(Location::new(path, format, files, split))
+    let format = file_format(first, search.format)?;
+    Ok(Location::new(path, format, files, search))
 }
 
-fn other_split_only(path: &Path, split: Split) -> DataError {
-    let (own, other) = (split.names().join(" or "), split.other().names().join(" or "));
+fn other_split_only(path: &Path, split: Split, found: &[PathBuf]) -> DataError {
+    let (own, other) = (split.names()[0], split.other().names()[0]);
+    DataError::OtherSplit {
+        path: path.to_path_buf(),
+        found: format!("found only {other} ({}), nothing called {own}", enumerate(found)),
+        expected: format!("a {own} set, or its own path"),
+    }
+}
+
+fn unlabelled(dir: &Path, photos: &str) -> DataError {
     layout_error(
-        path,
-        format!("found only {other}, nothing called {own}"),
-        &format!("a {own} set, or its own path"),
+        dir,
+        format!("{photos} without labels: no class folders, and no table that names the photos"),
+        "the photos of each class in a folder of its own, or metadata.csv beside them with the columns file_name and label",
     )
 }
 

@@ -15,9 +15,9 @@ pub(super) const LAYOUT: Layout = Layout {
     endings: &[],
     below: None,
     lists: false,
-    has_both: |_| false,
+    has_both: |_, _| false,
     looks_like: |_| Ok(false),
-    open: |root, _, _| open(root),
+    open: |opening| open(opening.root),
 };
 
 /// Lists a folder of class folders. Classes are numbered in byte order of their names (upper case before lower). Images are
@@ -63,7 +63,7 @@ fn open(dir: &Path) -> Result<Dataset, DataError> {
         });
     }
     let mut dataset = Dataset::new(dir, Classes::named(classes), labels, Files(walk.images));
-    dataset.notes = notes;
+    dataset.notes.extend(notes);
     Ok(dataset)
 }
 
@@ -75,6 +75,25 @@ pub fn images_below(dir: &Path) -> Result<(Vec<PathBuf>, Vec<String>), DataError
     let mut walk = Walk::default();
     walk.folder(dir, &[])?;
     Ok((walk.images, walk.passed.notes()))
+}
+
+/// Photos without labels: every image below a folder, all of one class without a name. For what looks at pixels alone.
+///
+/// # Errors
+/// [`DataError::Io`]; [`DataError::Layout`] where there is no image.
+pub fn unlabelled(dir: &Path) -> Result<Dataset, DataError> {
+    let (images, notes) = images_below(dir)?;
+    if images.is_empty() {
+        return Err(DataError::Layout {
+            path: dir.to_path_buf(),
+            found: "no photo".to_owned(),
+            expected: "a folder of photos".to_owned(),
+        });
+    }
+    let labels = vec![0; images.len()];
+    let mut dataset = Dataset::new(dir, Classes::named(vec![String::new()]), labels, Files(images));
+    dataset.notes.extend(notes);
+    Ok(dataset)
 }
 
 const SPECIAL: &str = "broken links or special files";

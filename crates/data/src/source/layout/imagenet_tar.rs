@@ -1,17 +1,18 @@
 //! The archives that ImageNet comes in, as they are: `ILSVRC2012_img_train.tar`, a tar of one tar a class, and
-//! `ILSVRC2012_img_val.tar` with its ground truth beside it.
+//! `ILSVRC2012_img_val.tar` with its ground truth beside it; and the folder that the latter unpacks to.
 
 mod ground_truth;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{Format, Layout, Unit};
+use super::{Format, Layout, Unit, images_below};
 use crate::DataError;
 use crate::dataset::{Classes, Dataset};
 use crate::source::archive::{self, Member, Members, Placed};
-use crate::source::listing::{PassedOver, has_ending, is_image};
+use crate::source::files::Files;
+use crate::source::listing::{Entry, PassedOver, has_ending, is_image, list};
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::Imagenet,
@@ -20,16 +21,27 @@ pub(super) const LAYOUT: Layout = Layout {
     endings: &["tar"],
     below: None,
     lists: false,
-    has_both: |_| false,
+    has_both: |_, _| false,
     looks_like: |look| {
         let is = |(name, ..): &Placed| is_tar(name) || name.contains("ILSVRC2012_val");
         Ok(look.members()?.is_some_and(|members| members.iter().any(is)))
     },
-    open: |_, files, _| open(&files[0]),
+    open: |opening| open(&opening.files[0]),
 };
 
-/// Either archive; the training set's has tars in it.
+/// Whether a folder of validation photos has ImageNet's labels in it or in a folder above: which file that is.
+pub(in crate::source) fn labels_of_folder(photos: &Path) -> Option<PathBuf> {
+    ground_truth::path(photos.ancestors().take(FOLDERS_ABOVE))
+}
+
+/// Kaggle's labels lie four folders above the photos.
+const FOLDERS_ABOVE: usize = 5;
+
+/// Either archive; the training set's has tars in it. Of a folder the photos of validation.
 fn open(path: &Path) -> Result<Dataset, DataError> {
+    if path.is_dir() {
+        return open_val_folder(path);
+    }
     let members = archive::index(&archive::open(path)?, path)?;
     match members.iter().any(|(name, ..)| is_tar(name)) {
         true => open_train(path),
@@ -87,7 +99,7 @@ fn open_train(path: &Path) -> Result<Dataset, DataError> {
     }
     let archives = vec![path.to_path_buf()];
     let mut dataset = Dataset::new(path, Classes::named(classes), labels, Members { archives, members });
-    dataset.notes = passed.notes();
+    dataset.notes.extend(passed.notes());
     Ok(dataset)
 }
 
@@ -110,7 +122,8 @@ fn open_val(path: &Path) -> Result<Dataset, DataError> {
         return Err(no_images(path, "images of the validation set"));
     }
     images.sort_by(|a, b| file_name(&a.0).cmp(file_name(&b.0)));
-    let truth = ground_truth::find(path)?;
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let truth = ground_truth::find(path, [beside])?;
     let names: Vec<&str> = images.iter().map(|(name, ..)| file_name(name)).collect();
     let (classes, labels) = truth.label(&names, || classes_beside(path))?;
     let member = |(name, offset, len): Placed| Member {
@@ -124,8 +137,40 @@ fn open_val(path: &Path) -> Result<Dataset, DataError> {
         members: images.into_iter().map(member).collect(),
     };
     let mut dataset = Dataset::new(path, classes, labels, members);
-    dataset.notes = passed.notes();
+    dataset.notes.extend(passed.notes());
     Ok(dataset)
+}
+
+/// The validation photos unpacked into one folder.
+///
+/// # Errors
+/// As of the archive.
+fn open_val_folder(path: &Path) -> Result<Dataset, DataError> {
+    let (photos, notes) = images_below(path)?;
+    let truth = ground_truth::find(path, path.ancestors().take(FOLDERS_ABOVE))?;
+    let names: Vec<String> = photos
+        .iter()
+        .map(|photo| photo.file_name().unwrap_or_default().to_string_lossy().into_owned())
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (classes, labels) = truth.label(&names, || classes_in(path))?;
+    let mut dataset = Dataset::new(path, classes, labels, Files(photos));
+    dataset.notes.extend(notes);
+    Ok(dataset)
+}
+
+/// The classes of the training photos that are unpacked in the folder beside, in order.
+fn classes_in(path: &Path) -> Result<Option<Vec<String>>, DataError> {
+    let Some(train) = path
+        .parent()
+        .map(|above| above.join("train"))
+        .filter(|train| train.is_dir())
+    else {
+        return Ok(None);
+    };
+    let folders = list(&train)?.into_iter().filter(Entry::is_visible_folder);
+    let classes: Option<Vec<String>> = folders.map(|folder| folder.name.into_string().ok()).collect();
+    Ok(classes.filter(|classes| !classes.is_empty()))
 }
 
 /// The classes of the training archive beside the validation archive, in order, from its outer headers alone. `None` where

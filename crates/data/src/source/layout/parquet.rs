@@ -1,4 +1,8 @@
-//! Parquet files in the layout that Hugging Face stores image sets in: a column `image` of `{bytes, path}`, a column `label`.
+//! Parquet files in the layout that Hugging Face stores image sets in: a column `image` of `{bytes, path}`, a column `label`;
+//! or with paths of photos alone, which are a table.
+
+mod listing;
+mod zstd;
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use parquet::basic::{Compression, Type};
+use parquet::column::page::PageReader;
 use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
@@ -13,7 +18,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::serialized_reader::SerializedPageReader;
 use rayon::prelude::*;
 
-use super::{Format, Layout, Unit};
+use super::{Format, Layout, Unit, table};
 use crate::Source;
 use crate::dataset::{Classes, Dataset};
 use crate::decode::MAX_FILE_BYTES;
@@ -21,14 +26,17 @@ use crate::{DataError, DecodeError};
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::Parquet,
-    looks: "Parquet files with the columns image and label",
+    looks: "Parquet files with columns of images (or their paths) and labels",
     unit: Unit::Files,
     endings: &["parquet"],
     below: Some("data"),
     lists: false,
-    has_both: |_| false,
+    has_both: |_, _| false,
     looks_like: |look| Ok(look.start.starts_with(b"PAR1")),
-    open: |root, files, _| open(root, files),
+    open: |opening| match listing::sheet(opening.files)? {
+        Some(sheet) => table::open_sheet(sheet, opening.rows, opening.photos),
+        None => open(opening.root, opening.files),
+    },
 };
 
 /// Opens files in the order given. Labels are numbers, which Hugging Face's metadata names, or names.
@@ -123,7 +131,7 @@ impl Rows {
             table,
             group,
             row: 0,
-            reader: self.tables[table].column(group, self.tables[table].bytes)?,
+            reader: self.tables[table].images(group)?,
         };
         Ok((cursor, row))
     }
@@ -177,26 +185,25 @@ impl Table {
             path: path.to_path_buf(),
             reason,
         };
-        let file = File::open(path).map_err(|source| DataError::io(path, source))?;
-        let metadata =
-            guarded(|| ParquetMetaDataReader::new().parse_and_finish(&file)).map_err(|error| broken(path, &error))?;
+        let metadata = footer(path)?;
         let schema = metadata.file_metadata().schema_descr();
-        let columns: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
-        let find = |name: &str| columns.iter().position(|column| column == name);
-        let (Some(bytes), Some(label)) = (find("image.bytes"), find("label")) else {
+        let columns = column_names(&metadata);
+        let (Some(bytes), Some(label)) = (find(&columns, &IMAGES), find(&columns, &LABELS)) else {
             return Err(refused(format!(
-                "it has the columns {}; expected image.bytes and label",
-                columns.join(", ")
+                "it has the columns {}; expected one of images ({}) and one of labels ({})",
+                columns.join(", "),
+                IMAGES.join(", "),
+                LABELS.join(", ")
             )));
         };
         if schema.column(bytes).physical_type() != Type::BYTE_ARRAY || schema.column(bytes).max_rep_level() != 0 {
-            return Err(refused("its column image.bytes does not hold bytes".to_owned()));
+            return Err(refused(format!("its column {} does not hold bytes", columns[bytes])));
         }
         let codecs = metadata
             .row_groups()
             .iter()
             .flat_map(|group| [bytes, label].map(|column| group.column(column).compression()));
-        let unread = |codec: &Compression| !matches!(codec, Compression::UNCOMPRESSED | Compression::SNAPPY);
+        let unread = |codec: &Compression| matches!(codec, Compression::LZO);
         if let Some(codec) = codecs.into_iter().find(unread) {
             return Err(refused(format!(
                 "its columns are compressed with {codec}; write it anew with snappy, the usual codec, or with none"
@@ -207,65 +214,142 @@ impl Table {
             bytes,
             metadata,
         };
-        let labels = guarded(|| table.labels(label)).map_err(|error| broken(path, &error))?;
+        let labels = guarded(|| texts(path, &table.metadata, label)).map_err(|error| broken(path, &error))?;
         Ok((table, labels))
     }
 
-    fn labels(&self, column: usize) -> Result<Vec<String>, ParquetError> {
-        let kind = self
-            .metadata
-            .file_metadata()
-            .schema_descr()
-            .column(column)
-            .physical_type();
-        let text = |label: ByteArray| String::from_utf8_lossy(label.data()).into_owned();
-        let mut labels = Vec::new();
-        for group in 0..self.metadata.num_row_groups() {
-            match kind {
-                Type::INT64 => labels.extend(self.read_all::<Int64Type>(group, column)?.iter().map(i64::to_string)),
-                Type::INT32 => labels.extend(self.read_all::<Int32Type>(group, column)?.iter().map(i32::to_string)),
-                Type::BYTE_ARRAY => labels.extend(self.read_all::<ByteArrayType>(group, column)?.into_iter().map(text)),
-                kind => return Err(ParquetError::General(format!("its column label holds {kind}"))),
-            }
-        }
-        Ok(labels)
+    fn images(&self, group: usize) -> Result<ColumnReaderImpl<ByteArrayType>, ParquetError> {
+        column::<ByteArrayType>(&self.path, &self.metadata, group, self.bytes)
     }
+}
 
-    fn read_all<T: DataType>(&self, group: usize, column: usize) -> Result<Vec<T::T>, ParquetError> {
-        let rows = self.metadata.row_group(group).num_rows() as usize;
-        let (mut values, mut levels) = (Vec::new(), Vec::new());
-        let mut reader = self.column::<T>(group, column)?;
-        // A page at a time: what the footer says of the number of rows takes no memory.
-        while values.len() < rows
-            && reader
-                .read_records(rows - values.len(), Some(&mut levels), None, &mut values)?
-                .0
-                > 0
-        {}
-        if values.len() == rows {
-            Ok(values)
-        } else {
-            Err(ParquetError::General(format!(
-                "{} labels for {rows} rows in row group {group}",
-                values.len()
-            )))
-        }
-    }
+/// What a file says of itself.
+fn footer(path: &Path) -> Result<ParquetMetaData, DataError> {
+    let file = File::open(path).map_err(|source| DataError::io(path, source))?;
+    guarded(|| ParquetMetaDataReader::new().parse_and_finish(&file)).map_err(|error| broken(path, &error))
+}
 
-    fn column<T: DataType>(&self, group: usize, column: usize) -> Result<ColumnReaderImpl<T>, ParquetError> {
-        let group = self.metadata.row_group(group);
-        let chunk = group.column(column);
-        let pages = SerializedPageReader::new(
-            Arc::new(File::open(&self.path)?),
-            chunk,
-            group.num_rows() as usize,
-            None,
-        )?;
-        Ok(get_typed_column_reader(get_column_reader(
-            chunk.column_descr_ptr(),
-            Box::new(pages),
+/// A reader of a column of a row group.
+fn column<T: DataType>(
+    path: &Path,
+    metadata: &ParquetMetaData,
+    group: usize,
+    column: usize,
+) -> Result<ColumnReaderImpl<T>, ParquetError> {
+    let group = metadata.row_group(group);
+    let chunk = group.column(column);
+    let (file, rows) = (Arc::new(File::open(path)?), group.num_rows() as usize);
+    let pages: Box<dyn PageReader> = match chunk.compression() {
+        Compression::ZSTD(_) => Box::new(zstd::Pages::new(file, chunk, rows)?),
+        _ => Box::new(SerializedPageReader::new(file, chunk, rows, None)?),
+    };
+    Ok(get_typed_column_reader(get_column_reader(
+        chunk.column_descr_ptr(),
+        pages,
+    )))
+}
+
+/// The values of a column of a row group that has one for each row.
+fn read_all<T: DataType>(
+    path: &Path,
+    metadata: &ParquetMetaData,
+    group: usize,
+    column_at: usize,
+) -> Result<Vec<T::T>, ParquetError> {
+    let rows = metadata.row_group(group).num_rows() as usize;
+    let (mut values, mut levels) = (Vec::new(), Vec::new());
+    let mut reader = column::<T>(path, metadata, group, column_at)?;
+    // A page at a time: what the footer says of the number of rows takes no memory.
+    while values.len() < rows
+        && reader
+            .read_records(rows - values.len(), Some(&mut levels), None, &mut values)?
+            .0
+            > 0
+    {}
+    if values.len() == rows {
+        Ok(values)
+    } else {
+        Err(ParquetError::General(format!(
+            "{} values for {rows} rows of the column {} in row group {group}",
+            values.len(),
+            column_names(metadata)[column_at]
         )))
     }
+}
+
+/// The values of a column of numbers or texts, as text.
+fn texts(path: &Path, metadata: &ParquetMetaData, column: usize) -> Result<Vec<String>, ParquetError> {
+    let kind = metadata.file_metadata().schema_descr().column(column).physical_type();
+    let text = |label: ByteArray| String::from_utf8_lossy(label.data()).into_owned();
+    let mut texts = Vec::new();
+    for group in 0..metadata.num_row_groups() {
+        match kind {
+            Type::INT64 => {
+                texts.extend(
+                    read_all::<Int64Type>(path, metadata, group, column)?
+                        .iter()
+                        .map(i64::to_string),
+                );
+            }
+            Type::INT32 => {
+                texts.extend(
+                    read_all::<Int32Type>(path, metadata, group, column)?
+                        .iter()
+                        .map(i32::to_string),
+                );
+            }
+            Type::BYTE_ARRAY => {
+                texts.extend(
+                    read_all::<ByteArrayType>(path, metadata, group, column)?
+                        .into_iter()
+                        .map(text),
+                );
+            }
+            kind => {
+                return Err(ParquetError::General(format!(
+                    "its column {} holds {kind}",
+                    column_names(metadata)[column]
+                )));
+            }
+        }
+    }
+    Ok(texts)
+}
+
+/// Columns of images' bytes, the usual one first.
+const IMAGES: [&str; 7] = [
+    "image.bytes",
+    "img.bytes",
+    "image",
+    "img",
+    "bytes",
+    "image_bytes",
+    "jpg",
+];
+
+/// Columns of labels, the usual one first.
+const LABELS: [&str; 9] = [
+    "label",
+    "labels",
+    "fine_label",
+    "class",
+    "target",
+    "category",
+    "label_name",
+    "cls",
+    "y",
+];
+
+fn column_names(metadata: &ParquetMetaData) -> Vec<String> {
+    let columns = metadata.file_metadata().schema_descr().columns();
+    columns.iter().map(|column| column.path().string()).collect()
+}
+
+/// The first of some columns that is there.
+fn find(columns: &[String], names: &[&str]) -> Option<usize> {
+    names
+        .iter()
+        .find_map(|name| columns.iter().position(|column| column.eq_ignore_ascii_case(name)))
 }
 
 /// The parquet crate panics on some damaged pages, as fuzzing showed; to whoever reads them that is an error like others.
@@ -286,6 +370,9 @@ fn class_names(metadata: &ParquetMetaData) -> Option<Vec<String>> {
     let pairs = metadata.file_metadata().key_value_metadata()?;
     let text = pairs.iter().find(|pair| pair.key == "huggingface")?.value.as_ref()?;
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    let names = value.pointer("/info/features/label/names")?.as_array()?;
+    let label = LABELS
+        .iter()
+        .find_map(|label| value.pointer(&format!("/info/features/{label}/names")));
+    let names = label?.as_array()?;
     names.iter().map(|name| name.as_str().map(str::to_owned)).collect()
 }

@@ -1,10 +1,13 @@
-//! A table of image paths and labels: CSV or TSV, with or without a header.
+//! A table of image paths and labels: CSV, TSV with or without a header, or JSON lines.
 
 mod columns;
+mod json_lines;
+mod photos;
 
 use std::path::{Path, PathBuf};
 
-use self::columns::Columns;
+use self::columns::{Columns, Refused};
+use self::photos::Photos;
 use super::{Format, Layout, Unit};
 use crate::dataset::{Classes, Dataset};
 use crate::source::files::{Files, read_text};
@@ -13,24 +16,56 @@ use crate::{DataError, Split};
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::Table,
-    looks: "a .csv or .tsv table of path and label",
+    looks: "a table of path and label (.csv, .tsv or .jsonl)",
     unit: Unit::File,
-    endings: &["csv", "tsv"],
+    endings: ENDINGS,
     below: None,
     lists: true,
     has_both: is_divided,
-    looks_like: |look| Ok(has_ending(look.path, &["csv", "tsv", "txt"])),
-    open: |_, files, rows| open(&files[0], rows),
+    looks_like: |look| Ok(has_ending(look.path, ENDINGS) || has_ending(look.path, &["txt"])),
+    open: |opening| open(&opening.files[0], opening.rows, opening.photos),
 };
 
-/// Opens a table; paths are relative to its folder. Where every label is a number they are the classes' numbers, otherwise
-/// names in byte order. With `split`, only its rows are taken: see [`is_divided`].
+const ENDINGS: &[&str] = &["csv", "tsv", "jsonl", "ndjson"];
+
+/// A table, however it is written.
+pub(super) struct Sheet<'a> {
+    /// The file, for messages.
+    pub(super) path: &'a Path,
+    /// Rows of comma-separated values.
+    pub(super) text: String,
+    /// The names of labels that are numbers.
+    pub(super) names: Option<Vec<String>>,
+}
+
+impl<'a> Sheet<'a> {
+    fn read(path: &'a Path) -> Result<Self, DataError> {
+        let text = match has_ending(path, &["jsonl", "ndjson"]) {
+            true => json_lines::to_csv(&read_text(path)?).map_err(|reason| label_error(path, reason))?,
+            false => read_text(path)?,
+        };
+        Ok(Self {
+            path,
+            text,
+            names: None,
+        })
+    }
+}
+
+/// Opens a table; paths are relative to its folder, or lead to the photos in one of the ways of [`Photos`]. With `split`, only
+/// its rows are taken: see [`is_divided`].
 ///
 /// # Errors
 /// [`DataError::Io`]; [`DataError::Label`] where the columns cannot be told, or with the line where one cannot be read.
-fn open(path: &Path, split: Option<Split>) -> Result<Dataset, DataError> {
-    let (text, error) = (read_text(path)?, |reason| label_error(path, reason));
-    let table = Table::new(path, &text).map_err(error)?;
+fn open(path: &Path, split: Option<Split>, photos: Option<&Path>) -> Result<Dataset, DataError> {
+    open_sheet(Sheet::read(path)?, split, photos)
+}
+
+/// The same of a table that was read already.
+pub(super) fn open_sheet(sheet: Sheet, split: Option<Split>, photos: Option<&Path>) -> Result<Dataset, DataError> {
+    let path = sheet.path;
+    let error = |reason| label_error(path, reason);
+    let table = Table::new(path, &sheet.text, photos).map_err(error)?;
     let wanted = match split {
         Some(split) => table.split_word(split).map_err(error)?,
         None => None,
@@ -46,12 +81,16 @@ fn open(path: &Path, split: Option<Split>) -> Result<Dataset, DataError> {
         if row[file].is_empty() || row[label].is_empty() {
             return Err(error(format!("line {line} has an empty path or label")));
         }
-        files.push(table.folder.join(&row[file]));
+        let photo = table
+            .photos
+            .path(&row[file])
+            .map_err(|reason| error(format!("line {line}: {reason}")))?;
+        files.push(photo);
         labels.push(row[label].to_owned());
         lines.push(line);
     }
-    let (classes, labels) =
-        Classes::of_labels(&labels, None).map_err(|(at, reason)| error(format!("line {}: {reason}", lines[at])))?;
+    let (classes, labels) = Classes::of_labels(&labels, sheet.names)
+        .map_err(|(at, reason)| error(format!("line {}: {reason}", lines[at])))?;
     let mut dataset = Dataset::new(path, classes, labels, Files(files));
     if let (Some(split), Some(wanted)) = (split, wanted) {
         let others: Vec<&str> = split.names().iter().copied().filter(|name| *name != wanted).collect();
@@ -67,17 +106,23 @@ fn open(path: &Path, split: Option<Split>) -> Result<Dataset, DataError> {
         }
     }
     dataset.notes.extend(table.columns.note);
+    dataset.notes.extend(table.photos.note());
     Ok(dataset)
 }
 
 /// Whether a column says of each row which split it belongs to, and rows of both are there. What is wrong with a table
 /// [`open`] says.
-fn is_divided(path: &Path) -> bool {
+fn is_divided(path: &Path, photos: Option<&Path>) -> bool {
     let word = |table: &Table, split| table.split_word(split).ok().flatten();
-    read_text(path).is_ok_and(|text| {
-        Table::new(path, &text)
+    Sheet::read(path).is_ok_and(|sheet| {
+        Table::new(path, &sheet.text, photos)
             .is_ok_and(|table| word(&table, Split::Train).is_some() && word(&table, Split::Val).is_some())
     })
+}
+
+/// Whether a table names photos and their labels.
+pub(in crate::source) fn is_labelled(path: &Path, photos: Option<&Path>) -> bool {
+    Sheet::read(path).is_ok_and(|sheet| Table::new(path, &sheet.text, photos).is_ok())
 }
 
 fn label_error(path: &Path, reason: String) -> DataError {
@@ -90,25 +135,34 @@ fn label_error(path: &Path, reason: String) -> DataError {
 /// A table's text, and how it is to be read. Rows are parsed anew each time: a large table's cells would take more memory
 /// than its text.
 struct Table<'a> {
-    folder: &'a Path,
+    photos: Photos,
     text: &'a str,
     delimiter: u8,
     columns: Columns,
 }
 
 impl<'a> Table<'a> {
-    /// Finds the columns. Errors are sentences for [`DataError::Label`].
-    fn new(path: &'a Path, text: &'a str) -> Result<Self, String> {
+    /// Finds the columns, and the way from a cell to a photo. Errors are sentences for [`DataError::Label`].
+    fn new(path: &'a Path, text: &'a str, photos: Option<&Path>) -> Result<Self, String> {
         let text = text.trim_start_matches('\u{feff}');
         let delimiter = delimiter(text);
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let columns = Columns::find(folder, &|| parse(text, delimiter))?;
-        Ok(Self {
-            folder,
-            text,
-            delimiter,
-            columns,
-        })
+        let folder = photos.unwrap_or(path.parent().unwrap_or(Path::new("")));
+        let mut refused = None;
+        for photos in Photos::ways(folder) {
+            match Columns::find(&photos, &|| parse(text, delimiter)) {
+                Ok(columns) => {
+                    return Ok(Self {
+                        photos,
+                        text,
+                        delimiter,
+                        columns,
+                    });
+                }
+                Err(Refused::NoPhotos(reason)) => _ = refused.get_or_insert(reason),
+                Err(Refused::Else(reason)) => return Err(reason),
+            }
+        }
+        Err(refused.unwrap_or_default())
     }
 
     /// The rows below the header, with their lines.

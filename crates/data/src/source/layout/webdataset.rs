@@ -18,9 +18,9 @@ pub(super) const LAYOUT: Layout = Layout {
     endings: &["tar"],
     below: None,
     lists: false,
-    has_both: |_| false,
+    has_both: |_, _| false,
     looks_like: |look: &Look| Ok(look.members()?.is_some_and(has_labels)),
-    open: |root, files, _| open(root, files),
+    open: |opening| open(opening.root, opening.files),
 };
 
 /// Files beside the shards that name the classes, one a line, in the order of their numbers.
@@ -85,7 +85,7 @@ fn open(root: &Path, shards: &[PathBuf]) -> Result<Dataset, DataError> {
         reason,
     })?;
     let mut dataset = Dataset::new(root, classes, labels, source);
-    dataset.notes = passed.notes();
+    dataset.notes.extend(passed.notes());
     Ok(dataset)
 }
 

@@ -8,9 +8,10 @@ use crate::dataset::Classes;
 use crate::source::files::read_text;
 
 /// Files of labels that are looked for, the clearest first.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "val.txt",
     "val_labels.txt",
+    "val_annotations.txt",
     "validation_labels.txt",
     "LOC_val_solution.csv",
     "imagenet_2012_validation_synset_labels.txt",
@@ -33,20 +34,26 @@ pub(super) struct GroundTruth {
     text: String,
 }
 
-/// Finds the list beside the validation archive.
+/// The list in one of some folders, the first one's before all others.
+pub(super) fn path<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Option<PathBuf> {
+    let lists = folders
+        .into_iter()
+        .flat_map(|folder| NAMES.map(|name| folder.join(name)));
+    lists.into_iter().find(|path| path.is_file())
+}
+
+/// Finds the list of the archive or folder `images` in one of some folders.
 ///
 /// # Errors
 /// [`DataError::Layout`] where there is none, [`DataError::Io`].
-pub(super) fn find(archive: &Path) -> Result<GroundTruth, DataError> {
-    let folder = archive.parent().unwrap_or(Path::new(""));
-    let path = NAMES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
-    let path = path.ok_or_else(|| DataError::Layout {
-        path: archive.to_path_buf(),
+pub(super) fn find<'a>(images: &Path, folders: impl IntoIterator<Item = &'a Path>) -> Result<GroundTruth, DataError> {
+    let path = path(folders).ok_or_else(|| DataError::Layout {
+        path: images.to_path_buf(),
         found: "a validation archive without its labels".to_owned(),
         expected: format!("one of these files beside it: {}", NAMES.join(", ")),
     })?;
     let text = read_text(&path)?;
-    let folder = folder.to_path_buf();
+    let folder = images.parent().unwrap_or(Path::new("")).to_path_buf();
     Ok(GroundTruth { folder, path, text })
 }
 
@@ -103,7 +110,7 @@ impl GroundTruth {
         let labels = images.iter().map(label).collect::<Result<Vec<_>, _>>()?;
         if by_file.len() > images.len() {
             return Err(self.error(format!(
-                "it names {} images, the archive has {} of them and may be cut short",
+                "it names {} images, of which {} are there: the archive or folder may be cut short",
                 by_file.len(),
                 images.len()
             )));

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::source::listing::has_ending;
+use super::photos::Photos;
+use crate::source::listing::{IMAGE_ENDINGS, has_ending};
 
 /// Names of the columns in a header, without capitals, blanks, dashes, underscores and a plural's s.
-const PATH_NAMES: [&str; 17] = [
+const PATH_NAMES: [&str; 19] = [
     "path",
     "file",
     "filename",
@@ -24,8 +25,10 @@ const PATH_NAMES: [&str; 17] = [
     "imgname",
     "imgfile",
     "relpath",
+    "id",
+    "imgid",
 ];
-const LABEL_NAMES: [&str; 19] = [
+const LABEL_NAMES: [&str; 20] = [
     "label",
     "labelname",
     "labelid",
@@ -45,6 +48,7 @@ const LABEL_NAMES: [&str; 19] = [
     "wordnetid",
     "synset",
     "y",
+    "finelabel",
 ];
 const SPLIT_NAMES: [&str; 5] = ["split", "subset", "set", "dataset", "partition"];
 /// Its cells are true or false.
@@ -77,6 +81,21 @@ pub(super) struct Columns {
     pub(super) note: Option<String>,
 }
 
+/// Why columns cannot be told, as a sentence.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// No cell leads to a photo.
+    NoPhotos(String),
+    /// Anything else.
+    Else(String),
+}
+
+impl From<String> for Refused {
+    fn from(reason: String) -> Self {
+        Self::Else(reason)
+    }
+}
+
 /// The first row, and what is known of each column.
 struct Look<'a> {
     first: &'a [String],
@@ -86,8 +105,8 @@ struct Look<'a> {
 }
 
 impl Columns {
-    /// Finds the columns; `rows` gives all rows from the first on. Errors are sentences.
-    pub(super) fn find<R>(folder: &Path, rows: &dyn Fn() -> R) -> Result<Self, String>
+    /// Finds the columns; `rows` gives all rows from the first on, and a cell leads to a photo as `photos` says.
+    pub(super) fn find<R>(photos: &Photos, rows: &dyn Fn() -> R) -> Result<Self, Refused>
     where
         R: Iterator<Item = Result<(u64, csv::StringRecord), String>>,
     {
@@ -97,11 +116,11 @@ impl Columns {
             count += 1;
         }
         let Some(first) = rows().next().transpose()? else {
-            return Err("the table has no rows".to_owned());
+            return Err("the table has no rows".to_owned().into());
         };
         let first: Vec<String> = first.1.iter().map(str::to_owned).collect();
-        let is_file = |cell: &str| !cell.is_empty() && folder.join(cell).is_file();
-        let is_image_name = |cell: &str| has_ending(Path::new(cell), &["jpg", "jpeg", "png", "webp", "bmp"]);
+        let is_file = |cell: &str| !cell.is_empty() && photos.has(cell);
+        let is_image_name = |cell: &str| has_ending(Path::new(cell), IMAGE_ENDINGS);
         let header = !first.iter().any(|cell| is_file(cell) || is_image_name(cell));
         let below = count - usize::from(header);
         if below == 0 {
@@ -109,7 +128,8 @@ impl Columns {
                 "the table has no rows below its header ({}); known names are {}",
                 cut(&first.join(", ")),
                 known_names()
-            ));
+            )
+            .into());
         }
         let mut files = vec![0; first.len()];
         let mut example = Vec::new();
@@ -121,8 +141,11 @@ impl Columns {
                 example = row.iter().map(str::to_owned).collect();
             }
         }
-        let paths: Vec<usize> = (0..first.len()).filter(|&column| files[column] > 0).collect();
-        let look = Look {
+        let looked = below.div_ceil(step);
+        // A number may be the name of a photo by chance.
+        let least = if photos.by_name() { looked.div_ceil(2) } else { 1 };
+        let paths: Vec<usize> = (0..first.len()).filter(|&column| files[column] >= least).collect();
+        let mut look = Look {
             first: &first,
             header,
             paths,
@@ -130,16 +153,19 @@ impl Columns {
         if look.paths.is_empty() {
             let named = look.named(&PATH_NAMES);
             let column = (0..first.len()).find(|&column| is_image_name(&example[column]));
-            return Err(match named.first().copied().or(column) {
+            return Err(Refused::NoPhotos(match named.first().copied().or(column) {
                 Some(column) => format!(
-                    "no image of the table is there: there is no file {}, for example; paths are relative to the table's \
-                     folder and have their endings",
-                    cut(&folder.join(&example[column]).to_string_lossy())
+                    "no image of the table is there: there is no file {}, for example, and no photo of that name in the folder or \
+                     below; name the folder of the photos by `image_dir`",
+                    cut(&photos.folder().join(&example[column]).to_string_lossy())
                 ),
                 None => look.refusal(),
-            });
+            }));
         }
         let path = look.path().ok_or_else(|| look.refusal())?;
+        if photos.by_name() {
+            look.paths = vec![path];
+        }
         let label = look.label(path, rows)?;
         let known = |column: usize, names| look.named(names).contains(&column);
         let alone = look.named(&LABEL_NAMES).len() == 1;

@@ -1,0 +1,179 @@
+//! Sets without validation photos: the program sets some aside, says so, and remembers.
+
+use std::fs;
+use std::path::Path;
+
+use mnasnet_testing::place::{names, refused, sample};
+use mnasnet_testing::{Place, TINY};
+
+/// A folder of class folders, twelve photos each.
+fn flowers() -> Place {
+    let place = Place::three_classes();
+    for class in ["airplanes", "leopards", "watch"] {
+        add(&place, class, 0, 12);
+    }
+    place
+}
+
+/// Adds so many of a class's photos.
+fn add(place: &Place, class: &str, from: usize, to: usize) {
+    let photos = sample().join("train").join(class);
+    let target = place.path(&format!("flowers/{class}"));
+    fs::create_dir_all(&target).unwrap();
+    for name in &names(&photos)[from..to] {
+        fs::copy(photos.join(name), target.join(name)).unwrap();
+    }
+}
+
+fn settings() -> &'static str {
+    TINY.strip_prefix("--data photos").unwrap()
+}
+
+fn val_images(place: &Place, run: &str) -> u64 {
+    place.metrics(run, "epoch")[0]["val"]["images"].as_u64().unwrap()
+}
+
+/// The exit code, and all that a command tells.
+fn tell(place: &Place, arguments: &str) -> (i32, String) {
+    let (code, stdout, stderr) = place.run(arguments);
+    (code, stdout + &stderr)
+}
+
+#[test]
+fn a_folder_of_classes_trains_resumes_and_is_evaluated_on_what_was_set_aside() {
+    let place = flowers();
+    let (code, told) = tell(
+        &place,
+        &format!("train {} --data flowers --epoch_size 1 --out run", settings()),
+    );
+    assert_eq!(code, 0, "{told}");
+    let count = val_images(&place, "run");
+    assert!((3..=15).contains(&count), "{count}");
+    let note = format!("flowers has no validation photos: 20 % of each class, {count} of 36, are set aside by content");
+    assert!(told.contains(&note), "{told}");
+    let recorded = fs::read_to_string(place.path("run/config.toml")).unwrap();
+    assert!(recorded.contains("val_share = \"20%\"\n"), "{recorded}");
+    // Training goes on with the same photos, and evaluation takes those that were not learnt from.
+    place.done("train --resume run --epoch_size 2");
+    assert_eq!(place.metrics("run", "epoch")[1]["val"]["images"].as_u64(), Some(count));
+    let eval = "eval --data flowers --weights run/checkpoints/best.safetensors --json";
+    let before = place.json(eval);
+    assert_eq!(before["images"].as_u64(), Some(count));
+    // The same set under another name is known by its photos.
+    fs::rename(place.path("flowers"), place.path("moved")).unwrap();
+    let moved = place.json(&eval.replace("flowers", "moved"));
+    assert_eq!(moved["loss"], before["loss"]);
+    fs::rename(place.path("moved"), place.path("flowers")).unwrap();
+    // Photos that are added move none of the others.
+    for class in ["airplanes", "leopards", "watch"] {
+        add(&place, class, 12, 24);
+    }
+    let more = place.json(eval)["images"].as_u64().unwrap();
+    assert!((count..72 - 36 + count).contains(&more), "{more}");
+    // Another set is evaluated as a whole.
+    let other = place.json("eval --data photos/val --weights run/checkpoints/best.safetensors --json");
+    assert_eq!(other["images"], 9);
+}
+
+#[test]
+fn shares_and_folds() {
+    let place = flowers();
+    let train = format!("train {} --data flowers --epoch_size 1", settings());
+    place.done(&format!("{train} --val_share 0.5 --out half"));
+    assert!(val_images(&place, "half") > 9);
+    let folds: u64 = (1..=3)
+        .map(|fold| {
+            place.done(&format!("{train} --folds 3 --fold {fold} --out fold{fold}"));
+            val_images(&place, &format!("fold{fold}"))
+        })
+        .sum();
+    assert!((33..=39).contains(&folds), "{folds}");
+    for (setting, code, message) in [
+        (
+            "--val_share 20",
+            2,
+            "must be above 0 and below 1 (or 100%), not 20; did you mean 20%?",
+        ),
+        (
+            "--val_share 0,2",
+            2,
+            "takes a part such as 20% or 0.2, or auto, not `0,2`",
+        ),
+        ("--folds 3 --fold 4", 2, "is 3, which has no fold 4"),
+        ("--folds 3 --val_share 0.5", 2, "does not go with `folds`"),
+    ] {
+        refused(&place, &format!("{train} {setting} --out none"), code, message);
+    }
+}
+
+#[test]
+fn test_photos_choose_no_weights_in_silence() {
+    let place = Place::three_classes();
+    fs::rename(place.path("photos/val"), place.path("photos/Test")).unwrap();
+    fs::rename(place.path("photos/train"), place.path("photos/Training")).unwrap();
+    let train = format!("train {TINY} --epoch_size 1");
+    let (code, told) = tell(&place, &format!("{train} --out run"));
+    let note = "there are no validation photos but those of photos/Test: the best weights are chosen on them";
+    assert!(
+        code == 0 && told.contains(note) && told.contains("`val_share`"),
+        "{code} {told}"
+    );
+    assert_eq!(val_images(&place, "run"), 9);
+    let (code, told) = tell(&place, &format!("{train} --val_share 25% --batch_size 4 --out aside"));
+    assert!(code == 0 && told.contains("photos/Test is left alone"), "{code} {told}");
+    assert!(
+        told.contains("photos/Training has no validation photos: 25 % of each class"),
+        "{told}"
+    );
+    let eval = place.json("eval --data photos --weights aside/checkpoints/best.safetensors --json");
+    assert_eq!(eval["images"], 9);
+}
+
+#[test]
+fn training_photos_alone_have_their_validation_beside() {
+    let place = Place::three_classes();
+    let train = format!("train {} --data photos/train --epoch_size 1 --out run", settings());
+    let (code, told) = tell(&place, &train);
+    assert!(
+        code == 0 && told.contains("validation photos are those of "),
+        "{code} {told}"
+    );
+    assert_eq!(val_images(&place, "run"), 9);
+    assert!(Path::new(&place.path("run/config.toml")).exists());
+}
+
+#[test]
+fn the_check_says_what_training_would() {
+    let place = Place::three_classes();
+    let check = |expected: i32| {
+        let (code, stdout, _) = place.run("data check photos");
+        assert_eq!(code, expected, "{stdout}");
+        stdout
+    };
+    assert!(!check(0).contains("advice"));
+    // Two folders that may be one class, one of which validation lacks.
+    fs::create_dir_all(place.path("photos/train/Watch")).unwrap();
+    let photo = sample().join("train/watch");
+    let photo = photo.join(names(&photo).last().unwrap());
+    fs::copy(&photo, place.path("photos/train/Watch/x.jpg")).unwrap();
+    let told = check(0);
+    for expected in [
+        "classes \"Watch\" and \"watch\" have one name: if they are one class, put their photos together",
+        "val has no photo of 1 classes, e.g. \"Watch\"",
+    ] {
+        assert!(told.contains(expected), "{told}");
+    }
+    // A class that training does not know.
+    fs::rename(place.path("photos/val/watch"), place.path("photos/val/clock")).unwrap();
+    let told = check(3);
+    assert!(
+        told.contains("class \"clock\" of photos/val is not among those of photos/train"),
+        "{told}"
+    );
+    refused(
+        &place,
+        &format!("train {TINY} --out run"),
+        3,
+        "class \"clock\" is not one of the 4 known classes",
+    );
+}

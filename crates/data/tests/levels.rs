@@ -1,0 +1,266 @@
+//! Splits under every usual name, one folder too many or too few, labels beside photos: found, or told with what to do.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mnasnet_data::{DataError, Split, locate};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/sources")
+        .join(name)
+}
+
+/// A folder with these files; a file's content is its path, but for tables, which follow a `=`.
+fn tree(files: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in files {
+        let (path, text) = file.split_once('=').unwrap_or((file, file));
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// `file=class` of every photo of a split, or the error.
+fn photos(folder: &Path, split: Split) -> Result<String, String> {
+    let set = locate(folder, split, None).and_then(|location| location.open());
+    let set = set.map_err(|error| error.to_string())?;
+    let photo = |(at, sample): (u32, &mnasnet_data::Sample)| {
+        let name = set.name(at);
+        let name = name.strip_prefix(folder).unwrap_or(&name);
+        format!("{}={}", name.display(), set.classes[sample.label as usize])
+    };
+    Ok((0..).zip(&set.samples).map(photo).collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn both_splits_are_found() {
+    let imagenet = "ILSVRC2012_val_00000001,n02 1 2 3 4\nILSVRC2012_val_00000002,n01 1 2 3 4\n";
+    let kaggle = format!("LOC_val_solution.csv=ImageId,PredictionString\n{imagenet}");
+    let json = "{\"file_name\": \"0.png\", \"label\": \"cat\"}";
+    for (files, train, val) in [
+        (
+            &["Training/a/0.jpg", "Test/a/1.jpg"][..],
+            "Training/a/0.jpg=a",
+            "Test/a/1.jpg=a",
+        ),
+        (
+            &["TRAIN/a/0.jpg", "Valid/a/1.jpg", "Test/a/2.jpg"],
+            "TRAIN/a/0.jpg=a",
+            "Valid/a/1.jpg=a",
+        ),
+        (
+            &["training_set/a/0.jpg", "test_set/a/1.jpg"],
+            "training_set/a/0.jpg=a",
+            "test_set/a/1.jpg=a",
+        ),
+        (
+            &["train2017/a/0.jpg", "val2017/a/1.jpg"],
+            "train2017/a/0.jpg=a",
+            "val2017/a/1.jpg=a",
+        ),
+        // A folder more, and the rest of a Mac's archive.
+        (
+            &["set/train/a/0.jpg", "set/dev/a/1.jpg", "__MACOSX/set/x.jpg"],
+            "set/train/a/0.jpg=a",
+            "set/dev/a/1.jpg=a",
+        ),
+        (
+            &["images/train/a/0.jpg", "images/val/a/1.jpg", "docs/read.txt"],
+            "images/train/a/0.jpg=a",
+            "images/val/a/1.jpg=a",
+        ),
+        (
+            &["train/images/a/0.jpg", "train/images/b/1.jpg", "val/a/2.jpg"],
+            "train/images/a/0.jpg=a train/images/b/1.jpg=b",
+            "val/a/2.jpg=a",
+        ),
+        // Labels beside, or in a table that is called as the folder is.
+        (
+            &["train/n01/0.JPEG", "val/1.JPEG", "val.txt=1.JPEG n01\n"],
+            "train/n01/0.JPEG=n01",
+            "val/1.JPEG=n01",
+        ),
+        (
+            &["train/a/0.jpg", "val/1.jpg", "val.csv=image,label\n1.jpg,a\n"],
+            "train/a/0.jpg=a",
+            "val/1.jpg=a",
+        ),
+        (
+            &[
+                "train/n01/images/0.JPEG",
+                "val/images/v.JPEG",
+                "val/val_annotations.txt=v.JPEG\tn01\t0\t0\t9\t9\n",
+            ],
+            "train/n01/images/0.JPEG=n01",
+            "val/images/v.JPEG=n01",
+        ),
+        // One table of both, and test photos without labels beside.
+        (
+            &[
+                "train/0a.jpg",
+                "labels.csv=id,breed\n0a,pug\n",
+                "val/pug/1.jpg",
+                "test/2.jpg",
+            ],
+            "train/0a.jpg=pug",
+            "val/pug/1.jpg=pug",
+        ),
+        // Hugging Face's, with labels in metadata; folders of days are no classes.
+        (
+            &[
+                "train/0.png",
+                &format!("train/metadata.jsonl={json}"),
+                "validation/0.png",
+                &format!("validation/metadata.jsonl={json}"),
+            ],
+            "train/0.png=cat",
+            "validation/0.png=cat",
+        ),
+        (
+            &[
+                "train/may/0.png",
+                "train/june/1.png",
+                "train/metadata.csv=file_name,label\nmay/0.png,cat\njune/1.png,dog\n",
+                "val/cat/2.png",
+            ],
+            "train/may/0.png=cat train/june/1.png=dog",
+            "val/cat/2.png=cat",
+        ),
+        // A class of that name.
+        (
+            &["train/train/0.jpg", "train/bus/1.jpg", "val/train/2.jpg"],
+            "train/bus/1.jpg=bus train/train/0.jpg=train",
+            "val/train/2.jpg=train",
+        ),
+        // Kaggle's ImageNet, from any of its folders.
+        (
+            &[
+                &kaggle,
+                "LOC_train_solution.csv=ImageId,PredictionString\nn01_0,n01 1 2 3 4\n",
+                "ILSVRC/Data/CLS-LOC/train/n01/n01_0.JPEG",
+                "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000002.JPEG",
+                "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG",
+                "ILSVRC/Data/CLS-LOC/test/ILSVRC2012_test_00000001.JPEG",
+            ],
+            "ILSVRC/Data/CLS-LOC/train/n01/n01_0.JPEG=n01",
+            "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG=n02 ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000002.JPEG=n01",
+        ),
+    ] {
+        let folder = tree(files);
+        let found = [Split::Train, Split::Val].map(|split| photos(folder.path(), split));
+        assert_eq!(found, [Ok(train.to_owned()), Ok(val.to_owned())], "{files:?}");
+        let inside = folder.path().join("ILSVRC/Data/CLS-LOC");
+        if inside.is_dir() {
+            assert_eq!(photos(&inside, Split::Val).unwrap().matches("JPEG").count(), 2);
+        }
+    }
+    // Shards in a folder of a configuration.
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("plain_text")).unwrap();
+    for split in ["train", "validation"] {
+        let shard = format!("plain_text/{split}-00000-of-00001.parquet");
+        fs::copy(
+            fixture("parquet/data/train-00000-of-00001.parquet"),
+            folder.path().join(shard),
+        )
+        .unwrap();
+    }
+    assert_eq!(
+        photos(folder.path(), Split::Val)
+            .unwrap()
+            .matches("validation-")
+            .count(),
+        6
+    );
+}
+
+#[test]
+fn test_standing_in_for_validation_is_known() {
+    let folder = tree(&["Training/a/0.jpg", "Test/a/1.jpg"]);
+    let test = |split| locate(folder.path(), split, None).unwrap().test;
+    assert_eq!(test(Split::Train), None);
+    assert!(test(Split::Val).unwrap().ends_with("Test"));
+    fs::create_dir_all(folder.path().join("val/a")).unwrap();
+    assert_eq!(test(Split::Val), None);
+}
+
+#[test]
+fn sets_that_are_not_divided() {
+    for (files, expected) in [
+        (&["a/0.jpg", "b/1.jpg"][..], "a/0.jpg=a b/1.jpg=b"),
+        (
+            &["flowers/a/0.jpg", "flowers/b/1.jpg"],
+            "flowers/a/0.jpg=a flowers/b/1.jpg=b",
+        ),
+        // A table beside its photos, whatever it is called.
+        (
+            &[
+                "labels.csv=file,kind\n0.jpg,x\n1.jpg,y\n",
+                "images/0.jpg",
+                "images/1.jpg",
+            ],
+            "images/0.jpg=x images/1.jpg=y",
+        ),
+        // One class, and one called as a split is.
+        (&["a/deep/0.jpg"], "a/deep/0.jpg=a"),
+        (&["bus/0.jpg", "train/1.jpg"], "bus/0.jpg=bus train/1.jpg=train"),
+    ] {
+        let folder = tree(files);
+        for split in [Split::Train, Split::Val] {
+            assert_eq!(photos(folder.path(), split).as_deref(), Ok(expected), "{files:?}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
+    for (files, split, messages) in [
+        // Names of splits are no classes.
+        (
+            &["train/0.jpg", "val/1.jpg"][..],
+            Split::Train,
+            &["train", "photos without labels", "metadata.csv"][..],
+        ),
+        (
+            &["Train/0.jpg", "Test/1.jpg"],
+            Split::Train,
+            &["photos without labels", "a folder of its own"],
+        ),
+        (&["0.jpg", "1.jpg"], Split::Train, &["2 photos without labels"]),
+        (
+            &["Train/a/0.jpg"],
+            Split::Val,
+            &["found only train (", "Train)", "nothing called val"],
+        ),
+        (
+            &[
+                "one/train/a/0.jpg",
+                "one/val/a/0.jpg",
+                "two/train/a/0.jpg",
+                "two/val/a/0.jpg",
+            ],
+            Split::Train,
+            &["2 sets, each in a folder of its own (", "name the folder"],
+        ),
+    ] {
+        let folder = tree(files);
+        let error = photos(folder.path(), split).unwrap_err();
+        for message in messages {
+            assert!(error.contains(message), "{files:?}: {error}");
+        }
+    }
+    // Test photos without labels are no validation.
+    let folder = tree(&["train/0a.jpg", "labels.csv=id,breed\n0a,pug\n", "test/2.jpg"]);
+    assert_eq!(photos(folder.path(), Split::Train).as_deref(), Ok("train/0a.jpg=pug"));
+    assert!(
+        photos(folder.path(), Split::Val)
+            .unwrap_err()
+            .contains("found only train")
+    );
+    let folder = tree(&["Train/a/0.jpg"]);
+    let error = locate(folder.path(), Split::Val, None).unwrap_err();
+    assert!(matches!(error, DataError::OtherSplit { .. }));
+}
