@@ -21,8 +21,8 @@ pub use bench::{BenchArgs, Subject};
 pub use data::{CheckArgs, DataAction, DataArgs, PackArgs, SetArgs, ShowArgs};
 pub use devices::{DeviceArgs, MindsporeDeviceArgs};
 pub use models::{
-    CompareArgs, ConvertArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision, PredictArgs,
-    PredictFormat, Target,
+    CompareArgs, ConvertArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision, PixelArgs,
+    PredictArgs, PredictFormat, Target,
 };
 pub use ranks::RankArgs;
 pub use runtime::{RuntimeArgs, RuntimeName};

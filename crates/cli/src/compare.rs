@@ -62,8 +62,9 @@ struct Image {
 
 /// Compares two model files.
 pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
-    let models = [ModelFile::open(&args.a, false)?, ModelFile::open(&args.b, false)?];
-    let models = on_runtime(models, &args.runtime)?;
+    let models = [&args.a, &args.b].map(|path| ModelFile::open(path, false, &args.over.pixels));
+    let [a, b] = models;
+    let models = on_runtime([a?, b?], &args.runtime)?;
     let report = compared(
         &models,
         &args.over,

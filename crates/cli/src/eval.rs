@@ -104,7 +104,7 @@ pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
     let over = &args.over;
     let device = args.mindspore.open_for(&args.device, &args.weights, group)?;
     let opened = || -> Result<_, Failure> {
-        let model = ModelFile::open(&args.weights, args.ema)?;
+        let model = ModelFile::open(&args.weights, args.ema, &over.pixels)?;
         let mut dataset = dataset(&model, over)?;
         if args.drop_remainder {
             drop_remainder(&mut dataset, over.batch_size as usize)?;
@@ -137,7 +137,7 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
     let over = &args.over;
     let device = open_alike(&Target::Cpu, group)?;
     let opened = || -> Result<_, Failure> {
-        let model = ModelFile::open(&args.model, false)?;
+        let model = ModelFile::open(&args.model, false, &over.pixels)?;
         if !matches!(model.kind, Kind::Onnx(_)) {
             return Err(Failure::Usage(format!(
                 "{path} is a file of weights; evaluate it by `mnasnet eval --weights {path}`, or export it first",

@@ -18,7 +18,7 @@ use mnasnet_weights_file::{Record, write_bytes};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::args::{EvaluationArgs, ExportArgs, ExportPrecision, RuntimeName};
+use crate::args::{EvaluationArgs, ExportArgs, ExportPrecision, PixelArgs, RuntimeName};
 use crate::compare::compared;
 use crate::console::{json_path, print, print_json};
 use crate::failure::{Exit, Failure};
@@ -51,7 +51,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let output = output(args);
     possible(args, &output)?;
     let runtime = checked_on(args)?;
-    let model = ModelFile::open(&args.weights, args.ema)?;
+    let model = ModelFile::open(&args.weights, args.ema, &PixelArgs::default())?;
     let Kind::Weights { network, weights } = &model.kind else {
         return Err(Failure::Usage(format!(
             "{} is an ONNX model already; give the file of weights that it was exported from",
@@ -121,7 +121,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let weights = ModelFile { record, ..model };
     let exported = ModelFile {
         runtime,
-        ..ModelFile::open(&output, false)?
+        ..ModelFile::open(&output, false, &PixelArgs::default())?
     };
     let models = [weights, exported];
     let report = compared(

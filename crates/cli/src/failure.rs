@@ -176,7 +176,7 @@ fn runtime_advice(error: &LoadError) -> String {
 /// What to do about settings that do not go together.
 fn config_advice(error: &ConfigError) -> &'static str {
     match error {
-        ConfigError::Warmup { .. } => "; say `--warmup_epochs 0`, or a longer `--epoch_size`",
+        ConfigError::Warmup { .. } => "; leave `--warmup_epochs` out, or say a longer `--epoch_size`",
         _ => "",
     }
 }

@@ -16,6 +16,8 @@ const TAKEN: &[&str] = &[
     "resolution",
     "interpolation",
     "normalise",
+    "mean",
+    "std",
 ];
 
 /// A file of weights, and the settings [`TAKEN`] as it has them.
@@ -51,7 +53,7 @@ impl Recorded {
         let kept: Vec<String> = TAKEN
             .iter()
             .filter_map(|key| Some((key, self.settings.get(*key)?)))
-            .filter(|(key, value)| resolved.get(**key) == Some(value))
+            .filter(|(key, value)| resolved.get(**key) == Some(value) && value.as_str() != Some("auto"))
             .map(|(key, value)| format!("{key} = {value}"))
             .collect();
         (!kept.is_empty()).then(|| format!("as {} has it: {}", self.file.path().display(), kept.join(", ")))

@@ -39,7 +39,7 @@ struct Guess {
 
 /// Predicts the classes of photos. A photo that cannot be read is reported, and the others are still done.
 pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
-    let [model] = on_runtime([ModelFile::open(&args.weights, false)?], &args.runtime)?;
+    let [model] = on_runtime([ModelFile::open(&args.weights, false, &args.pixels)?], &args.runtime)?;
     let record = &model.record;
     let format = if args.json { PredictFormat::Json } else { args.format };
     let device = args.device.open_for(&[&args.weights])?;

@@ -46,6 +46,7 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
         folder,
         start,
         notes,
+        warmup_follows: _,
     } = jobs(args, &mut devices, group)?;
     if args.print_config {
         if group.is_first() {
@@ -139,6 +140,7 @@ fn jobs(args: &TrainArgs, devices: &mut Opener, group: &mut Group) -> Result<Job
         folder: RunFolder::new(out),
         start: Start::Fresh,
         notes: Vec::new(),
+        warmup_follows: false,
     })
 }
 
@@ -175,6 +177,8 @@ struct Job {
     folder: RunFolder,
     start: Start,
     notes: Vec<String>,
+    /// Whether nobody asked for the length of the warm-up.
+    warmup_follows: bool,
 }
 
 /// The run's folder, claimed before anything in it is read, if there shall be a run.
@@ -207,7 +211,7 @@ fn job(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure> {
 /// A fresh run, or the one that its folder holds, if that has the same settings; more epochs are as good. Without `--out` that is
 /// the newest of the model's, if it is unfinished.
 fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure> {
-    let job = fresh(args, devices)?;
+    let mut job = fresh(args, devices)?;
     if args.print_config || args.init.is_some() {
         return Ok(job);
     }
@@ -228,6 +232,13 @@ fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure>
         (Ok(None), _) | (Err(_), None) => return Ok(job),
         (Err(error), Some(_)) => return Err(error.into()),
     };
+    if job.warmup_follows {
+        // A longer run goes on with the warm-up that it began with.
+        let was = held.settings()?.finish()?;
+        if was.epoch_size < job.config.epoch_size {
+            job.config.warmup_epochs = was.warmup_epochs;
+        }
+    }
     let mut config = job.config.clone();
     settle(&mut config, devices)?;
     let note = match (held.likeness(&config)?, &args.out) {
@@ -269,6 +280,7 @@ fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure>
         folder: last.unwrap_or(job.folder),
         start: Start::Resume(Box::new(held.file)),
         notes,
+        warmup_follows: job.warmup_follows,
     })
 }
 
@@ -285,7 +297,9 @@ fn fresh(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
         None if args.settings.has("data") => take(Resolver::new())?,
         None => take(Resolver::new().recipe_or_file("sample")?)?,
     };
-    let config = flags(args, layers, devices)?.finish()?;
+    let layers = flags(args, layers, devices)?;
+    let warmup_follows = layers.warmup_follows();
+    let config = layers.finish()?;
     let notes = Vec::from_iter(recorded.as_ref().and_then(|recorded| recorded.note(&config)));
     let next = || runs::next(Path::new(RUNS), &config.model.name);
     let out = args.out.clone().unwrap_or_else(next);
@@ -295,6 +309,7 @@ fn fresh(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
         config,
         start,
         notes,
+        warmup_follows,
     })
 }
 
@@ -335,6 +350,7 @@ fn resumed(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
         folder,
         start: Start::Resume(Box::new(held.file)),
         notes: held.passed_over,
+        warmup_follows: false,
     })
 }
 

@@ -94,6 +94,12 @@ fn recipe_names() -> String {
     RECIPES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
+/// Before the name of a recipe, in messages.
+const RECIPE: &str = "recipe ";
+
+/// Longest part of a run that is warm-up where nobody asked for more.
+const LONGEST_WARMUP: f64 = 0.2;
+
 /// Where flags come from, in messages.
 const COMMAND_LINE: &str = "command line";
 
@@ -117,7 +123,7 @@ impl Resolver {
         let path = Path::new(&name);
         let name = &path.display().to_string();
         if let Some((recipe, text)) = RECIPES.iter().find(|(recipe, _)| path.as_os_str() == *recipe) {
-            return self.toml(text, &format!("recipe {recipe}"));
+            return self.toml(text, &format!("{RECIPE}{recipe}"));
         }
         if !path.exists() && path.components().count() == 1 && path.extension().is_none() {
             let hint = hint(name, RECIPES.iter().map(|(recipe, _)| *recipe));
@@ -218,9 +224,37 @@ impl Resolver {
         Ok(())
     }
 
+    /// Whether the length of the warm-up is nobody's wish but a default's or a recipe's, and follows the length of the run.
+    pub fn warmup_follows(&self) -> bool {
+        let origin = self.origins.get("warmup_epochs");
+        origin.is_none_or(|origin| origin.starts_with(RECIPE))
+    }
+
+    /// Shortens a warm-up that was meant for a longer run: at most a fifth of the run. MindSpore's curves stay as they are where they
+    /// can.
+    fn fit_warmup(&mut self) {
+        let Config {
+            warmup_epochs,
+            epoch_size,
+            lr_decay_mode,
+            ..
+        } = self.config;
+        let epochs = epoch_size as f64;
+        let meant_for_another = self.origins.contains_key("epoch_size")
+            && self.origins.get("epoch_size") != self.origins.get("warmup_epochs");
+        let is_long = match self.warmup_follows() && !lr_decay_mode.is_mindspores() {
+            true => warmup_epochs > epochs * LONGEST_WARMUP,
+            false => warmup_epochs > epochs && self.origins.get("warmup_epochs").is_none_or(|by| by != COMMAND_LINE),
+        };
+        if meant_for_another && is_long {
+            self.config.warmup_epochs = epochs * LONGEST_WARMUP;
+        }
+    }
+
     /// The configuration, if its settings go together.
     pub fn finish(mut self) -> Result<Config, ConfigError> {
         self.take_from_network()?;
+        self.fit_warmup();
         let config = &self.config;
         let origin = |key: &str| self.origins.get(key).map_or("defaults", String::as_str).to_owned();
         let refuse = |key: &str, message: String| Err(value_error(key, &origin(key), message));
@@ -242,6 +276,27 @@ impl Resolver {
                 "resize",
                 format!("is {}, less than the crop of {}", config.resize, config.resolution),
             );
+        }
+        for (low, high, least, greatest) in [
+            (
+                "crop_scale_min",
+                "crop_scale_max",
+                config.crop_scale_min,
+                config.crop_scale_max,
+            ),
+            (
+                "crop_ratio_min",
+                "crop_ratio_max",
+                config.crop_ratio_min,
+                config.crop_ratio_max,
+            ),
+        ] {
+            if least > greatest {
+                return refuse(low, format!("is {least}, more than `{high}`, {greatest}"));
+            }
+        }
+        if config.std.0.is_some_and(|std| std.contains(&0.0)) {
+            return refuse("std", "cannot be 0, which pixels would be divided by".into());
         }
         if config.progressive_from != 0 && !(16..=config.resolution).contains(&config.progressive_from) {
             return refuse(
@@ -338,14 +393,18 @@ mod tests {
             "warmup_epochs = 9\nepoch_size = 3",
             "run.toml: `warmup_epochs` is 9, longer than the run of 3",
         );
-        check_refused(
-            "epoch_size = 3",
-            "defaults: `warmup_epochs` is 5, longer than the run of 3",
-        );
         check_refused("resize = 200", "run.toml: `resize` is 200, less than the crop of 224");
         check_refused(
             "progressive_from = 256",
             "run.toml: `progressive_from` is 256, but must lie between 16 and the resolution of 224",
+        );
+        check_refused(
+            "crop_scale_min = 0.5\ncrop_scale_max = 0.4",
+            "run.toml: `crop_scale_min` is 0.5, more than `crop_scale_max`, 0.4",
+        );
+        check_refused(
+            "std = [0.5, 0, 0.5]",
+            "run.toml: `std` cannot be 0, which pixels would be divided by",
         );
         check_refused("loss_scale = 3", "run.toml: `loss_scale` must be a power of two, not 3");
         check_refused(
@@ -383,6 +442,42 @@ mod tests {
         let mut layers = Resolver::new();
         let error = layers.flag("seed", "x").unwrap_err().to_string();
         assert_eq!(error, "command line: `seed` takes a whole number, not `x`");
+    }
+
+    #[test]
+    fn the_warm_up_follows_the_length_of_the_run() {
+        let warmup = |recipe: Option<&str>, file: &str, flags: &[(&str, &str)]| {
+            let mut layers = Resolver::new();
+            if let Some(recipe) = recipe {
+                layers = layers.recipe_or_file(recipe).unwrap();
+            }
+            layers = layers.toml(file, "run.toml").unwrap();
+            for (key, text) in flags {
+                layers.flag(key, text).unwrap();
+            }
+            layers.finish().map(|config| config.warmup_epochs).ok()
+        };
+        let epochs = |epochs| [("epoch_size", epochs)];
+        for (recipe, file, flags, expected) in [
+            (None, "", &[][..], Some(5.0)),
+            (None, "", &epochs("25"), Some(5.0)),
+            (None, "", &epochs("10"), Some(2.0)),
+            (None, "epoch_size = 1", &[], Some(0.2)),
+            (Some("sample"), "", &[], Some(3.0)),
+            (Some("sample"), "", &epochs("5"), Some(1.0)),
+            // What was asked for stays, or is refused; what was asked for another length does not stand in the way.
+            (Some("sample"), "warmup_epochs = 3", &epochs("5"), Some(3.0)),
+            (None, "warmup_epochs = 8\nepoch_size = 9", &epochs("10"), Some(8.0)),
+            (None, "warmup_epochs = 8\nepoch_size = 9", &epochs("5"), Some(1.0)),
+            (None, "warmup_epochs = 8\nepoch_size = 5", &[], None),
+            (None, "", &[("epoch_size", "5"), ("warmup_epochs", "8")], None),
+            (None, "epoch_size = 5", &[("warmup_epochs", "8")], None),
+            // MindSpore's curves are its own as far as the run is long enough.
+            (Some("mindspore"), "", &epochs("6"), Some(5.0)),
+            (Some("mindspore"), "", &epochs("4"), Some(0.8)),
+        ] {
+            assert_eq!(warmup(recipe, file, flags), expected, "{recipe:?} {file} {flags:?}");
+        }
     }
 
     #[test]

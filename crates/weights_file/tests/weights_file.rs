@@ -37,6 +37,7 @@ fn record(network: &Network) -> Record {
             best: Some(Best {
                 top1: 1.0 / 3.0,
                 epoch: 2,
+                loss: Some(0.1),
             }),
             ..Progress::default()
         },
@@ -230,7 +231,11 @@ fn records_that_no_run_can_have_written_are_refused() {
         &|record| record.preprocessing.resize = 63,
         "resize is 63 at resolution 64",
     );
-    let best = Best { top1: 1.5, epoch: 1 };
+    let best = Best {
+        top1: 1.5,
+        epoch: 1,
+        loss: None,
+    };
     check(&|record| record.progress.best = Some(best), "the best top-1 is 1.5");
     check(
         &|record| record.progress.sums.skipped = 1 << 40,

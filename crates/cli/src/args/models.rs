@@ -7,6 +7,7 @@ use mnasnet_data::BadImages;
 use mnasnet_engine::Precision;
 use mnasnet_model::Dialect;
 use mnasnet_onnx::Method;
+use mnasnet_settings::config::Channels;
 
 use super::{DeviceArgs, MindsporeDeviceArgs, RankArgs, RuntimeArgs, SetArgs, positive, side, threads, tolerance};
 use crate::settings::{self, OrOpen, Valued};
@@ -20,6 +21,9 @@ pub struct EvaluationArgs {
     /// What the set is.
     #[command(flatten)]
     pub set: SetArgs,
+    /// How a model's pixels are normalised.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
     /// Photos that cannot be decoded: fail ends, skip leaves them out, replace takes grey for them
     #[arg(
         long = "bad_images",
@@ -42,6 +46,24 @@ pub struct EvaluationArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// How pixels are normalised, for models that do not say it.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct PixelArgs {
+    /// Mean that the model's pixels have taken off, 0 to 1, one number or R,G,B, where the model does not say it: another program's
+    #[arg(long, value_name = "R,G,B", value_parser = Valued::<Channels>::by("mean"), allow_hyphen_values = true)]
+    pub mean: Option<Channels>,
+    /// Standard deviation that they are divided by, likewise
+    #[arg(long, value_name = "R,G,B", value_parser = Valued::<Channels>::by("std"), allow_hyphen_values = true)]
+    pub std: Option<Channels>,
+}
+
+impl PixelArgs {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.mean.is_none() && self.std.is_none()
+    }
 }
 
 /// `mnasnet eval`.
@@ -125,6 +147,9 @@ pub struct PredictArgs {
     /// What computes an ONNX model.
     #[command(flatten)]
     pub runtime: RuntimeArgs,
+    /// How the model's pixels are normalised.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
 }
 
 /// How predictions are printed.
@@ -407,6 +432,7 @@ impl EvaluationArgs {
                 data_format: None,
                 class_list: None,
             },
+            pixels: PixelArgs::default(),
             bad_images: BadImages::Fail,
             batch_size: 64,
             workers: 0,

@@ -19,6 +19,7 @@ mod refusals;
 mod resume;
 mod runs;
 mod scripts;
+mod short_runs;
 mod soak;
 mod sources;
 mod survival;

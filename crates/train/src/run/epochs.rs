@@ -98,7 +98,8 @@ impl Run<'_> {
         let resolution = transform.resolution;
         let workers = self.group.threads(config.workers);
         let mut loader = Loader::train(setup.photos.clone(), transform, epoch, setup.batches, workers)?;
-        self.learner.trainer.plan(config.batch_size, resolution)?;
+        let batch_size = setup.batch_size();
+        self.learner.trainer.plan(batch_size, resolution)?;
         self.steps(&mut loader, stop)
     }
 
@@ -215,9 +216,13 @@ impl Run<'_> {
 
         let done = epoch + 1;
         let Evaluation { score, .. } = ema.unwrap_or(val);
-        let top1 = score.top1();
-        let better = score.loss().is_finite() && best.is_none_or(|best| top1 > best.top1);
-        let best = if better { Some(Best { top1, epoch: done }) } else { best };
+        let here = Best {
+            top1: score.top1(),
+            epoch: done,
+            loss: Some(score.loss()),
+        };
+        let better = score.loss().is_finite() && here.beats(best);
+        let best = if better { Some(here) } else { best };
         self.learner.progress = Progress {
             epoch: done,
             step: 0,
