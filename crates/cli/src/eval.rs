@@ -13,10 +13,11 @@ use mnasnet_settings::wiring;
 use serde::Serialize;
 
 use crate::args::{EvalArgs, EvalOnnxArgs, EvaluationArgs};
-use crate::console::{note, print, print_json, tell, visible_name};
+use crate::console::{Volume, note, print, print_json, tell, visible_name, volume};
 use crate::device::open_alike;
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile, on_runtime};
+use crate::paths;
 use crate::ranks::alike_file;
 use crate::report::Counter;
 
@@ -40,8 +41,8 @@ fn drop_remainder(dataset: &mut Dataset, batch: usize) -> Result<(), Failure> {
     let kept = images / batch * batch;
     if kept == 0 {
         return Err(Failure::Photos(format!(
-            "{} has {images} images, fewer than one batch of {batch}, so that --drop_remainder leaves none; choose a smaller \
-             --batch_size",
+            "{} has {images} images, fewer than one batch of {batch}, so that --drop-remainder leaves none; choose a smaller \
+             --batch-size",
             dataset.root.display()
         )));
     }
@@ -56,16 +57,25 @@ fn drop_remainder(dataset: &mut Dataset, batch: usize) -> Result<(), Failure> {
 /// Labels a set as the weights' classes are numbered. Where those have no names, as many classes stand in for them in order.
 fn label(dataset: &mut Dataset, model: &ModelFile) -> Result<(), Failure> {
     let (known, here) = (&model.record.classes, dataset.classes.len());
+    let (weights, set) = (model.path.display(), dataset.root.display());
     if !model.record.is_numbered() || dataset.numbered {
+        let strangers = dataset.classes.iter().filter(|class| !known.contains(class)).count();
+        if !dataset.numbered && strangers == here && here > 0 {
+            return Err(Failure::Photos(format!(
+                "{weights} knows other classes than {set}: it tells {}, the set has {}; evaluate it on photos of its classes, or train \
+                 it on photos of these by `mnasnet train PHOTOS --init {weights}`",
+                some(known),
+                some(&dataset.classes)
+            )));
+        }
         return Ok(dataset.relabel(known)?);
     }
-    let (weights, set) = (model.path.display(), dataset.root.display());
     if known.len() != here {
         let remedy = match model.kind {
             Kind::Weights { .. } => {
-                format!("name them by `mnasnet convert {weights} NAMED.safetensors --class_list FILE`")
+                format!("name them by `mnasnet convert {weights} NAMED.safetensors --class-list FILE`")
             }
-            Kind::Onnx(_) => "export it again from weights that `mnasnet convert --class_list FILE` has named".into(),
+            Kind::Onnx(_) => "export it again from weights that `mnasnet convert --class-list FILE` has named".into(),
         };
         return Err(Failure::Photos(format!(
             "{weights} has {} classes without names, {set} has {here}; {remedy}",
@@ -77,24 +87,34 @@ fn label(dataset: &mut Dataset, model: &ModelFile) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The first names of a list, and how many there are beside them.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| visible_name(name)).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 /// Opens a set for a model and gives it the model's classes.
 pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Failure> {
     let record = &model.record;
-
+    paths::photos(args.data())?;
     // The command line says what the set is; of the run's settings only the pixels' own count.
     let config = Config {
         exif_orientation: record.preprocessing.exif_orientation,
         bad_images: args.bad_images,
         ..args.set.config()
     };
-    let mut dataset = photos::open(&config, &args.data, Split::Val)?;
+    let mut dataset = photos::open(&config, args.data(), Split::Val)?;
     label(&mut dataset, model)?;
     Ok(dataset)
 }
 
 /// Tells what there is to know of a set.
 pub fn tell_notes(dataset: &Dataset) {
-    for note in &dataset.notes {
+    for note in dataset.notes.iter().filter(|_| volume() != Volume::Quiet) {
         tell(&format!("note: {}", visible_name(note)));
     }
 }

@@ -176,7 +176,7 @@ fn runtime_advice(error: &LoadError) -> String {
 /// What to do about settings that do not go together.
 fn config_advice(error: &ConfigError) -> &'static str {
     match error {
-        ConfigError::Warmup { .. } => "; leave `--warmup_epochs` out, or say a longer `--epoch_size`",
+        ConfigError::Warmup { .. } => "; leave `--warmup-epochs` out, or say a longer `--epoch-size`",
         _ => "",
     }
 }
@@ -185,8 +185,8 @@ fn config_advice(error: &ConfigError) -> &'static str {
 fn photos_advice(error: &PhotosError) -> &'static str {
     match error {
         PhotosError::NoneGiven => ": say `--data PATH`",
-        PhotosError::NotApart { .. } => "; make train/ and val/ in it, or say `--val_data PATH`",
-        PhotosError::ClassCount { .. } => "; say `--class_num 0` to take as many as the data has",
+        PhotosError::NotApart { .. } => "; make train/ and val/ in it, or say `--val-data PATH`",
+        PhotosError::ClassCount { .. } => "; say `--class-num 0` to take as many as the data has",
         PhotosError::CacheTooLarge { .. } => "; say less, or `--cache disk`",
         PhotosError::TooFew { .. } | PhotosError::Data(_) => "",
     }

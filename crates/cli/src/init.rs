@@ -7,6 +7,7 @@ use mnasnet_settings::resolve::{ConfigError, Resolver};
 use mnasnet_weights_file::WeightsFile;
 
 use crate::failure::Failure;
+use crate::paths;
 
 /// Settings without which weights are another network, or see other pixels than they have learnt from.
 const TAKEN: &[&str] = &[
@@ -29,6 +30,7 @@ pub struct Recorded {
 impl Recorded {
     /// Opens a file.
     pub fn read(path: &Path) -> Result<Self, Failure> {
+        let path = &*paths::weights(path)?;
         let file = WeightsFile::open(path)?;
         let (settings, _) = file.record().settings(path, |key| TAKEN.contains(&key))?;
         Ok(Self { file, settings })

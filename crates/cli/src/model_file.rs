@@ -14,6 +14,7 @@ use mnasnet_weights_file::{Record, WeightsFile, network_of, onnx};
 use crate::args::{PixelArgs, RuntimeArgs, RuntimeName};
 use crate::console::note;
 use crate::failure::Failure;
+use crate::paths;
 use crate::settings::{self, OrOpen};
 
 /// Settings of a run that count when its weights are used. Whatever else a file says of its run, it can be evaluated.
@@ -60,6 +61,7 @@ impl ModelFile {
     /// Opens a model file of any kind; of a checkpoint, `ema` takes the moving average. `pixels` says what a model of another program
     /// leaves unsaid.
     pub fn open(path: &Path, ema: bool, pixels: &PixelArgs) -> Result<Self, Failure> {
+        let path = &*paths::weights(path)?;
         if is_onnx(path) {
             if ema {
                 return Err(Failure::Usage(format!(

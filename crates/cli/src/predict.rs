@@ -16,6 +16,7 @@ use crate::args::{PredictArgs, PredictFormat};
 use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{ModelFile, on_runtime};
+use crate::paths;
 use crate::report::Counter;
 
 /// The name that stands for standard input.
@@ -70,7 +71,10 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
             match photo {
                 Ok(photo) => seen.push((path, photo)),
                 Err(error) => {
-                    tell(&format!("error: {error}"));
+                    match paths::trouble(path).filter(|_| path != Path::new(STDIN)) {
+                        Some(why) => tell(&format!("error: cannot read {}: {why}", path.display())),
+                        None => tell(&format!("error: {error}")),
+                    }
                     unreadable += 1;
                 }
             }

@@ -167,8 +167,17 @@ impl Resolver {
         Ok(self)
     }
 
-    /// Adds one flag.
+    /// Adds one flag. `lr` stands for `lr_max`, with `lr_init` in the proportion that the two had.
     pub fn flag(&mut self, key: &str, text: impl AsRef<OsStr>) -> Result<(), ConfigError> {
+        if key == "lr" {
+            let Config { lr_init, lr_max, .. } = self.config;
+            self.flag("lr_max", text)?;
+            let init = match lr_max > 0.0 {
+                true => self.config.lr_max * lr_init / lr_max,
+                false => self.config.lr_max,
+            };
+            return self.set("lr_init", short(init).into(), COMMAND_LINE, None);
+        }
         let Some(row) = Key::by_name(key) else {
             return Err(unknown_key(key, COMMAND_LINE));
         };
@@ -324,6 +333,11 @@ impl Resolver {
     }
 }
 
+/// A number in the digits that a person would write.
+fn short(number: f64) -> f64 {
+    format!("{number:.3e}").parse().unwrap_or(number)
+}
+
 fn unknown_key(key: &str, origin: &str) -> ConfigError {
     let hint = hint(key, KEYS.iter().map(|row| row.name));
     ConfigError::UnknownKey {
@@ -440,8 +454,26 @@ mod tests {
             (16, 1.0, false)
         );
         let mut layers = Resolver::new();
+        layers.flag("lr", "0.004").unwrap();
         let error = layers.flag("seed", "x").unwrap_err().to_string();
         assert_eq!(error, "command line: `seed` takes a whole number, not `x`");
+    }
+
+    #[test]
+    fn one_learning_rate_stands_for_two() {
+        let rates = |file: &str, flags: &[(&str, &str)]| {
+            let mut layers = Resolver::new().toml(file, "run.toml").unwrap();
+            for (key, text) in flags {
+                layers.flag(key, text).unwrap();
+            }
+            layers.finish().map(|config| (config.lr_init, config.lr_max)).unwrap()
+        };
+        assert_eq!(rates("", &[("lr", "0.004")]), (0.0004, 0.004));
+        assert_eq!(rates("lr_init = 0.3\nlr_max = 0.9", &[("lr", "0.03")]), (0.01, 0.03));
+        assert_eq!(rates("", &[("lr", "0.004"), ("lr_init", "0.001")]), (0.001, 0.004));
+        assert_eq!(rates("lr_max = 0.0", &[("lr", "0.5")]), (0.5, 0.5));
+        let error = Resolver::new().flag("lr", "0,01").unwrap_err().to_string();
+        assert_eq!(error, "command line: `lr_max` takes a number, not `0,01`: say 0.01");
     }
 
     #[test]

@@ -23,3 +23,4 @@ mod short_runs;
 mod soak;
 mod sources;
 mod survival;
+mod words;

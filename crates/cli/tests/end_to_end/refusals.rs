@@ -46,7 +46,7 @@ fn command_line_and_settings() {
         ("train --config sample --resume", "cannot be used with"),
         (
             "train --warmup_epochs 200",
-            "`warmup_epochs` is 200, longer than the run of 40; leave `--warmup_epochs` out, or say a longer `--epoch_size`",
+            "`warmup_epochs` is 200, longer than the run of 40; leave `--warmup-epochs` out, or say a longer `--epoch-size`",
         ),
         ("train --mixup 1e-30", "`mixup` must be 0 or at least 0.01, not "),
         ("info --width 0", "width multiplier 0 is out of range"),

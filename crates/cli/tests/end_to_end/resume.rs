@@ -98,7 +98,7 @@ fn the_same_command_again_goes_on() {
     let before = fs::read(place.path("run/checkpoints/best.safetensors")).unwrap();
     let stdout = place.done(&command);
     assert!(
-        stdout.contains("note: the run in run is done: 3 epochs; a larger --epoch_size"),
+        stdout.contains("note: the run in run is done: 3 epochs; a larger --epoch-size"),
         "{stdout}"
     );
     assert!(fs::read(place.path("run/checkpoints/best.safetensors")).unwrap() == before);
