@@ -11,18 +11,22 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use mnasnet_engine::{Cpu, Device as _};
 use mnasnet_model::shape::MAX_RESOLUTION;
 use mnasnet_settings::config::Target as Device;
+use mnasnet_settings::interval::Interval;
 use mnasnet_settings::resolve::RECIPES;
+use mnasnet_weights_file::Record;
 
+use crate::console::Volume;
 use crate::settings::{self, Offered, SettingFlags, Valued};
 
 pub use bench::{BenchArgs, Subject};
 pub use data::{CheckArgs, DataAction, DataArgs, PackArgs, SetArgs, ShowArgs};
 pub use devices::{DeviceArgs, MindsporeDeviceArgs};
 pub use models::{
-    CompareArgs, ConvertArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision, PredictArgs,
-    PredictFormat, Target,
+    CompareArgs, ConvertArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision, PixelArgs,
+    PredictArgs, PredictFormat, Target,
 };
 pub use ranks::RankArgs;
 pub use runtime::{RuntimeArgs, RuntimeName};
@@ -47,13 +51,53 @@ Environment:
                or amx (for tests and comparisons), and makes the processor the device of
                `--device auto`; empty is the same as unset";
 
+const EXAMPLES: &str = "\
+Examples:
+  mnasnet train PHOTOS            a folder with train/ and val/, a folder a class in each
+  mnasnet predict -w runs/mnasnet-b1-1 PHOTO.jpg";
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  mnasnet train PHOTOS --epochs 30 -o runs/mine
+  mnasnet train PHOTOS --init WEIGHTS --lr 0.004";
+
+/// Version, commit, what the kernels of this machine can be, and what is built in.
+fn version() -> String {
+    let sets: Vec<String> = Cpu::all().iter().map(Cpu::name).collect();
+    format!(
+        "{} of commit {}\ninstruction sets here: {}\nfeatures: gpu{}",
+        env!("CARGO_PKG_VERSION"),
+        Record::COMMIT,
+        sets.join(", "),
+        if cfg!(feature = "mpi") { ", mpi" } else { "" }
+    )
+}
+
 /// Trains, evaluates and runs MNASNet image classifiers.
 #[derive(Debug, Parser)]
-#[command(name = "mnasnet", version, after_help = AFTER_HELP, infer_long_args = false)]
+#[command(name = "mnasnet", version, long_version = version(), infer_long_args = false)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{AFTER_HELP}"))]
 pub struct Arguments {
+    /// Tell nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Tell more: of training, each step
+    #[arg(short, long, global = true)]
+    verbose: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// How much is told.
+    pub fn volume(&self) -> Volume {
+        match (self.quiet, self.verbose) {
+            (true, _) => Volume::Quiet,
+            (false, true) => Volume::Verbose,
+            (false, false) => Volume::Usual,
+        }
+    }
 }
 
 /// The commands.
@@ -85,6 +129,8 @@ pub enum Command {
     Data(DataArgs),
     /// Prints a script that completes commands, flags and their values in a shell
     Completions(CompletionsArgs),
+    /// Writes a manual page of each command
+    Man(ManArgs),
 }
 
 impl Command {
@@ -107,14 +153,14 @@ impl Command {
                 DataAction::Pack(args) => args.json,
                 DataAction::Show(_) => false,
             },
-            Command::Completions(_) => false,
+            Command::Completions(_) | Command::Man(_) => false,
         }
     }
 }
 
 /// `mnasnet train`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = TRAIN_EXAMPLES, after_long_help = format!("{TRAIN_EXAMPLES}\n\n{AFTER_HELP}"))]
 pub struct TrainArgs {
     /// A recipe or a TOML file of settings.
     #[arg(long, value_name = "NAME|FILE", help = config_help())]
@@ -140,9 +186,15 @@ pub struct TrainArgs {
     /// MindSpore's flags of devices.
     #[command(flatten)]
     pub mindspore: MindsporeDeviceArgs,
+    /// Plan the run to fit into this time, by the speed of its first steps: as many epochs as that comes to (90s, 20m, 3h)
+    #[arg(long, value_name = "TIME", value_parser = Valued::<Interval>::by("time"), conflicts_with = "epoch_size")]
+    pub time: Option<Interval>,
     /// The settings.
     #[command(flatten)]
     pub settings: SettingFlags,
+    /// Photos, as --data. The settings read it, so it comes after them.
+    #[arg(value_name = "PHOTOS", conflicts_with = "data", help = "Photos, as --data")]
+    pub photos: Option<PathBuf>,
 }
 
 /// `mnasnet verify-run`.
@@ -185,7 +237,7 @@ pub struct InfoArgs {
     #[arg(long, value_name = "N", default_value_t = 224, value_parser = side())]
     pub resolution: usize,
     /// Number of classes
-    #[arg(long, alias = "class_num", value_name = "N", default_value_t = 1000)]
+    #[arg(long = "class-num", value_name = "N", default_value_t = 1000)]
     pub classes: usize,
     /// Write the network as a file of rows, a line a block, which `--model FILE.toml` takes
     #[arg(long, value_name = "FILE.toml")]
@@ -216,6 +268,17 @@ $fpath. fish: write it to ~/.config/fish/completions/mnasnet.fish."
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// `mnasnet man`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "`man ./mnasnet.1` shows one. They belong into a folder man1 of `manpath`, such as ~/.local/share/man/man1."
+)]
+pub struct ManArgs {
+    /// Folder of the pages, which is made if need be
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
 }
 
 fn config_help() -> String {

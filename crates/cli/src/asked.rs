@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, FromArgMatches};
 use mnasnet_group::Launched;
 use mnasnet_settings::resolve::Resolver;
 use mnasnet_weights_file::Record;
 
 use crate::args::{Arguments, Command, TrainArgs};
+use crate::console::set_volume;
+use crate::flags;
 
 /// How long ranks wait for each other where nothing says it.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -25,15 +27,19 @@ pub struct Asked {
 impl Asked {
     /// The command line, and its command or why there is none.
     pub fn read() -> (Self, Result<Command, clap::Error>) {
-        let mut command = Arguments::command();
+        let mut command = flags::command();
         let mut settings = vec![("the program".to_owned(), Record::build())];
         let parsed = command
             .try_get_matches_from_mut(std::env::args_os())
+            .map_err(|error| flags::advised(error, &command, words()))
             .and_then(|matches| {
                 list(&command, &matches, &mut settings);
                 let arguments = Arguments::from_arg_matches(&matches);
-                arguments.map_err(|error| error.format(&mut Arguments::command()))
+                arguments.map_err(|error| error.format(&mut flags::command()))
             });
+        if let Ok(arguments) = &parsed {
+            set_volume(arguments.volume());
+        }
         let (json, patience) = match &parsed {
             Ok(arguments) if Launched::detect().is_none() => (arguments.command.json(), PATIENCE),
             Ok(arguments) => (arguments.command.json(), patience(&arguments.command)),
@@ -51,6 +57,12 @@ impl Asked {
         };
         (asked, parsed.map(|arguments| arguments.command))
     }
+}
+
+/// The words of the command line after the program's name.
+fn words() -> impl Iterator<Item = String> {
+    let words = std::env::args_os().skip(1);
+    words.map(|word| word.to_string_lossy().into_owned())
 }
 
 /// Adds the command within `matches` and its arguments, in the order of their definition.

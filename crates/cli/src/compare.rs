@@ -64,8 +64,9 @@ struct Image {
 
 /// Compares two model files.
 pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
-    let models = [ModelFile::open(&args.a, false)?, ModelFile::open(&args.b, false)?];
-    let models = on_runtime(models, &args.runtime)?;
+    let models = [&args.a, &args.b].map(|path| ModelFile::open(path, false, &args.over.pixels));
+    let [a, b] = models;
+    let models = on_runtime([a?, b?], &args.runtime)?;
     let report = compared(
         &models,
         &args.over,
@@ -106,9 +107,9 @@ pub fn compared(
         )));
     }
     let dataset = match eval::dataset(named, args) {
-        Err(Failure::Data(DataError::Layout { .. })) if args.data.is_dir() => {
+        Err(Failure::Data(DataError::Layout { .. })) if args.data().is_dir() => {
             let upright = named.record.preprocessing.exif_orientation;
-            let mut photos = photos::plain(&args.data, Split::Val, upright)?;
+            let mut photos = photos::plain(args.data(), Split::Val, upright)?;
             photos.bad_images = args.bad_images;
             photos
                 .notes

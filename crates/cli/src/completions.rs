@@ -1,15 +1,24 @@
-//! `mnasnet completions`: the script of a shell, from the definition of the command line.
+//! `mnasnet completions` and `mnasnet man`: a shell's script and manual pages, from the definition of the command line.
 
-use clap::CommandFactory;
+use std::fs;
 
-use crate::args::{Arguments, CompletionsArgs};
+use crate::args::{CompletionsArgs, ManArgs};
 use crate::console::print;
 use crate::failure::{Exit, Failure};
+use crate::flags;
 
 /// Prints the script.
 pub fn run(args: &CompletionsArgs) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Arguments::command(), "mnasnet", &mut script);
+    clap_complete::generate(args.shell, &mut flags::command(), "mnasnet", &mut script);
     print(String::from_utf8_lossy(&script).trim_end())?;
+    Ok(Exit::Success)
+}
+
+/// Writes a page a command.
+pub fn pages(args: &ManArgs) -> Result<Exit, Failure> {
+    let failed = |error| Failure::Io("write the manual pages", error);
+    fs::create_dir_all(&args.folder).map_err(failed)?;
+    clap_mangen::generate_to(flags::command(), &args.folder).map_err(failed)?;
     Ok(Exit::Success)
 }

@@ -7,12 +7,38 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use mnasnet_group::Launched;
 use serde::{Serialize, Serializer};
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::failure::{Exit, Failure};
+
+/// How much is told beside results and errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Volume {
+    /// Nothing.
+    Quiet,
+    /// What a person wants to know.
+    Usual,
+    /// A line a step too.
+    Verbose,
+}
+
+/// Said once, at the start.
+static VOLUME: OnceLock<Volume> = OnceLock::new();
+
+/// Sets how much is told.
+pub fn set_volume(volume: Volume) {
+    // The first word counts; there is one command line.
+    let _ = VOLUME.set(volume);
+}
+
+/// How much is told.
+pub fn volume() -> Volume {
+    *VOLUME.get().unwrap_or(&Volume::Usual)
+}
 
 /// Prints a text and a line end on standard output.
 pub fn print(text: &str) -> Result<(), Failure> {
@@ -77,7 +103,7 @@ pub fn tell(text: &str) {
 
 /// Tells the user what is worth knowing; of several ranks, all of which know it, the first one does.
 pub fn note(text: &str) {
-    if !another_tells() {
+    if !another_tells() && volume() != Volume::Quiet {
         tell(&format!("note: {text}"));
     }
 }

@@ -19,6 +19,7 @@ use serde::Serialize;
 use crate::args::{ConvertArgs, Target};
 use crate::console::{json_path, print, print_json, tell};
 use crate::failure::{Exit, Failure};
+use crate::paths;
 use crate::report::Counter;
 
 #[derive(Serialize)]
@@ -37,7 +38,7 @@ struct Report<'a> {
 /// Converts a file of weights.
 pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
     let to = target(args)?;
-    let file = WeightsFile::open_as(&args.input, wanted(args)?)?;
+    let file = WeightsFile::open_as(&paths::weights(&args.input)?, wanted(args)?)?;
     let mut record = record(args, &file)?;
     let network = network_of(&args.input, &record)?;
     if args.ema && !file.has_ema() {
@@ -88,6 +89,7 @@ fn recalibrated(
     network: &Network,
     weights: &Weights,
 ) -> Result<Weights, Failure> {
+    paths::photos(photos)?;
     let dataset = photos::plain(photos, Split::Train, record.preprocessing.exif_orientation)?;
     let images = args.calibration_images as usize;
     let counter = Counter::new("batch norm", images.min(dataset.samples.len()));
@@ -272,7 +274,7 @@ fn report(
         r = pixels.resolution
     ))?;
     let names = match record.classes.as_slice() {
-        _ if record.is_numbered() => "classes without names; give them by --class_list FILE".to_owned(),
+        _ if record.is_numbered() => "classes without names; give them by --class-list FILE".to_owned(),
         [first, .., last] => format!("classes from {first} to {last}"),
         [only] => format!("one class, {only}"),
         [] => String::new(),
@@ -302,7 +304,7 @@ fn tell_left_out(to: Target, contents: &Contents, again: &Record) {
         ),
         (
             again.classes != record.classes,
-            "the names of the classes (--class_list gives them back)",
+            "the names of the classes (--class-list gives them back)",
         ),
         (
             again.preprocessing != record.preprocessing,
@@ -310,7 +312,7 @@ fn tell_left_out(to: Target, contents: &Contents, again: &Record) {
         ),
         (
             again.bn_epsilon != record.bn_epsilon,
-            "batch norm's epsilon (--bn_epsilon gives it back)",
+            "batch norm's epsilon (--bn-epsilon gives it back)",
         ),
     ];
     for (_, what) in left.iter().filter(|(left, _)| *left) {

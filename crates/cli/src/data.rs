@@ -14,6 +14,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::args::{DataAction, DataArgs};
 use crate::failure::{Exit, Failure};
+use crate::paths;
 
 /// Checks, packs or shows.
 pub fn run(args: &DataArgs) -> Result<Exit, Failure> {
@@ -32,6 +33,9 @@ fn workers(count: usize) -> Result<ThreadPool, Failure> {
 
 /// The splits of a set, with their names; one alone where it is not divided.
 fn splits(config: &Config, source: &Path, val: Option<&PathBuf>) -> Result<Vec<(&'static str, Dataset)>, Failure> {
+    for path in [source].into_iter().chain(val.map(PathBuf::as_path)) {
+        paths::photos(path)?;
+    }
     let lacking = |error: &PhotosError| matches!(error, PhotosError::Data(DataError::OtherSplit { .. }));
     let train = match photos::open(config, source, Split::Train) {
         // Only val/ is there.

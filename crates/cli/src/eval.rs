@@ -13,10 +13,11 @@ use mnasnet_settings::wiring;
 use serde::Serialize;
 
 use crate::args::{EvalArgs, EvalOnnxArgs, EvaluationArgs};
-use crate::console::{note, print, print_json, tell, visible_name};
+use crate::console::{Volume, note, print, print_json, tell, visible_name, volume};
 use crate::device::open_alike;
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile, on_runtime};
+use crate::paths;
 use crate::ranks::alike_file;
 use crate::report::Counter;
 
@@ -40,8 +41,8 @@ fn drop_remainder(dataset: &mut Dataset, batch: usize) -> Result<(), Failure> {
     let kept = images / batch * batch;
     if kept == 0 {
         return Err(Failure::Photos(format!(
-            "{} has {images} images, fewer than one batch of {batch}, so that --drop_remainder leaves none; choose a smaller \
-             --batch_size",
+            "{} has {images} images, fewer than one batch of {batch}, so that --drop-remainder leaves none; choose a smaller \
+             --batch-size",
             dataset.root.display()
         )));
     }
@@ -56,19 +57,28 @@ fn drop_remainder(dataset: &mut Dataset, batch: usize) -> Result<(), Failure> {
 /// Labels a set as the weights' classes are numbered. Where those have no names, as many classes stand in for them in order.
 fn label(dataset: &mut Dataset, model: &ModelFile, chosen: bool) -> Result<(), Failure> {
     let (known, here) = (&model.record.classes, dataset.classes.len());
+    let (weights, set) = (model.path.display(), dataset.root.display());
     // Numbers are the names of a run's own classes where the set had no others.
     let is_own = matches!(model.kind, Kind::Weights { .. }) && model.record.origin.is_none();
     let same_names = is_own && dataset.classes.iter().all(|class| known.contains(class));
     if !model.record.is_numbered() || dataset.numbered || same_names {
+        let strangers = dataset.classes.iter().filter(|class| !known.contains(class)).count();
+        if !dataset.numbered && strangers == here && here > 0 {
+            return Err(Failure::Photos(format!(
+                "{weights} knows other classes than {set}: it tells {}, the set has {}; evaluate it on photos of its classes, or train \
+                 it on photos of these by `mnasnet train PHOTOS --init {weights}`",
+                some(known),
+                some(&dataset.classes)
+            )));
+        }
         return Ok(dataset.relabel(known)?);
     }
-    let (weights, set) = (model.path.display(), dataset.root.display());
     if known.len() != here {
         let remedy = match model.kind {
             Kind::Weights { .. } => {
-                format!("name them by `mnasnet convert {weights} NAMED.safetensors --class_list FILE`")
+                format!("name them by `mnasnet convert {weights} NAMED.safetensors --class-list FILE`")
             }
-            Kind::Onnx(_) => "export it again from weights that `mnasnet convert --class_list FILE` has named".into(),
+            Kind::Onnx(_) => "export it again from weights that `mnasnet convert --class-list FILE` has named".into(),
         };
         return Err(Failure::Photos(format!(
             "{weights} has {} classes without names, {set} has {here}; {remedy}",
@@ -112,10 +122,20 @@ fn in_natural_order(names: &[String]) -> Vec<String> {
     names
 }
 
+/// The first names of a list, and how many there are beside them.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| visible_name(name)).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 /// Opens a set for a model and gives it the model's classes.
 pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Failure> {
     let record = &model.record;
-
+    paths::photos(args.data())?;
     // The command line says what the set is; of the run's settings only the pixels' own count.
     let config = Config {
         exif_orientation: record.preprocessing.exif_orientation,
@@ -123,9 +143,9 @@ pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Fail
         ..args.set.config()
     };
     let learnt = (&model.config, record.photos.as_ref());
-    let mut dataset = match photos::set_aside(&config, learnt.0, learnt.1, &args.data)? {
+    let mut dataset = match photos::set_aside(&config, learnt.0, learnt.1, args.data())? {
         Some(dataset) => dataset,
-        None => photos::open(&config, &args.data, Split::Val)?,
+        None => photos::open(&config, args.data(), Split::Val)?,
     };
     label(&mut dataset, model, args.set.class_list.is_some())?;
     Ok(dataset)
@@ -133,7 +153,7 @@ pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Fail
 
 /// Tells what there is to know of a set.
 pub fn tell_notes(dataset: &Dataset) {
-    for note in &dataset.notes {
+    for note in dataset.notes.iter().filter(|_| volume() != Volume::Quiet) {
         tell(&format!("note: {}", visible_name(note)));
     }
 }
@@ -143,7 +163,7 @@ pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
     let over = &args.over;
     let device = args.mindspore.open_for(&args.device, &args.weights, group)?;
     let opened = || -> Result<_, Failure> {
-        let model = ModelFile::open(&args.weights, args.ema)?;
+        let model = ModelFile::open(&args.weights, args.ema, &over.pixels)?;
         let mut dataset = dataset(&model, over)?;
         if args.drop_remainder {
             drop_remainder(&mut dataset, over.batch_size as usize)?;
@@ -176,7 +196,7 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
     let over = &args.over;
     let device = open_alike(&Target::Cpu, group)?;
     let opened = || -> Result<_, Failure> {
-        let model = ModelFile::open(&args.model, false)?;
+        let model = ModelFile::open(&args.model, false, &over.pixels)?;
         if !matches!(model.kind, Kind::Onnx(_)) {
             return Err(Failure::Usage(format!(
                 "{path} is a file of weights; evaluate it by `mnasnet eval --weights {path}`, or export it first",

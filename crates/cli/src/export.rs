@@ -18,11 +18,12 @@ use mnasnet_weights_file::{Record, write_bytes};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::args::{EvaluationArgs, ExportArgs, ExportPrecision, RuntimeName};
+use crate::args::{EvaluationArgs, ExportArgs, ExportPrecision, PixelArgs, RuntimeName};
 use crate::compare::compared;
-use crate::console::{json_path, print, print_json};
+use crate::console::{json_path, print, print_json, shell_word};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile};
+use crate::paths;
 use crate::report::Counter;
 
 /// Difference of two logits that `--check` allows where the model resizes photos itself: another library's numbers.
@@ -49,9 +50,10 @@ struct Report<'a> {
 /// Writes weights as an ONNX model.
 pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let output = output(args);
-    possible(args, &output)?;
+    let source = paths::weights(&args.weights)?;
+    possible(args, &source, &output)?;
     let runtime = checked_on(args)?;
-    let model = ModelFile::open(&args.weights, args.ema)?;
+    let model = ModelFile::open(&source, args.ema, &PixelArgs::default())?;
     let Kind::Weights { network, weights } = &model.kind else {
         return Err(Failure::Usage(format!(
             "{} is an ONNX model already; give the file of weights that it was exported from",
@@ -72,8 +74,8 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         softmax: args.softmax,
         preprocess: args.with_preprocessing.then(|| onnx::preprocess(&record.preprocessing)),
     };
-    let name = args.weights.file_name().unwrap_or_default().to_string_lossy();
-    let sha256 = sha256(&args.weights)?;
+    let name = source.file_name().unwrap_or_default().to_string_lossy();
+    let sha256 = sha256(&source)?;
     let metadata = metadata(&record, (&name, &sha256)).map_err(|error| Failure::Io("write JSON", error.into()))?;
     let bytes = match args.precision {
         ExportPrecision::Int8 => quantised(args, &model, &record, &options, metadata)?,
@@ -121,7 +123,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let weights = ModelFile { record, ..model };
     let exported = ModelFile {
         runtime,
-        ..ModelFile::open(&output, false)?
+        ..ModelFile::open(&output, false, &PixelArgs::default())?
     };
     let models = [weights, exported];
     let report = compared(
@@ -175,14 +177,60 @@ fn quantised(
     Ok(calibration.finish(method, &metadata)?)
 }
 
+/// Endings of files of other kinds than ONNX.
+const OTHERS: &[&str] = &[
+    "tflite",
+    "lite",
+    "pb",
+    "h5",
+    "hdf5",
+    "keras",
+    "mlmodel",
+    "mlpackage",
+    "pt",
+    "pth",
+    "ts",
+    "engine",
+    "trt",
+    "plan",
+    "xml",
+    "bin",
+    "safetensors",
+    "ckpt",
+    "air",
+    "mindir",
+    "ncnn",
+    "param",
+    "json",
+    "tar",
+    "zip",
+    "rknn",
+    "om",
+    "gguf",
+];
+
 /// Refuses what would destroy the weights, or be passed over.
-fn possible(args: &ExportArgs, output: &Path) -> Result<(), Failure> {
+fn possible(args: &ExportArgs, source: &Path, output: &Path) -> Result<(), Failure> {
     let real = |path: &Path| path.canonicalize().ok();
-    if real(output).is_some_and(|output| Some(output) == real(&args.weights)) {
+    if real(output).is_some_and(|output| Some(output) == real(source)) {
         return Err(Failure::Usage(format!(
             "{} is the file of weights itself; give the model another name",
             output.display()
         )));
+    }
+    let ending = output
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default();
+    if OTHERS.contains(&&*ending.to_ascii_lowercase()) {
+        return Err(Failure::Usage(format!(
+            "{} would hold an ONNX model, the one kind that is written here; say `-o {}`, from which converters of others make .{ending}",
+            output.display(),
+            shell_word(output.with_extension("onnx"))
+        )));
+    }
+    for photos in args.calibrate.iter().chain(&args.check) {
+        paths::photos(photos)?;
     }
     match args.calibrate {
         Some(_) if args.precision != ExportPrecision::Int8 => Err(Failure::Usage(format!(
@@ -208,9 +256,9 @@ fn checked_on(args: &ExportArgs) -> Result<Option<Runtime>, Failure> {
     }
 }
 
-/// The file to write; MindSpore's `--file_name` comes without extension.
+/// The file to write; MindSpore's `--file-name` comes without extension.
 fn output(args: &ExportArgs) -> PathBuf {
-    match (&args.output, &args.file_name) {
+    match (&args.out, &args.file_name) {
         (Some(output), _) => output.clone(),
         (None, name) => {
             let mut name = name.clone().unwrap_or_default().into_os_string();

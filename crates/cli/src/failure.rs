@@ -176,7 +176,7 @@ fn runtime_advice(error: &LoadError) -> String {
 /// What to do about settings that do not go together.
 fn config_advice(error: &ConfigError) -> &'static str {
     match error {
-        ConfigError::Warmup { .. } => "; say `--warmup_epochs 0`, or a longer `--epoch_size`",
+        ConfigError::Warmup { .. } => "; leave `--warmup-epochs` out, or say a longer `--epoch-size`",
         _ => "",
     }
 }
@@ -185,9 +185,9 @@ fn config_advice(error: &ConfigError) -> &'static str {
 fn photos_advice(error: &PhotosError) -> &'static str {
     match error {
         PhotosError::NoneGiven => ": say `--data PATH`",
-        PhotosError::NotApart { .. } => "; name other photos by `--val_data`, or leave it out to have a part set aside",
-        PhotosError::OwnValidation { .. } => "; leave out `--val_share` and `--folds`, or name training's folder alone",
-        PhotosError::ClassCount { .. } => "; say `--class_num 0` to take as many as the data has",
+        PhotosError::NotApart { .. } => "; name other photos by `--val-data`, or leave it out to have a part set aside",
+        PhotosError::OwnValidation { .. } => "; leave out `--val-share` and `--folds`, or name training's folder alone",
+        PhotosError::ClassCount { .. } => "; say `--class-num 0` to take as many as the data has",
         PhotosError::CacheTooLarge { .. } => "; say less, or `--cache disk`",
         PhotosError::TooFew { .. } | PhotosError::Data(_) => "",
     }

@@ -7,6 +7,7 @@ use mnasnet_settings::resolve::{ConfigError, Resolver};
 use mnasnet_weights_file::WeightsFile;
 
 use crate::failure::Failure;
+use crate::paths;
 
 /// Settings without which weights are another network, or see other pixels than they have learnt from.
 const TAKEN: &[&str] = &[
@@ -16,6 +17,8 @@ const TAKEN: &[&str] = &[
     "resolution",
     "interpolation",
     "normalise",
+    "mean",
+    "std",
 ];
 
 /// A file of weights, and the settings [`TAKEN`] as it has them.
@@ -27,6 +30,7 @@ pub struct Recorded {
 impl Recorded {
     /// Opens a file.
     pub fn read(path: &Path) -> Result<Self, Failure> {
+        let path = &*paths::weights(path)?;
         let file = WeightsFile::open(path)?;
         let (settings, _) = file.record().settings(path, |key| TAKEN.contains(&key))?;
         Ok(Self { file, settings })
@@ -51,7 +55,7 @@ impl Recorded {
         let kept: Vec<String> = TAKEN
             .iter()
             .filter_map(|key| Some((key, self.settings.get(*key)?)))
-            .filter(|(key, value)| resolved.get(**key) == Some(value))
+            .filter(|(key, value)| resolved.get(**key) == Some(value) && value.as_str() != Some("auto"))
             .map(|(key, value)| format!("{key} = {value}"))
             .collect();
         (!kept.is_empty()).then(|| format!("as {} has it: {}", self.file.path().display(), kept.join(", ")))

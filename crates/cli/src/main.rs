@@ -4,6 +4,7 @@
 mod args;
 mod asked;
 mod bench;
+mod clock;
 mod compare;
 mod completions;
 mod console;
@@ -14,10 +15,13 @@ mod devices;
 mod eval;
 mod export;
 mod failure;
+mod flags;
 mod info;
 mod init;
 mod interrupt;
 mod model_file;
+mod paths;
+mod plan;
 mod predict;
 mod ranks;
 mod report;
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Ok(Command::Devices(args)) => alone(&asked, || devices::run(&args)),
         Ok(Command::Data(args)) => alone(&asked, || data::run(&args)),
         Ok(Command::Completions(args)) => alone(&asked, || completions::run(&args)),
+        Ok(Command::Man(args)) => alone(&asked, || completions::pages(&args)),
     };
     match outcome {
         Ok(exit) => exit,

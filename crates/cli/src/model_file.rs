@@ -8,11 +8,13 @@ use mnasnet_judge::classifier::{Checked, Classifier, OnEngine, OnRuntime};
 use mnasnet_model::{Network, Weights};
 use mnasnet_onnx::{Runtime, is_onnx};
 use mnasnet_settings::config::Config;
+use mnasnet_settings::wiring;
 use mnasnet_weights_file::{Record, WeightsFile, network_of, onnx};
 
-use crate::args::{RuntimeArgs, RuntimeName};
+use crate::args::{PixelArgs, RuntimeArgs, RuntimeName};
 use crate::console::note;
 use crate::failure::Failure;
+use crate::paths;
 use crate::settings::{self, OrOpen};
 
 /// Settings of a run that count when its weights are used. Whatever else a file says of its run, it can be evaluated.
@@ -60,8 +62,10 @@ pub enum Kind {
 }
 
 impl ModelFile {
-    /// Opens a model file of any kind; of a checkpoint, `ema` takes the moving average.
-    pub fn open(path: &Path, ema: bool) -> Result<Self, Failure> {
+    /// Opens a model file of any kind; of a checkpoint, `ema` takes the moving average. `pixels` says what a model of another program
+    /// leaves unsaid.
+    pub fn open(path: &Path, ema: bool, pixels: &PixelArgs) -> Result<Self, Failure> {
+        let path = &*paths::weights(path)?;
         if is_onnx(path) {
             if ema {
                 return Err(Failure::Usage(format!(
@@ -69,10 +73,14 @@ impl ModelFile {
                     path.display()
                 )));
             }
-            return Self::open_onnx(path);
+            return Self::open_onnx(path, pixels);
         }
         let file = WeightsFile::open(path)?;
-        let record = file.record().clone();
+        let mut record = file.record().clone();
+        match record.origin.is_some() {
+            true => said(&mut record, pixels),
+            false => refuse_said(path, pixels)?,
+        }
         let network = network_of(path, &record)?;
         let config = record.settings(path, is_used)?.1;
         if ema && !file.has_ema() {
@@ -95,15 +103,23 @@ impl ModelFile {
         })
     }
 
-    fn open_onnx(path: &Path) -> Result<Self, Failure> {
+    fn open_onnx(path: &Path, pixels: &PixelArgs) -> Result<Self, Failure> {
         let model = mnasnet_onnx::read(path)?;
-        let (record, assumed) = onnx::record(path, &model)?;
+        let (mut record, assumed) = onnx::record(path, &model)?;
+        match assumed {
+            true => said(&mut record, pixels),
+            false => refuse_said(path, pixels)?,
+        }
         if assumed {
             let preprocessing = &record.preprocessing;
             note(&format!(
-                "{} does not say what becomes of photos; taken as usual: shorter side {}, the middle {r} x {r}, \
-                 mean {:?}, std {:?}",
+                "{} does not say what becomes of photos; taken{}: shorter side {}, the middle {r} x {r}, mean {:?}, std {:?}",
                 path.display(),
+                if pixels.is_empty() {
+                    " as usual (--mean and --std say otherwise)"
+                } else {
+                    ""
+                },
                 preprocessing.resize,
                 preprocessing.mean,
                 preprocessing.std,
@@ -153,6 +169,23 @@ impl ModelFile {
             Kind::Onnx(model) => Box::new(OnRuntime::new(&self.path, model, &self.runtime, preprocessing)?),
         };
         Ok(Checked::new(&self.path, model))
+    }
+}
+
+/// Takes what the command line says of pixels.
+fn said(record: &mut Record, pixels: &PixelArgs) {
+    let (mean, std) = (pixels.mean.unwrap_or_default(), pixels.std.unwrap_or_default());
+    wiring::normalised_by(&mut record.preprocessing, mean, std);
+}
+
+/// A model that says itself how pixels are normalised is right.
+fn refuse_said(path: &Path, pixels: &PixelArgs) -> Result<(), Failure> {
+    match pixels.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Usage(format!(
+            "{} says itself how pixels are normalised; leave out --mean and --std",
+            path.display()
+        ))),
     }
 }
 

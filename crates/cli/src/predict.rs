@@ -16,6 +16,7 @@ use crate::args::{PredictArgs, PredictFormat};
 use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{ModelFile, on_runtime};
+use crate::paths;
 use crate::report::Counter;
 
 /// The name that stands for standard input.
@@ -39,7 +40,7 @@ struct Guess {
 
 /// Predicts the classes of photos. A photo that cannot be read is reported, and the others are still done.
 pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
-    let [model] = on_runtime([ModelFile::open(&args.weights, false)?], &args.runtime)?;
+    let [model] = on_runtime([ModelFile::open(&args.weights, false, &args.pixels)?], &args.runtime)?;
     let record = &model.record;
     let format = if args.json { PredictFormat::Json } else { args.format };
     let device = args.device.open_for(&[&args.weights])?;
@@ -70,7 +71,10 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
             match photo {
                 Ok(photo) => seen.push((path, photo)),
                 Err(error) => {
-                    tell(&format!("error: {error}"));
+                    match paths::trouble(path).filter(|_| path != Path::new(STDIN)) {
+                        Some(why) => tell(&format!("error: cannot read {}: {why}", path.display())),
+                        None => tell(&format!("error: {error}")),
+                    }
                     unreadable += 1;
                 }
             }

@@ -2,18 +2,19 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use mnasnet_engine::Cpu;
 use mnasnet_train::folder::log::StepLog;
 use mnasnet_train::{Event, Observer};
 
-use crate::console::{shell_word, tell, visible, visible_name};
+use crate::clock::{about, moment};
+use crate::console::{Volume, shell_word, tell, visible, visible_name, volume};
 
 /// A bar on standard error; hidden where that is not a terminal.
 fn bar(length: u64, template: &str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
+    if !io::stderr().is_terminal() || volume() == Volume::Quiet {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -26,10 +27,7 @@ pub struct Counter(ProgressBar);
 impl Counter {
     /// A bar of `images` images.
     pub fn new(label: &'static str, images: usize) -> Self {
-        let bar = bar(
-            images as u64,
-            "{prefix} [{bar:30}] {pos}/{len} images, {per_sec}, {eta} left",
-        );
+        let bar = bar(images as u64, "{prefix} [{wide_bar}] {pos}/{len}, {eta} left");
         Self(bar.with_prefix(label))
     }
 
@@ -58,33 +56,84 @@ pub fn other_device(was: &str, now: &str) -> String {
     )
 }
 
+/// Time without a line after which one is written where there is no bar.
+const SILENCE: Duration = Duration::from_secs(30);
+/// A run that is over sooner is not worth an estimate, seconds.
+const SHORT: f64 = 20.0;
+/// What the estimate needs: steps after the first one, and seconds.
+const STEPS: u64 = 3;
+const SECONDS: f64 = 2.0;
+/// Share of a training image's time that a validation image takes: the forward sweep alone.
+const FORWARD: f64 = 1.0 / 3.0;
+
 /// Shows a training run.
 pub struct Reporter {
     /// Lines go to standard error: standard output is for JSON.
     to_stderr: bool,
+    /// MindSpore's lines of the stages before training are shown.
+    stages: bool,
     bar: ProgressBar,
-    started: Instant,
-    done_at_start: u64,
-    total: u64,
+    plan: Plan,
+    /// When the first step of this start was done, and how many were done then.
+    first: Option<(Instant, u64)>,
+    told_time: bool,
+    /// When the last line was written.
+    last: Instant,
     /// Mean training speed over all epochs: images and seconds.
     pub speed: (f64, f64),
 }
 
+/// The length of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Epochs.
+    pub epochs: usize,
+    /// Steps of an epoch.
+    pub steps_per_epoch: usize,
+    /// Training images.
+    pub train_images: usize,
+    /// Validation images.
+    pub val_images: usize,
+}
+
+impl Plan {
+    fn steps(&self) -> u64 {
+        (self.epochs * self.steps_per_epoch) as u64
+    }
+
+    /// Seconds from step `done` to the end, where a step takes `step` seconds.
+    pub fn seconds_left(&self, done: u64, step: f64) -> f64 {
+        let epochs = self.epochs as f64 - done as f64 / self.steps_per_epoch.max(1) as f64;
+        let validation = self.val_images as f64 / self.train_images.max(1) as f64 * FORWARD;
+        epochs * self.steps_per_epoch as f64 * step * (1.0 + validation)
+    }
+}
+
 impl Reporter {
-    /// Lines on standard output, or on standard error.
-    pub fn new(to_stderr: bool) -> Self {
-        let bar = ProgressBar::hidden();
+    /// Lines on standard output, or on standard error; with MindSpore's stages or without.
+    pub fn new(to_stderr: bool, stages: bool) -> Self {
         Self {
             to_stderr,
-            bar,
-            started: Instant::now(),
-            done_at_start: 0,
-            total: 0,
+            stages,
+            bar: ProgressBar::hidden(),
+            plan: Plan::default(),
+            first: None,
+            told_time: false,
+            last: Instant::now(),
             speed: (0.0, 0.0),
         }
     }
 
-    fn line(&self, text: &str) {
+    /// Validation images of the run.
+    pub fn val_images(&self) -> usize {
+        self.plan.val_images
+    }
+
+    fn line(&mut self, text: &str) {
+        self.last = Instant::now();
+        if volume() == Volume::Quiet {
+            return;
+        }
         self.bar.suspend(|| {
             if self.to_stderr {
                 tell(text);
@@ -95,22 +144,63 @@ impl Reporter {
         });
     }
 
-    fn note(&self, note: &str) {
+    fn note(&mut self, note: &str) {
         self.line(&format!("note: {}", visible_name(note)));
     }
 
-    fn time_left(&self, step: &StepLog) -> String {
-        let done = step.global_step.saturating_sub(self.done_at_start);
-        let per_step = self.started.elapsed().as_secs_f64() / done.max(1) as f64;
-        let seconds = per_step * self.total.saturating_sub(step.global_step) as f64;
-        format!("{:.0}:{:02.0} left", (seconds / 60.0).floor(), (seconds % 60.0).floor())
+    /// Seconds to the end, once that can be said.
+    fn seconds_left(&self, step: &StepLog) -> Option<f64> {
+        let (first, done) = self.first?;
+        let (steps, seconds) = (step.global_step.saturating_sub(done), first.elapsed().as_secs_f64());
+        let enough = steps >= STEPS && seconds >= SECONDS;
+        enough.then(|| self.plan.seconds_left(step.global_step, seconds / steps as f64))
+    }
+
+    fn step(&mut self, step: &StepLog) {
+        let left = self.seconds_left(step);
+        self.first.get_or_insert((Instant::now(), step.global_step));
+        self.bar.set_position(step.global_step);
+        let in_words = left.map_or(String::new(), |left| format!("{} left, ", about(left)));
+        let state = format!(
+            "{in_words}loss {}, {:.0} images/s, top-1 {:.1} %, lr {:.4}",
+            digits(step.mean_loss),
+            step.images_per_s,
+            step.train_top1 * 100.0,
+            step.lr,
+        );
+        if let Some(left) = left.filter(|_| !self.told_time) {
+            self.told_time = true;
+            if left >= SHORT {
+                self.line(&format!("about {}, done at {}", about(left), moment(left)));
+            }
+        }
+        if volume() == Volume::Verbose || self.bar.is_hidden() && self.last.elapsed() >= SILENCE {
+            let (epoch, at) = (step.epoch + 1, step.step + 1);
+            self.line(&format!(
+                "epoch {epoch}/{}, step {at}/{}: {state}",
+                step.epochs, step.steps
+            ));
+        }
+        self.bar.set_message(state);
+    }
+}
+
+/// A loss in a few characters, whatever it is.
+fn digits(loss: f64) -> String {
+    match loss.abs() < 1000.0 {
+        true => format!("{loss:.3}"),
+        false => format!("{loss:.1e}"),
     }
 }
 
 impl Observer for Reporter {
     fn event(&mut self, event: Event) {
         match event {
-            Event::Stage(stage) => self.line(stage),
+            Event::Stage(stage) => {
+                if self.stages {
+                    self.line(stage);
+                }
+            }
             Event::Note(note) => self.note(note),
             Event::Beyond { checkpoint, out } => self.note(&format!(
                 "{} lies beyond it and stays until the run has come that far; until then `--resume {}` chooses it",
@@ -138,63 +228,92 @@ impl Observer for Reporter {
             } => {
                 let parameters: usize = network.parameters.iter().map(|tensor| tensor.len()).sum();
                 self.line(&format!(
-                    "{} (width {}, {parameters} parameters, {} classes): {train_images} training and {val_images} validation \
-                     images, {epochs} epochs of {steps_per_epoch} steps, {} planned, {} on {}",
+                    "{} (width {}, {parameters} parameters, {} classes), {} on {device}\n\
+                     {train_images} training and {val_images} validation images, {epochs} epochs of {steps_per_epoch} steps\n\
+                     memory: {} planned",
                     network.variant.name,
                     network.width,
                     network.classes,
-                    HumanBytes(planned_bytes as u64),
                     precision.name(),
-                    device
+                    HumanBytes(planned_bytes as u64),
                 ));
                 if done > 0 {
                     self.line(&format!("going on after step {done}"));
                 }
-                self.started = Instant::now();
-                self.done_at_start = done;
-                self.total = (epochs * steps_per_epoch) as u64;
-                self.bar = bar(self.total, "[{bar:24}] {pos}/{len} {msg}");
+                self.plan = Plan {
+                    epochs,
+                    steps_per_epoch,
+                    train_images,
+                    val_images,
+                };
+                self.bar = bar(self.plan.steps(), "[{bar:12}] {pos}/{len} {wide_msg}");
                 self.bar.set_position(done);
             }
-            Event::Step(step) => {
-                self.bar.set_position(step.global_step);
-                self.bar.set_message(format!(
-                    "{:.1} images/s, loss {:.3}, top-1 {:.1} %, lr {:.4}, {}",
-                    step.images_per_s,
-                    step.mean_loss,
-                    step.train_top1 * 100.0,
-                    step.lr,
-                    self.time_left(step)
-                ));
-            }
+            Event::Step(step) => self.step(step),
             Event::Validating { score, images } => {
-                self.bar.set_message(format!("validating {}/{images}", score.images));
+                let state = format!("validating {}/{images}", score.images);
+                if self.bar.is_hidden() && self.last.elapsed() >= SILENCE {
+                    self.line(&state);
+                }
+                self.bar.set_message(state);
             }
             Event::Epoch(epoch) => {
                 self.speed.0 += epoch.images_per_s * epoch.seconds;
                 self.speed.1 += epoch.seconds;
                 let judged = epoch.ema.unwrap_or(epoch.val);
                 self.line(&format!(
-                    "epoch {:3}/{}: train loss {:.3}, top-1 {:5.1} % | val loss {:.3}, top-1 {:5.1} %, top-5 {:5.1} % | \
-                     lr {:.4}, {:.1} images/s, {:.1} s ({:.1} s waiting for photos) + {:.1} s validation",
+                    "epoch {:3}/{}: loss {}, val loss {}, top-1 {:5.1} % of {}, {:.0} images/s",
                     epoch.epoch + 1,
                     epoch.epochs,
-                    epoch.train_loss,
-                    epoch.train_top1 * 100.0,
-                    judged.loss,
+                    digits(epoch.train_loss),
+                    digits(judged.loss),
                     judged.top1 * 100.0,
-                    judged.top5 * 100.0,
-                    epoch.lr,
+                    judged.images,
                     epoch.images_per_s,
-                    epoch.seconds,
-                    epoch.wait_s,
-                    epoch.val_s
                 ));
+                if volume() == Volume::Verbose {
+                    self.line(&format!(
+                        "  top-1 in training {:.1} %, top-5 {:.1} %, lr {:.4}, {:.1} s ({:.1} s waiting for photos) + {:.1} s validation",
+                        epoch.train_top1 * 100.0,
+                        judged.top5 * 100.0,
+                        epoch.lr,
+                        epoch.seconds,
+                        epoch.wait_s,
+                        epoch.val_s
+                    ));
+                }
                 if epoch.epoch + 1 == epoch.epochs {
                     self.bar.finish_and_clear();
                 }
             }
             Event::Saved(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_run_is_its_steps_and_its_validation() {
+        let plan = Plan {
+            epochs: 10,
+            steps_per_epoch: 20,
+            train_images: 600,
+            val_images: 300,
+        };
+        // 200 steps of half a second, and 10 times 300 images of a sixtieth of a second by three.
+        assert!((plan.seconds_left(0, 0.5) - (100.0 + 10.0 * 300.0 / 60.0 / 3.0)).abs() < 1e-6);
+        assert!((plan.seconds_left(100, 0.5) - plan.seconds_left(0, 0.5) / 2.0).abs() < 1e-6);
+        assert_eq!(plan.seconds_left(200, 0.5), 0.0);
+    }
+
+    #[test]
+    fn a_loss_is_short() {
+        assert_eq!(
+            [0.6484, 999.0, 194_221_816_263.1].map(digits),
+            ["0.648", "999.000", "1.9e11"]
+        );
     }
 }

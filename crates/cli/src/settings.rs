@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::marker::PhantomData;
+use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
@@ -20,6 +21,23 @@ pub type OrOpen<T> = Option<T>;
 pub fn precision(asked: OrOpen<Precision>, config: &Config, device: &dyn Device) -> Precision {
     wiring::precision(asked.or(config.precision), device)
 }
+
+/// The settings that a first run may want to change: `-h` shows these, `--help` all.
+const MATTER: &[&str] = &[
+    "data",
+    "val_data",
+    "model",
+    "resolution",
+    "batch_size",
+    "epoch_size",
+    "hflip",
+    "seed",
+    "device",
+    "class_list",
+];
+
+/// The flag of two settings at once ([`Resolver::flag`]).
+const LR: &str = "lr";
 
 /// The settings given as flags, as name and text; their meaning is the resolver's business.
 #[derive(Clone, Debug, Default)]
@@ -135,7 +153,9 @@ impl<T: Setting + Clone + Send + Sync + 'static> TypedValueParser for Valued<T> 
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(T::KIND.names().into_iter().map(possible)))
+        let names = T::KIND.names();
+        (!names.is_empty())
+            .then(|| Box::new(names.into_iter().map(possible)) as Box<dyn Iterator<Item = PossibleValue>>)
     }
 }
 
@@ -169,7 +189,19 @@ impl TypedValueParser for Offered {
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
         let defaults = Config::default().values();
+        let lr = Arg::new(LR)
+            .long(LR)
+            .value_name("X")
+            .allow_hyphen_values(true)
+            .overrides_with(LR)
+            .help("Learning rate: lr_max, with lr_init in the same proportion to it as before")
+            .help_heading("Schedule");
         KEYS.iter().zip(defaults).fold(command, |command, (key, default)| {
+            let command = match key.name {
+                // Before the two rates that it stands for.
+                "lr_init" => command.arg(lr.clone()),
+                _ => command,
+            };
             let help = sentence(key) + &names(key) + &notes(key, &default);
             let value = match key.kind {
                 Kind::Flag => "true|false",
@@ -187,9 +219,6 @@ impl Args for SettingFlags {
                 .allow_hyphen_values(true);
             // The last one wins, so that a script can end in "$@".
             arg = arg.overrides_with(key.name);
-            if key.name.contains('_') {
-                arg = arg.alias(key.name.replace('_', "-"));
-            }
             if key.kind == Kind::Path {
                 arg = arg
                     .value_parser(clap::value_parser!(OsString))
@@ -204,7 +233,7 @@ impl Args for SettingFlags {
                     .default_missing_value("true")
                     .allow_hyphen_values(false);
             }
-            command.arg(arg.help_heading(key.group))
+            command.arg(arg.help_heading(key.group).hide_short_help(!MATTER.contains(&key.name)))
         })
     }
 
@@ -219,9 +248,12 @@ impl FromArgMatches for SettingFlags {
             Kind::Path => matches.get_one(key.name).cloned(),
             _ => matches.get_one::<String>(key.name).map(OsString::from),
         };
-        Ok(Self(
-            KEYS.iter().filter_map(|key| Some((key.name, given(key)?))).collect(),
-        ))
+        // The photos as an argument of their own, where the command has such a one.
+        let photos = matches.try_get_one::<PathBuf>("photos").ok().flatten();
+        let photos = photos.map(|photos| ("data", photos.clone().into_os_string()));
+        let lr = matches.get_one::<String>(LR).map(|lr| (LR, OsString::from(lr)));
+        let settings = KEYS.iter().filter_map(|key| Some((key.name, given(key)?)));
+        Ok(Self(lr.into_iter().chain(photos).chain(settings).collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

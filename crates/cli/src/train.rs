@@ -1,10 +1,12 @@
 //! `mnasnet train`.
 
 use std::ffi::OsStr;
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use mnasnet_group::{Group, agree};
 use mnasnet_settings::config::{Config, Effect, KEYS};
+use mnasnet_settings::interval::Interval;
 use mnasnet_settings::resolve::{ConfigError, Resolver};
 use mnasnet_settings::setting::Setting;
 use mnasnet_settings::{photos, wiring};
@@ -18,6 +20,8 @@ use crate::device::{self, Opener};
 use crate::failure::{Exit, Failure};
 use crate::init::Recorded;
 use crate::interrupt::Interrupt;
+use crate::paths;
+use crate::plan;
 use crate::report::Reporter;
 
 /// Where runs without `--out` go.
@@ -38,6 +42,10 @@ struct Report<'a> {
 
 /// Trains.
 pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<Exit, Failure> {
+    if args.time.is_some() && group.size() > 1 {
+        let refusal = "--time is for one process; say --epochs where several train together";
+        return agree(group, Err(Failure::Usage(refusal.into())));
+    }
     let asked = args.mindspore.asked(group);
     let mindspores = agree(group, asked)?;
     let mut devices = Opener::new(group, mindspores);
@@ -46,6 +54,7 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
         folder,
         start,
         notes,
+        layers: _,
     } = jobs(args, &mut devices, group)?;
     if args.print_config {
         if group.is_first() {
@@ -67,12 +76,16 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
             },
         );
     }
-    let mut reporter = Reporter::new(args.json);
+    let mut reporter = Reporter::new(args.json, is_mindspores(args, &config));
     for note in &notes {
         reporter.event(Event::Note(note));
     }
     let out = folder.path().to_owned();
-    let outcome = train(&config, &*device, folder, start, &stop, group, &mut reporter)?;
+    let outcome = train(&config, &*device, folder, start, &stop, group, &mut reporter);
+    if outcome.is_err() && args.out.is_none() {
+        give_back(&out);
+    }
+    let outcome = outcome?;
     let (images, seconds) = reporter.speed;
     let images_per_s = (seconds > 0.0).then(|| images / seconds);
     match &outcome {
@@ -86,7 +99,7 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
                     images_per_s,
                 })?;
             } else {
-                print(&farewell(&config, best, *best_top1))?;
+                print(&farewell(&config, best, *best_top1, reporter.val_images()))?;
             }
             Ok(Exit::Success)
         }
@@ -106,6 +119,11 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
             Ok(Exit::Interrupted)
         }
     }
+}
+
+/// Whether the run is by MindSpore's recipe, whose scripts' readers wait for the scripts' lines.
+fn is_mindspores(args: &TrainArgs, config: &Config) -> bool {
+    args.config.as_deref() == Some(OsStr::new("mindspore")) || config.lr_decay_mode.is_mindspores()
 }
 
 /// The observer of a rank that is not the first.
@@ -139,18 +157,49 @@ fn jobs(args: &TrainArgs, devices: &mut Opener, group: &mut Group) -> Result<Job
         folder: RunFolder::new(out),
         start: Start::Fresh,
         notes: Vec::new(),
+        layers: None,
     })
 }
 
 fn settled(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure> {
     let mut job = job(args, devices)?;
+    if let Some(time) = args.time.filter(|_| !args.print_config) {
+        fit(&mut job, time, devices)?;
+    }
     settle(&mut job.config, devices)?;
     if !args.print_config && job.config.data == Path::new(SAMPLE) && !Path::new(SAMPLE).exists() {
         return Err(Failure::Photos(format!(
             "no photos given, and no sample photos at {SAMPLE}: run in the project's folder, or say `--data DIR`"
         )));
     }
+    if !args.print_config {
+        paths::photos(&job.config.data)?;
+        paths::photos(&job.config.val_data)?;
+    }
+    if !args.print_config && args.out.is_none() && !matches!(job.start, Start::Resume(_)) {
+        job.folder = reserved(&job.config.model.name);
+    }
     Ok(job)
+}
+
+/// Gives a run that begins the epochs that fit into `time`. One that goes on has its length.
+fn fit(job: &mut Job, time: Interval, devices: &mut Opener) -> Result<(), Failure> {
+    let Interval::Time(time) = time else {
+        return Err(Failure::Usage(format!(
+            "--time {time}: say a time, such as 90s, 20m or 3h"
+        )));
+    };
+    let (Some(mut layers), false) = (job.layers.clone(), matches!(job.start, Start::Resume(_))) else {
+        return Ok(());
+    };
+    if !job.config.data.as_os_str().is_empty() {
+        paths::photos(&job.config.data)?;
+    }
+    settle(&mut job.config, devices)?;
+    let epochs = plan::epochs(&job.config, devices.get(&job.config.device)?, time.as_secs_f64())?;
+    layers.flag("epoch_size", epochs.to_string())?;
+    job.config = layers.finish()?;
+    Ok(())
 }
 
 /// Makes `precision` what it comes to on the run's device, and `val_share` what it comes to with the run's photos.
@@ -176,6 +225,8 @@ struct Job {
     folder: RunFolder,
     start: Start,
     notes: Vec<String>,
+    /// What the settings of a run that begins came from.
+    layers: Option<Resolver>,
 }
 
 /// The run's folder, claimed before anything in it is read, if there shall be a run.
@@ -183,6 +234,28 @@ fn folder(args: &TrainArgs, out: PathBuf) -> RunFolder {
     match args.print_config {
         true => RunFolder::new(out),
         false => RunFolder::claimed(out),
+    }
+}
+
+/// The next free folder for a run, made at once, so that a run that begins at the same time takes another one. What is against
+/// making folders is told when training begins.
+fn reserved(model: &str) -> RunFolder {
+    let runs = Path::new(RUNS);
+    let made = std::fs::create_dir_all(runs).is_ok();
+    loop {
+        let place = runs::next(runs, model);
+        match std::fs::create_dir(&place) {
+            Err(error) if made && error.kind() == ErrorKind::AlreadyExists => {}
+            _ => return RunFolder::new(place),
+        }
+    }
+}
+
+/// Removes a reserved folder that nothing was written to.
+fn give_back(place: &Path) {
+    // A folder with anything in it stays, as does that of the runs.
+    if std::fs::remove_dir(place).is_ok() && place.parent() == Some(Path::new(RUNS)) {
+        let _ = std::fs::remove_dir(RUNS);
     }
 }
 
@@ -208,14 +281,18 @@ fn job(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure> {
 /// A fresh run, or the one that its folder holds, if that has the same settings; more epochs are as good. Without `--out` that is
 /// the newest of the model's, if it is unfinished.
 fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure> {
-    let job = fresh(args, devices)?;
+    let mut job = fresh(args, devices)?;
     if args.print_config || args.init.is_some() {
         return Ok(job);
     }
     let last = match &args.out {
         Some(_) => None,
         None => match runs::last(Path::new(RUNS), &job.config.model.name) {
-            Some(last) => Some(folder(args, last)),
+            // A run that goes on at this moment is another's.
+            Some(last) => match folder(args, last) {
+                last if last.is_busy() => return Ok(job),
+                last => Some(last),
+            },
             None => return Ok(job),
         },
     };
@@ -229,6 +306,14 @@ fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure>
         (Ok(None), _) | (Err(_), None) => return Ok(job),
         (Err(error), Some(_)) => return Err(error.into()),
     };
+    let was = held.settings()?.finish()?;
+    if args.time.is_some() {
+        job.config.epoch_size = was.epoch_size;
+    }
+    // A longer run goes on with the warm-up that it began with.
+    if job.layers.as_ref().is_some_and(Resolver::warmup_follows) && was.epoch_size <= job.config.epoch_size {
+        job.config.warmup_epochs = was.warmup_epochs;
+    }
     let mut config = job.config.clone();
     settle(&mut config, devices)?;
     let note = match (held.likeness(&config)?, &args.out) {
@@ -255,7 +340,7 @@ fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure>
             )));
         }
         (Likeness::Done(epochs), Some(_)) => format!(
-            "the run in {} is done: {epochs} epochs; a larger --epoch_size goes on with it, another --out begins another",
+            "the run in {} is done: {epochs} epochs; a larger --epoch-size goes on with it, another --out begins another",
             place.display()
         ),
         (Likeness::Unfinished, _) => format!(
@@ -270,6 +355,7 @@ fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure>
         folder: last.unwrap_or(job.folder),
         start: Start::Resume(Box::new(held.file)),
         notes,
+        layers: job.layers,
     })
 }
 
@@ -286,7 +372,8 @@ fn fresh(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
         None if args.settings.has("data") => take(Resolver::new())?,
         None => take(Resolver::new().recipe_or_file("sample")?)?,
     };
-    let config = flags(args, layers, devices)?.finish()?;
+    let layers = flags(args, layers, devices)?;
+    let config = layers.clone().finish()?;
     let notes = Vec::from_iter(recorded.as_ref().and_then(|recorded| recorded.note(&config)));
     let next = || runs::next(Path::new(RUNS), &config.model.name);
     let out = args.out.clone().unwrap_or_else(next);
@@ -296,6 +383,7 @@ fn fresh(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
         config,
         start,
         notes,
+        layers: Some(layers),
     })
 }
 
@@ -306,6 +394,10 @@ fn recipe_or_file(layers: Resolver, name: &OsStr) -> Result<Resolver, ConfigErro
         ConfigError::UnknownRecipe { name, .. } if Path::new(&file).is_file() => ConfigError::UnknownRecipe {
             name,
             hint: format!(" (did you mean `{file}`?)"),
+        },
+        ConfigError::Read { path, source } if source.kind() == ErrorKind::NotFound => ConfigError::Read {
+            source: paths::trouble(&path).map_or(source, Error::other),
+            path,
         },
         error => error,
     })
@@ -336,24 +428,24 @@ fn resumed(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
         folder,
         start: Start::Resume(Box::new(held.file)),
         notes: held.passed_over,
+        layers: None,
     })
 }
 
-fn farewell(config: &Config, best: &Path, best_top1: f64) -> String {
+fn farewell(config: &Config, best: &Path, best_top1: f64, images: usize) -> String {
     let judged_on = match config.val_data.as_os_str().is_empty() {
         true => &config.data,
         false => &config.val_data,
     };
     let (data, best_word) = (shell_word(judged_on), shell_word(best));
     format!(
-        "best top-1 {:.1} %: {}\n\n\
+        "best top-1 {:.1} % of {images}: {}\n\n\
          Try next:\n  \
          mnasnet eval --data {data} --weights {best_word}\n  \
          mnasnet predict --weights {best_word} YOUR_PHOTO.jpg\n  \
-         mnasnet train --data YOUR_PHOTOS --init {best_word} --lr_init {} --lr_max {}",
+         mnasnet train --data YOUR_PHOTOS --init {best_word} --lr {}",
         best_top1 * 100.0,
         best.display(),
-        tenth(config.lr_init),
         tenth(config.lr_max)
     )
 }

@@ -52,6 +52,11 @@ impl Policy {
     }
 }
 
+/// Turns an image counter-clockwise about its centre, as torchvision turns Pillow's images; black comes in at the corners.
+pub(crate) fn rotate(image: &mut RgbImage, degrees: f64) {
+    pillow::apply(image, Op::Rotate { degrees });
+}
+
 /// One operation with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Op {

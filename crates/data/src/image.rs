@@ -39,4 +39,12 @@ impl RgbImage {
             pixels.reverse();
         }
     }
+
+    /// Mirrors top and bottom.
+    pub fn flip_vertical(&mut self) {
+        let (stride, height) = (self.stride(), self.height);
+        let (upper, lower) = self.pixels.split_at_mut(height.div_ceil(2) * stride);
+        let rows = upper.chunks_exact_mut(stride).zip(lower.chunks_exact_mut(stride).rev());
+        rows.for_each(|(above, below)| above.swap_with_slice(below));
+    }
 }

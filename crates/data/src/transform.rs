@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::augment::{ColorJitter, Policy, RandAugment, erase};
+use crate::augment::{ColorJitter, Policy, RandAugment, erase, rotate};
 use crate::crop::{CentreRule, random_resized_crop};
 use crate::decode::{Photo, read_photo, read_photo_from};
 use crate::draws::Draws;
@@ -24,6 +24,10 @@ pub struct TrainTransform {
     pub interpolation: Interpolation,
     /// Probability of a horizontal flip.
     pub flip: f64,
+    /// Probability of a vertical flip after it.
+    pub flip_vertical: f64,
+    /// Greatest turn after the flips to either side, degrees.
+    pub rotation: f64,
     /// Colour and shape operations after it.
     pub policy: Policy,
     /// How [`Policy::RandAugment`] does it.
@@ -59,6 +63,8 @@ impl TrainTransform {
             aspect: (3.0 / 4.0, 4.0 / 3.0),
             interpolation: Interpolation::Bilinear,
             flip: 0.5,
+            flip_vertical: 0.0,
+            rotation: 0.0,
             policy: Policy::None,
             randaugment: RandAugment::default(),
             jitter: ColorJitter::default(),
@@ -94,6 +100,13 @@ impl TrainTransform {
         resizer.crop_resize(self.interpolation, photo, crop, size, &mut result.pixels);
         if draws.chance(self.flip) {
             result.flip_horizontal();
+        }
+        // What is off draws nothing, so that the draws after it stay.
+        if self.flip_vertical > 0.0 && draws.chance(self.flip_vertical) {
+            result.flip_vertical();
+        }
+        if self.rotation > 0.0 {
+            rotate(result, draws.uniform(-self.rotation, self.rotation));
         }
         self.policy.apply(self.randaugment, result, draws);
         self.jitter.apply(result, draws);

@@ -1,6 +1,6 @@
 //! Whole transforms against what Pillow and MindSpore made of the same photos.
 
-use mnasnet_data::{EvalTransform, Interpolation, Preprocessing, RgbImage, read_image};
+use mnasnet_data::{EvalTransform, Interpolation, Preprocessing, RgbImage, TrainTransform, read_image};
 
 fn fixture(name: &str) -> RgbImage {
     read_image(
@@ -175,4 +175,70 @@ fn preprocessing_survives_its_record() {
             "{text}"
         );
     }
+}
+
+/// The whole photo as training sees it, without the flips' chance.
+fn whole(side: usize) -> TrainTransform {
+    TrainTransform {
+        area: (1.0, 1.0),
+        aspect: (1.0, 1.0),
+        flip: 0.0,
+        ..TrainTransform::new(side)
+    }
+}
+
+#[test]
+fn flips_and_turns_are_what_is_asked_for() {
+    let photo = EvalTransform {
+        resolution: 33,
+        resize: 33,
+        interpolation: Interpolation::Bilinear,
+    };
+    let photo = photo.apply(&fixture("pillow/photo.png"));
+    let seen = |transform: TrainTransform, index| transform.apply(&photo, 1, 0, index);
+    let mirrored = |x: bool, y: bool| {
+        let mut image = RgbImage::new(33, 33);
+        for row in 0..33 {
+            for column in 0..33 {
+                let from = (if y { 32 - row } else { row }, if x { 32 - column } else { column });
+                let (to, from) = ((row * 33 + column) * 3, (from.0 * 33 + from.1) * 3);
+                image.pixels[to..to + 3].copy_from_slice(&photo.pixels[from..from + 3]);
+            }
+        }
+        image
+    };
+    for index in 0..50 {
+        assert_eq!(seen(whole(33), index), photo);
+        for (flip, flip_vertical) in [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
+            let transform = TrainTransform {
+                flip,
+                flip_vertical,
+                ..whole(33)
+            };
+            assert_eq!(seen(transform, index), mirrored(flip > 0.0, flip_vertical > 0.0));
+        }
+    }
+    let halves = |index| {
+        let transform = TrainTransform {
+            flip_vertical: 0.5,
+            ..whole(33)
+        };
+        seen(transform, index) == photo
+    };
+    let upright = (0..200).filter(|&index| halves(index)).count();
+    assert!((70..130).contains(&upright), "{upright}");
+    // A turn leaves the middle where it is, and brings black into the corners of most.
+    let turned = |index| {
+        let rotation = 45.0;
+        let transform = TrainTransform { rotation, ..whole(33) };
+        seen(transform, index)
+    };
+    let middle = (16 * 33 + 16) * 3;
+    let mut black = 0;
+    for index in 0..50 {
+        let image = turned(index);
+        assert_eq!(image.pixels[middle..middle + 3], photo.pixels[middle..middle + 3]);
+        black += usize::from(image.pixels[..3] == [0; 3]);
+    }
+    assert!((30..50).contains(&black), "{black}");
 }

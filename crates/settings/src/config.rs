@@ -14,6 +14,7 @@ use mnasnet_model::builder::MAX_WIDTH;
 use mnasnet_model::{OptimizerKind, Scheme, VARIANTS, Variant};
 use serde::{Serialize, Serializer};
 
+pub use crate::channels::Channels;
 pub use crate::choices::{DecayScope, LrScaling, Norm};
 use crate::interval::Interval;
 use crate::schedule::{DecayMode, Schedule};
@@ -206,7 +207,27 @@ settings! {
         interpolation: Interpolation = Interpolation::Bilinear;
         /// Normalisation of pixels.
         normalise: Norm = Norm::Imagenet;
-        /// Augmentation after random crop and flip.
+        /// Mean of pixels that is taken off, 0 to 1: one number, or R,G,B; auto is that of `normalise`.
+        mean: Channels = Channels(None);
+        /// Standard deviation of pixels that they are then divided by, likewise.
+        std: Channels = Channels(None);
+        /// Least part of a photo's area that the random crop of training takes; 1 takes all of what fits.
+        crop_scale_min: f64 = 0.08, (Bound::Excluded(0.0), Bound::Included(1.0));
+        /// Greatest part of it.
+        crop_scale_max: f64 = 1.0, (Bound::Excluded(0.0), Bound::Included(1.0));
+        /// Least ratio of the crop's width to its height.
+        crop_ratio_min: f64 = 3.0 / 4.0, 0.01..=100.0;
+        /// Greatest ratio of them.
+        crop_ratio_max: f64 = 4.0 / 3.0, 0.01..=100.0;
+        /// Probability that a training photo is mirrored left to right; 0 where that makes another class of it, as of arrows and letters.
+        hflip: f64 = 0.5, 0.0..=1.0;
+        /// Probability that it is mirrored top to bottom.
+        vflip: f64 = 0.0, 0.0..=1.0;
+        on "vertical_flip": |config| config.vflip > 0.0;
+        /// Degrees that a training photo is turned by at most, to either side; 0 is off.
+        rotation: f64 = 0.0, 0.0..=180.0;
+        on "rotation": |config| config.rotation > 0.0;
+        /// Augmentation after random crop and flips.
         policy: Policy = Policy::None;
         on "augmentation": |config| config.policy != Policy::None;
         /// Operations that randaugment applies to each photo.
@@ -473,6 +494,8 @@ mod tests {
         assert_eq!(plain.features(), [""; 0]);
         let all = Config {
             cache: Some(CacheIn::Ram),
+            vflip: 0.1,
+            rotation: 10.0,
             policy: Policy::AutoAugment,
             color_jitter: 0.1,
             hue_jitter: 0.1,
@@ -492,6 +515,6 @@ mod tests {
             .map(|feature| feature.name)
             .collect();
         assert_eq!(all.features(), names);
-        assert_eq!(names.len(), 13);
+        assert_eq!(names.len(), 15);
     }
 }

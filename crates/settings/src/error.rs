@@ -35,15 +35,15 @@ pub enum PhotosError {
         /// Their classes.
         classes: usize,
     },
-    /// There is not one whole batch.
-    #[error("{root} has {images} images, fewer than one batch of {batch}; choose a smaller batch_size", root = root.display())]
+    /// There is not one image for each rank.
+    #[error("{root} has {images} images, fewer than the {ranks} ranks; start fewer", root = root.display())]
     TooFew {
         /// The photos.
         root: PathBuf,
         /// How many they are.
         images: usize,
-        /// Images of a batch, and of each rank where there are several.
-        batch: String,
+        /// Ranks.
+        ranks: usize,
     },
     /// The cache is larger than the memory that it would lie in.
     #[error("`cache_gib` is {asked}, more than this machine's memory of {memory:.1} GiB")]

@@ -16,6 +16,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod channels;
 pub mod choices;
 pub mod config;
 pub mod error;

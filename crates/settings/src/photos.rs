@@ -48,16 +48,20 @@ impl Photos {
                 classes,
             });
         }
-        let batch = config.batch_size * ranks;
-        if batch > images && (config.drop_remainder || config.batch_size > images) {
+        if images < ranks {
             return Err(PhotosError::TooFew {
                 root: train.root,
                 images,
-                batch: match ranks {
-                    1 => batch.to_string(),
-                    ranks => format!("{batch} ({} for each of {ranks} ranks)", config.batch_size),
-                },
+                ranks,
             });
+        }
+        let batch = wiring::batch_size(config, images, ranks);
+        if batch != config.batch_size {
+            let each = if ranks == 1 { "" } else { " of each rank" };
+            train.notes.push(format!(
+                "{images} photos do not fill a step of batch_size {}{each}: a step has {batch} images{each}",
+                config.batch_size
+            ));
         }
         if config.bad_images == BadImages::Fail {
             glance(&train)?;

@@ -94,6 +94,12 @@ fn recipe_names() -> String {
     RECIPES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
+/// Before the name of a recipe, in messages.
+const RECIPE: &str = "recipe ";
+
+/// Longest part of a run that is warm-up where nobody asked for more.
+const LONGEST_WARMUP: f64 = 0.2;
+
 /// Where flags come from, in messages.
 const COMMAND_LINE: &str = "command line";
 
@@ -117,7 +123,7 @@ impl Resolver {
         let path = Path::new(&name);
         let name = &path.display().to_string();
         if let Some((recipe, text)) = RECIPES.iter().find(|(recipe, _)| path.as_os_str() == *recipe) {
-            return self.toml(text, &format!("recipe {recipe}"));
+            return self.toml(text, &format!("{RECIPE}{recipe}"));
         }
         if !path.exists() && path.components().count() == 1 && path.extension().is_none() {
             let hint = hint(name, RECIPES.iter().map(|(recipe, _)| *recipe));
@@ -161,8 +167,17 @@ impl Resolver {
         Ok(self)
     }
 
-    /// Adds one flag.
+    /// Adds one flag. `lr` stands for `lr_max`, with `lr_init` in the proportion that the two had.
     pub fn flag(&mut self, key: &str, text: impl AsRef<OsStr>) -> Result<(), ConfigError> {
+        if key == "lr" {
+            let Config { lr_init, lr_max, .. } = self.config;
+            self.flag("lr_max", text)?;
+            let init = match lr_max > 0.0 {
+                true => self.config.lr_max * lr_init / lr_max,
+                false => self.config.lr_max,
+            };
+            return self.set("lr_init", short(init).into(), COMMAND_LINE, None);
+        }
         let Some(row) = Key::by_name(key) else {
             return Err(unknown_key(key, COMMAND_LINE));
         };
@@ -218,9 +233,37 @@ impl Resolver {
         Ok(())
     }
 
+    /// Whether the length of the warm-up is nobody's wish but a default's or a recipe's, and follows the length of the run.
+    pub fn warmup_follows(&self) -> bool {
+        let origin = self.origins.get("warmup_epochs");
+        origin.is_none_or(|origin| origin.starts_with(RECIPE))
+    }
+
+    /// Shortens a warm-up that was meant for a longer run: at most a fifth of the run. MindSpore's curves stay as they are where they
+    /// can.
+    fn fit_warmup(&mut self) {
+        let Config {
+            warmup_epochs,
+            epoch_size,
+            lr_decay_mode,
+            ..
+        } = self.config;
+        let epochs = epoch_size as f64;
+        let meant_for_another = self.origins.contains_key("epoch_size")
+            && self.origins.get("epoch_size") != self.origins.get("warmup_epochs");
+        let is_long = match self.warmup_follows() && !lr_decay_mode.is_mindspores() {
+            true => warmup_epochs > epochs * LONGEST_WARMUP,
+            false => warmup_epochs > epochs && self.origins.get("warmup_epochs").is_none_or(|by| by != COMMAND_LINE),
+        };
+        if meant_for_another && is_long {
+            self.config.warmup_epochs = epochs * LONGEST_WARMUP;
+        }
+    }
+
     /// The configuration, if its settings go together.
     pub fn finish(mut self) -> Result<Config, ConfigError> {
         self.take_from_network()?;
+        self.fit_warmup();
         let config = &self.config;
         let origin = |key: &str| self.origins.get(key).map_or("defaults", String::as_str).to_owned();
         let refuse = |key: &str, message: String| Err(value_error(key, &origin(key), message));
@@ -258,6 +301,27 @@ impl Resolver {
                 format!("is {}, less than the crop of {}", config.resize, config.resolution),
             );
         }
+        for (low, high, least, greatest) in [
+            (
+                "crop_scale_min",
+                "crop_scale_max",
+                config.crop_scale_min,
+                config.crop_scale_max,
+            ),
+            (
+                "crop_ratio_min",
+                "crop_ratio_max",
+                config.crop_ratio_min,
+                config.crop_ratio_max,
+            ),
+        ] {
+            if least > greatest {
+                return refuse(low, format!("is {least}, more than `{high}`, {greatest}"));
+            }
+        }
+        if config.std.0.is_some_and(|std| std.contains(&0.0)) {
+            return refuse("std", "cannot be 0, which pixels would be divided by".into());
+        }
         if config.progressive_from != 0 && !(16..=config.resolution).contains(&config.progressive_from) {
             return refuse(
                 "progressive_from",
@@ -282,6 +346,11 @@ impl Resolver {
         }
         Ok(self.config)
     }
+}
+
+/// A number in the digits that a person would write.
+fn short(number: f64) -> f64 {
+    format!("{number:.3e}").parse().unwrap_or(number)
 }
 
 fn unknown_key(key: &str, origin: &str) -> ConfigError {
@@ -353,14 +422,18 @@ mod tests {
             "warmup_epochs = 9\nepoch_size = 3",
             "run.toml: `warmup_epochs` is 9, longer than the run of 3",
         );
-        check_refused(
-            "epoch_size = 3",
-            "defaults: `warmup_epochs` is 5, longer than the run of 3",
-        );
         check_refused("resize = 200", "run.toml: `resize` is 200, less than the crop of 224");
         check_refused(
             "progressive_from = 256",
             "run.toml: `progressive_from` is 256, but must lie between 16 and the resolution of 224",
+        );
+        check_refused(
+            "crop_scale_min = 0.5\ncrop_scale_max = 0.4",
+            "run.toml: `crop_scale_min` is 0.5, more than `crop_scale_max`, 0.4",
+        );
+        check_refused(
+            "std = [0.5, 0, 0.5]",
+            "run.toml: `std` cannot be 0, which pixels would be divided by",
         );
         check_refused("loss_scale = 3", "run.toml: `loss_scale` must be a power of two, not 3");
         check_refused(
@@ -396,8 +469,62 @@ mod tests {
             (16, 1.0, false)
         );
         let mut layers = Resolver::new();
+        layers.flag("lr", "0.004").unwrap();
         let error = layers.flag("seed", "x").unwrap_err().to_string();
         assert_eq!(error, "command line: `seed` takes a whole number, not `x`");
+    }
+
+    #[test]
+    fn one_learning_rate_stands_for_two() {
+        let rates = |file: &str, flags: &[(&str, &str)]| {
+            let mut layers = Resolver::new().toml(file, "run.toml").unwrap();
+            for (key, text) in flags {
+                layers.flag(key, text).unwrap();
+            }
+            layers.finish().map(|config| (config.lr_init, config.lr_max)).unwrap()
+        };
+        assert_eq!(rates("", &[("lr", "0.004")]), (0.0004, 0.004));
+        assert_eq!(rates("lr_init = 0.3\nlr_max = 0.9", &[("lr", "0.03")]), (0.01, 0.03));
+        assert_eq!(rates("", &[("lr", "0.004"), ("lr_init", "0.001")]), (0.001, 0.004));
+        assert_eq!(rates("lr_max = 0.0", &[("lr", "0.5")]), (0.5, 0.5));
+        let error = Resolver::new().flag("lr", "0,01").unwrap_err().to_string();
+        assert_eq!(error, "command line: `lr_max` takes a number, not `0,01`: say 0.01");
+    }
+
+    #[test]
+    fn the_warm_up_follows_the_length_of_the_run() {
+        let warmup = |recipe: Option<&str>, file: &str, flags: &[(&str, &str)]| {
+            let mut layers = Resolver::new();
+            if let Some(recipe) = recipe {
+                layers = layers.recipe_or_file(recipe).unwrap();
+            }
+            layers = layers.toml(file, "run.toml").unwrap();
+            for (key, text) in flags {
+                layers.flag(key, text).unwrap();
+            }
+            layers.finish().map(|config| config.warmup_epochs).ok()
+        };
+        let epochs = |epochs| [("epoch_size", epochs)];
+        for (recipe, file, flags, expected) in [
+            (None, "", &[][..], Some(5.0)),
+            (None, "", &epochs("25"), Some(5.0)),
+            (None, "", &epochs("10"), Some(2.0)),
+            (None, "epoch_size = 1", &[], Some(0.2)),
+            (Some("sample"), "", &[], Some(3.0)),
+            (Some("sample"), "", &epochs("5"), Some(1.0)),
+            // What was asked for stays, or is refused; what was asked for another length does not stand in the way.
+            (Some("sample"), "warmup_epochs = 3", &epochs("5"), Some(3.0)),
+            (None, "warmup_epochs = 8\nepoch_size = 9", &epochs("10"), Some(8.0)),
+            (None, "warmup_epochs = 8\nepoch_size = 9", &epochs("5"), Some(1.0)),
+            (None, "warmup_epochs = 8\nepoch_size = 5", &[], None),
+            (None, "", &[("epoch_size", "5"), ("warmup_epochs", "8")], None),
+            (None, "epoch_size = 5", &[("warmup_epochs", "8")], None),
+            // MindSpore's curves are its own as far as the run is long enough.
+            (Some("mindspore"), "", &epochs("6"), Some(5.0)),
+            (Some("mindspore"), "", &epochs("4"), Some(0.8)),
+        ] {
+            assert_eq!(warmup(recipe, file, flags), expected, "{recipe:?} {file} {flags:?}");
+        }
     }
 
     #[test]

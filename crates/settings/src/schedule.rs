@@ -33,6 +33,13 @@ mnasnet_choice::choices! {
     }
 }
 
+impl DecayMode {
+    /// Whether it is an array of the MindSpore scripts.
+    pub fn is_mindspores(self) -> bool {
+        self.name().starts_with("mindspore-")
+    }
+}
+
 /// A learning-rate curve over a whole run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {

@@ -70,11 +70,11 @@ impl Kind {
             Kind::Integer => text
                 .parse()
                 .map(toml::Value::Integer)
-                .map_err(|_| format!("takes a whole number, not `{text}`")),
+                .map_err(|_| format!("takes a whole number, not `{text}`{}", meant_number(text, true))),
             Kind::Number => text
                 .parse()
                 .map(toml::Value::Float)
-                .map_err(|_| format!("takes a number, not `{text}`")),
+                .map_err(|_| format!("takes a number, not `{text}`{}", meant_number(text, false))),
             Kind::Text | Kind::Path | Kind::Network | Kind::Device | Kind::Choice { .. } => {
                 Ok(toml::Value::String(text.to_owned()))
             }
@@ -92,6 +92,38 @@ impl Kind {
             Kind::Choice { open, names } => open.into_iter().chain(names.iter().copied()).collect(),
             Kind::Integer | Kind::Number | Kind::Text | Kind::Path => Vec::new(),
         }
+    }
+}
+
+/// The number that another way to write one means, as ": say N": a decimal comma, a percentage, a fraction, a power, thousands.
+fn meant_number(text: &str, whole: bool) -> String {
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+    let fraction = || {
+        let (a, b) = text.split_once('/')?;
+        number(a).zip(number(b).filter(|b| *b != 0.0)).map(|(a, b)| a / b)
+    };
+    // 1,000 may be either where the setting is no whole number.
+    let thousands = || {
+        let parts: Vec<&str> = text.split([',', '_', '\'', ' ']).collect();
+        let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
+        let groups = parts.len() > 1 && digits(parts[0]) && !parts[0].is_empty() && parts[0].len() < 4;
+        let groups = groups && parts[1..].iter().all(|part| part.len() == 3 && digits(part));
+        groups.then(|| number(&parts.concat())).flatten()
+    };
+    let comma = || {
+        (text.matches(',').count() == 1)
+            .then(|| number(&text.replace(',', ".")))
+            .flatten()
+    };
+    let percent = || number(text.trim_end().strip_suffix('%')?).map(|percent| percent / 100.0);
+    let thousand = || number(text.strip_suffix(['k', 'K'])?).map(|number| number * 1000.0);
+    let meant = match whole {
+        true => thousands().or_else(thousand).or_else(|| number(text)),
+        false => comma().or_else(percent).or_else(fraction),
+    };
+    match meant.filter(|meant| !whole || meant.fract() == 0.0) {
+        Some(meant) => format!(": say {meant}"),
+        None => String::new(),
     }
 }
 
@@ -382,6 +414,28 @@ mod tests {
         assert_eq!(bool::from_toml(&Kind::Flag.read("False".as_ref()).unwrap()), Ok(false));
         assert!(f64::from_toml(&Kind::Number.read("nan".as_ref()).unwrap()).is_err());
         assert!(Kind::Integer.read("3.5".as_ref()).is_err());
+        for (kind, text, meant) in [
+            (Kind::Number, "0,01", ": say 0.01"),
+            (Kind::Number, "20%", ": say 0.2"),
+            (Kind::Number, "12.5 %", ": say 0.125"),
+            (Kind::Number, "1/8", ": say 0.125"),
+            (Kind::Number, "1,2,3", ""),
+            (Kind::Number, "much", ""),
+            (Kind::Integer, "1,000", ": say 1000"),
+            (Kind::Integer, "1_281_167", ": say 1281167"),
+            (Kind::Integer, "1e3", ": say 1000"),
+            (Kind::Integer, "64.0", ": say 64"),
+            (Kind::Integer, "2k", ": say 2000"),
+            (Kind::Integer, "3.5", ""),
+        ] {
+            let what = if kind == Kind::Integer {
+                "a whole number"
+            } else {
+                "a number"
+            };
+            let refusal = format!("takes {what}, not `{text}`{meant}");
+            assert_eq!(kind.read(text.as_ref()), Err(refusal), "{text}");
+        }
         assert_eq!(
             in_range(&1.0, 0.0..1.0),
             Err("must be at least 0 and below 1, not 1".into())

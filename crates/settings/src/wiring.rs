@@ -5,7 +5,7 @@ use mnasnet_engine::{Device, Loss, Optimizer, Precision, Rule};
 use mnasnet_group::Group;
 use mnasnet_model::{ModelError, Network, OptimizerKind, Role, Tensor};
 
-use crate::config::{Config, DecayScope, LrScaling, Norm};
+use crate::config::{Channels, Config, DecayScope, LrScaling, Norm};
 use crate::schedule::Schedule;
 
 /// What activations are stored as on this device.
@@ -73,6 +73,7 @@ pub fn preprocessing(config: &Config) -> Preprocessing {
         Norm::Imagenet => Preprocessing::imagenet(config.resolution),
         Norm::Mindspore => Preprocessing::mindspore(config.resolution),
     };
+    normalised_by(&mut preprocessing, config.mean, config.std);
     preprocessing.interpolation = config.interpolation;
     preprocessing.exif_orientation = config.exif_orientation;
     preprocessing.resize = match config.resize {
@@ -80,6 +81,12 @@ pub fn preprocessing(config: &Config) -> Preprocessing {
         resize => resize,
     };
     preprocessing
+}
+
+/// Takes the mean and the deviation that are given.
+pub fn normalised_by(preprocessing: &mut Preprocessing, mean: Channels, std: Channels) {
+    preprocessing.mean = mean.0.unwrap_or(preprocessing.mean);
+    preprocessing.std = std.0.unwrap_or(preprocessing.std);
 }
 
 /// Side of the training images in an epoch: grows in equal stages, by multiples of 16 pixels, to the full one.
@@ -96,6 +103,11 @@ pub fn train_resolution(config: &Config, epoch: usize) -> usize {
 /// What becomes of photos in an epoch of training.
 pub fn train_transform(config: &Config, epoch: usize) -> TrainTransform {
     TrainTransform {
+        area: (config.crop_scale_min, config.crop_scale_max),
+        aspect: (config.crop_ratio_min, config.crop_ratio_max),
+        flip: config.hflip,
+        flip_vertical: config.vflip,
+        rotation: config.rotation,
         interpolation: config.interpolation,
         policy: config.policy,
         randaugment: RandAugment {
@@ -117,10 +129,21 @@ pub fn train_transform(config: &Config, epoch: usize) -> TrainTransform {
     }
 }
 
-/// How an epoch is cut into steps, and these over the ranks of `group`.
-pub fn batches(config: &Config, group: &Group) -> Batches {
+/// Images of a step of each of `ranks` ranks: as set, or fewer where the set of so many `images` does not fill a step. Then the
+/// largest power of two that makes at least four steps of an epoch, but at least 4.
+pub fn batch_size(config: &Config, images: usize, ranks: usize) -> usize {
+    let most = images / ranks;
+    if config.batch_size <= most {
+        return config.batch_size;
+    }
+    let quarter = (most / 4).max(4);
+    (1 << quarter.ilog2()).min(most).max(1)
+}
+
+/// How an epoch of so many images is cut into steps, and these over the ranks of `group`.
+pub fn batches(config: &Config, images: usize, group: &Group) -> Batches {
     Batches {
-        images: config.batch_size * group.size(),
+        images: batch_size(config, images, group.size()) * group.size(),
         rank: group.rank(),
         ranks: group.size(),
         drop_remainder: config.drop_remainder,
@@ -161,6 +184,21 @@ mod tests {
     }
 
     #[test]
+    fn a_set_smaller_than_a_batch_has_a_batch_that_fits() {
+        let config = Config {
+            batch_size: 64,
+            ..Config::default()
+        };
+        let chosen = |images, ranks| batch_size(&config, images, ranks);
+        assert_eq!([64, 65, 1000].map(|images| chosen(images, 1)), [64; 3]);
+        assert_eq!(
+            [63, 40, 24, 8, 5, 4, 3, 1].map(|images| chosen(images, 1)),
+            [8, 8, 4, 4, 4, 4, 3, 1]
+        );
+        assert_eq!([128, 127, 9, 4].map(|images| chosen(images, 4)), [8, 4, 2, 1]);
+    }
+
+    #[test]
     fn resolution_grows_in_stages() {
         let mut config = Config {
             epoch_size: 10,
@@ -179,9 +217,19 @@ mod tests {
     fn preprocessing_presets() {
         let config = Config {
             resolution: 128,
+            std: Channels(Some([0.2; 3])),
             ..Config::default()
         };
         let preprocessing = preprocessing(&config);
         assert_eq!((preprocessing.resolution, preprocessing.resize), (128, 146));
+        assert_eq!(
+            (preprocessing.mean, preprocessing.std),
+            ([0.485, 0.456, 0.406], [0.2; 3])
+        );
+    }
+
+    #[test]
+    fn augmentation_without_settings_is_the_usual_one() {
+        assert_eq!(train_transform(&Config::default(), 0), TrainTransform::new(224));
     }
 }

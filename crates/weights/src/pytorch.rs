@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use bytes::{Buf, Bytes, BytesMut};
+use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
+use crate::file::Refusal;
 use crate::pickle::{MAX_PICKLE, Pickle, Value, View};
 use crate::state::elements;
 use crate::{Container, State, TensorData};
@@ -24,21 +26,33 @@ const MAX_KEY: usize = 128;
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn read_zip(bytes: &Bytes) -> Result<State, String> {
+pub fn read_zip(bytes: &Bytes) -> Result<State, Refusal> {
     let directory = Metered {
         bytes: Cursor::new(bytes.clone()),
         left: MAX_DIRECTORY,
     };
-    let mut archive = ZipArchive::new(directory).map_err(|error| error.to_string())?;
+    // PyTorch's archives begin with the file. A guess from the directory's length is wrong by the zip64 records behind it, and
+    // is believed where a member's name happens to be as long.
+    let config = Config {
+        archive_offset: ArchiveOffset::Known(0),
+    };
+    let mut archive = ZipArchive::with_config(config, directory).map_err(|error| error.to_string())?;
     if archive.len() > MAX_MEMBERS {
-        return Err(format!("it has more than {MAX_MEMBERS} members"));
+        return Err(format!("it has more than {MAX_MEMBERS} members").into());
+    }
+    if is_torchscript(&archive) {
+        return Err(Refusal::Another(
+            "is TorchScript, a program with weights inside, which is not run here; save the weights alone in Python: \
+             torch.save(torch.jit.load(FILE).state_dict(), \"weights.pth\")"
+                .into(),
+        ));
     }
     let mut members = BTreeMap::new();
     for index in 0..archive.len() {
         let member = archive.by_index_raw(index).map_err(|error| error.to_string())?;
         let name = member.name().map_err(|error| error.to_string())?.into_owned();
         if member.compression() != CompressionMethod::Stored {
-            return Err(format!("its member {name} is compressed, which PyTorch does not do"));
+            return Err(format!("its member {name} is compressed, which PyTorch does not do").into());
         }
         let start = member.data_start().and_then(|start| usize::try_from(start).ok());
         let end = start.and_then(|start| start.checked_add(usize::try_from(member.size()).ok()?));
@@ -54,7 +68,10 @@ pub fn read_zip(bytes: &Bytes) -> Result<State, String> {
         .keys()
         .find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"))
         .cloned();
-    let path = path.ok_or("it has no data.pkl, so that PyTorch did not write it")?;
+    let path = path.ok_or_else(|| {
+        let reason = "is a zip archive, but no file of weights: it has no data.pkl, so that PyTorch did not write it";
+        Refusal::Another(reason.into())
+    })?;
     let folder = &path[..path.len() - "data.pkl".len()];
     let member = |name: &str| {
         members
@@ -63,18 +80,30 @@ pub fn read_zip(bytes: &Bytes) -> Result<State, String> {
             .transpose()
     };
     if member("byteorder")?.is_some_and(|order| &order[..] != b"little") {
-        return Err("it was written on a big-endian machine".into());
+        return Err("it was written on a big-endian machine".to_owned().into());
     }
-    let program = member("data.pkl")?.ok_or("it has no data.pkl")?;
+    let program = member("data.pkl")?.ok_or_else(|| "it has no data.pkl".to_owned())?;
     if program.len() > MAX_PICKLE {
         return Err(format!(
             "its pickle has {} bytes, more than the limit of {MAX_PICKLE}",
             program.len()
-        ));
+        )
+        .into());
     }
     let pickle = Pickle::load(&program)?;
     let storage = |key: &str| member(&format!("data/{key}"))?.ok_or_else(|| format!("its storage {key:?} is missing"));
-    flatten(Container::PytorchZip, &pickle, bytes.len(), storage)
+    Ok(flatten(Container::PytorchZip, &pickle, bytes.len(), storage)?)
+}
+
+/// Whether a zip is what `torch.jit.save` writes: a pickle like that of weights, and code beside the pickle.
+fn is_torchscript<R: Read + Seek>(archive: &ZipArchive<R>) -> bool {
+    let names: Vec<&[u8]> = archive.file_names_raw().collect();
+    let ends = |end: &[u8]| names.iter().any(|name| name.ends_with(end));
+    let has_code = || {
+        let code = |name: &&[u8]| name.windows(6).any(|part| part == b"/code/") && name.ends_with(b".py");
+        names.iter().any(code)
+    };
+    ends(b"/constants.pkl") && has_code()
 }
 
 /// A file of which so much may be read. What a zip says of its members takes memory many times its bytes before they can be counted.

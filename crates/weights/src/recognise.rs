@@ -57,6 +57,9 @@ const WRAPPERS: &[(&str, bool)] = &[
 /// The dialects that a file may be in, told by its first tensor.
 const DIALECTS: [Dialect; 3] = [Dialect::Timm, Dialect::Torchvision, Dialect::MindSpore];
 
+/// A file with more misfits than one in so many tensors holds another network altogether.
+const OTHER: usize = 4;
+
 /// Names of the slots of MindSpore's optimizers, which are ours.
 fn slot_names() -> impl Iterator<Item = &'static str> {
     let all = OptimizerKind::ALL.iter().flat_map(|kind| kind.slots());
@@ -105,8 +108,16 @@ pub fn recognise(state: &State, wanted: Wanted) -> Result<Recognised, (String, S
             found.slots = slot_names().filter(|slot| found.has_slot(state, slot)).collect();
             Ok(found)
         }
-        Some((found, tensors, _)) => {
-            let problems = fit::told(&found.misfits(state, &tensors));
+        Some((found, tensors, count)) => {
+            let misfits = found.misfits(state, &tensors);
+            if wanted.variant.is_none() && wanted.width.is_none() && count * OTHER > tensors.len() {
+                let first = fit::told(&misfits[..1]);
+                return Err(nothing(format!(
+                    "it holds another network, as {count} tensors differ from the nearest, {}, the first: {first}",
+                    fit::described(&found.network)
+                )));
+            }
+            let problems = fit::told(&misfits);
             Err((
                 format!("{} in {}'s names", fit::described(&found.network), dialect.name()),
                 problems,

@@ -43,6 +43,110 @@ fn pytorchs_files_give_every_tensor() {
     }
 }
 
+/// A zip as PyTorch writes one: nothing before it, zip64 records behind the list of members, and true values in the old fields.
+fn as_pytorch_writes(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let number = |value: usize| (value as u32).to_le_bytes();
+    let mut file = Vec::new();
+    let mut list = Vec::new();
+    for (name, contents) in members {
+        let (at, size, length) = (number(file.len()), number(contents.len()), name.len() as u16);
+        let common = [
+            &[0; 8][..],
+            &crc32fast::hash(contents).to_le_bytes(),
+            &size,
+            &size,
+            &length.to_le_bytes(),
+            &[0; 2],
+        ];
+        let common = common.concat();
+        file.extend([b"PK\x03\x04\0\0", &common[..], name.as_bytes(), contents].concat());
+        list.extend([b"PK\x01\x02\0\0\0\0", &common[..], &[0; 10], &at, name.as_bytes()].concat());
+    }
+    let (start, end) = (file.len(), file.len() + list.len());
+    let long = |value: usize| (value as u64).to_le_bytes();
+    let counts = [members.len(), members.len(), list.len(), start].map(long).concat();
+    file.extend(list);
+    file.extend([b"PK\x06\x06", &long(44)[..], &[0; 12], &counts].concat());
+    file.extend([b"PK\x06\x07", &[0; 4][..], &long(end), &[1, 0, 0, 0]].concat());
+    let count = (members.len() as u16).to_le_bytes();
+    let last = [
+        b"PK\x05\x06",
+        &[0; 4][..],
+        &count,
+        &count,
+        &number(end - start),
+        &number(start),
+        &[0; 2],
+    ];
+    file.extend(last.concat());
+    file
+}
+
+/// The members of PyTorch's own file, without their folder.
+fn members() -> Vec<(String, Vec<u8>)> {
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(fixture("pytorch/zip.pth"))).unwrap();
+    let mut members = Vec::new();
+    for index in 0..archive.len() {
+        let mut member = archive.by_index(index).unwrap();
+        let name = member.name().unwrap().split_once('/').unwrap().1.to_owned();
+        let mut contents = Vec::new();
+        std::io::Read::read_to_end(&mut member, &mut contents).unwrap();
+        members.push((name, contents));
+    }
+    assert!(members.len() > 5);
+    members
+}
+
+/// PyTorch names the folder in the zip after the file: a reader that guesses where the zip begins is misled by one length of name.
+#[test]
+fn pytorchs_files_are_read_whatever_their_names_length() {
+    let expected = parse(fixture("pytorch/zip.pth")).unwrap();
+    let members = members();
+    for length in 1..=120 {
+        let named = members
+            .iter()
+            .map(|(name, contents)| (format!("{}/{name}", "n".repeat(length)), contents.clone()));
+        let state = parse(as_pytorch_writes(&named.collect::<Vec<_>>()).into());
+        let state = state.unwrap_or_else(|error| panic!("{length}: {error}"));
+        assert_eq!(state.tensors.len(), expected.tensors.len(), "{length}");
+        for (name, tensor) in &expected.tensors {
+            assert_eq!(state.tensors[name].bytes(), tensor.bytes(), "{length} {name}");
+        }
+    }
+}
+
+#[test]
+fn files_of_other_kinds_are_called_what_they_are() {
+    let mut script = members();
+    script.push(("constants.pkl".into(), Vec::new()));
+    script.push(("code/__torch__/net.py".into(), b"def forward(self): pass".to_vec()));
+    let script = script
+        .into_iter()
+        .map(|(name, contents)| (format!("net/{name}"), contents));
+    let script = as_pytorch_writes(&script.collect::<Vec<_>>());
+    let photos = as_pytorch_writes(&[("photos/1.jpg".to_owned(), vec![0xff, 0xd8])]);
+    let tar = [vec![b'a'; 257], b"ustar\0".to_vec(), vec![0; 300]].concat();
+    for (bytes, expected) in [
+        (&script[..], "is TorchScript, a program with weights inside"),
+        (&photos, "is a zip archive, but no file of weights"),
+        (b"\x20\0\0\0TFL3\0\0\0\0", "is a TensorFlow Lite model, which no reader"),
+        (b"\x89HDF\r\n\x1a\n\0\0", "is an HDF5 file, as Keras writes, which"),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "is compressed by gzip, which"),
+        (&tar, "is a tar archive, which"),
+        (b"some words\n", "is text, which"),
+        ("größer".as_bytes(), "is text, which"),
+        (b"  \n<!DOCTYPE html><html>", "is a web page (a download"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
+            "is a pointer of Git LFS and not the file itself",
+        ),
+        (&[0x17, 0xff, 3], "begins with the bytes [17, ff, 03], which"),
+    ] {
+        let error = parse(bytes.to_vec().into()).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
 #[test]
 fn pickles_with_code_are_refused_by_name() {
     for file in ["evil.pth", "evil_stream.pth"] {

@@ -35,6 +35,17 @@ pub struct Best {
     pub top1: f64,
     /// Epochs that were done then.
     pub epoch: usize,
+    /// Loss on the validation photos; files of older days have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
+}
+
+impl Best {
+    /// Whether this is better than `other`: more photos right, or as many at a lower loss. Any is better than none.
+    pub fn beats(&self, other: Option<Self>) -> bool {
+        let lower = |other: &Self| matches!((self.loss, other.loss), (Some(here), Some(there)) if here < there);
+        other.is_none_or(|other| self.top1 > other.top1 || (self.top1 == other.top1 && lower(&other)))
+    }
 }
 
 /// Sums over the steps of an epoch.
@@ -62,4 +73,29 @@ pub struct EpochSums {
     /// Bad training images met.
     #[serde(default)]
     pub bad_images: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_top1_the_lower_loss_is_better() {
+        let best = |top1, loss| Best { top1, epoch: 1, loss };
+        let bar = best(0.5, Some(1.0));
+        for (top1, loss, beats) in [
+            (0.6, Some(9.0), true),
+            (0.5, Some(0.9), true),
+            (0.5, Some(1.0), false),
+            (0.5, Some(1.1), false),
+            (0.5, None, false),
+            (0.4, Some(0.1), false),
+        ] {
+            assert_eq!(best(top1, loss).beats(Some(bar)), beats, "{top1} {loss:?}");
+        }
+        assert!(best(0.0, None).beats(None));
+        assert!(!best(0.5, Some(0.1)).beats(Some(best(0.5, None))));
+        let old: Best = serde_json::from_str(r#"{"top1":0.5,"epoch":3}"#).unwrap();
+        assert_eq!(old.loss, None);
+    }
 }

@@ -37,6 +37,7 @@ fn record(network: &Network) -> Record {
             best: Some(Best {
                 top1: 1.0 / 3.0,
                 epoch: 2,
+                loss: Some(0.1),
             }),
             ..Progress::default()
         },
@@ -127,7 +128,10 @@ fn damaged_files_are_refused_by_name() {
     check(&whole[..whole.len() - 1], "is not a whole safetensors file: ");
     check(&[whole.as_slice(), b"x"].concat(), "is not a whole safetensors file: ");
     check(&[0xff; 64], "begins with the bytes [ff, ff,");
-    check(b"\x89PNG\r\n\x1a\n and so on", "begins with the bytes [89, 50,");
+    check(
+        b"\x89PNG\r\n\x1a\n and so on",
+        "is a photo (PNG), which no reader of weights knows",
+    );
     check(
         b"\x08\x07\x12\x07pytorch",
         "looks like an ONNX model, which no reader of weights knows",
@@ -227,7 +231,11 @@ fn records_that_no_run_can_have_written_are_refused() {
         &|record| record.preprocessing.resize = 63,
         "resize is 63 at resolution 64",
     );
-    let best = Best { top1: 1.5, epoch: 1 };
+    let best = Best {
+        top1: 1.5,
+        epoch: 1,
+        loss: None,
+    };
     check(&|record| record.progress.best = Some(best), "the best top-1 is 1.5");
     check(
         &|record| record.progress.sums.skipped = 1 << 40,

@@ -34,10 +34,10 @@ pub struct BenchArgs {
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub width: f64,
     /// Number of classes
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long = "class-num", value_name = "N", default_value_t = 1000)]
     pub classes: usize,
     /// Images in a step, of each rank where there are several
-    #[arg(long, alias = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 32, value_parser = positive())]
+    #[arg(long = "batch-size", value_name = "N", default_value_t = 32, value_parser = positive())]
     pub batch: u64,
     /// Side of the images, pixels
     #[arg(long, value_name = "N", default_value_t = 224, value_parser = side())]
@@ -73,6 +73,9 @@ pub struct BenchArgs {
     /// For `train` with several ranks: batch norm over all of them
     #[arg(long)]
     pub sync_bn: bool,
+    /// Folder of photos for `data`, before the options too [default: data/sample]
+    #[arg(value_name = "PHOTOS", conflicts_with = "data")]
+    pub photos: Option<PathBuf>,
     /// Folder of photos for `data` [default: data/sample]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

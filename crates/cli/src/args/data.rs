@@ -41,7 +41,7 @@ pub struct CheckArgs {
     #[arg(value_name = "SRC")]
     pub source: PathBuf,
     /// Validation photos where they are not in SRC
-    #[arg(long = "val_data", alias = "val-data", value_name = "PATH")]
+    #[arg(long = "val_data", value_name = "PATH")]
     pub val_data: Option<PathBuf>,
     /// What the set is.
     #[command(flatten)]
@@ -64,26 +64,26 @@ pub struct PackArgs {
     #[arg(value_name = "DST")]
     pub target: PathBuf,
     /// Shorter side that larger photos are resized to, pixels
-    #[arg(long = "short-side", alias = "short_side", value_name = "N", conflicts_with = "max_side", value_parser = positive())]
+    #[arg(long = "short-side", value_name = "N", conflicts_with = "max_side", value_parser = positive())]
     pub short_side: Option<u64>,
     /// Longer side that larger photos are resized to, pixels
-    #[arg(long = "max-side", alias = "max_side", value_name = "N", value_parser = positive())]
+    #[arg(long = "max-side", value_name = "N", value_parser = positive())]
     pub max_side: Option<u64>,
     /// JPEG quality of the photos that are resized
     #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: u8,
     /// Photos in a shard
-    #[arg(long = "shard-size", alias = "shard_size", value_name = "N", default_value_t = 1000, value_parser = positive())]
+    #[arg(long = "shard-size", value_name = "N", default_value_t = 1000, value_parser = positive())]
     pub shard_size: u64,
     /// What the set is.
     #[command(flatten)]
     pub set: SetArgs,
     /// Photos that cannot be decoded: fail ends, skip leaves them out
-    #[arg(long = "bad_images", alias = "bad-images", value_name = "NAME", default_value = BadImages::Fail.name())]
+    #[arg(long = "bad_images", value_name = "NAME", default_value = BadImages::Fail.name())]
     #[arg(value_parser = fail_or_skip())]
     pub bad_images: BadImages,
     /// Turn photos as their EXIF orientation says
-    #[arg(long = "exif_orientation", alias = "exif-orientation")]
+    #[arg(long = "exif_orientation")]
     pub exif_orientation: bool,
     /// Threads that decode and encode; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
@@ -100,11 +100,11 @@ pub struct ShowArgs {
     #[arg(value_name = "SRC")]
     pub source: PathBuf,
     /// A recipe or a TOML file of settings.
-    #[arg(long, alias = "config", value_name = "NAME|FILE", help = config_help())]
-    pub recipe: Option<OsString>,
+    #[arg(long, value_name = "NAME|FILE", help = config_help())]
+    pub config: Option<OsString>,
     /// The sheet, a PNG
-    #[arg(short, long, value_name = "FILE", default_value = "sheet.png")]
-    pub output: PathBuf,
+    #[arg(short, long, value_name = "FILE.png", default_value = "sheet.png")]
+    pub out: PathBuf,
     /// Photos in a section, spread over the set
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=256))]
     pub images: u64,
@@ -122,7 +122,6 @@ pub struct SetArgs {
     /// Kind of the set.
     #[arg(
         long = "data_format",
-        alias = "data-format",
         value_name = "NAME",
         help = settings::help("data_format"),
         default_value = settings::default("data_format"),
@@ -134,7 +133,7 @@ pub struct SetArgs {
     #[arg(long = "image_dir", alias = "image-dir", value_name = "DIR")]
     pub image_dir: Option<PathBuf>,
     /// File of class names that relabels the set or leaves a part of it out, as for `train`
-    #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
+    #[arg(long = "class_list", value_name = "FILE")]
     pub class_list: Option<PathBuf>,
 }
 

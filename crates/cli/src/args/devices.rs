@@ -50,16 +50,11 @@ fn for_models(target: &Target, models: &[&Path]) -> Result<Target, Failure> {
 /// MindSpore's flags: taken where they ask for what can be done, answered where not. They are not in `--help`.
 #[derive(Debug, clap::Args)]
 pub struct MindsporeDeviceArgs {
-    #[arg(long = "device_target", alias = "device-target", value_name = "NAME", hide = true)]
+    #[arg(long = "device_target", value_name = "NAME", hide = true)]
     target: Option<String>,
-    #[arg(long = "device_id", alias = "device-id", value_name = "N", hide = true)]
+    #[arg(long = "device_id", value_name = "N", hide = true)]
     id: Option<usize>,
-    #[arg(
-        long = "run_distribute",
-        alias = "run-distribute",
-        value_name = "True|False",
-        hide = true
-    )]
+    #[arg(long = "run_distribute", value_name = "True|False", hide = true)]
     distribute: Option<String>,
 }
 

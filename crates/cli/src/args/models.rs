@@ -7,6 +7,7 @@ use mnasnet_data::BadImages;
 use mnasnet_engine::Precision;
 use mnasnet_model::Dialect;
 use mnasnet_onnx::Method;
+use mnasnet_settings::config::Channels;
 
 use super::{DeviceArgs, MindsporeDeviceArgs, RankArgs, RuntimeArgs, SetArgs, positive, side, threads, tolerance};
 use crate::settings::{self, OrOpen, Valued};
@@ -15,15 +16,20 @@ use crate::settings::{self, OrOpen, Valued};
 #[derive(Debug, clap::Args)]
 pub struct EvaluationArgs {
     /// Photos: a folder with val/ or of classes, an archive, shards, Parquet files or a table
+    #[arg(value_name = "PHOTOS", required_unless_present = "data", conflicts_with = "data")]
+    pub photos: Option<PathBuf>,
+    /// The same
     #[arg(long, alias = "dataset_path", value_name = "PATH")]
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
     /// What the set is.
     #[command(flatten)]
     pub set: SetArgs,
+    /// How a model's pixels are normalised.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
     /// Photos that cannot be decoded: fail ends, skip leaves them out, replace takes grey for them
     #[arg(
         long = "bad_images",
-        alias = "bad-images",
         value_name = "NAME",
         default_value = settings::default("bad_images"),
         value_parser = Valued::<BadImages>::by("bad_images"),
@@ -31,7 +37,7 @@ pub struct EvaluationArgs {
     )]
     pub bad_images: BadImages,
     /// Photos at a time
-    #[arg(long = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 64, value_parser = positive())]
+    #[arg(long = "batch_size", value_name = "N", default_value_t = 64, value_parser = positive())]
     pub batch_size: u64,
     /// Threads that decode; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
@@ -44,6 +50,24 @@ pub struct EvaluationArgs {
     pub json: bool,
 }
 
+/// How pixels are normalised, for models that do not say it.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct PixelArgs {
+    /// Mean that the model's pixels have taken off, 0 to 1, one number or R,G,B, where the model does not say it: another program's
+    #[arg(long, value_name = "R,G,B", value_parser = Valued::<Channels>::by("mean"), allow_hyphen_values = true)]
+    pub mean: Option<Channels>,
+    /// Standard deviation that they are divided by, likewise
+    #[arg(long, value_name = "R,G,B", value_parser = Valued::<Channels>::by("std"), allow_hyphen_values = true)]
+    pub std: Option<Channels>,
+}
+
+impl PixelArgs {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.mean.is_none() && self.std.is_none()
+    }
+}
+
 /// `mnasnet eval`.
 #[derive(Debug, clap::Args)]
 pub struct EvalArgs {
@@ -54,7 +78,7 @@ pub struct EvalArgs {
     #[arg(long)]
     pub ema: bool,
     /// Leave out the last incomplete batch, as MindSpore's eval.py does (its README counts 49,920 of ImageNet's 50,000)
-    #[arg(long = "drop_remainder", alias = "drop-remainder")]
+    #[arg(long = "drop_remainder")]
     pub drop_remainder: bool,
     /// What activations are stored as.
     #[arg(long, value_name = "NAME", default_value = settings::default("precision"), help = stored_as(""))]
@@ -107,7 +131,7 @@ pub struct PredictArgs {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
     pub top: u64,
     /// Photos at a time
-    #[arg(long = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 16, value_parser = positive())]
+    #[arg(long = "batch_size", value_name = "N", default_value_t = 16, value_parser = positive())]
     pub batch_size: u64,
     /// What activations are stored as.
     #[arg(long, value_name = "NAME", default_value = settings::default("precision"), help = stored_as(""))]
@@ -125,6 +149,9 @@ pub struct PredictArgs {
     /// What computes an ONNX model.
     #[command(flatten)]
     pub runtime: RuntimeArgs,
+    /// How the model's pixels are normalised.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
 }
 
 /// How predictions are printed.
@@ -191,10 +218,10 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "X")]
     pub width: Option<f64>,
     /// File of class names, one a line, in the order of the logits
-    #[arg(long = "class_list", alias = "class-list", value_name = "FILE")]
+    #[arg(long = "class_list", value_name = "FILE")]
     pub class_list: Option<PathBuf>,
     /// Batch norm's epsilon, where the weights were not trained with 1e-5
-    #[arg(long = "bn_epsilon", alias = "bn-epsilon", value_name = "X")]
+    #[arg(long = "bn_epsilon", value_name = "X")]
     pub bn_epsilon: Option<f32>,
     /// Side of the photos that the network sees, pixels, where it was trained with others than its file says or is known for;
     /// the photo is resized in proportion
@@ -205,12 +232,11 @@ pub struct ConvertArgs {
     pub ema: bool,
     /// Measure batch norm's means and variances on these photos, and set its scales and shifts such that the network stays
     /// the same: for training from weights whose batch norm was folded away
-    #[arg(long = "recalibrate-bn", alias = "recalibrate_bn", value_name = "PHOTOS")]
+    #[arg(long = "recalibrate-bn", value_name = "PHOTOS")]
     pub recalibrate_bn: Option<PathBuf>,
     /// Photos for it, at most, spread over the set
     #[arg(
         long = "calibration-images",
-        alias = "calibration_images",
         value_name = "N",
         default_value_t = 512,
         value_parser = positive(),
@@ -304,21 +330,15 @@ pub struct ExportArgs {
     #[arg(long)]
     pub ema: bool,
     /// File to write
-    #[arg(short, long, value_name = "FILE", required_unless_present = "file_name")]
-    pub output: Option<PathBuf>,
+    #[arg(short, long, value_name = "FILE.onnx", required_unless_present = "file_name")]
+    pub out: Option<PathBuf>,
     /// The same as MindSpore's export.py takes it: without the extension
-    #[arg(
-        long = "file_name",
-        alias = "file-name",
-        value_name = "NAME",
-        conflicts_with = "output"
-    )]
+    #[arg(long = "file_name", value_name = "NAME", conflicts_with = "out")]
     pub file_name: Option<PathBuf>,
     /// What is written
     #[arg(
         long,
         alias = "file_format",
-        alias = "file-format",
         value_name = "NAME",
         ignore_case = true,
         default_value = "onnx"
@@ -328,7 +348,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "N", value_parser = positive())]
     pub batch: Option<u64>,
     /// Any number of images a call: the default
-    #[arg(long = "dynamic-batch", alias = "dynamic_batch", conflicts_with = "batch")]
+    #[arg(long = "dynamic-batch", conflicts_with = "batch")]
     pub dynamic_batch: bool,
     /// Side of the images, pixels [default: that of the weights]
     #[arg(long, value_name = "R", value_parser = side())]
@@ -337,10 +357,10 @@ pub struct ExportArgs {
     #[arg(long, value_name = "N")]
     pub opset: Option<u32>,
     /// Take batch norm into the convolutions: the default
-    #[arg(long = "fold-bn", alias = "fold_bn", conflicts_with = "no_fold_bn")]
+    #[arg(long = "fold-bn", conflicts_with = "no_fold_bn")]
     pub fold_bn: bool,
     /// Keep batch norm as nodes of its own, and the weights as they are
-    #[arg(long = "no-fold-bn", alias = "no_fold_bn")]
+    #[arg(long = "no-fold-bn")]
     pub no_fold_bn: bool,
     /// Numbers of the model
     #[arg(long, value_name = "NAME", default_value = "f32")]
@@ -351,7 +371,6 @@ pub struct ExportArgs {
     /// Photos for it, at most, spread over the set
     #[arg(
         long = "calibration-images",
-        alias = "calibration_images",
         value_name = "N",
         default_value_t = 512,
         value_parser = positive(),
@@ -361,7 +380,6 @@ pub struct ExportArgs {
     /// How ranges follow from what was seen
     #[arg(
         long = "calibration-method",
-        alias = "calibration_method",
         value_name = "NAME",
         default_value = "error",
         requires = "calibrate"
@@ -369,7 +387,7 @@ pub struct ExportArgs {
     pub calibration_method: CalibrationMethod,
     /// Take photos as they are: the input `photos` is uint8 [batch, height, width, 3] of any size, and the model resizes, crops
     /// and normalises as `predict` does
-    #[arg(long = "with-preprocessing", alias = "with_preprocessing")]
+    #[arg(long = "with-preprocessing")]
     pub with_preprocessing: bool,
     /// End in softmax: the output is `probabilities`
     #[arg(long)]
@@ -399,15 +417,23 @@ fn stored_as(whose: &str) -> String {
 }
 
 impl EvaluationArgs {
+    /// The photos.
+    pub fn data(&self) -> &Path {
+        let given = self.photos.as_deref().or(self.data.as_deref());
+        given.unwrap_or(Path::new(""))
+    }
+
     /// The usual settings, for a set that is given to another command.
     pub fn on(data: &Path) -> Self {
         Self {
-            data: data.to_owned(),
+            photos: Some(data.to_owned()),
+            data: None,
             set: SetArgs {
                 data_format: None,
                 class_list: None,
                 image_dir: None,
             },
+            pixels: PixelArgs::default(),
             bad_images: BadImages::Fail,
             batch_size: 64,
             workers: 0,

@@ -6,7 +6,6 @@ pub struct RankArgs {
     /// Seconds that a rank waits for another before all end (exit code 9)
     #[arg(
         long = "rank_timeout",
-        alias = "rank-timeout",
         value_name = "X",
         default_value_t = 600.0,
         value_parser = seconds

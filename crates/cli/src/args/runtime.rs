@@ -15,7 +15,7 @@ pub struct RuntimeArgs {
     #[arg(long, value_name = "NAME", default_value = "rten")]
     pub runtime: RuntimeName,
     /// ONNX Runtime's library, 1.17 or newer [default: the one that ORT_DYLIB_PATH names, else the system's]
-    #[arg(long = "runtime-library", alias = "runtime_library", value_name = "FILE")]
+    #[arg(long = "runtime-library", value_name = "FILE")]
     pub runtime_library: Option<PathBuf>,
     /// What ONNX Runtime computes on, by a build of the library that has it
     #[arg(

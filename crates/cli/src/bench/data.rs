@@ -36,7 +36,11 @@ struct Report {
 
 /// Times the loader and prints a report.
 pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
-    let root = args.data.as_deref().unwrap_or(Path::new("data/sample"));
+    let root = args
+        .photos
+        .as_deref()
+        .or(args.data.as_deref())
+        .unwrap_or(Path::new("data/sample"));
     let dataset = Arc::new(locate(root, Split::Train, None)?.open()?);
     let batch = args.batch as usize;
     if dataset.samples.len() < batch {

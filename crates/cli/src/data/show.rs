@@ -9,12 +9,23 @@ use mnasnet_settings::wiring;
 
 use super::splits;
 use crate::args::ShowArgs;
-use crate::console::print;
+use crate::console::{print, shell_word};
 use crate::failure::{Exit, Failure};
 
 /// Draws a contact sheet.
 pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
-    let layers = match &args.recipe {
+    if args
+        .out
+        .extension()
+        .is_none_or(|ending| !ending.eq_ignore_ascii_case("png"))
+    {
+        return Err(Failure::Usage(format!(
+            "{} would hold a PNG, the one kind of picture that is written here; say `-o {}`",
+            args.out.display(),
+            shell_word(args.out.with_extension("png"))
+        )));
+    }
+    let layers = match &args.config {
         Some(name) => Resolver::new().recipe_or_file(name)?,
         None => Resolver::new(),
     };
@@ -47,10 +58,10 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
         }
     }
     let drawn = sheet.draw()?;
-    write_png(&args.output, &drawn)?;
+    write_png(&args.out, &drawn)?;
     print(&format!(
         "{}: {}x{} pixels",
-        args.output.display(),
+        args.out.display(),
         drawn.width,
         drawn.height
     ))?;

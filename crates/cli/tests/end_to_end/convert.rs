@@ -103,7 +103,7 @@ fn training_starts_from_foreign_weights() {
     assert!(code == 3 && stderr.starts_with(expected), "{stderr}");
     place.done("export --weights fused.pth -o five.onnx");
     let (code, _, stderr) = place.run("eval-onnx --data photos --model five.onnx");
-    let expected = "photos/val has 3; export it again from weights that `mnasnet convert --class_list FILE` has named";
+    let expected = "photos/val has 3; export it again from weights that `mnasnet convert --class-list FILE` has named";
     assert!(code == 3 && stderr.contains(expected), "{stderr}");
     // Evaluation sees the same network.
     let loss = |weights: &str| {
@@ -256,12 +256,12 @@ fn what_is_no_file_is_not_replaced() {
     let place = Place::new(&[]);
     unpack(&place, "mnasnet_small.safetensors");
     let made = std::process::Command::new("mkfifo")
-        .args([place.path("pipe.safetensors"), place.path("pipe.ckpt")])
+        .args([place.path("pipe.safetensors"), place.path("pipe.onnx")])
         .status();
     assert!(made.unwrap().success());
     for command in [
         "convert mnasnet_small.safetensors pipe.safetensors",
-        "export --weights mnasnet_small.safetensors -o pipe.ckpt",
+        "export --weights mnasnet_small.safetensors -o pipe.onnx",
     ] {
         let (code, _, stderr) = place.run(command);
         assert!(
@@ -269,7 +269,7 @@ fn what_is_no_file_is_not_replaced() {
             "{command}: {code}\n{stderr}"
         );
     }
-    for pipe in ["pipe.safetensors", "pipe.ckpt"] {
+    for pipe in ["pipe.safetensors", "pipe.onnx"] {
         assert!(fs::metadata(place.path(pipe)).unwrap().file_type().is_fifo());
     }
 }

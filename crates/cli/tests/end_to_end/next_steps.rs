@@ -83,7 +83,7 @@ fn after_training() {
     text::begins(&stdout, &note);
     text::holds(&stdout, "backbone taken over");
     let settings = fs::read_to_string(place.path("next/config.toml")).unwrap();
-    for setting in ["lr_init = 0.0001", "lr_max = 0.005"] {
+    for setting in ["lr_init = 0.0005", "lr_max = 0.005"] {
         assert!(settings.contains(&format!("\n{setting}\n")), "{settings}");
     }
 }

@@ -98,7 +98,7 @@ fn the_same_command_again_goes_on() {
     let before = fs::read(place.path("run/checkpoints/best.safetensors")).unwrap();
     let stdout = place.done(&command);
     assert!(
-        stdout.contains("note: the run in run is done: 3 epochs; a larger --epoch_size"),
+        stdout.contains("note: the run in run is done: 3 epochs; a larger --epoch-size"),
         "{stdout}"
     );
     assert!(fs::read(place.path("run/checkpoints/best.safetensors")).unwrap() == before);
@@ -391,7 +391,14 @@ fn going_back_keeps_better_weights() {
     let first = place.path("run/checkpoints/Mnasnet-rank0-1_6.safetensors");
     let best = place.path("run/checkpoints/best.safetensors");
     claim(&first, None);
-    claim(&best, Some(Best { top1: 1.0, epoch: 3 }));
+    claim(
+        &best,
+        Some(Best {
+            top1: 1.0,
+            epoch: 3,
+            loss: None,
+        }),
+    );
     let before = fs::read(&best).unwrap();
     let stdout = place.done("train --resume run/checkpoints/Mnasnet-rank0-1_6.safetensors");
     assert!(

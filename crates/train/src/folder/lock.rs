@@ -97,6 +97,11 @@ impl RunFolder {
         }
     }
 
+    /// Whether another run writes to it at this moment.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.claim, Err(TrainError::Busy { .. }))
+    }
+
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path

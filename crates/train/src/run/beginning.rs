@@ -128,9 +128,8 @@ impl Beginning {
         if let Some(note) = note {
             observer.event(Event::Note(&note));
         }
-        let top1 = best.map(|best| best.top1);
-        let best_is_here = progress.images == 0
-            && (progress.best).is_some_and(|best| best.epoch == progress.epoch && Some(best.top1) > top1);
+        let best_is_here =
+            progress.images == 0 && (progress.best).is_some_and(|own| own.epoch == progress.epoch && own.beats(best));
         if !best_is_here {
             progress.best = best;
         }

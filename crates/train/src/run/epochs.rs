@@ -101,7 +101,7 @@ impl Run<'_> {
         let workers = self.group.threads(config.workers);
         let loader = Loader::train(setup.photos.clone(), transform, epoch, setup.batches, workers)?;
         let mut feed = Feed::new(loader, normalise(&setup.preprocessing));
-        self.learner.trainer.plan(config.batch_size, resolution)?;
+        self.learner.trainer.plan(setup.batch_size(), resolution)?;
         self.steps(&mut feed, stop)
     }
 
@@ -217,9 +217,13 @@ impl Run<'_> {
 
         let done = epoch + 1;
         let Evaluation { score, .. } = ema.unwrap_or(val);
-        let top1 = score.top1();
-        let better = score.loss().is_finite() && best.is_none_or(|best| top1 > best.top1);
-        let best = if better { Some(Best { top1, epoch: done }) } else { best };
+        let here = Best {
+            top1: score.top1(),
+            epoch: done,
+            loss: Some(score.loss()),
+        };
+        let better = score.loss().is_finite() && here.beats(best);
+        let best = if better { Some(here) } else { best };
         self.learner.progress = Progress {
             epoch: done,
             step: 0,

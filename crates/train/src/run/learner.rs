@@ -65,7 +65,7 @@ impl<'a> Learner<'a> {
     ) -> Result<Self, TrainError> {
         let Setup { config, network, .. } = &setup;
         let optimizer = wiring::optimizer(config, network);
-        let size = [config.batch_size, wiring::train_resolution(config, progress.epoch)];
+        let size = [setup.batch_size(), wiring::train_resolution(config, progress.epoch)];
         let mut trainer = Trainer::new(device, network, optimizer, state, size, setup.precision)?;
         if group.size() > 1 {
             trainer.join(config.wire, group)?;

@@ -362,7 +362,11 @@ mod tests {
                 claim: Some(Claim::first(&out).unwrap()),
                 out,
                 begun_from: None,
-                best: Some(Best { top1: 0.25, epoch: 0 }),
+                best: Some(Best {
+                    top1: 0.25,
+                    epoch: 0,
+                    loss: None,
+                }),
             };
             Saver::new(&self.config, &self.small.network, STEPS, opened).unwrap()
         }
@@ -403,7 +407,11 @@ mod tests {
         Progress {
             epoch,
             global_step: (epoch * STEPS) as u64,
-            best: Some(Best { top1, epoch }),
+            best: Some(Best {
+                top1,
+                epoch,
+                loss: None,
+            }),
             ..Progress::default()
         }
     }

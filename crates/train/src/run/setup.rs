@@ -46,7 +46,7 @@ impl<'a> Setup<'a> {
         observer.event(Event::Stage(STAGES[1]));
         let loss = wiring::train_loss(config);
         observer.event(Event::Stage(STAGES[2]));
-        let batches = wiring::batches(config, group);
+        let batches = wiring::batches(config, photos.samples.len(), group);
         let photo_list = PhotoList::of(&photos);
         observer.event(Event::Stage(STAGES[3]));
         let schedule = wiring::schedule(config, batches.count(photos.samples.len()), group.size());
@@ -72,6 +72,11 @@ impl<'a> Setup<'a> {
     /// Steps of an epoch.
     pub(crate) fn steps(&self) -> usize {
         self.schedule.steps_per_epoch
+    }
+
+    /// Images of a step of this rank, at most.
+    pub(crate) fn batch_size(&self) -> usize {
+        self.batches.images / self.batches.ranks
     }
 
     /// The record of a run that stands at `progress`.

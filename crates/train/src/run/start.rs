@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
             let list = learner.setup.photo_list.to_string();
             alike(group, "the training photos", &list, SAME_SET)?;
             judging.evaluator.check_alike(group)?;
-            observer.event(Event::Note(&ranks(config, group)));
+            observer.event(Event::Note(&ranks(config, learner.setup.batch_size(), group)));
             learner.share(group, &mut state)?;
         }
         drop(state);
@@ -141,8 +141,8 @@ impl<'a> Run<'a> {
 }
 
 /// How many train, on what, and what that makes of a step and of the learning rate.
-fn ranks(config: &Config, group: &Group) -> String {
-    let (ranks, each) = (group.size(), config.batch_size);
+fn ranks(config: &Config, each: usize, group: &Group) -> String {
+    let ranks = group.size();
     let mut hosts: Vec<&str> = (0..ranks).map(|rank| group.host(rank)).collect();
     hosts.sort_unstable();
     hosts.dedup();

@@ -171,8 +171,8 @@ fn ranks_that_are_asked_for_different_things_are_told() {
         ),
         (
             [train.clone(), with(&train, "--sync_bn")],
-            "--sync_bn: not given",
-            "--sync_bn: true",
+            "--sync-bn: not given",
+            "--sync-bn: true",
         ),
         (
             [train.clone(), isa(&train)],

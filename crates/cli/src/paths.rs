@@ -1,0 +1,92 @@
+//! Paths as people give them: what is wrong with one that is not there, and the weights in a run's folder.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mnasnet_model::error::nearest;
+use mnasnet_train::folder::runs;
+use mnasnet_weights::FileError;
+use mnasnet_weights_file::WeightsError;
+
+use crate::failure::Failure;
+
+/// Entries of a folder that are looked at for the one that was meant.
+const MOST: usize = 10_000;
+
+/// Why there is nothing at `path`, if there is nothing: completes "cannot read PATH: ...".
+pub fn trouble(path: &Path) -> Option<String> {
+    let text = path.to_string_lossy();
+    if text.contains("://") || text.starts_with("www.") {
+        return Some("this is an address, and nothing is fetched from the net; download it, and give the file".into());
+    }
+    // Patterns are the sets' own.
+    if path.exists() || text.contains(['{', '*', '?', '[']) || text.is_empty() {
+        return None;
+    }
+    if text == "~" || text.starts_with("~/") {
+        return Some("no such file or folder; a shell puts the home folder for ~ only outside of quotes".into());
+    }
+    let hint = meant(path).map_or(String::new(), |meant| format!(" (did you mean `{}`?)", meant.display()));
+    Some(format!("no such file or folder{hint}"))
+}
+
+/// The path that was meant by one that is not there.
+fn meant(path: &Path) -> Option<PathBuf> {
+    let mut missing = path;
+    let mut parent = missing.parent()?;
+    while !(parent.as_os_str().is_empty() || parent.exists()) {
+        missing = parent;
+        parent = missing.parent()?;
+    }
+    let here = match parent.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => parent,
+    };
+    let wanted = missing.file_name()?.to_str()?;
+    let entries = fs::read_dir(here).ok()?.take(MOST).flatten();
+    let names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    let (name, edits) = nearest(wanted, names.iter().map(String::as_str))?;
+    // Two letters in five: folders are few, and `fotos` is `photos`.
+    if 5 * edits > 2 * wanted.chars().count() {
+        return None;
+    }
+    let found = parent.join(name);
+    let rest = path
+        .strip_prefix(missing)
+        .ok()
+        .filter(|rest| !rest.as_os_str().is_empty());
+    let whole = rest.map(|rest| found.join(rest)).filter(|whole| whole.exists());
+    Some(whole.unwrap_or(found))
+}
+
+/// Refuses photos that are not there.
+pub fn photos(path: &Path) -> Result<(), Failure> {
+    match trouble(path) {
+        None => Ok(()),
+        Some(why) => Err(Failure::Photos(format!("cannot read {}: {why}", path.display()))),
+    }
+}
+
+/// The file of weights that a path means: the file itself, or the best weights of a run's folder.
+pub fn weights(path: &Path) -> Result<PathBuf, Failure> {
+    let unreadable = |why: String| {
+        Failure::from(WeightsError::from(FileError::Io {
+            action: "read",
+            path: path.to_owned(),
+            source: io::Error::other(why),
+        }))
+    };
+    if let Some(why) = trouble(path) {
+        return Err(unreadable(why));
+    }
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let kept = runs::checkpoint_folder(path)?;
+    let best = [path.join(kept), path.to_owned()].map(|folder| folder.join("best.safetensors"));
+    let best = best.into_iter().find(|best| best.is_file());
+    best.ok_or_else(|| unreadable("it is a folder without a run's best weights; give a file of weights".into()))
+}

@@ -1,0 +1,129 @@
+//! A run planned to fit a time: a few steps of it are taken in a temporary folder, and the epochs follow from their speed.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mnasnet_engine::Device;
+use mnasnet_group::Group;
+use mnasnet_settings::config::Config;
+use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
+
+use crate::clock::about;
+use crate::console::note;
+use crate::failure::Failure;
+use crate::report::Plan;
+
+/// The probe's first steps, which find cold caches, do not count.
+const COLD: u64 = 2;
+/// Steps that are timed at least, and the time from which on they are enough.
+const STEPS: u64 = 4;
+const LONG: Duration = Duration::from_secs(5);
+/// Part of the time that is planned for; the rest is for starting, saving and other programs.
+const FILLED: f64 = 0.95;
+
+/// The epochs of `config` that fit into `seconds` on `device`, at least one.
+pub fn epochs(config: &Config, device: &dyn Device, seconds: f64) -> Result<usize, Failure> {
+    let began = Instant::now();
+    let scratch = tempfile::tempdir().map_err(|error| Failure::Io("make a temporary folder", error))?;
+    let stop = AtomicBool::new(false);
+    let mut probe = Probe {
+        stop: &stop,
+        plan: Plan::default(),
+        began,
+        warm: None,
+        step: None,
+        epoch: None,
+    };
+    let config = Config {
+        // What a probe of one photo a step would never come to its end of.
+        epoch_size: config.epoch_size.max(COLD as usize + STEPS as usize),
+        save_checkpoint: false,
+        ..config.clone()
+    };
+    let folder = RunFolder::new(scratch.path().join("probe"));
+    let outcome = train(
+        &config,
+        device,
+        folder,
+        Start::Fresh,
+        &stop,
+        &mut Group::alone(),
+        &mut probe,
+    )?;
+    if matches!(outcome, Outcome::Interrupted { .. } | Outcome::Finished { .. }) && probe.step.is_none() {
+        return Ok(1);
+    }
+    let by_steps = Plan {
+        epochs: 1,
+        ..probe.plan
+    }
+    .seconds_left(0, probe.step.unwrap_or_default());
+    let epoch = probe.epoch.unwrap_or(by_steps);
+    let left = (seconds - began.elapsed().as_secs_f64()).max(0.0) * FILLED;
+    let epochs = ((left / epoch) as usize).max(1);
+    let time = about(epoch * epochs as f64);
+    note(&match epoch > left {
+        false => format!("{epochs} epochs fit into {}: about {time}", about(seconds)),
+        true => format!("one epoch takes about {time}, longer than {}", about(seconds)),
+    });
+    Ok(epochs)
+}
+
+/// Times steps, and ends the run when it knows.
+struct Probe<'a> {
+    stop: &'a AtomicBool,
+    plan: Plan,
+    began: Instant,
+    /// When the cold steps of this epoch were over, and after which step.
+    warm: Option<(Instant, u64)>,
+    /// Seconds of a step.
+    step: Option<f64>,
+    /// Seconds of the last whole epoch, validation included.
+    epoch: Option<f64>,
+}
+
+impl Observer for Probe<'_> {
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Started {
+                train_images,
+                val_images,
+                epochs,
+                steps_per_epoch,
+                ..
+            } => {
+                self.plan = Plan {
+                    epochs,
+                    steps_per_epoch,
+                    train_images,
+                    val_images,
+                };
+            }
+            // Validation between the steps is no part of a step.
+            Event::Epoch(epoch) => {
+                self.warm = None;
+                self.epoch = Some(epoch.seconds + epoch.val_s);
+                self.end_where(self.began.elapsed() >= LONG);
+            }
+            Event::Step(step) => match self.warm {
+                None if step.global_step >= COLD => self.warm = Some((Instant::now(), step.global_step)),
+                None => {}
+                Some((since, at)) => {
+                    let steps = step.global_step - at;
+                    self.step = Some(since.elapsed().as_secs_f64() / steps as f64);
+                    let time = self.began.elapsed();
+                    self.end_where(steps >= STEPS && time >= LONG && self.epoch.is_none() || time >= 4 * LONG);
+                }
+            },
+            _ => {}
+        }
+    }
+}
+
+impl Probe<'_> {
+    fn end_where(&self, known: bool) {
+        if known {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}

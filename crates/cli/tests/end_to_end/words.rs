@@ -1,0 +1,256 @@
+//! What people type, and what they read: names of flags, paths, wrong inputs, help.
+
+use std::fs;
+
+use mnasnet_testing::place::{names, refused};
+use mnasnet_testing::{Place, TINY, text};
+
+/// The settings of [`TINY`] as a person from another program would type them.
+const TYPED: &str =
+    "photos --arch mnasnet-small --width 0.35 --img-size 32 -b 4 --lr 0.05 --warmup 1 --aa none --optimizer sgd";
+
+#[test]
+fn the_names_that_people_type_are_the_settings() {
+    let place = Place::three_classes();
+    let typed = place.done(&format!("train {TYPED} --epochs 3 --seed 3 -o run --print-config"));
+    let listed = place.done(&format!("train {TINY} --lr_init 0.005 --out run --print-config"));
+    text::same(&typed, &listed);
+    // Each setting is taken in both styles.
+    for flag in ["--weight-decay 0.5", "--weight_decay 0.5", "--wd 0.5"] {
+        let settings = place.done(&format!("train --data photos {flag} --print-config"));
+        text::holds(&settings, "\nweight_decay = 0.5\n");
+    }
+}
+
+#[test]
+fn a_runs_folder_stands_for_its_best_weights_and_photos_for_themselves() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TYPED} --epochs 1 -o run"));
+    let named = place.json("eval --data photos --weights run/checkpoints/best.safetensors --json");
+    let short = place.json("eval photos -w run --json");
+    assert_eq!(short["loss"], named["loss"]);
+    assert_eq!(short["images"], 9);
+    text::begins(&place.done("predict -w run/checkpoints photos/val"), "photos/val/");
+    place.done("export -w run -o model.onnx");
+    assert_eq!(place.json("eval-onnx photos --model model.onnx --json")["images"], 9);
+    place.done("compare run model.onnx photos -b 3");
+    place.done("convert run copy.safetensors");
+    let settings = place.done("train photos --pretrained run --print-config");
+    text::holds(&settings, "\nmodel = \"mnasnet-small\"\n");
+    refused(
+        &place,
+        "eval photos -w photos",
+        4,
+        "cannot read photos: it is a folder without a run's best weights",
+    );
+}
+
+#[test]
+fn wrong_inputs_are_called_what_they_are() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TYPED} --epochs 1 -o run"));
+    fs::rename(Place::new(&["bonsai", "ketch"]).path("photos"), place.path("others")).unwrap();
+    fs::write(place.path("notes.txt"), "not weights").unwrap();
+    for (arguments, code, message) in [
+        (
+            "train photos --lr 0,01",
+            2,
+            "`lr_max` takes a number, not `0,01`: say 0.01",
+        ),
+        (
+            "train photos --dropout 20%",
+            2,
+            "`dropout` takes a number, not `20%`: say 0.2",
+        ),
+        (
+            "train photos --epochs 1e2",
+            2,
+            "`epoch_size` takes a whole number, not `1e2`: say 100",
+        ),
+        (
+            "train https://example.org/photos.zip",
+            3,
+            "cannot read https://example.org/photos.zip: this is an address, and nothing is fetched from the net",
+        ),
+        (
+            "train ~/photos",
+            3,
+            "cannot read ~/photos: no such file or folder; a shell puts the home folder for ~",
+        ),
+        (
+            "train fotos",
+            3,
+            "cannot read fotos: no such file or folder (did you mean `photos`?)",
+        ),
+        ("train photos/trian", 3, "(did you mean `photos/train`?)"),
+        ("eval photo/val -w run", 3, "(did you mean `photos/val`?)"),
+        (
+            "eval photos -w rum",
+            4,
+            "cannot read rum: no such file or folder (did you mean `run`?)",
+        ),
+        (
+            "predict -w run/checkpoint photos",
+            4,
+            "(did you mean `run/checkpoints`?)",
+        ),
+        (
+            "eval photos -w notes.txt",
+            4,
+            "notes.txt is text, which no reader of weights knows",
+        ),
+        (
+            "eval others -w run",
+            3,
+            "run/checkpoints/best.safetensors knows other classes than others/val: it tells ",
+        ),
+        (
+            "export -w run -o model.tflite",
+            2,
+            "model.tflite would hold an ONNX model, the one kind that is written here; say `-o model.onnx`",
+        ),
+        (
+            "data show photos -o sheet.jpg",
+            2,
+            "sheet.jpg would hold a PNG, the one kind of picture that is written here; say `-o sheet.png`",
+        ),
+        ("data check foto", 3, "cannot read foto: no such file or folder"),
+        (
+            "train photos --config run.tml",
+            2,
+            "cannot read the configuration run.tml: no such file or folder",
+        ),
+    ] {
+        refused(&place, arguments, code, message);
+    }
+    let (code, _, stderr) = place.run("predict -w run photos/val/watc");
+    assert_eq!(code, 3);
+    text::holds(
+        &stderr,
+        "error: cannot read photos/val/watc: no such file or folder (did you mean `photos/val/watch`?)",
+    );
+}
+
+#[test]
+fn an_unknown_flag_gets_the_near_one_or_none() {
+    let place = Place::new(&[]);
+    for (flag, meant) in [
+        ("--batchsize", Some("--batch-size")),
+        ("--epoch", Some("--epoch-size")),
+        ("--amp", None),
+        ("--distributed", None),
+        ("--lrr", None),
+    ] {
+        let (code, _, stderr) = place.run(&format!("train photos {flag} 3"));
+        assert_eq!(code, 2, "{stderr}");
+        text::holds(&stderr, &format!("unexpected argument '{flag}' found"));
+        let tip = stderr.lines().find(|line| line.contains("tip:"));
+        assert_eq!(tip.is_some(), meant.is_some(), "{flag}: {stderr}");
+        assert!(
+            tip.is_none_or(|tip| tip.contains(&format!("'{}'", meant.unwrap()))),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn training_fits_the_screen_and_is_as_loud_as_asked() {
+    let place = Place::three_classes();
+    let usual = place.done(&format!("train {TYPED} --epochs 2 -o usual"));
+    let long: Vec<&str> = usual.lines().filter(|line| line.chars().count() > 80).collect();
+    let is_command = |line: &&str| line.starts_with("  mnasnet ");
+    assert!(long.iter().all(is_command), "{long:?}");
+    assert!(!usual.contains("model init"), "{usual}");
+    text::holds(&usual, " of 9: usual/checkpoints/best.safetensors");
+    let quiet = place.done(&format!("train {TYPED} --epochs 2 -q -o quiet"));
+    text::begins(&quiet, "best top-1 ");
+    let verbose = place.done(&format!("train {TYPED} --epochs 2 -v -o verbose"));
+    assert_eq!(verbose.matches("/6: ").count(), 12, "{verbose}");
+    let mindspores = format!("train {TYPED} --epochs 6 --config mindspore --class-num 3 -o theirs");
+    let stdout = place.done(&mindspores);
+    text::begins(
+        &stdout,
+        "model init\nloss init\ndataset init\nlr init\ntraining start.\n",
+    );
+}
+
+#[test]
+fn runs_that_begin_together_take_folders_of_their_own() {
+    let place = Place::three_classes();
+    std::thread::scope(|scope| {
+        for seed in [1, 1, 2] {
+            let place = &place;
+            scope.spawn(move || place.done(&format!("train {TYPED} --epochs 4 --seed {seed}")));
+        }
+    });
+    let runs = ["mnasnet-small-1", "mnasnet-small-2", "mnasnet-small-3"];
+    let found = names(&place.path("runs"));
+    // One may have ended before another began, which is then the same run again.
+    assert!(
+        found.len() >= 2 && found.iter().all(|name| runs.contains(&name.as_str())),
+        "{found:?}"
+    );
+    for run in &found {
+        assert!(
+            place
+                .path("runs")
+                .join(run)
+                .join("checkpoints/best.safetensors")
+                .exists(),
+            "{run}"
+        );
+    }
+    // A start that is refused leaves no folder.
+    let empty = Place::three_classes();
+    let (code, ..) = empty.run(&format!("train {TYPED} --epochs 1 --class-num 7"));
+    assert_eq!(code, 3);
+    assert!(!empty.path("runs").exists());
+}
+
+#[test]
+fn help_is_short_or_long_and_pages_are_written() {
+    let place = Place::new(&[]);
+    let (short, long) = (place.done("train -h"), place.done("train --help"));
+    assert!(short.lines().count() < 70, "{short}");
+    assert!(
+        short.contains("Examples:") && !short.contains("--crop-scale-min"),
+        "{short}"
+    );
+    for part in ["--crop-scale-min", "Exit codes:", "--hflip", "[default: 0.5]"] {
+        text::holds(&long, part);
+    }
+    let version = place.done("--version");
+    for part in ["of commit ", "instruction sets here: portable", "features: gpu"] {
+        text::holds(&version, part);
+    }
+    place.done("man pages");
+    let pages = names(&place.path("pages"));
+    for page in ["mnasnet.1", "mnasnet-train.1", "mnasnet-data-check.1"] {
+        assert!(pages.iter().any(|name| name == page), "{page}: {pages:?}");
+    }
+    let train = fs::read_to_string(place.path("pages/mnasnet-train.1")).unwrap();
+    assert!(train.contains("batch\\-size") && train.contains("Probability that a training photo is mirrored"));
+}
+
+/// The epochs follow from the machine's speed; that there are some, and that the run is one of so many, does not.
+#[test]
+fn a_run_is_planned_to_fit_a_time() {
+    let place = Place::three_classes();
+    let stdout = place.done(&format!("train {TYPED} --time 8s -o run"));
+    let (_, planned) = stdout.split_once("validation images, ").unwrap();
+    let epochs: usize = planned.split(' ').next().unwrap().parse().unwrap();
+    assert!(epochs >= 1, "{stdout}");
+    assert_eq!(place.metrics("run", "epoch").len(), epochs);
+    text::holds(
+        &fs::read_to_string(place.path("run/config.toml")).unwrap(),
+        &format!("epoch_size = {epochs}\n"),
+    );
+    let stdout = place.done(&format!("train {TYPED} --time 8s -o run"));
+    text::holds(&stdout, &format!("the run in run is done: {epochs} epochs"));
+    refused(
+        &place,
+        "train photos --time 3steps",
+        2,
+        "--time 3steps: say a time, such as 90s, 20m or 3h",
+    );
+}
