@@ -162,7 +162,9 @@ impl Shared {
     pub fn piece(&self) -> usize {
         let limits = self.device.limits();
         let piece = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
-        usize::try_from(piece).unwrap_or(usize::MAX)
+        // wgpu says no more on Vulkan and Direct3D 12. On Metal it has no limit, and counts what is bound in 32 bits all the same, as kernels
+        // count bytes of images.
+        piece.min(i32::MAX as u64) as usize
     }
 
     /// What the device has to say that no call could.

@@ -71,28 +71,13 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Lays out a plan in pages of `page` bytes, for a device that multiplies such tiles.
+    /// Lays out a plan in pages of `page` bytes, none of whose values is longer, for a device that multiplies such tiles.
     ///
     /// # Errors
-    /// A convolution that no kernel knows, or a value that no page holds.
+    /// A convolution that no kernel knows.
     pub fn new(network: &Network, plan: &Plan, page: usize, tile: Option<Tile>) -> Result<Self, EngineError> {
         let page = page / ALIGN * ALIGN;
-        let longest = (plan.results.iter().chain(&plan.gradients))
-            .map(|buffer| buffer.rows * 4 * c4(buffer.channels) * plan.bytes(buffer.kind))
-            .max()
-            .unwrap_or(0);
-        if longest > page {
-            return Err(EngineError::Plan(format!(
-                "a batch of {} images of {} x {} pixels has a layer of {} MiB, and the device takes at most {} MiB in one \
-                 piece: lower the batch size, to {}",
-                plan.batch,
-                plan.resolution,
-                plan.resolution,
-                longest.div_ceil(1 << 20),
-                page >> 20,
-                plan.batch * page / longest,
-            )));
-        }
+        assert!(longest(plan) <= page, "refused before it is laid out");
         let mut vectors = 0;
         let mut weights = 0;
         let take = |length: &mut usize, count: usize| {
@@ -174,6 +159,14 @@ impl Layout {
     pub fn shape(&self, i: usize, conv: &Conv) -> Shape {
         convolution(&self.network, &self.plan, i, conv).expect("refused when it was laid out")
     }
+}
+
+/// Bytes of the longest value of a plan. What is bound of the arena is one value.
+pub fn longest(plan: &Plan) -> usize {
+    (plan.results.iter().chain(&plan.gradients))
+        .map(|buffer| buffer.rows * 4 * c4(buffer.channels) * plan.bytes(buffer.kind))
+        .max()
+        .unwrap_or(0)
 }
 
 /// How a convolution is computed.

@@ -2,9 +2,9 @@
 
 use crate::gpu::{Dispatch, Shared};
 use crate::job::{Call, Job, Params, Place};
-use crate::layout::{ALIGN, Layout, SINK_VECTORS, VEC4};
+use crate::layout::{ALIGN, Layout, SINK_VECTORS, VEC4, longest};
 use crate::state::State;
-use crate::tiles;
+use crate::tiles::{self, Tile};
 use mnasnet_engine::EngineError;
 use mnasnet_engine::plan::Plan;
 use mnasnet_model::Network;
@@ -33,6 +33,36 @@ pub(crate) struct Buffers {
     scores: Option<wgpu::Buffer>,
 }
 
+impl Buffers {
+    /// Takes what these lengths need, beside what is there. What is too short goes before other memory is taken.
+    fn grow(&mut self, shared: &Shared, lengths: &Lengths) -> Result<(), EngineError> {
+        for (at, &length) in lengths.pages.iter().enumerate() {
+            if self.arena.get(at).is_some_and(|page| page.size() >= length as u64) {
+                continue;
+            }
+            if at < self.arena.len() {
+                self.arena.remove(at);
+            }
+            self.arena.insert(at, shared.buffer(length)?);
+        }
+        for (buffer, length) in [
+            (&mut self.vectors, lengths.vectors),
+            (&mut self.packed, lengths.packed),
+            (&mut self.scratch, lengths.scratch),
+            (&mut self.pixels, lengths.pixels),
+            (&mut self.coming, lengths.coming),
+            (&mut self.targets, lengths.targets),
+            (&mut self.scores, lengths.targets),
+        ] {
+            if buffer.as_ref().is_none_or(|buffer| buffer.size() < length as u64) {
+                *buffer = None;
+                *buffer = Some(shared.buffer(length)?);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A plan on a device.
 pub(crate) struct Memory {
     pub layout: Layout,
@@ -52,33 +82,20 @@ impl Memory {
         mut buffers: Buffers,
         scratch: impl Fn(&Layout) -> usize,
     ) -> Result<Self, EngineError> {
-        let layout = Layout::new(network, plan, shared.piece(), shared.tile())?;
-        let lengths = Lengths::new(&layout, purpose, scratch(&layout));
-        refuse_what_has_no_room(&shared, network, plan, &lengths)?;
-        for (at, &length) in lengths.pages.iter().enumerate() {
-            if buffers.arena.get(at).is_some_and(|page| page.size() >= length as u64) {
-                continue;
-            }
-            // A page that is too short goes before another is taken.
-            if at < buffers.arena.len() {
-                buffers.arena.remove(at);
-            }
-            buffers.arena.insert(at, shared.buffer(length)?);
-        }
-        let grow = |buffer: &mut Option<wgpu::Buffer>, length: usize| -> Result<(), EngineError> {
-            if buffer.as_ref().is_none_or(|buffer| buffer.size() < length as u64) {
-                *buffer = None;
-                *buffer = Some(shared.buffer(length)?);
-            }
-            Ok(())
+        let room = Room::of(&shared);
+        let (layout, lengths) = match fit(room, network, plan, purpose, &scratch)? {
+            Ok(fits) => fits,
+            Err(reason) => return Err(refusal(room, network, plan, purpose, &scratch, &reason)),
         };
-        grow(&mut buffers.vectors, lengths.vectors)?;
-        grow(&mut buffers.packed, lengths.packed)?;
-        grow(&mut buffers.scratch, lengths.scratch)?;
-        grow(&mut buffers.pixels, lengths.pixels)?;
-        grow(&mut buffers.coming, lengths.coming)?;
-        grow(&mut buffers.targets, lengths.targets)?;
-        grow(&mut buffers.scores, lengths.targets)?;
+        if let Err(error) = buffers.grow(&shared, &lengths) {
+            // What the device has lost is no matter of the batch.
+            shared.check()?;
+            let gib = gib(lengths.bytes(network));
+            return Err(EngineError::Plan(format!(
+                "{} needs {gib:.1} GiB in all, and {error}: lower the batch size",
+                batch_of(plan)
+            )));
+        }
         let vectors = buffers.vectors.as_ref().expect("taken above");
         let mut plain = vec![1.0_f32; 4 * (layout.zeros - layout.ones)];
         plain.resize(4 * (layout.vectors - layout.ones), 0.0);
@@ -248,38 +265,122 @@ impl Lengths {
         }
     }
 
-    fn bytes(&self) -> usize {
+    /// The longest of those that a kernel is bound to as a whole and that grow with the batch.
+    fn longest(&self) -> usize {
+        [self.vectors, self.scratch, self.pixels].into_iter().max().unwrap_or(0)
+    }
+
+    /// Of the plan, and of what is learnt of `network`: weights, gradients, two vectors of an optimizer and the average.
+    fn bytes(&self, network: &Network) -> usize {
         let others = self.vectors + self.packed + self.scratch + self.pixels + self.coming + 2 * self.targets;
-        self.pages.iter().sum::<usize>() + others
+        self.pages.iter().sum::<usize>() + others + 5 * size_of::<f32>() * network.parameter_count()
     }
 }
 
-/// Refuses a plan that the device's memory cannot hold, before any of it is taken, and says which batch it can.
-fn refuse_what_has_no_room(
-    shared: &Shared,
+/// What a device can hold.
+#[derive(Clone, Copy)]
+struct Room {
+    /// The longest buffer.
+    piece: usize,
+    /// All buffers, where it tells.
+    memory: Option<u64>,
+    tile: Option<Tile>,
+}
+
+impl Room {
+    fn of(shared: &Shared) -> Self {
+        Self {
+            piece: shared.piece(),
+            memory: shared.memory(),
+            tile: shared.tile(),
+        }
+    }
+}
+
+/// A plan laid out, or why a device has no room for a batch of that size.
+///
+/// # Errors
+/// What no batch size would help.
+fn fit(
+    room: Room,
     network: &Network,
     plan: &Plan,
-    lengths: &Lengths,
-) -> Result<(), EngineError> {
-    let Some(memory) = shared.memory() else { return Ok(()) };
-    let needed = lengths.bytes() as u64;
-    if needed <= memory {
-        return Ok(());
+    purpose: Purpose,
+    scratch: &impl Fn(&Layout) -> usize,
+) -> Result<Result<(Layout, Lengths), String>, EngineError> {
+    let Room { piece, memory, tile } = room;
+    let mib = |bytes: usize| bytes.div_ceil(1 << 20);
+    let too_long = |what: &str, bytes: usize| {
+        format!(
+            "{what} of {} MiB, and the device takes at most {} MiB in one piece",
+            mib(bytes),
+            piece >> 20
+        )
+    };
+    if longest(plan) > piece / ALIGN * ALIGN {
+        return Ok(Err(too_long("has a layer", longest(plan))));
     }
-    let (batch, resolution) = (plan.batch, plan.resolution);
-    // Close to proportional: what does not grow with the batch is small.
-    let parameters = (network.parameter_count() * size_of::<f32>() * 8) as u64;
-    let largest = (batch as u64 * memory.saturating_sub(parameters) / needed) as usize;
-    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-    Err(EngineError::Plan(format!(
-        "a batch of {batch} images of {resolution} x {resolution} pixels needs {:.1} GiB, and the device has {:.1} GiB: {}",
-        gib(needed),
-        gib(memory),
-        match largest {
-            0 => "lower the resolution".to_owned(),
-            largest => format!("lower the batch size, to {largest}"),
+    let layout = Layout::new(network, plan, piece, tile)?;
+    let lengths = Lengths::new(&layout, purpose, scratch(&layout));
+    let weights = lengths.packed.max(size_of::<f32>() * network.parameter_count());
+    if weights > piece {
+        let what = too_long("the network has weights", weights);
+        return Err(EngineError::Plan(format!("{what}: use the processor")));
+    }
+    if lengths.longest() > piece {
+        return Ok(Err(too_long("needs a buffer", lengths.longest())));
+    }
+    let needed = lengths.bytes(network);
+    match memory {
+        Some(memory) if memory < needed as u64 => Ok(Err(format!(
+            "needs {:.1} GiB, and the device has {:.1} GiB",
+            gib(needed),
+            gib(memory as usize)
+        ))),
+        _ => Ok(Ok((layout, lengths))),
+    }
+}
+
+/// Refuses a plan for this reason, and says which batch the device can hold.
+fn refusal(
+    room: Room,
+    network: &Network,
+    plan: &Plan,
+    purpose: Purpose,
+    scratch: &impl Fn(&Layout) -> usize,
+    reason: &str,
+) -> EngineError {
+    let fits = |batch: usize| {
+        let make = match purpose {
+            Purpose::Training => Plan::new,
+            Purpose::Inference => Plan::inference,
+        };
+        make(network, batch, plan.resolution, plan.precision)
+            .is_ok_and(|plan| matches!(fit(room, network, &plan, purpose, scratch), Ok(Ok(_))))
+    };
+    // The largest that fits lies from `fits_all` on, below `too_large`.
+    let (mut fits_all, mut too_large) = (0, plan.batch);
+    while too_large - fits_all > 1 {
+        let middle = fits_all.midpoint(too_large);
+        match fits(middle) {
+            true => fits_all = middle,
+            false => too_large = middle,
         }
-    )))
+    }
+    let advice = match fits_all {
+        0 => "lower the resolution".to_owned(),
+        largest => format!("lower the batch size, to {largest}"),
+    };
+    EngineError::Plan(format!("{} {reason}: {advice}", batch_of(plan)))
+}
+
+fn batch_of(plan: &Plan) -> String {
+    let Plan { batch, resolution, .. } = plan;
+    format!("a batch of {batch} images of {resolution} x {resolution} pixels")
+}
+
+fn gib(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 30)
 }
 
 /// Vec4 of partial sums that jobs touch at most.
@@ -304,4 +405,85 @@ pub(crate) fn scratch(jobs: &[Job], batch: usize) -> usize {
         }
     };
     jobs.iter().map(one).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sweep::{Statistics, forward};
+    use mnasnet_engine::Precision;
+    use mnasnet_model::Variant;
+
+    const MIB: usize = 1 << 20;
+
+    fn network(classes: usize) -> Network {
+        Network::build(Variant::by_name("mnasnet-b1").unwrap(), 1.0, classes, None).unwrap()
+    }
+
+    fn needs(layout: &Layout) -> usize {
+        scratch(&forward(layout, Statistics::Batch), layout.plan.batch)
+    }
+
+    #[test]
+    fn the_largest_batch_that_fits_is_said() {
+        let network = network(1000);
+        let plan = |batch| Plan::new(&network, batch, 224, Precision::F32).unwrap();
+        for (piece, memory, reason) in [
+            (
+                128 * MIB,
+                None,
+                "has a layer of 1176 MiB, and the device takes at most 128 MiB in one piece",
+            ),
+            // A page holds all of a small batch, and the memory is what there is too little of.
+            (4096 * MIB, Some(2 << 30), "GiB, and the device has 2.0 GiB"),
+            // What would go into the pieces has no room in the memory.
+            (1024 * MIB, Some(2 << 30), "in one piece"),
+        ] {
+            let room = Room {
+                piece,
+                memory,
+                tile: None,
+            };
+            let reached = |batch| fit(room, &network, &plan(batch), Purpose::Training, &needs).unwrap();
+            let why = reached(512).err().expect("too large");
+            assert!(why.contains(reason), "{why}");
+            let refused = refusal(room, &network, &plan(512), Purpose::Training, &needs, &why).to_string();
+            let (_, largest) = refused
+                .split_once("lower the batch size, to ")
+                .expect("there is one that fits");
+            let largest: usize = largest.parse().unwrap();
+            assert!(reached(largest).is_ok() && reached(largest + 1).is_err(), "{refused}");
+        }
+        let room = Room {
+            piece: 1024 * MIB,
+            memory: Some(64 << 20),
+            tile: None,
+        };
+        let refused = refusal(room, &network, &plan(512), Purpose::Training, &needs, "needs more");
+        assert!(
+            refused
+                .to_string()
+                .ends_with("224 x 224 pixels needs more: lower the resolution"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn weights_that_no_batch_makes_shorter_are_refused_as_such() {
+        let network = network(60_000);
+        let plan = Plan::new(&network, 2, 32, Precision::F32).unwrap();
+        let room = Room {
+            piece: 128 * MIB,
+            memory: None,
+            tile: None,
+        };
+        let refused = fit(room, &network, &plan, Purpose::Inference, &needs)
+            .err()
+            .expect("weights are refused");
+        let text = refused.to_string();
+        assert!(
+            text.starts_with("the network has weights of ") && text.ends_with(": use the processor"),
+            "{text}"
+        );
+    }
 }

@@ -293,9 +293,6 @@ impl Training for GpuTraining {
             (false, 0) => &Vec::new(),
             (false, _) => &prepared.step,
         };
-        if images == 0 {
-            shared.clear(&state.gradients);
-        }
         shared.run(&prepared.pack, images);
         if !is_alone {
             gradients.resize(parameters, 0.0);
@@ -313,6 +310,10 @@ impl Training for GpuTraining {
                 scratch,
             };
             sweep_together(&shared, memory, dispatches, images, &mut together)?;
+            // Sweeps for weights' gradients multiply zeros by what a step before has left, which may be no number.
+            if images == 0 {
+                shared.clear(&state.gradients);
+            }
             let scores = shared.ask(memory.scores(), 0..2 * images * size_of::<f32>());
             // All is asked for: from here on the device works and this processor has nothing to do.
             if let Some(pixels) = beside.coming() {

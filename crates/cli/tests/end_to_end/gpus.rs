@@ -102,6 +102,10 @@ fn a_run_on_a_gpu_is_the_processors_and_goes_on_to_the_same_bits_after_a_kill() 
         format!("export --weights {best} -o model.onnx --check photos"),
         format!("convert {best} again.safetensors --recalibrate-bn photos"),
         "bench train --model mnasnet-small --batch 2 --resolution 32 --steps 1".into(),
+        // So many weights that an update's workgroups are counted in two dimensions, with some behind the last weight; and fewer weights
+        // in the last workgroup than it has lanes.
+        "bench train --model mnasnet-b1 --width 2 --batch 1 --resolution 32 --steps 1".into(),
+        "bench train --model mnasnet-b1 --width 1.6 --batch 1 --resolution 32 --steps 1".into(),
     ] {
         on_gpu(&place, &format!("{command} --device gpu:0"));
     }

@@ -16,7 +16,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let middle = (low + high) / 2u;
         if (start < spans[middle].end) { high = middle; } else { low = middle + 1u; }
     }
-    for (var at = start + lane; at < min(start + 256u, p.count); at += 64u) {
+    // Beyond the last value the last one is computed again and not stored: lavapipe 26 ends the program with a fault where no lane of a
+    // subgroup enters a loop that holds another one.
+    for (var i = 0u; i < 4u; i++) {
+        let own = start + 64u * i + lane;
+        let at = min(own, p.count - 1u);
         while (at >= spans[low].end) { low += 1u; }
         let w = weights[at];
         let g = fma(spans[low].decay, w, gradients[at]);
@@ -24,13 +28,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if (s.rule == 0u) {
             let square = s.decay * slot[at] + (1.0 - s.decay) * (g * g);
             let moment = s.momentum * second[at] + s.learning_rate * g / sqrt(square + s.epsilon);
-            slot[at] = square;
-            second[at] = moment;
-            weights[at] = w - moment;
+            if (own < p.count) {
+                slot[at] = square;
+                second[at] = moment;
+                weights[at] = w - moment;
+            }
         } else {
             let sum = fma(s.momentum, slot[at], g);
-            slot[at] = sum;
-            weights[at] = w - s.learning_rate * select(sum, fma(s.momentum, sum, g), s.rule == 2u);
+            if (own < p.count) {
+                slot[at] = sum;
+                weights[at] = w - s.learning_rate * select(sum, fma(s.momentum, sum, g), s.rule == 2u);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::compare::{apart, norm};
 use crate::devices::on_every_gpu;
 use crate::networks::{Answers, Images, inverted, weights};
-use mnasnet_engine::{Device, Optimizer, Pixels, Precision, Rule, Snapshot, Step, StepReport, Trainer};
+use mnasnet_engine::{Device, Group, Optimizer, Pixels, Precision, Rule, Share, Snapshot, Step, StepReport, Trainer};
 use mnasnet_model::{Network, OptimizerKind, Role, Weights};
 
 const SIZE: [usize; 2] = [2, 17];
@@ -207,6 +207,35 @@ fn a_parameter_that_is_no_number_makes_the_loss_none() {
         trainer.restore(&good).unwrap();
         assert!(step(&mut trainer, &network, None).loss.is_finite());
         assert!(trainer.checks().unwrap().gradient_norm.is_finite());
+    });
+}
+
+/// Of an epoch's last batch a rank may have no image. With statistics of all ranks it computes all the same, since the others wait for its
+/// sums, and what it reads is left from a step before.
+#[test]
+fn a_rank_without_an_image_has_no_gradient() {
+    on_every_gpu(|gpu| {
+        let network = inverted(0.2);
+        let mut trainer = trainer(gpu, &network, RMSPROP);
+        let [images, resolution] = SIZE;
+        let nothing = vec![f32::NAN; images * resolution * resolution * 3];
+        assert!(step(&mut trainer, &network, Some(Pixels::F32(&nothing))).loss.is_nan());
+        let step = Step {
+            images: Pixels::F32(&[]).into(),
+            targets: (&[][..]).into(),
+            loss: Answers::new(images, network.classes, false).loss,
+            dropout_seed: 24,
+        };
+        let share = Share {
+            group: &mut Group::alone(),
+            whole: 7,
+            before: 7,
+            sync_bn: true,
+            tally: &mut [],
+        };
+        let report = trainer.shared_step(step, share, &mut ()).unwrap();
+        assert_eq!((report.loss, report.correct), (0.0, 0));
+        assert!(trainer.gradients().unwrap().iter().all(|&value| value == 0.0));
     });
 }
 
