@@ -155,7 +155,7 @@ pub enum DecodeError {
     #[error("unsupported JPEG with {0}; those with Huffman coding and 8 bits are read")]
     UnsupportedJpeg(&'static str),
     /// No known format.
-    #[error("not an image: begins with the bytes {0:02x?}; JPEG, PNG, WebP, BMP, GIF, TIFF and PNM are read")]
+    #[error("not an image: begins with {}; JPEG, PNG, WebP, BMP, GIF, TIFF and PNM are read", beginning(.0))]
     NotAnImage(Vec<u8>),
     /// Decoding would take more than [`crate::MAX_PHOTO_MEMORY`].
     #[error(
@@ -230,4 +230,13 @@ pub enum PackError {
         /// Cause.
         reason: String,
     },
+}
+
+/// The first bytes of a file in words: as text where they are some.
+fn beginning(bytes: &[u8]) -> String {
+    let is_text = |text: &&str| text.chars().all(|c| !c.is_control() || c.is_whitespace());
+    match std::str::from_utf8(bytes).ok().filter(is_text) {
+        Some(text) => format!("the text {text:?}"),
+        None => format!("the bytes {bytes:02x?}"),
+    }
 }

@@ -148,7 +148,7 @@ fn other_formats_are_named() {
         (b"P6\n3 2\n255\n...", "broken PNM: "),
         (
             b"hello",
-            "not an image: begins with the bytes [68, 65, 6c, 6c, 6f]; JPEG, PNG, WebP, BMP, GIF, TIFF and PNM are read",
+            "not an image: begins with the text \"hello\"; JPEG, PNG, WebP, BMP, GIF, TIFF and PNM are read",
         ),
     ];
     for (bytes, expected) in cases {

@@ -130,7 +130,7 @@ pub struct SetArgs {
     )]
     pub data_format: OrOpen<Format>,
     /// Folder of the photos that a table lists, where they are not in the table's own
-    #[arg(long = "image_dir", alias = "image-dir", value_name = "DIR")]
+    #[arg(long = "image_dir", value_name = "DIR")]
     pub image_dir: Option<PathBuf>,
     /// File of class names that relabels the set or leaves a part of it out, as for `train`
     #[arg(long = "class_list", value_name = "FILE")]
