@@ -17,10 +17,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let runs = s.images * down * across;
     let lanes = 64u / p.columns;
     let dy_map = dy_map_of(c);
-    let below_map = below_map_of(c);
     var sums = Sums();
 #if BOTH
-    let x_map = x_map_of(c);
 #for t $TAPCOUNT
     var g$t = vec4<f32>();
 #end

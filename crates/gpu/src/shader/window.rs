@@ -22,11 +22,11 @@ impl Window {
         }
     }
 
-    /// Neighbours that a lane makes at once where it makes both gradients. It keeps a sum for each weight, so a large window leaves room
-    /// for two.
+    /// Neighbours that a lane makes at once where it makes both gradients. It keeps a sum for each weight, so there is room for one or two.
     pub fn run_of_both(self) -> usize {
         match (self.kernel, self.stride) {
-            (4.., 1 | 2) => 2,
+            (4.., 1) => 1,
+            (_, 1 | 2) => 2,
             _ => self.run(),
         }
     }
@@ -124,13 +124,20 @@ pub(crate) fn backward(window: Window, both: bool) -> String {
         line!(text, "}}");
     };
     for row in 0..stride {
-        line!(text, "{{ let row = top * {stride}u + {row}u;");
+        // A branch, so that compilers do not load for one row what another one still needs registers for.
+        line!(
+            text,
+            "if (top * {stride}u + {row}u < p.height) {{ let row = top * {stride}u + {row}u;"
+        );
         line!(text, "let here = select(0u, right, row < p.height);");
         line!(text, "let last = max(here, 1u) - 1u;");
         line!(
             text,
             "let at = ((image * p.height + min(row, p.height - 1u)) * p.width + column) * p.c4_in + c;"
         );
+        if both {
+            line!(text, "let x_map = x_map_of(c);");
+        }
         for j in 0..run {
             line!(text, "var v{j} = vec4<f32>();");
             if both {
@@ -160,6 +167,7 @@ pub(crate) fn backward(window: Window, both: bool) -> String {
             );
             line!(text, "}}");
         }
+        line!(text, "let below_map = below_map_of(c);");
         for j in 0..run {
             line!(
                 text,

@@ -181,8 +181,8 @@ fn ranks_that_are_asked_for_different_things_are_told() {
         ),
         (
             [bench.into(), with(bench, "--classes 10")],
-            "--classes: 1000",
-            "--classes: 10",
+            "--class-num: 1000",
+            "--class-num: 10",
         ),
         (
             [train.clone(), with(&train, "--no_such")],
@@ -232,7 +232,6 @@ fn command_lines_are_judged_once() {
         ("train --rank_timeout nan", 2, "`rank_timeout` takes a finite number"),
         ("train --wire f8", 2, "`wire`"),
         ("train --lr_scaling sqrt", 2, "`lr_scaling`"),
-        ("train --data photos --batch_size 13", 3, "(13 for each of 2 ranks)"),
         (
             "train --data photos --device no-such-card",
             2,
