@@ -1,14 +1,15 @@
 //! Resizing: Pillow's antialiased filters and MindSpore's plain bilinear.
 
+mod filter;
 mod mindspore;
 mod pillow;
 
 use std::ops::Range;
 
-use fast_image_resize::FilterType;
 use serde::{Deserialize, Serialize};
 
-use self::pillow::Pillow;
+use self::filter::{CUBIC, TRIANGLE};
+use self::pillow::{Along, Pillow};
 use crate::Rect;
 use crate::decode::Photo;
 
@@ -45,7 +46,7 @@ pub(crate) struct Target {
 impl Target {
     /// The part of a photo that is read where this is computed from the part `crop` of it.
     pub(crate) fn reads(&self, interpolation: Interpolation, crop: Rect) -> Rect {
-        let [(columns, _), (rows, _)] = self.axes(interpolation, crop);
+        let [columns, rows] = self.axes(interpolation, crop);
         Rect {
             x: crop.x + columns.start,
             y: crop.y + rows.start,
@@ -55,11 +56,11 @@ impl Target {
     }
 
     /// Across and down: the pixels of the crop that filters look at (they reach beyond the window, but never beyond the
-    /// crop), and where in them the window lies.
-    fn axes(&self, interpolation: Interpolation, crop: Rect) -> [(Range<usize>, Span); 2] {
+    /// crop).
+    fn axes(&self, interpolation: Interpolation, crop: Rect) -> [Range<usize>; 2] {
         let reach = match interpolation {
-            Interpolation::Bilinear | Interpolation::MindSpore => 1.0,
-            Interpolation::Bicubic => 2.0,
+            Interpolation::Bilinear | Interpolation::MindSpore => TRIANGLE.reach,
+            Interpolation::Bicubic => CUBIC.reach,
         };
         let axis = |start: usize, length: usize, full: usize, crop: usize| {
             let scale = crop as f64 / full as f64;
@@ -67,9 +68,7 @@ impl Target {
             let start = start as f64 * scale;
             let length = (length as f64 * scale).min(crop as f64 - start);
             let first = (start - reach).max(0.0) as usize;
-            let end = ((start + length + reach).ceil() as usize).min(crop);
-            let start = start - first as f64;
-            (first..end, Span { start, length })
+            first..((start + length + reach).ceil() as usize).min(crop)
         };
         let Self { full, window } = *self;
         [
@@ -77,13 +76,6 @@ impl Target {
             axis(window.y, window.height, full.1, crop.height),
         ]
     }
-}
-
-/// A stretch of an axis, in pixels and parts of them.
-#[derive(Clone, Copy)]
-struct Span {
-    start: f64,
-    length: f64,
 }
 
 impl Resizer {
@@ -121,14 +113,27 @@ impl Resizer {
     ) {
         let filter = match interpolation {
             Interpolation::MindSpore => return mindspore::resize(photo, crop, target, out),
-            Interpolation::Bilinear => FilterType::Bilinear,
-            // Pillow's cubic has a = -0.5, which the library calls Catmull-Rom.
-            Interpolation::Bicubic => FilterType::CatmullRom,
+            Interpolation::Bilinear => TRIANGLE,
+            Interpolation::Bicubic => CUBIC,
         };
         let source = photo.locate(target.reads(interpolation, crop));
-        let spans = target.axes(interpolation, crop).map(|(_, span)| span);
-        let size = (target.window.width, target.window.height);
-        self.pillow.resize(filter, &photo.image, source, spans, size, out);
+        let [columns, rows] = target.axes(interpolation, crop);
+        let Target { full, window } = target;
+        let across = Along {
+            length: crop.width,
+            full: full.0,
+            start: window.x,
+            count: window.width,
+            read: columns.start,
+        };
+        let down = Along {
+            length: crop.height,
+            full: full.1,
+            start: window.y,
+            count: window.height,
+            read: rows.start,
+        };
+        self.pillow.resize(filter, &photo.image, source, [across, down], out);
     }
 }
 
