@@ -72,7 +72,7 @@ pub use image::RgbImage;
 pub use loader::{Batches, Epoch, Loader};
 pub use memory::machine_memory;
 pub use mix::Mixing;
-pub use pack::{Packed, Packing, pack};
+pub use pack::{Packed, Packing, pack, write_index};
 pub use photo_list::PhotoList;
 pub use preprocessing::Preprocessing;
 pub use resize::Interpolation;

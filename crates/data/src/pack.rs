@@ -44,6 +44,9 @@ pub struct Packed {
     pub bytes_in: u64,
     /// Bytes of them as written.
     pub bytes_out: u64,
+    /// Images in each shard.
+    #[serde(skip)]
+    pub lengths: Vec<usize>,
     /// Images written now that the camera was held otherwise for: turned upright, or with the EXIF orientation as before.
     pub oriented: usize,
     /// Images left out, as the set's policy allows.
@@ -110,11 +113,12 @@ pub fn pack(
     let packed = shards
         .par_iter()
         .map(|(number, indices)| {
-            let path = dir.join(format!("{name}-{number:06}.tar"));
-            if is_whole(&path, indices.len()) {
+            let path = dir.join(shard_name(name, *number));
+            if let Some(length) = whole_length(&path, indices.len()) {
                 progress(indices.len());
                 return Ok(Packed {
                     kept: 1,
+                    lengths: vec![length],
                     ..Packed::default()
                 });
             }
@@ -130,17 +134,48 @@ pub fn pack(
         total.images += part.images;
         total.bytes_in += part.bytes_in;
         total.bytes_out += part.bytes_out;
+        total.lengths.append(&mut part.lengths);
         total.oriented += part.oriented;
         total.bad.append(&mut part.bad);
     }
     Ok(total)
 }
 
-/// Whether a shard is there and whole: its rename is the last thing that a packing does, but others may cut it afterwards.
-fn is_whole(path: &Path, images: usize) -> bool {
+fn shard_name(name: &str, number: usize) -> String {
+    format!("{name}-{number:06}.tar")
+}
+
+/// Writes `DIR/_info.json`, by which timm's reader finds a split of the packings that lie in `DIR/NAME`: each by its name, and those
+/// of validation by the name that timm gives them too.
+///
+/// # Errors
+/// [`PackError`].
+pub fn write_index(dir: &Path, packings: &[(&str, &Packed)]) -> Result<(), PackError> {
+    let mut splits = serde_json::Map::new();
+    for (name, packed) in packings {
+        let files = (0..packed.shards).map(|number| format!("{name}/{}", shard_name(name, number)));
+        let split = |called: &str| {
+            serde_json::json!({
+                "name": called,
+                "num_samples": packed.lengths.iter().sum::<usize>(),
+                "filenames": files.clone().collect::<Vec<_>>(),
+                "shard_lengths": packed.lengths,
+            })
+        };
+        splits.insert((*name).into(), split(name));
+        if *name == "val" {
+            splits.insert("validation".into(), split("validation"));
+        }
+    }
+    let text = serde_json::json!({ "splits": splits }).to_string();
+    whole(&dir.join("_info.json"), |file| file.write_all(text.as_bytes()))
+}
+
+/// Images in a shard that is there and whole: its rename is the last thing that a packing does, but others may cut it afterwards.
+fn whole_length(path: &Path, images: usize) -> Option<usize> {
+    let members = path.is_file().then(|| archive::count(path).ok())??;
     // A sample is an image, its label and its record; bad images may be left out.
-    let is_full = |members: usize| members.is_multiple_of(3) && (1..=images).contains(&(members / 3));
-    path.is_file() && archive::count(path).is_ok_and(is_full)
+    (members.is_multiple_of(3) && (1..=images).contains(&(members / 3))).then_some(members / 3)
 }
 
 fn shard(
@@ -198,6 +233,7 @@ fn shard(
         }
         archive.finish()
     });
+    packed.lengths = vec![packed.images];
     match failed {
         Some(error) => Err(error),
         None => written.map(|()| packed),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mnasnet_data::{Packed, Packing, pack};
+use mnasnet_data::{Packed, Packing, pack, write_index};
 use mnasnet_settings::config::Config;
 use serde::Serialize;
 
@@ -94,6 +94,8 @@ pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
         }
         done.push((*split, packed));
     }
+    let packings: Vec<_> = done.iter().map(|(split, packed)| (*split, packed)).collect();
+    write_index(&args.target, &packings)?;
     if args.json {
         let report = |(split, packed): &(&'static str, Packed)| Report {
             split,

@@ -85,12 +85,23 @@ fn a_packed_set_goes_on_where_it_stopped_and_trains() {
     expected.extend(shards.iter().copied());
     expected.push("train.json");
     assert_eq!(names(&train), expected);
+    let index = fs::read_to_string(place.path("packed/_info.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_str(&index).unwrap();
+    let split = &index["splits"]["train"];
+    assert_eq!(split["shard_lengths"], serde_json::json!([7, 7, 7, 3]));
+    assert_eq!((&split["name"], &split["num_samples"]), (&"train".into(), &24.into()));
+    assert_eq!(split["filenames"][3], "train/train-000003.tar");
+    for name in ["val", "validation"] {
+        assert_eq!(index["splits"][name]["num_samples"], 9, "{name}");
+    }
     // A shard that is missing, and one that a kill left unfinished, are made again, alike.
     let whole = fs::read(train.join(shards[1])).unwrap();
     fs::remove_file(train.join(shards[1])).unwrap();
     fs::write(train.join(".train-000001.tar.part"), "half").unwrap();
     let report = place.json(&format!("{pack} --workers 1 --json"));
     assert_eq!((&report[0]["kept"], &report[0]["images"]), (&3.into(), &7.into()));
+    let again = fs::read_to_string(place.path("packed/_info.json")).unwrap();
+    assert_eq!(index, serde_json::from_str::<serde_json::Value>(&again).unwrap());
     assert!(fs::read(train.join(shards[1])).unwrap() == whole);
     assert_eq!(names(&train), expected);
     // One that was cut afterwards, or emptied, is not taken for whole.
