@@ -273,6 +273,7 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
             targets: (&labels).into(),
             loss,
             dropout_seed: seed,
+            bn_momentum: None,
         };
         trainer.shared_step(step, share, &mut Timed { clock, pixels })?;
         // A rate so small that random labels cannot make the weights blow up.

@@ -61,6 +61,8 @@ pub struct Step<'a> {
     pub loss: Loss,
     /// Names the dropout mask, which is a pure function of the seed.
     pub dropout_seed: u64,
+    /// Batch norm's momentum in this step, where it is not the network's: `running = (1 - m) * running + m * batch`.
+    pub bn_momentum: Option<f32>,
 }
 
 impl Pixels<'_> {

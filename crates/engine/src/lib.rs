@@ -24,7 +24,7 @@
 //! let loss = Loss { smoothing: 0.1, convention: Smoothing::Uniform };
 //! let pixels = Pixels::F32(&images);
 //! let targets = (&[3, 7]).into();
-//! let report = trainer.step(Step { images: pixels.into(), targets, loss, dropout_seed: 0 })?;
+//! let report = trainer.step(Step { images: pixels.into(), targets, loss, dropout_seed: 0, bn_momentum: None })?;
 //! trainer.update(0.01)?;
 //! assert!(report.loss > 0.0);
 //!

@@ -70,6 +70,7 @@ fn steps_and_predictions_allocate_nothing() {
                         targets,
                         loss,
                         dropout_seed: 0,
+                        bn_momentum: None,
                     })
                     .unwrap();
                 trainer.update(1e-3).unwrap();

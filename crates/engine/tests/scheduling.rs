@@ -66,6 +66,7 @@ fn logits(network: &Network, precision: Precision) -> Vec<f32> {
                 targets: (&labels).into(),
                 loss,
                 dropout_seed: step as u64,
+                bn_momentum: None,
             })
             .unwrap();
         trainer.update(1e-2).unwrap();

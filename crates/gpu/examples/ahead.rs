@@ -70,6 +70,7 @@ fn main() -> Result<(), EngineError> {
             targets: (&labels).into(),
             loss,
             dropout_seed: 1,
+            bn_momentum: None,
         };
         let is_ahead = trainer.sent().is_some();
         let share = Share {

@@ -42,7 +42,6 @@ pub struct Params {
     pub bias: u32,
     pub count: u32,
     pub epsilon: f32,
-    pub momentum: f32,
     pub threshold_low: u32,
     pub threshold_high: u32,
     pub kept: f32,

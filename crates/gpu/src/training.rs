@@ -256,6 +256,7 @@ impl Training for GpuTraining {
             before: share.before as u32,
             seed_low: step.dropout_seed as u32,
             seed_high: (step.dropout_seed >> 32) as u32,
+            momentum: step.bn_momentum.unwrap_or(memory.layout.network.bn_momentum),
             on: on as f32,
             off: off as f32,
             ..Call::default()

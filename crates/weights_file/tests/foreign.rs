@@ -373,6 +373,7 @@ fn measured_again_the_network_stays_and_training_finds_its_statistics() {
                 targets: (&[0, 1]).into(),
                 loss,
                 dropout_seed: 0,
+                bn_momentum: None,
             })
             .unwrap();
         trainer.snapshot().unwrap().weights

@@ -23,6 +23,7 @@ pub(crate) struct Training<'a, 'b, 's, 'e> {
     pub together: &'a mut Together<'b, 's, 'e>,
     /// Names the dropout mask.
     pub dropout_seed: u64,
+    pub bn_momentum: f32,
 }
 
 /// What a forward sweep does beside computing; either gathers the moments of each node's raw output.
@@ -106,6 +107,7 @@ fn normalise(state: &mut State, i: usize, images: usize, parameters: &[f32], tra
         moments,
         buffers,
         together,
+        bn_momentum,
         ..
     } = training;
     let moments = &mut moments[i];
@@ -129,14 +131,7 @@ fn normalise(state: &mut State, i: usize, images: usize, parameters: &[f32], tra
     let [mean, variance] = buffers
         .get_disjoint_mut([mean, variance])
         .expect("tensors do not overlap");
-    update_running(
-        moments,
-        rows,
-        conv.bias.map(parameter),
-        network.bn_momentum,
-        mean,
-        variance,
-    );
+    update_running(moments, rows, conv.bias.map(parameter), *bn_momentum, mean, variance);
 }
 
 /// Everything that is no product.

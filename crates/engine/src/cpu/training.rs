@@ -160,6 +160,7 @@ impl Training for CpuTraining {
             targets,
             loss,
             dropout_seed,
+            bn_momentum,
         } = step
         else {
             unreachable!("the processor reads images where they are, and asks for none ahead");
@@ -193,6 +194,7 @@ impl Training for CpuTraining {
                 buffers: &mut *buffers,
                 together: &mut together,
                 dropout_seed,
+                bn_momentum: bn_momentum.unwrap_or(state.network.bn_momentum),
             });
             with_element!(precision, E => {
                 forward::forward::<E>(state, parameters, pixels, images, training, done)

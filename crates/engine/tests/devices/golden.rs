@@ -86,6 +86,7 @@ pub fn three_training_steps_equal_mindspores(device: &dyn Device) {
                 targets: (&labels).into(),
                 loss,
                 dropout_seed: 0,
+                bn_momentum: None,
             })
             .unwrap();
         let expected = meta["losses_before_each_step_reference"][step].as_f64().unwrap();

@@ -99,6 +99,7 @@ suite! {
         bfloat16_is_float32_to_its_rounding,
         any_size_runs,
         memory_is_used_again,
+        running_statistics_can_be_means_over_batches,
         a_snapshot_is_where_training_goes_on,
         wrong_calls_are_refused_with_a_sentence;
     on_every_device timm:

@@ -47,6 +47,7 @@ fn on<'a>(pixels: Pixels<'a>, targets: impl Into<Targets<'a>>) -> Step<'a> {
         targets: targets.into(),
         loss: LOSS,
         dropout_seed: 3,
+        bn_momentum: None,
     }
 }
 
@@ -248,6 +249,38 @@ pub fn memory_is_used_again(device: &dyn Device) {
             assert!(*one.weights().unwrap() == own.weights, "{what}: running statistics");
             assert!(one.planned_bytes() >= largest, "{what}: memory was given back");
             largest = one.planned_bytes();
+        }
+    }
+}
+
+/// With momentum 1, 1/2, 1/3 the running statistics are the means over three batches, whatever they were before.
+pub fn running_statistics_can_be_means_over_batches(device: &dyn Device) {
+    const BATCHES: usize = 3;
+    let network = build("mnasnet-a1", 0.35);
+    let mut weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
+    weights.buffers.fill(7.0);
+    let (images, labels) = (pixels(4 * BATCHES, 48), labels(4));
+    for precision in [Precision::F32, Precision::Bf16] {
+        let mut trainer = trainer(device, &network, &weights, [4, 48], precision);
+        let mut statistics = |batch: usize, momentum: f32| {
+            let pixels = &images[batch * 4 * 48 * 48 * 3..][..4 * 48 * 48 * 3];
+            let step = Step {
+                bn_momentum: Some(momentum),
+                ..on(Pixels::U8(pixels, NORMALISE), &labels)
+            };
+            trainer.step(step).unwrap();
+            trainer.weights().unwrap().buffers.clone()
+        };
+        let each: Vec<_> = (0..BATCHES).map(|batch| statistics(batch, 1.0)).collect();
+        let row: Vec<_> = (0..BATCHES)
+            .map(|batch| statistics(batch, 1.0 / (batch + 1) as f32))
+            .collect();
+        assert_eq!(row[0], each[0], "{precision:?}");
+        let expected = (0..row[0].len()).map(|i| each.iter().map(|b| f64::from(b[i])).sum::<f64>() / BATCHES as f64);
+        for (i, (expected, &mean)) in expected.zip(&row[BATCHES - 1]).enumerate() {
+            let most = each.iter().map(|batch| f64::from(batch[i].abs())).fold(0.0, f64::max);
+            let off = (f64::from(mean) - expected).abs();
+            assert!(off <= 1e-6 * most, "{precision:?}, value {i}: {mean}, not {expected}");
         }
     }
 }

@@ -175,6 +175,7 @@ fn check(device: &dyn Device, name: &str, dialect: Dialect) {
             targets: (&labels).into(),
             loss,
             dropout_seed: 0,
+            bn_momentum: None,
         })
         .unwrap();
     let expected = fixture["loss"].as_f64().unwrap();

@@ -24,8 +24,8 @@ fn make_map(c: u32, batch_mean: vec4<f32>, batch_variance: vec4<f32>) {
             mean[i] = statistics[at_mean] - bias;
             variance[i] = statistics[at_variance];
         } else {
-            statistics[at_mean] = (1.0 - p.momentum) * statistics[at_mean] + p.momentum * (mean[i] + bias);
-            statistics[at_variance] = (1.0 - p.momentum) * statistics[at_variance] + p.momentum * (variance[i] * unbiased);
+            statistics[at_mean] = (1.0 - s.momentum) * statistics[at_mean] + s.momentum * (mean[i] + bias);
+            statistics[at_variance] = (1.0 - s.momentum) * statistics[at_variance] + s.momentum * (variance[i] * unbiased);
         }
         deviation[i] = 1.0 / sqrt(variance[i] + p.epsilon);
         scale[i] = parameters[p.first + channel] * deviation[i];

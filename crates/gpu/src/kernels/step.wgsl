@@ -65,7 +65,6 @@ struct Params {
     bias: u32,
     count: u32,
     epsilon: f32,
-    momentum: f32,
     threshold_low: u32,
     threshold_high: u32,
     kept: f32,

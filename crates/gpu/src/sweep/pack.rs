@@ -88,7 +88,6 @@ pub fn map(layout: &Layout, i: usize) -> (Params, [(u32, Place); 3]) {
         fourth: buffers[conv.variance].offset as u32,
         bias: conv.bias.map_or(0, |bias| parameters[bias].offset as u32 + 1),
         epsilon: layout.network.bn_epsilon,
-        momentum: layout.network.bn_momentum,
         ..layout.params(layout.network.nodes[i].input, i + 1)
     };
     let places = [(2, Place::Vectors), (3, Place::Parameters), (5, Place::Statistics)];

@@ -51,6 +51,7 @@ impl Batch {
             },
             loss: self.answers.loss,
             dropout_seed: seed,
+            bn_momentum: None,
         };
         let share = Share {
             group: &mut Group::alone(),
@@ -137,6 +138,7 @@ fn other_images_may_be_given_instead() {
                 targets: (&second.answers.labels).into(),
                 loss: second.answers.loss,
                 dropout_seed: 2,
+                bn_momentum: None,
             };
             (trainer.step(step).unwrap(), trainer.gradients().unwrap().to_vec())
         };

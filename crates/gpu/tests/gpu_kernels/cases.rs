@@ -90,6 +90,7 @@ pub fn made(trainer: &mut Trainer, case: Case, images: &Images, answers: &Answer
         targets: (&labels).into(),
         loss: answers.loss,
         dropout_seed: 0,
+        bn_momentum: None,
     };
     let report = trainer.step(step).unwrap();
     assert!(report.loss.is_nan(), "the loss of nothing but NaN is {}", report.loss);

@@ -41,6 +41,7 @@ fn step(trainer: &mut Trainer, network: &Network, pixels: Option<Pixels>) -> Ste
         targets: (&answers.labels).into(),
         loss: answers.loss,
         dropout_seed: 24,
+        bn_momentum: None,
     };
     trainer.step(step).unwrap()
 }
@@ -225,6 +226,7 @@ fn a_rank_without_an_image_has_no_gradient() {
             targets: (&[][..]).into(),
             loss: Answers::new(images, network.classes, false).loss,
             dropout_seed: 24,
+            bn_momentum: None,
         };
         let share = Share {
             group: &mut Group::alone(),

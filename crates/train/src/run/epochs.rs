@@ -21,6 +21,9 @@ use crate::run::learner::{Oddity, Stepped, Wishes};
 use crate::run::parts::Run;
 use crate::run::saver::Files;
 
+/// Images that batch norm's statistics are measured on.
+const PRECISE_BN_IMAGES: usize = 256;
+
 impl Run<'_> {
     /// Trains to the end, or until `stop` is set. A photo that cannot be read ends the run too, and costs nothing of it.
     pub(crate) fn go(mut self, stop: &AtomicBool) -> Result<Outcome, TrainError> {
@@ -89,20 +92,54 @@ impl Run<'_> {
 
     /// The rest of the current epoch's steps. False if `stop` ended it.
     fn train_epoch(&mut self, stop: &AtomicBool) -> Result<bool, TrainError> {
+        let mut feed = self.feed(self.learner.progress.images)?;
+        self.steps(&mut feed, stop)
+    }
+
+    /// The batches of the current epoch after the first `done` images, and steps planned for them.
+    fn feed(&mut self, done: usize) -> Result<Feed, TrainError> {
         let setup = &self.learner.setup;
         let (config, progress) = (setup.config, &self.learner.progress);
         let epoch = Epoch {
             seed: config.seed,
             number: progress.epoch as u64,
-            done: progress.images,
+            done,
         };
         let transform = wiring::train_transform(config, progress.epoch);
         let resolution = transform.resolution;
         let workers = self.group.threads(config.workers);
         let loader = Loader::train(setup.photos.clone(), transform, epoch, setup.batches, workers)?;
-        let mut feed = Feed::new(loader, normalise(&setup.preprocessing));
+        let feed = Feed::new(loader, normalise(&setup.preprocessing));
         self.learner.trainer.plan(setup.batch_size(), resolution)?;
-        self.steps(&mut feed, stop)
+        Ok(feed)
+    }
+
+    /// Measures batch norm's running statistics again, with the weights as they are: early in a run the weights move faster than the
+    /// statistics follow. No training step reads the statistics, so that all else stays as it is. False if `stop` ended it.
+    fn measure(&mut self, stop: &AtomicBool) -> Result<bool, TrainError> {
+        let setup = &self.learner.setup;
+        if self.learner.progress.global_step > setup.config.precise_bn_steps as u64 {
+            return Ok(true);
+        }
+        let batches = PRECISE_BN_IMAGES.div_ceil(setup.batches.images).min(setup.steps());
+        let mut feed = self.feed(0)?;
+        for step in 0..batches {
+            let together = self.group.size() > 1;
+            if !together && !feed.wait(stop) {
+                return Ok(false);
+            }
+            let failed = match feed.advance() {
+                Ok(true) => None,
+                Ok(false) => break,
+                Err(error) if !together => return Err(error.into()),
+                Err(error) => Some(error),
+            };
+            let stop = together && stop.load(Ordering::Relaxed);
+            if self.learner.measure(self.group, &mut feed, failed, step, stop)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn steps(&mut self, feed: &mut Feed, stop: &AtomicBool) -> Result<bool, TrainError> {
@@ -164,6 +201,9 @@ impl Run<'_> {
     /// Ends the current epoch: validation, logs, checkpoints. False if `stop` was set before it was done.
     fn validate(&mut self, stop: &AtomicBool) -> Result<bool, TrainError> {
         let start = Instant::now();
+        if !self.measure(stop)? {
+            return Ok(false);
+        }
         let weights = format!("{:08x}", checksum(&self.learner.trainer.weights()?.parameters));
         let advice = "their arithmetic is not the same, or one computes wrongly; go on from the last checkpoint";
         alike(self.group, "the checksums of the weights", &weights, advice)?;

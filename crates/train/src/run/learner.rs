@@ -1,9 +1,10 @@
 //! What learns: one step of training, and what is not learnt from.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use mnasnet_data::{BadImage, DataError};
-use mnasnet_engine::{Checks, Device, Share, Snapshot, Step, Targets, Trainer};
+use mnasnet_engine::{Checks, Device, Share, Snapshot, Step, StepReport, Targets, Trainer};
 use mnasnet_group::{Group, agree};
 use mnasnet_judge::ranks::all_bad;
 use mnasnet_settings::wiring;
@@ -33,6 +34,17 @@ pub(crate) struct Wishes {
     pub(crate) stop: bool,
     /// To save a checkpoint. Rank 0 alone wishes it.
     pub(crate) save: bool,
+}
+
+/// A sweep forward and back that is done. Nothing is learnt from it yet.
+struct Swept {
+    report: StepReport,
+    /// Images of all ranks.
+    images: Range<usize>,
+    /// Places of this batch, on all ranks, whose photos could not be decoded.
+    bad_places: u64,
+    bad: Vec<BadImage>,
+    wishes: Wishes,
 }
 
 /// A step that is done.
@@ -118,35 +130,27 @@ impl<'a> Learner<'a> {
         Ok(())
     }
 
-    /// Trains on this rank's part of a batch, which was waited for. The next one may go to the device beside the step. Where loss, gradients or running statistics come out as no
-    /// numbers, the update is skipped: weights, statistics, average and optimizer state stay as they were. Where the photos of a
-    /// rank `failed`, nothing is done, and every rank returns an error.
-    pub(crate) fn step(
+    /// Sweeps over this rank's part of the batch at `step`, whose epoch had `done` images before it. The next batch may go to the
+    /// device beside the sweep. Running statistics move by `bn_momentum`, or else by the network's. Where the photos of a rank
+    /// `failed`, nothing is done, and every rank returns an error.
+    fn sweep(
         &mut self,
         group: &mut Group,
         feed: &mut Feed,
         failed: Option<DataError>,
-        wait: Duration,
         wishes: Wishes,
-    ) -> Result<Stepped, TrainError> {
-        let start = Instant::now();
-        let Progress {
-            epoch,
-            step,
-            global_step,
-            ..
-        } = self.progress;
-        let lr = self.rate(global_step);
+        (step, done): (usize, usize),
+        bn_momentum: Option<f32>,
+    ) -> Result<Swept, TrainError> {
         let Setup { config, batches, .. } = &self.setup;
         let (batch, images, mut coming) = feed.step();
-        let seed = dropout_seed(config.seed, global_step);
         let targets = Targets {
             labels: &batch.labels,
             others: &batch.others,
         };
         let photos = self.setup.images();
-        let whole = batches.whole(step, photos, self.progress.images);
-        let part = batches.part(step, photos, self.progress.images);
+        let whole = batches.whole(step, photos, done);
+        let part = batches.part(step, photos, done);
         let flag = |is: bool| f64::from(u8::from(is));
         let mut tally = [
             batch.bad_places as f64,
@@ -166,7 +170,8 @@ impl<'a> Learner<'a> {
             images,
             targets,
             loss: self.setup.loss,
-            dropout_seed: seed,
+            dropout_seed: dropout_seed(config.seed, self.progress.global_step),
+            bn_momentum,
         };
         let report = self.trainer.shared_step(asked, share, &mut coming)?;
         feed.went(self.trainer.sent());
@@ -181,6 +186,68 @@ impl<'a> Learner<'a> {
             true => all_bad(group, &batch.bad),
             false => Vec::new(),
         };
+        Ok(Swept {
+            report,
+            images: whole,
+            bad_places: bad_places as u64,
+            bad,
+            wishes: Wishes {
+                stop: stop > 0.0,
+                save: save > 0.0,
+            },
+        })
+    }
+
+    /// Sweeps over the batch at `step` of another pass over the epoch for nothing but batch norm's running statistics: after the last
+    /// one they are the means over all batches of the pass. True where a rank wishes to stop.
+    ///
+    /// # Errors
+    /// As [`Learner::step`].
+    pub(crate) fn measure(
+        &mut self,
+        group: &mut Group,
+        feed: &mut Feed,
+        failed: Option<DataError>,
+        step: usize,
+        stop: bool,
+    ) -> Result<bool, TrainError> {
+        let wishes = Wishes { stop, save: false };
+        let at = (step, step * self.setup.batches.images);
+        let swept = self.sweep(group, feed, failed, wishes, at, Some(1.0 / (step + 1) as f32))?;
+        if !self.trainer.checks()?.statistics_are_finite {
+            self.trainer.discard()?;
+        }
+        Ok(swept.wishes.stop)
+    }
+
+    /// Trains on this rank's part of a batch, which was waited for. Where loss, gradients or running statistics come out as no
+    /// numbers, the update is skipped: weights, statistics, average and optimizer state stay as they were. Where the photos of a
+    /// rank `failed`, nothing is done, and every rank returns an error.
+    pub(crate) fn step(
+        &mut self,
+        group: &mut Group,
+        feed: &mut Feed,
+        failed: Option<DataError>,
+        wait: Duration,
+        wishes: Wishes,
+    ) -> Result<Stepped, TrainError> {
+        let start = Instant::now();
+        let Progress {
+            epoch,
+            step,
+            global_step,
+            images,
+            ..
+        } = self.progress;
+        let lr = self.rate(global_step);
+        let Swept {
+            report,
+            images: whole,
+            bad_places,
+            bad,
+            wishes,
+        } = self.sweep(group, feed, failed, wishes, (step, images), None)?;
+        let (config, batch) = (self.setup.config, feed.batch());
         let checks = self.trainer.checks()?;
         let Checks {
             gradient_norm: grad_norm,
@@ -211,7 +278,7 @@ impl<'a> Learner<'a> {
         self.progress.step += 1;
         self.progress.global_step += 1;
         self.progress.images = whole.end;
-        self.progress.batch = batches.images;
+        self.progress.batch = self.setup.batches.images;
         let sums = &mut self.progress.sums;
         match trouble {
             None => sums.loss += f64::from(report.loss),
@@ -223,7 +290,7 @@ impl<'a> Learner<'a> {
         sums.wait_s += wait_s;
         sums.decode_s += batch.decode_time.as_secs_f64();
         sums.transform_s += batch.transform_time.as_secs_f64();
-        sums.bad_images += bad_places as u64;
+        sums.bad_images += bad_places;
         let log = StepLog {
             epoch,
             epochs: config.epoch_size,
@@ -245,10 +312,7 @@ impl<'a> Learner<'a> {
             oddity: self.judged(&log, trouble),
             log,
             bad,
-            wishes: Wishes {
-                stop: stop > 0.0,
-                save: save > 0.0,
-            },
+            wishes,
         })
     }
 

@@ -146,6 +146,7 @@ fn step(
         targets: labels.into(),
         loss,
         dropout_seed: 1,
+        bn_momentum: None,
     };
     let share = Share {
         group: &mut Group::alone(),
