@@ -9,7 +9,7 @@ use mnasnet_settings::config::{Config, Effect, KEYS};
 use mnasnet_settings::interval::Interval;
 use mnasnet_settings::resolve::{ConfigError, Resolver};
 use mnasnet_settings::setting::Setting;
-use mnasnet_settings::{photos, wiring};
+use mnasnet_settings::{fine_tuning, photos, wiring};
 use mnasnet_train::folder::runs::{self, Held, Likeness};
 use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
 use serde::Serialize;
@@ -136,7 +136,7 @@ impl Observer for Silent {
 /// What rank 0 makes of the command line and of what lies on its disk, for all ranks.
 fn jobs(args: &TrainArgs, devices: &mut Opener, group: &mut Group) -> Result<Job, Failure> {
     let here = match group.is_first() {
-        true => settled(args, devices).map(Some),
+        true => settled(args, devices, group.size()).map(Some),
         false => Ok(None),
     };
     let here = agree(group, here)?;
@@ -161,8 +161,11 @@ fn jobs(args: &TrainArgs, devices: &mut Opener, group: &mut Group) -> Result<Job
     })
 }
 
-fn settled(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure> {
+fn settled(args: &TrainArgs, devices: &mut Opener, ranks: usize) -> Result<Job, Failure> {
     let mut job = job(args, devices)?;
+    if is_fine_tuning(args) {
+        lengthen(&mut job, args, ranks)?;
+    }
     if let Some(time) = args.time.filter(|_| !args.print_config) {
         fit(&mut job, time, devices)?;
     }
@@ -180,6 +183,44 @@ fn settled(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure> {
         job.folder = reserved(&job.config.model.name);
     }
     Ok(job)
+}
+
+/// Whether a run that begins is by the recipe for fine-tuning: it begins with weights, and nothing else is asked for.
+fn is_fine_tuning(args: &TrainArgs) -> bool {
+    match &args.config {
+        Some(recipe) => recipe == fine_tuning::RECIPE,
+        None => args.init.is_some(),
+    }
+}
+
+/// Gives a run that begins the steps and the epochs that its number of photos asks for.
+fn lengthen(job: &mut Job, args: &TrainArgs, ranks: usize) -> Result<(), Failure> {
+    let (Some(mut layers), false) = (job.layers.clone(), matches!(job.start, Start::Resume(_))) else {
+        return Ok(());
+    };
+    let images = match photos::training_images(&job.config) {
+        Ok(images) => images,
+        // Told when training would begin.
+        Err(_) => return Ok(()),
+    };
+    let (batch, epochs) = fine_tuning::length(images);
+    layers.choose("batch_size", batch.div_ceil(ranks) as i64)?;
+    layers.choose("epoch_size", epochs as i64)?;
+    job.config = layers.clone().finish()?;
+    job.layers = Some(layers);
+    let Config {
+        batch_size,
+        epoch_size,
+        lr_max,
+        ..
+    } = job.config;
+    if !args.print_config {
+        job.notes.push(format!(
+            "fine-tuning on about {images} photos: {epoch_size} epochs, {batch_size} images a step, learning rate {lr_max}; \
+             --epochs, -b and --lr say otherwise"
+        ));
+    }
+    Ok(())
 }
 
 /// Gives a run that begins the epochs that fit into `time`. One that goes on has its length.
@@ -359,18 +400,26 @@ fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure>
     })
 }
 
-/// Settings from a recipe, a file or the defaults; the sample photos where nothing else is asked for. What `--init` takes
-/// over wins over all that was not asked for.
+/// Settings from a recipe, a file or the defaults; the sample photos where nothing else is asked for, and fine-tuning where
+/// there are weights to begin with. What `--init` takes over wins over all that was not asked for.
 fn fresh(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
     let recorded = args.init.as_deref().map(Recorded::read).transpose()?;
     let take = |layers: Resolver| match &recorded {
         Some(recorded) => recorded.apply(layers),
         None => Ok(layers),
     };
-    let layers = match &args.config {
-        Some(name) => recipe_or_file(take(Resolver::new())?, name)?,
-        None if args.settings.has("data") => take(Resolver::new())?,
-        None => take(Resolver::new().recipe_or_file("sample")?)?,
+    let has_photos = args.settings.has("data");
+    let layers = match (&args.config, &recorded) {
+        (Some(name), _) => recipe_or_file(take(Resolver::new())?, name)?,
+        (None, Some(_)) => {
+            let mut layers = Resolver::new().recipe_or_file(fine_tuning::RECIPE)?;
+            if !has_photos {
+                layers.choose("data", SAMPLE)?;
+            }
+            take(layers)?
+        }
+        (None, None) if has_photos => Resolver::new(),
+        (None, None) => Resolver::new().recipe_or_file("sample")?,
     };
     let layers = flags(args, layers, devices)?;
     let config = layers.clone().finish()?;
@@ -443,27 +492,8 @@ fn farewell(config: &Config, best: &Path, best_top1: f64, images: usize) -> Stri
          Try next:\n  \
          mnasnet eval --data {data} --weights {best_word}\n  \
          mnasnet predict --weights {best_word} YOUR_PHOTO.jpg\n  \
-         mnasnet train --data YOUR_PHOTOS --init {best_word} --lr {}",
+         mnasnet train --data YOUR_PHOTOS --init {best_word}",
         best_top1 * 100.0,
         best.display(),
-        tenth(config.lr_max)
     )
-}
-
-/// A tenth of a rate, in the digits that a person would write.
-fn tenth(rate: f64) -> f64 {
-    let tenth = rate / 10.0;
-    format!("{tenth:.2e}").parse().unwrap_or(tenth)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tenths_are_short() {
-        for (rate, expected) in [(0.07, "0.007"), (0.005, "0.0005"), (1.6, "0.16"), (0.0, "0")] {
-            assert_eq!(tenth(rate).to_string(), expected);
-        }
-    }
 }

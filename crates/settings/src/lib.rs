@@ -20,6 +20,7 @@ pub mod channels;
 pub mod choices;
 pub mod config;
 pub mod error;
+pub mod fine_tuning;
 pub mod interval;
 pub mod network_file;
 pub mod photos;

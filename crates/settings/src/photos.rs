@@ -147,6 +147,24 @@ fn beside(config: &Config) -> Option<Location> {
     (is_it && train != val).then_some(val)
 }
 
+/// How many photos a run with these settings learns from, or nearly: which ones are set aside is not looked into.
+pub fn training_images(config: &Config) -> Result<usize, PhotosError> {
+    if config.data.as_os_str().is_empty() {
+        return Err(PhotosError::NoneGiven);
+    }
+    let images = |location: &Location| Ok::<_, PhotosError>(labelled(config, location)?.samples.len());
+    Ok(match Split::of(config)? {
+        Split::Apart(train, _) => images(&train)?,
+        Split::Divided(whole, division) => {
+            let aside = match division {
+                Division::Share(share) => share,
+                Division::Fold { of, .. } => 1.0 / of as f64,
+            };
+            (images(&whole)? as f64 * (1.0 - aside)).round() as usize
+        }
+    })
+}
+
 /// Whether `config` asks for, or leaves to the program, a part of the photos that is set aside from them: what `val_share` comes
 /// to. What is wrong with the photos is said when they are opened.
 pub fn settled_share(config: &Config) -> Share {

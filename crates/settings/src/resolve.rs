@@ -85,6 +85,7 @@ impl ConfigError {
 /// The recipes that the program carries: name and text.
 pub const RECIPES: &[(&str, &str)] = &[
     ("sample", include_str!("../../../recipes/sample.toml")),
+    ("finetune", include_str!("../../../recipes/finetune.toml")),
     ("imagenet", include_str!("../../../recipes/imagenet.toml")),
     ("mindspore", include_str!("../../../recipes/mindspore.toml")),
     ("parity", include_str!("../../../recipes/parity.toml")),
@@ -188,6 +189,20 @@ impl Resolver {
         self.set(key, value, COMMAND_LINE, Some(Path::new("")))
     }
 
+    /// Gives a setting a value that the program has chosen, unless it is somebody's wish.
+    pub fn choose(&mut self, key: &str, value: impl Into<toml::Value>) -> Result<(), ConfigError> {
+        match self.is_open(key) {
+            true => self.set(key, value.into(), RECIPE, None),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a setting has no value but a default's or a recipe's.
+    fn is_open(&self, key: &str) -> bool {
+        let origin = self.origins.get(key);
+        origin.is_none_or(|origin| origin.starts_with(RECIPE))
+    }
+
     /// Sets a key. A network's rows take the place of the file in `folder` that holds them. The user's own words alone name files:
     /// settings in a file of weights are a stranger's.
     fn set(
@@ -235,8 +250,7 @@ impl Resolver {
 
     /// Whether the length of the warm-up is nobody's wish but a default's or a recipe's, and follows the length of the run.
     pub fn warmup_follows(&self) -> bool {
-        let origin = self.origins.get("warmup_epochs");
-        origin.is_none_or(|origin| origin.starts_with(RECIPE))
+        self.is_open("warmup_epochs")
     }
 
     /// Shortens a warm-up that was meant for a longer run: at most a fifth of the run. MindSpore's curves stay as they are where they

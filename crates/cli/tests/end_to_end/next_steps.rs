@@ -72,18 +72,18 @@ fn after_training() {
         place.path("YOUR_PHOTOS"),
     )
     .unwrap();
-    // The defaults are for more photos than these: 100 epochs in batches of 64.
-    let stdout = done(
-        &place,
-        &format!("{train} --batch_size 4 --epoch_size 2 --warmup_epochs 1 --out next"),
-    );
+    let stdout = done(&place, &format!("{train} --batch_size 4 --epoch_size 2 --out next"));
     let taken = "model = \"mnasnet-small\", width = 0.35, bn_epsilon = 0.00001, resolution = 32, interpolation = \"bicubic\", \
         normalise = \"mindspore\"\n";
     let note = format!("note: as {RUN}/checkpoints/best.safetensors has it: {taken}");
     text::begins(&stdout, &note);
     text::holds(&stdout, "backbone taken over");
+    text::holds(
+        &stdout,
+        "note: fine-tuning on about 14 photos: 2 epochs, 4 images a step, learning rate 0.03; --epochs, -b and --lr say otherwise\n",
+    );
     let settings = fs::read_to_string(place.path("next/config.toml")).unwrap();
-    for setting in ["lr_init = 0.0005", "lr_max = 0.005"] {
+    for setting in ["lr_init = 0.003", "lr_max = 0.03", "warmup_epochs = 0.4"] {
         assert!(settings.contains(&format!("\n{setting}\n")), "{settings}");
     }
 }

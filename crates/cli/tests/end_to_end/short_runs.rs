@@ -28,6 +28,29 @@ fn few_epochs_of_fewer_photos_than_a_batch() {
     assert!(stdout.contains("the run in run is done: 2 epochs"), "{stdout}");
 }
 
+/// Steps at a high rate carry the weights away from the statistics that follow them. They are measured again before validation,
+/// and no weight depends on it.
+#[test]
+fn a_young_network_is_validated_with_statistics_of_its_own() {
+    let place = Place::three_classes();
+    let run = |out: &str, more: &str| {
+        place.done(&format!(
+            "train --data photos --model mnasnet-b1 --width 0.35 --resolution 32 --seed 3 --epoch_size 4 --lr 0.5 --batch_size 4 \
+             --out {out} {more}"
+        ));
+        let lines = std::fs::read_to_string(place.path(out).join("metrics.jsonl")).unwrap();
+        let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let all = |key: &str| lines.iter().filter_map(|line| line[key].as_f64()).collect::<Vec<_>>();
+        (all("train_loss"), all("val_loss"))
+    };
+    let (trained, measured) = run("measured", "");
+    let (as_trained, left) = run("left", "--precise_bn_steps 0");
+    assert_eq!(trained, as_trained);
+    let worst = |losses: &[f64]| losses.iter().copied().fold(0.0, f64::max);
+    assert_eq!((measured.len(), left.len()), (4, 4));
+    assert!(worst(&left) > 50.0 && worst(&measured) < 10.0, "{left:?} {measured:?}");
+}
+
 #[test]
 fn pixels_of_ones_own() {
     let place = Place::three_classes();
@@ -50,4 +73,41 @@ fn pixels_of_ones_own() {
         &stderr,
         "best.safetensors says itself how pixels are normalised; leave out --mean and --std",
     );
+}
+
+/// `--init` alone asks for the recipe of fine-tuning, of a length by the number of photos. What is asked for wins.
+#[test]
+fn fine_tuning_needs_no_flags() {
+    let place = Place::three_classes();
+    place.done(&format!("{SMALL} --epoch_size 1"));
+    let weights = "run/checkpoints/best.safetensors";
+    let settings = |more: &str| place.done(&format!("train --init {weights} --print-config {more}"));
+    for (more, expected) in [
+        ("--data photos", ["epoch_size = 40", "batch_size = 16", "lr_max = 0.03"]),
+        // 650 photos.
+        ("", ["epoch_size = 30", "batch_size = 32", "lr_max = 0.03"]),
+        (
+            "--data photos --epochs 3 --lr 0.01 -b 8",
+            ["epoch_size = 3", "batch_size = 8", "lr_max = 0.01"],
+        ),
+        (
+            "--data photos --config sample",
+            ["epoch_size = 40", "batch_size = 32", "lr_max = 0.04"],
+        ),
+        (
+            "--data nowhere",
+            ["epoch_size = 20", "batch_size = 32", "lr_max = 0.03"],
+        ),
+    ] {
+        let printed = settings(more);
+        for setting in expected {
+            assert!(
+                printed.lines().any(|line| line == setting),
+                "{more}: {setting}\n{printed}"
+            );
+        }
+    }
+    // As the same command did, without weights to begin with.
+    let fresh = place.done("train --data photos --print-config");
+    assert!(fresh.contains("\nlr_max = 0.1\n"), "{fresh}");
 }
