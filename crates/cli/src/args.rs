@@ -4,6 +4,7 @@ mod bench;
 mod data;
 mod devices;
 mod models;
+mod pixels;
 mod ranks;
 mod runtime;
 
@@ -25,9 +26,10 @@ pub use bench::{BenchArgs, Subject};
 pub use data::{CheckArgs, DataAction, DataArgs, PackArgs, SetArgs, ShowArgs};
 pub use devices::{DeviceArgs, MindsporeDeviceArgs};
 pub use models::{
-    CompareArgs, ConvertArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision, PixelArgs,
-    PredictArgs, PredictFormat, Target,
+    CompareArgs, ConvertArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision, PredictArgs,
+    PredictFormat, Target,
 };
+pub use pixels::PixelArgs;
 pub use ranks::RankArgs;
 pub use runtime::{RuntimeArgs, RuntimeName};
 

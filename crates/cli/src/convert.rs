@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mnasnet_data::{ClassList, Interpolation, Split};
+use mnasnet_data::{ClassList, Split};
 use mnasnet_group::thread_pool;
 use mnasnet_judge::JudgeError;
 use mnasnet_judge::recalibrate::recalibrate;
@@ -19,6 +19,7 @@ use serde::Serialize;
 use crate::args::{ConvertArgs, Target};
 use crate::console::{json_path, print, print_json, tell};
 use crate::failure::{Exit, Failure};
+use crate::model_file::seen;
 use crate::paths;
 use crate::report::Counter;
 
@@ -213,10 +214,10 @@ fn record(args: &ConvertArgs, file: &WeightsFile) -> Result<Record, Failure> {
         }
         record.bn_epsilon = epsilon;
     }
-    Ok(match args.resolution {
-        Some(resolution) => record.at_resolution(resolution),
-        None => record,
-    })
+    let mut preprocessing = record.preprocessing.clone();
+    args.pixels.apply(&mut preprocessing)?;
+    record.see(&args.input, preprocessing)?;
+    Ok(record)
 }
 
 /// Reads back what was written: weights must be the same bit for bit. Returns what the file says of itself.
@@ -260,18 +261,12 @@ fn report(
         from.unwrap_or_else(|| "a file of ours".into())
     ))?;
     let pixels = &record.preprocessing;
-    let filter = match pixels.interpolation {
-        Interpolation::Bilinear => "bilinear",
-        Interpolation::Bicubic => "bicubic",
-        Interpolation::MindSpore => "MindSpore's bilinear",
-    };
     print(&format!(
-        "photos: {filter} to a shorter side of {}, the middle {r} x {r}, mean {:?}, std {:?}; batch norm's epsilon {}",
-        pixels.resize,
+        "photos: {}, mean {:?}, std {:?}; batch norm's epsilon {}",
+        seen(pixels),
         pixels.mean,
         pixels.std,
-        record.bn_epsilon,
-        r = pixels.resolution
+        record.bn_epsilon
     ))?;
     let names = match record.classes.as_slice() {
         _ if record.is_numbered() => "classes without names; give them by --class-list FILE".to_owned(),

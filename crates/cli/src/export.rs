@@ -60,8 +60,9 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
             args.weights.display()
         )));
     };
-    let resolution = args.resolution.unwrap_or(model.record.preprocessing.resolution);
-    let record = model.record.clone().at_resolution(resolution);
+    let mut record = model.record.clone();
+    args.pixels.apply(&mut record.preprocessing)?;
+    let resolution = record.preprocessing.resolution;
     let options = Options {
         batch: args.batch.map(|batch| batch as usize),
         resolution,

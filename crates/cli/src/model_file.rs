@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use mnasnet_data::Preprocessing;
+use mnasnet_data::{Interpolation, Preprocessing};
 use mnasnet_engine::{Device, Precision};
 use mnasnet_judge::classifier::{Checked, Classifier, OnEngine, OnRuntime};
 use mnasnet_model::{Network, Weights};
 use mnasnet_onnx::{Runtime, is_onnx};
 use mnasnet_settings::config::Config;
-use mnasnet_settings::wiring;
 use mnasnet_weights_file::{Record, WeightsFile, network_of, onnx};
 
 use crate::args::{PixelArgs, RuntimeArgs, RuntimeName};
@@ -78,8 +77,11 @@ impl ModelFile {
         let file = WeightsFile::open(path)?;
         let mut record = file.record().clone();
         match record.origin.is_some() {
-            true => said(&mut record, pixels),
+            true => pixels.apply(&mut record.preprocessing)?,
             false => refuse_said(path, pixels)?,
+        }
+        if file.is_foreign() {
+            tell_assumed(path, &record.preprocessing, false);
         }
         let network = network_of(path, &record)?;
         let config = record.settings(path, is_used)?.1;
@@ -104,27 +106,20 @@ impl ModelFile {
     }
 
     fn open_onnx(path: &Path, pixels: &PixelArgs) -> Result<Self, Failure> {
-        let model = mnasnet_onnx::read(path)?;
+        let model = mnasnet_onnx::read(path, pixels.resolution)?;
         let (mut record, assumed) = onnx::record(path, &model)?;
+        if model.normalises && !pixels.leaves_numbers() {
+            return Err(Failure::Usage(format!(
+                "{} takes bytes and normalises them itself; leave out --mean and --std",
+                path.display()
+            )));
+        }
         match assumed {
-            true => said(&mut record, pixels),
+            true => pixels.apply(&mut record.preprocessing)?,
             false => refuse_said(path, pixels)?,
         }
         if assumed {
-            let preprocessing = &record.preprocessing;
-            note(&format!(
-                "{} does not say what becomes of photos; taken{}: shorter side {}, the middle {r} x {r}, mean {:?}, std {:?}",
-                path.display(),
-                if pixels.is_empty() {
-                    " as usual (--mean and --std say otherwise)"
-                } else {
-                    ""
-                },
-                preprocessing.resize,
-                preprocessing.mean,
-                preprocessing.std,
-                r = preprocessing.resolution
-            ));
+            tell_assumed(path, &record.preprocessing, model.normalises);
         }
         Ok(Self {
             path: path.to_owned(),
@@ -172,19 +167,47 @@ impl ModelFile {
     }
 }
 
-/// Takes what the command line says of pixels.
-fn said(record: &mut Record, pixels: &PixelArgs) {
-    let (mean, std) = (pixels.mean.unwrap_or_default(), pixels.std.unwrap_or_default());
-    wiring::normalised_by(&mut record.preprocessing, mean, std);
+/// Says what is taken for photos where the file does not say it.
+fn tell_assumed(path: &Path, preprocessing: &Preprocessing, normalises: bool) {
+    let numbers = match normalises {
+        true => "bytes as they are".to_owned(),
+        false => format!("mean {:?}, std {:?}", preprocessing.mean, preprocessing.std),
+    };
+    note(&format!(
+        "{} does not say what becomes of photos; taken: {}, {numbers} ({} say otherwise)",
+        path.display(),
+        seen(preprocessing),
+        PixelArgs::FLAGS
+    ));
 }
 
-/// A model that says itself how pixels are normalised is right.
+/// How a photo becomes an image, in words.
+pub fn seen(preprocessing: &Preprocessing) -> String {
+    let Preprocessing {
+        resolution: r,
+        resize,
+        interpolation,
+        ..
+    } = preprocessing;
+    let filter = match interpolation {
+        Interpolation::Bilinear => "bilinear",
+        Interpolation::Bicubic => "bicubic",
+        Interpolation::MindSpore => "MindSpore's bilinear",
+    };
+    match resize {
+        0 => format!("not resized, the middle {r} x {r}"),
+        resize => format!("{filter} to a shorter side of {resize}, the middle {r} x {r}"),
+    }
+}
+
+/// A model that says itself what becomes of photos is right.
 fn refuse_said(path: &Path, pixels: &PixelArgs) -> Result<(), Failure> {
-    match pixels.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::Usage(format!(
-            "{} says itself how pixels are normalised; leave out --mean and --std",
-            path.display()
+    match pixels.given().as_slice() {
+        [] => Ok(()),
+        given => Err(Failure::Usage(format!(
+            "{} says itself what becomes of photos; leave out {}",
+            path.display(),
+            given.join(" and ")
         ))),
     }
 }

@@ -133,7 +133,11 @@ impl Loader {
         batch: usize,
         workers: usize,
     ) -> Result<Self, DataError> {
-        check(batch, workers, transform.resolution.min(transform.resize))?;
+        let least = match transform.resize {
+            0 => transform.resolution,
+            resize => transform.resolution.min(resize),
+        };
+        check(batch, workers, least)?;
         Self::in_order(dataset, Transform::Eval(transform), part, batch, workers)
     }
 

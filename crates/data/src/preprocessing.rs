@@ -10,7 +10,7 @@ use crate::{EvalTransform, Interpolation};
 pub struct Preprocessing {
     /// Side of the network's square input, pixels.
     pub resolution: usize,
-    /// The photo's shorter side before its centre is cropped, pixels.
+    /// The photo's shorter side before its centre is cropped, pixels; 0 leaves the photo as large as it is.
     pub resize: usize,
     /// How it is resized.
     pub interpolation: Interpolation,
@@ -46,6 +46,12 @@ impl Preprocessing {
             std: [0.5; 3],
             exif_orientation: false,
         }
+    }
+
+    /// Takes images of another side: the photo is resized in proportion.
+    pub fn resize_to(&mut self, resolution: usize) {
+        self.resize = (self.resize as f64 * resolution as f64 / self.resolution as f64).round() as usize;
+        self.resolution = resolution;
     }
 
     /// `(scale, shift)` of each channel: the network's input is `scale * byte + shift`.

@@ -48,7 +48,7 @@ pub struct TrainTransform {
 pub struct EvalTransform {
     /// Side of the result, pixels.
     pub resolution: usize,
-    /// The shorter side before the crop, pixels.
+    /// The shorter side before the crop, pixels; 0 leaves the photo as large as it is.
     pub resize: usize,
     /// How it is resized.
     pub interpolation: Interpolation,
@@ -196,7 +196,7 @@ impl EvalTransform {
 
     /// Width and height of a photo of `size` with its shorter side resized, if that makes it smaller.
     pub(crate) fn shrunk(&self, size: (usize, usize)) -> Option<(usize, usize)> {
-        (size.0.min(size.1) > self.resize).then(|| self.resized(size))
+        (self.resize > 0 && size.0.min(size.1) > self.resize).then(|| self.resized(size))
     }
 
     /// Width and height of the photo with its shorter side resized.
@@ -206,7 +206,9 @@ impl EvalTransform {
             Interpolation::Bilinear | Interpolation::Bicubic => self.resize * long / short,
             Interpolation::MindSpore => (long as f32 / short as f32 * self.resize as f32).floor() as usize,
         };
-        if width <= height {
+        if self.resize == 0 {
+            (width, height)
+        } else if width <= height {
             (self.resize, long(height, width).max(1))
         } else {
             (long(width, height).max(1), self.resize)

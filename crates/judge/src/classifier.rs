@@ -86,6 +86,12 @@ impl Classifier for OnEngine {
     }
 }
 
+/// Bytes as they are, for a model that normalises them itself.
+const BYTES: Normalise = Normalise {
+    scale: [1.0; 3],
+    shift: [0.0; 3],
+};
+
 /// An ONNX model on a runtime.
 pub struct OnRuntime {
     path: PathBuf,
@@ -117,7 +123,10 @@ impl OnRuntime {
         Ok(Self {
             session: Session::new(model, runtime, pool::threads(), memory).map_err(refused)?,
             path: path.to_owned(),
-            normalise: normalise(preprocessing),
+            normalise: match model.normalises {
+                true => BYTES,
+                false => normalise(preprocessing),
+            },
             softmax: model.softmax,
             photos: model.photos.is_some(),
             images: Vec::new(),

@@ -58,7 +58,7 @@ pub enum ExportError {
     },
     /// A crop that does not lie inside the resized photo.
     #[error(
-        "photos are resized to {resize} pixels and {resolution} of them are taken: a model cannot do that inside; export without preprocessing"
+        "a model can take the middle {resolution} pixels of photos whose shorter side it resizes to {resolution} or more, not {resize}; export without preprocessing"
     )]
     PreprocessCrop {
         /// The shorter side.

@@ -48,6 +48,6 @@ pub use export::export;
 pub use options::{Options, Preprocess, Resampling};
 #[cfg(feature = "runtimes")]
 pub use quantise::{Calibration, Method};
-pub use read::{MAX_FILE, Model, Numbers, is_onnx, parse, read};
+pub use read::{MAX_FILE, Model, Numbers, USUAL_SIDE, is_onnx, parse, parse_in, read};
 #[cfg(feature = "runtimes")]
 pub use session::{OnnxRuntime, Provider, Runtime, Session};

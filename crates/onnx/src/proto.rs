@@ -14,9 +14,15 @@ pub const INT32: i32 = 6;
 /// `TensorProto.DataType`.
 pub const INT64: i32 = 7;
 /// `TensorProto.DataType`.
+pub const BOOL: i32 = 9;
+/// `TensorProto.DataType`.
 pub const FLOAT16: i32 = 10;
 /// `TensorProto.DataType`.
 pub const DOUBLE: i32 = 11;
+/// `TensorProto.DataType`.
+pub const UINT64: i32 = 13;
+/// `TensorProto.DataType`: float32 without the lower half.
+pub const BFLOAT16: i32 = 16;
 
 /// `ModelProto`.
 #[derive(Clone, PartialEq, Message)]
@@ -85,7 +91,7 @@ pub struct Node {
     pub domain: Option<String>,
 }
 
-/// `AttributeProto`, without graphs and tensors.
+/// `AttributeProto`, without graphs.
 #[derive(Clone, PartialEq, Message)]
 pub struct Attribute {
     #[prost(string, optional, tag = "1")]
@@ -96,6 +102,10 @@ pub struct Attribute {
     pub i: Option<i64>,
     #[prost(bytes = "bytes", optional, tag = "4")]
     pub s: Option<Bytes>,
+    #[prost(message, optional, boxed, tag = "5")]
+    pub t: Option<Box<Tensor>>,
+    #[prost(float, repeated, packed = "false", tag = "7")]
+    pub floats: Vec<f32>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
     #[prost(int32, optional, tag = "20")]
@@ -161,6 +171,13 @@ pub struct Tensor {
     pub name: Option<String>,
     #[prost(bytes = "bytes", optional, tag = "9")]
     pub raw_data: Option<Bytes>,
+    #[prost(double, repeated, tag = "10")]
+    pub double_data: Vec<f64>,
+    #[prost(uint64, repeated, tag = "11")]
+    pub uint64_data: Vec<u64>,
+    /// Where the data lie in another file: `location`, `offset`, `length`.
+    #[prost(message, repeated, tag = "13")]
+    pub external_data: Vec<Entry>,
     #[prost(int32, optional, tag = "14")]
     pub data_location: Option<i32>,
 }

@@ -1,21 +1,31 @@
 //! A model from a file of anyone: bounds first, then what goes in and what comes out.
 
+mod beside;
+mod extent;
+mod interface;
+mod order;
+mod tensors;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Error, Read};
 use std::path::Path;
 
-use bytes::{Buf, Bytes};
-use half::f16;
+use bytes::Bytes;
 use mnasnet_model::shape::MAX_RESOLUTION;
 use prost::Message;
-use prost::encoding::{WireType, decode_key, decode_varint};
 
+use self::beside::take_in;
+use self::extent::Extent;
+use self::interface::{Images, adapt_input, adapt_output, ends_in_softmax, images, sides};
+use self::order::sort;
+use self::tensors::{gather_constants, whole};
+pub(crate) use self::tensors::{integers, is_standard, text};
 use crate::error::ReadError;
 use crate::graph::INPUT;
 use crate::options::Preprocess;
 use crate::preprocess::PHOTOS;
-use crate::proto::{self, DOUBLE, FLOAT, FLOAT16, Graph, INT64, Side, UINT8, ValueInfo};
+use crate::proto::{self, DOUBLE, FLOAT, FLOAT16, Graph, INT64, UINT8};
 use crate::shapes;
 
 /// Largest file: protobuf's own limit.
@@ -24,11 +34,20 @@ pub const MAX_FILE: u64 = (1 << 31) - 1;
 /// All of a file but its tensors' data: nodes, names, metadata.
 const MAX_STRUCTURE: usize = 4 << 20;
 
-/// Fields of all messages, each of which takes up to 150 bytes of memory, of the file as few as two. MNASNet-A1 as INT8 has 13,000.
+/// Fields of all messages, each of which takes up to 300 bytes of memory, of the file as few as two. MNASNet-A1 as INT8 has 13,000.
 const MAX_FIELDS: usize = 1 << 18;
 
-/// Largest batch and number of classes that are written into a model.
+/// Largest batch, side and number of classes that are written into a model.
 const MAX_SIDE: i64 = 16_384;
+
+/// Side of the images of a model that leaves it to the caller, pixels, where the caller leaves it too: ImageNet's usual one.
+pub const USUAL_SIDE: usize = 224;
+
+/// The operation that takes the range of bytes from the values themselves.
+const RANGES: &str = "DynamicQuantizeLinear";
+
+/// The first version of the format in which a constant need not be an input.
+const CONSTANTS_APART: i64 = 4;
 
 /// An image classifier in ONNX: float32 images `[batch, 3, R, R]` in, or photos as bytes; float32 logits `[batch, classes]` out.
 #[derive(Clone, Debug)]
@@ -43,10 +62,17 @@ pub struct Model {
     pub batch: Option<usize>,
     /// Images a call, at most, so that every result keeps its bound.
     pub most: usize,
+    /// Whether the range of its bytes follows from all images of a call. It gets one image a call, so that no image's result follows
+    /// from those beside it.
+    pub ranges: bool,
     /// Bytes of all results of one image together: no runtime takes more for them.
     pub image_bytes: usize,
     /// Side of the images, pixels.
     pub resolution: usize,
+    /// Whether it takes images of other sides too.
+    pub any_side: bool,
+    /// Whether it takes an image's bytes, each as float32, and normalises them itself.
+    pub normalises: bool,
     /// What it does with photos before it computes: its input is bytes `[batch, height, width, 3]` of any size. `None` where its
     /// input is images.
     pub photos: Option<Preprocess>,
@@ -60,6 +86,8 @@ pub struct Model {
     pub producer: String,
     /// Its metadata entries.
     pub metadata: BTreeMap<String, String>,
+    /// Names of its constants: by them the network of a known program is told.
+    pub constants: BTreeSet<String>,
 }
 
 /// Numbers that a model is written in; a runtime may compute in wider ones.
@@ -75,7 +103,10 @@ pub enum Numbers {
 
 impl Numbers {
     fn of(graph: &Graph) -> Self {
-        let quantises = |node: &proto::Node| node.op_type.as_deref() == Some("QuantizeLinear");
+        let quantises = |node: &proto::Node| {
+            let op = text(&node.op_type);
+            op.starts_with("QLinear") || ["QuantizeLinear", RANGES].contains(&op)
+        };
         let half = |tensor: &proto::Tensor| tensor.data_type == Some(FLOAT16);
         match () {
             () if graph.node.iter().any(quantises) => Numbers::Int8,
@@ -103,11 +134,12 @@ pub fn is_onnx(path: &Path) -> bool {
     named || path.is_file() && file().is_ok() && matches!(first, [0x08, 0x01..=0x20, .., last] if last != b'{')
 }
 
-/// Reads a model.
+/// Reads a model, with weights that lie beside it in its folder. `side` is the side of the images for a model that leaves the side
+/// to the caller.
 ///
 /// # Errors
 /// [`ReadError`].
-pub fn read(path: &Path) -> Result<Model, ReadError> {
+pub fn read(path: &Path, side: Option<usize>) -> Result<Model, ReadError> {
     let io_error = |source| ReadError::Io {
         path: path.to_owned(),
         source,
@@ -129,14 +161,24 @@ pub fn read(path: &Path) -> Result<Model, ReadError> {
     bytes.try_reserve_exact(size as usize).map_err(no_memory)?;
     let file = fs::File::open(path).map_err(io_error)?;
     file.take(size).read_to_end(&mut bytes).map_err(io_error)?;
-    parse(bytes.into()).map_err(format)
+    // A name alone lies in the current folder.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    parse_in(bytes.into(), Some(folder.unwrap_or(Path::new("."))), side).map_err(format)
 }
 
-/// The contents of a file.
+/// The contents of a file that has its weights inside.
 ///
 /// # Errors
 /// What is wrong, completing "PATH ...".
 pub fn parse(bytes: Bytes) -> Result<Model, String> {
+    parse_in(bytes, None, None)
+}
+
+/// The same with its weights in files of `folder`, and images of the side `side` where the model leaves it to the caller.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_in(bytes: Bytes, folder: Option<&Path>, side: Option<usize>) -> Result<Model, String> {
     let broken = |error: String| format!("is not a whole ONNX model: {error}");
     let mut extent = Extent::default();
     extent.add("model", bytes.clone()).map_err(broken)?;
@@ -152,74 +194,97 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
             "is no image classifier: it has {structure} bytes beside its tensors, more than the limit of {MAX_STRUCTURE}"
         ));
     }
-    let model = proto::Model::decode(bytes).map_err(|error| broken(error.to_string()))?;
-    let checked = Bytes::from(model.encode_to_vec());
+    let inside = bytes.len() as u64;
+    let mut model = proto::Model::decode(bytes).map_err(|error| broken(error.to_string()))?;
     let unfit = |reason: String| format!("is no image classifier that can be run: {reason}");
-    let mut graph = model.graph.ok_or_else(|| broken("it has no graph".into()))?;
+    let graph = model.graph.as_mut().ok_or_else(|| broken("it has no graph".into()))?;
+    let of_tensor = |(name, reason): (String, String)| broken(format!("its tensor {name:?} {reason}"));
+    gather_constants(graph).map_err(|(name, reason)| broken(format!("its node {name:?} (Constant) {reason}")))?;
+    shapes::few(graph).map_err(unfit)?;
+    sort(graph).map_err(unfit)?;
+    take_in(&mut graph.initializer, folder, inside).map_err(of_tensor)?;
     for tensor in &graph.initializer {
-        whole(tensor).map_err(|reason| broken(format!("its tensor {:?} {reason}", text(&tensor.name))))?;
+        whole(tensor).map_err(|reason| of_tensor((text(&tensor.name).to_owned(), reason)))?;
     }
-    // Older files list their initialisers among the inputs.
-    let constants: BTreeSet<&str> = graph.initializer.iter().map(|tensor| text(&tensor.name)).collect();
+    let names = graph.initializer.iter().map(|tensor| text(&tensor.name).to_owned());
+    let constants: BTreeSet<String> = names.collect();
     if constants.len() < graph.initializer.len() {
         return Err(unfit("two of its tensors have one name".into()));
     }
-    let inputs: Vec<&ValueInfo> = graph
-        .input
-        .iter()
-        .filter(|input| !constants.contains(text(&input.name)))
-        .collect();
-    let ([input], [output]) = (inputs.as_slice(), graph.output.as_slice()) else {
+    // Older files list their initialisers among the inputs.
+    graph.input.retain(|input| !constants.contains(text(&input.name)));
+    let version = model.ir_version.unwrap_or(0).max(CONSTANTS_APART);
+    model.ir_version = Some(version);
+    let ([input], [_]) = (graph.input.as_slice(), graph.output.as_slice()) else {
         return Err(unfit(format!(
             "it has {} inputs and {} outputs, not one of each",
-            inputs.len(),
+            graph.input.len(),
             graph.output.len()
         )));
     };
-    let (input, output) = (ValueInfo::clone(input), output.clone());
-    let (batch, resolution, photos) = match (sides(&input, FLOAT).as_deref(), sides(&input, UINT8).as_deref()) {
-        (Some(&[batch, Some(3), Some(height), Some(width)]), _) if height == width => (batch, height, None),
-        (_, Some(&[batch, None, None, Some(3)])) if text(&input.name) == PHOTOS => {
-            let found = Preprocess::take_off(&mut graph);
-            let (preprocess, resolution) = found.ok_or_else(|| {
-                unfit(
-                    "its input is photos, and it does not begin with the nodes that this program writes for them"
-                        .into(),
-                )
-            })?;
-            (batch, resolution, Some(preprocess))
-        }
-        _ => {
-            let wanted = "its input must be float32 [batch, 3, R, R] with the sides given, or photos as this program writes them";
-            return Err(unfit(wanted.into()));
-        }
-    };
+    let takes = takes(graph, input, side).map_err(unfit)?;
+    if let Takes::Images(images, _) = &takes {
+        adapt_input(graph, images);
+    }
+    let (resolution, batch) = (takes.side(), takes.batch());
     if resolution > MAX_RESOLUTION {
         return Err(unfit(format!(
             "its images have sides of {resolution} pixels, more than the limit of {MAX_RESOLUTION}"
         )));
     }
-    let classes = match sides(&output, FLOAT).as_deref() {
-        Some(&[_, Some(classes)]) => classes,
-        _ => return Err(unfit("its output must be float32 [batch, classes]".into())),
+    let walked = |graph: &Graph, images: usize| {
+        let mut network;
+        let (graph, first) = match &takes {
+            // What resizes the photos is known; the bounds are those of the network behind it.
+            Takes::Photos(..) => {
+                network = graph.clone();
+                Preprocess::take_off(&mut network);
+                (&network, INPUT)
+            }
+            Takes::Images(..) => (graph, text(&graph.input[0].name)),
+        };
+        shapes::walk(graph, (first, vec![images, 3, resolution, resolution]))
     };
-    let (input, output) = (text(&input.name).to_owned(), text(&output.name).to_owned());
-    let image = vec![batch.unwrap_or(1), 3, resolution, resolution];
-    let first = if photos.is_some() { INPUT } else { &input };
-    let made = shapes::walk(&graph, (first, image)).map_err(unfit)?;
-    let last = graph.node.iter().find(|node| node.output.first() == Some(&output));
+    let images = batch.unwrap_or(1);
+    let made = walked(graph, images).map_err(unfit)?;
+    let classes = classes(graph, made.output.as_deref(), images).map_err(unfit)?;
+    adapt_output(graph, classes);
+    // Most models grow with the batch; one that grows faster has its bound too.
+    let made = walked(graph, images).map_err(unfit)?;
+    let mut most = (shapes::MAX_VALUES / made.largest.max(1))
+        .min(shapes::MAX_TOGETHER / made.together.max(1))
+        .max(1);
+    let mut together = made.together.div_ceil(images);
+    if batch.is_none() {
+        loop {
+            match walked(graph, most) {
+                Ok(made) => {
+                    together = together.max(made.together.div_ceil(most));
+                    break;
+                }
+                Err(reason) if most == 1 => return Err(unfit(reason)),
+                Err(_) => most /= 2,
+            }
+        }
+    }
+    let ranges = graph.node.iter().any(|node| text(&node.op_type) == RANGES);
+    let (input, output) = (text(&graph.input[0].name), text(&graph.output[0].name));
+    let (input, output) = (input.to_owned(), output.to_owned());
+    let checked = Bytes::from(model.encode_to_vec());
+    let graph = model.graph.unwrap_or_default();
     Ok(Model {
-        most: (shapes::MAX_VALUES / made.largest.max(1))
-            .min(shapes::MAX_TOGETHER / made.together.max(1))
-            .max(1),
-        image_bytes: size_of::<f32>() * made.together / batch.unwrap_or(1),
-        softmax: last.is_some_and(|node| node.op_type.as_deref() == Some("Softmax")),
+        most: if ranges { 1 } else { most },
+        ranges,
+        image_bytes: widest(&graph) * together,
+        softmax: ends_in_softmax(&graph, &output),
         numbers: Numbers::of(&graph),
         input,
         output,
         batch,
         resolution,
-        photos,
+        any_side: takes.any_side(),
+        normalises: takes.normalises(),
+        photos: takes.photos(),
         classes,
         producer: model.producer_name.unwrap_or_default(),
         metadata: model
@@ -227,134 +292,111 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
             .into_iter()
             .map(|entry| (entry.key.unwrap_or_default(), entry.value.unwrap_or_default()))
             .collect(),
+        constants,
         bytes: checked,
     })
 }
 
-fn text(name: &Option<String>) -> &str {
-    name.as_deref().unwrap_or_default()
+/// What a model takes.
+enum Takes {
+    /// Images of this side.
+    Images(Images, usize),
+    /// Photos as they are, any number or so many; what becomes of them, and the side of the images that are made of them.
+    Photos(Option<usize>, Preprocess, usize),
 }
 
-/// The sides of a tensor of the type `element`, those that are known.
-fn sides(info: &ValueInfo, element: i32) -> Option<Vec<Option<usize>>> {
-    let tensor = info.kind.as_ref()?.tensor.as_ref()?;
-    let shape = tensor.shape.as_ref().filter(|_| tensor.elem_type == Some(element))?;
-    let side = |dim: &proto::Dim| match dim.side {
-        Some(Side::Known(side @ 1..=MAX_SIDE)) => Some(Some(side as usize)),
-        Some(Side::Known(_)) => None,
-        Some(Side::Named(_)) | None => Some(None),
-    };
-    shape.dim.iter().map(side).collect()
-}
-
-/// Whether a tensor has as much data as its shape says.
-fn whole(tensor: &proto::Tensor) -> Result<(), String> {
-    if tensor.data_location == Some(1) {
-        return Err("lies in another file; export the model with its weights inside".into());
-    }
-    let size = match tensor.data_type {
-        Some(1 | 6) => 4,
-        Some(2 | 3 | 9) => 1,
-        Some(7 | DOUBLE) => 8,
-        Some(10) => 2,
-        other => return Err(format!("is of the type {}, which is not run here", other.unwrap_or(0))),
-    };
-    let count = tensor
-        .dims
-        .iter()
-        .try_fold(1usize, |count, &side| count.checked_mul(usize::try_from(side).ok()?));
-    let (there, unit) = match (&tensor.raw_data, tensor.data_type) {
-        (Some(raw), _) => (raw.len(), size),
-        (None, Some(FLOAT)) => (tensor.float_data.len(), 1),
-        (None, Some(INT64)) => (tensor.int64_data.len(), 1),
-        (None, _) => (tensor.int32_data.len(), 1),
-    };
-    if count.and_then(|count| count.checked_mul(unit)) != Some(there) {
-        return Err(format!("has the shape {:?}, which its data do not fill", tensor.dims));
-    }
-    let raw = tensor.raw_data.as_deref().unwrap_or_default();
-    let finite = match tensor.data_type {
-        Some(FLOAT) => raw
-            .as_chunks()
-            .0
-            .iter()
-            .all(|&bytes| f32::from_le_bytes(bytes).is_finite()),
-        Some(FLOAT16) => raw
-            .as_chunks()
-            .0
-            .iter()
-            .all(|&bytes| f16::from_le_bytes(bytes).is_finite()),
-        Some(DOUBLE) => raw
-            .as_chunks()
-            .0
-            .iter()
-            .all(|&bytes| f64::from_le_bytes(bytes).is_finite()),
-        _ => true,
-    };
-    let half = tensor.data_type == Some(FLOAT16);
-    let bits = |&bits: &i32| !half || f16::from_bits(bits as u16).is_finite();
-    match finite && tensor.float_data.iter().all(|value| value.is_finite()) && tensor.int32_data.iter().all(bits) {
-        true => Ok(()),
-        false => Err("holds values that are not finite".into()),
-    }
-}
-
-/// The messages in messages that are decoded: outer message, field, inner message.
-const MESSAGES: &[(&str, u32, &str)] = &[
-    ("model", 7, "graph"),
-    ("model", 8, "operator set"),
-    ("model", 14, "metadata"),
-    ("graph", 1, "node"),
-    ("node", 5, "attribute"),
-    ("graph", 5, "tensor"),
-    ("graph", 11, "value"),
-    ("graph", 12, "value"),
-    ("value", 2, "type"),
-    ("type", 1, "tensor type"),
-    ("tensor type", 2, "shape"),
-    ("shape", 1, "side"),
-];
-
-/// What a file is made of. Only slices are looked at.
-#[derive(Default)]
-struct Extent {
-    /// Fields, of all messages.
-    fields: usize,
-    /// Bytes that are data of tensors: `raw_data` and `float_data`.
-    data: usize,
-}
-
-impl Extent {
-    /// Adds a message and those in it.
-    fn add(&mut self, message: &str, mut bytes: Bytes) -> Result<(), String> {
-        let told = |error: prost::DecodeError| error.to_string();
-        while bytes.has_remaining() {
-            let (tag, kind) = decode_key(&mut bytes).map_err(told)?;
-            self.fields += 1;
-            let length = match kind {
-                WireType::Varint => {
-                    decode_varint(&mut bytes).map_err(told)?;
-                    continue;
-                }
-                WireType::ThirtyTwoBit => 4,
-                WireType::SixtyFourBit => 8,
-                WireType::LengthDelimited => decode_varint(&mut bytes).map_err(told)?,
-                WireType::StartGroup | WireType::EndGroup => return Err("it holds groups, which ONNX has not".into()),
-            };
-            let length = usize::try_from(length).ok().filter(|&length| length <= bytes.len());
-            let length = length.ok_or("it is cut short, or a length in it is wrong")?;
-            let field = bytes.split_to(length);
-            if kind != WireType::LengthDelimited {
-                continue;
-            }
-            if message == "tensor" && matches!(tag, 4 | 9) {
-                self.data += field.len();
-            }
-            if let Some((.., inner)) = MESSAGES.iter().find(|row| (row.0, row.1) == (message, tag)) {
-                self.add(inner, field)?;
-            }
+impl Takes {
+    fn batch(&self) -> Option<usize> {
+        match self {
+            Takes::Images(images, _) => images.batch,
+            Takes::Photos(batch, ..) => *batch,
         }
-        Ok(())
+    }
+
+    fn side(&self) -> usize {
+        match self {
+            Takes::Images(_, side) | Takes::Photos(.., side) => *side,
+        }
+    }
+
+    fn any_side(&self) -> bool {
+        matches!(self, Takes::Images(images, _) if images.sides == [None; 2])
+    }
+
+    fn normalises(&self) -> bool {
+        matches!(self, Takes::Images(images, _) if images.element == UINT8)
+    }
+
+    fn photos(self) -> Option<Preprocess> {
+        match self {
+            Takes::Images(..) => None,
+            Takes::Photos(_, preprocess, _) => Some(preprocess),
+        }
+    }
+}
+
+/// What a model takes by its input.
+fn takes(graph: &Graph, input: &proto::ValueInfo, side: Option<usize>) -> Result<Takes, String> {
+    if let (PHOTOS, Some((shape, _))) = (text(&input.name), sides(input, &[UINT8]))
+        && let [batch, None, None, Some(3)] = *shape
+    {
+        let found = Preprocess::take_off(&mut graph.clone());
+        let (preprocess, side) = found
+            .ok_or("its input is photos, and it does not begin with the nodes that this program writes for them")?;
+        return Ok(Takes::Photos(batch, preprocess, side));
+    }
+    let images = images(input).ok_or(
+        "its input must be images of three colours, [batch, 3, height, width] or [batch, height, width, 3], in float32, \
+         float16 or uint8, or photos as this program writes them",
+    )?;
+    let fixed = match images.sides {
+        [Some(height), Some(width)] if height != width => {
+            return Err(format!(
+                "its images are {width} x {height} pixels, and only squares are made here"
+            ));
+        }
+        [height, width] => height.or(width),
+    };
+    match (fixed, side) {
+        (Some(fixed), Some(side)) if fixed != side => Err(format!(
+            "its images have sides of {fixed} pixels, not the {side} that were asked for"
+        )),
+        (fixed, side) => Ok(Takes::Images(images, fixed.or(side).unwrap_or(USUAL_SIDE))),
+    }
+}
+
+/// Number of classes: as the output follows from the nodes, or else as the model says.
+fn classes(graph: &Graph, made: Option<&[usize]>, images: usize) -> Result<usize, String> {
+    let wanted = "its output must be [batch, classes], in float32, float16 or float64";
+    let (said, _) = sides(&graph.output[0], &[FLOAT, FLOAT16, DOUBLE]).ok_or(wanted)?;
+    let [_, said @ ..] = said.as_slice() else {
+        return Err(wanted.into());
+    };
+    let said = said
+        .iter()
+        .try_fold(1usize, |product, side| product.checked_mul((*side)?));
+    let follows = match made {
+        None => None,
+        Some([batch, rest @ ..]) if *batch == images && !rest.is_empty() => Some(rest.iter().product()),
+        Some(_) => return Err(wanted.into()),
+    };
+    match follows.or(said) {
+        Some(classes @ 1..=16_384) if said.is_none_or(|said| said == classes) => Ok(classes),
+        _ => Err(wanted.into()),
+    }
+}
+
+/// Bytes of the widest number that a result may have.
+fn widest(graph: &Graph) -> usize {
+    let wide = |element: i64| [INT64, DOUBLE, proto::UINT64].map(i64::from).contains(&element);
+    let casts = |node: &proto::Node| {
+        let to = node.attribute.iter().find(|attribute| text(&attribute.name) == "to");
+        to.is_some_and(|to| wide(to.i.unwrap_or(0)))
+    };
+    let constant = |tensor: &proto::Tensor| tensor.data_type == Some(DOUBLE);
+    match graph.node.iter().any(casts) || graph.initializer.iter().any(constant) {
+        true => size_of::<f64>(),
+        false => size_of::<f32>(),
     }
 }
 
@@ -362,6 +404,7 @@ impl Extent {
 mod tests {
     use super::*;
     use crate::{Calibration, Method, Options, Runtime, Session};
+    use half::f16;
     use mnasnet_model::{Network, Scheme, Variant, initialise};
 
     /// An INT8 model, as messages.

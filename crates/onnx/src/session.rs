@@ -67,8 +67,8 @@ impl Session {
         }
         if let (Some(_), Runtime::Rten) = (&model.photos, runtime) {
             return Err(
-                "it takes photos as they are, which rten cannot resize; run it on ONNX Runtime, or export it without \
-                 preprocessing"
+                "it takes photos as they are, which rten cannot resize; run it on ONNX Runtime (`--runtime onnxruntime`), or \
+                 export it without preprocessing"
                     .into(),
             );
         }

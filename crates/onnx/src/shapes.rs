@@ -1,9 +1,18 @@
-//! The shapes of a model's values, walked before anything is computed: the operations that image classifiers need, and how
-//! much each can make of its inputs.
+//! The shapes of a model's values, walked before anything is computed: how much each operation makes of its inputs. What is
+//! refused here would take more than its bound, or an amount that cannot be told.
+
+mod fold;
+mod results;
+mod rules;
+mod value;
 
 use std::collections::HashMap;
 
-use crate::proto::{Graph, Node};
+use self::results::results;
+use self::rules::rule;
+use self::value::{Inputs, MAX_NUMBERS, Value};
+use crate::proto::Graph;
+use crate::read::{integers, text};
 
 /// Values of one result, at most: 1 GiB, five times the largest of MNASNet-B1 at 2000 pixels.
 pub const MAX_VALUES: usize = 1 << 28;
@@ -24,64 +33,14 @@ pub const MAX_DEPTH: usize = 1024;
 pub const MAX_TERMS: usize = 1024;
 
 /// What a model makes of its input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
     /// Values of the largest result.
     pub largest: usize,
     /// Values of all results.
     pub together: usize,
-}
-
-/// How an operation's output follows from its inputs.
-#[derive(Clone, Copy)]
-enum Rule {
-    /// As the first input.
-    Same,
-    /// The larger of both sides.
-    Broadcast,
-    Conv,
-    Pool,
-    /// Height and width become 1.
-    GlobalPool,
-    /// `[first, all others]`.
-    Flatten,
-    /// No more values than the first input has, in a shape that is not followed.
-    Within,
-    /// Rows of the first input times the matrix.
-    Product,
-}
-
-const RULES: &[(&str, Rule)] = &[
-    ("Add", Rule::Broadcast),
-    ("AveragePool", Rule::Pool),
-    ("BatchNormalization", Rule::Same),
-    ("Cast", Rule::Same),
-    ("Clip", Rule::Same),
-    ("Conv", Rule::Conv),
-    ("DequantizeLinear", Rule::Same),
-    ("Flatten", Rule::Flatten),
-    ("Gemm", Rule::Product),
-    ("GlobalAveragePool", Rule::GlobalPool),
-    ("HardSigmoid", Rule::Same),
-    ("HardSwish", Rule::Same),
-    ("Identity", Rule::Same),
-    ("MatMul", Rule::Product),
-    ("MaxPool", Rule::Pool),
-    ("Mul", Rule::Broadcast),
-    ("QuantizeLinear", Rule::Same),
-    ("ReduceMean", Rule::Within),
-    ("Relu", Rule::Same),
-    ("Reshape", Rule::Within),
-    ("Sigmoid", Rule::Same),
-    ("Softmax", Rule::Same),
-    ("Squeeze", Rule::Within),
-];
-
-/// A value: its sides where they are known, and the most values that it can have.
-#[derive(Clone, Debug)]
-struct Value {
-    sides: Option<Vec<usize>>,
-    count: usize,
+    /// Sides of the graph's output, where they are known.
+    pub output: Option<Vec<usize>>,
 }
 
 /// How far a value lies from the input.
@@ -102,10 +61,13 @@ impl Way {
             return Err(format!("follows {depth} others, as many as may follow one another"));
         }
         let terms = match op {
-            "Add" | "Mul" => inputs.iter().map(|input| input.terms).sum(),
+            "Add" | "Mul" | "Sub" | "Div" | "Sum" | "Mean" => inputs.iter().map(|input| input.terms).sum(),
             // What a runtime may leave out, or compute as a product or a sum.
-            "BatchNormalization" | "Cast" | "DequantizeLinear" | "Flatten" | "Identity" | "QuantizeLinear"
-            | "Reshape" | "Squeeze" => inputs.first().map_or(1, |input| input.terms),
+            "BatchNormalization" | "Cast" | "CastLike" | "Concat" | "DequantizeLinear" | "Dropout" | "Expand"
+            | "Flatten" | "Gather" | "Identity" | "Pad" | "QuantizeLinear" | "Reshape" | "Slice" | "Split"
+            | "Squeeze" | "Tile" | "Transpose" | "Unsqueeze" => {
+                inputs.iter().map(|input| input.terms).max().unwrap_or(1)
+            }
             _ => 1,
         };
         if terms > MAX_TERMS {
@@ -118,206 +80,85 @@ impl Way {
     }
 }
 
-impl Value {
-    fn new(sides: Vec<usize>) -> Result<Self, String> {
-        let count = sides.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
-        match count.filter(|&count| count <= MAX_VALUES) {
-            Some(count) => Ok(Self {
-                sides: Some(sides),
-                count,
-            }),
-            None => Err(format!(
-                "would make {sides:?} values, more than the limit of {MAX_VALUES}"
-            )),
-        }
-    }
-}
-
-/// Walks the nodes from an input of the given sides. Every node must have an operation that is known, and inputs that are
-/// there before it.
+/// Walks the nodes from an input of the given sides. Every node must have an operation whose results are bounded by its inputs, and
+/// inputs that are there before it.
 ///
 /// # Errors
 /// The first node that cannot be.
 pub fn walk(graph: &Graph, input: (&str, Vec<usize>)) -> Result<Made, String> {
-    if graph.node.len() > MAX_NODES {
-        return Err(format!(
-            "it has {} operations, more than the limit of {MAX_NODES}",
-            graph.node.len()
-        ));
-    }
+    few(graph)?;
     let mut values: HashMap<&str, (Value, Way)> = HashMap::new();
     for tensor in &graph.initializer {
         let sides = tensor
             .dims
             .iter()
             .map(|&side| usize::try_from(side).unwrap_or(usize::MAX));
-        let name = tensor.name.as_deref().unwrap_or_default();
-        values.insert(name, (Value::new(sides.collect())?, Way::START));
+        let value = Value::new(sides.collect())?.with(integers(tensor, MAX_NUMBERS));
+        values.insert(text(&tensor.name), (value, Way::START));
     }
     let (input, sides) = input;
     let image = Value::new(sides)?;
     let (mut largest, mut together) = (image.count, image.count);
     values.insert(input, (image, Way::START));
     for node in &graph.node {
-        let op = node.op_type.as_deref().unwrap_or_default();
-        let told = |reason: String| {
-            format!(
-                "its node {:?} ({op}) {reason}",
-                node.name.as_deref().unwrap_or_default()
-            )
+        let (op, domain) = (text(&node.op_type), text(&node.domain));
+        let told = |reason: String| format!("its node {:?} ({op}) {reason}", text(&node.name));
+        let rule = rule(domain, op).ok_or_else(|| {
+            let domain = if domain.is_empty() { "ONNX" } else { domain };
+            told(format!(
+                "is an operation of {domain} that is not known here, so that its memory cannot be bounded before it runs; export \
+                 the model without it"
+            ))
+        })?;
+        let known = |name: &String| match (name.is_empty(), values.get(name.as_str())) {
+            (true, _) => Ok(None),
+            (false, Some(found)) => Ok(Some(found)),
+            (false, None) => Err(told(format!("reads {name:?}, which nothing before it makes"))),
         };
-        let rule = RULES
-            .iter()
-            .find(|row| row.0 == op && node.domain.as_deref().unwrap_or_default().is_empty());
-        let rule = rule
-            .ok_or_else(|| told("is no operation of the image classifiers that are run here".into()))?
-            .1;
-        let known = |name: &String| {
-            let found = values.get(name.as_str());
-            found.ok_or_else(|| told(format!("reads {name:?}, which nothing before it makes")))
-        };
-        let inputs = node.input.iter().filter(|name| !name.is_empty());
-        let inputs = inputs.map(known).collect::<Result<Vec<_>, _>>()?;
-        let (inputs, ways): (Vec<&Value>, Vec<Way>) = inputs.into_iter().map(|(value, way)| (value, *way)).unzip();
+        let inputs = node.input.iter().map(known).collect::<Result<Vec<_>, _>>()?;
+        let ways: Vec<Way> = inputs.iter().flatten().map(|(_, way)| *way).collect();
         let way = Way::through(op, &ways).map_err(told)?;
-        let value = output(rule, node, &inputs).map_err(told)?;
-        let [name, ..] = node.output.as_slice() else {
+        let inputs = Inputs(inputs.into_iter().map(|input| input.map(|(value, _)| value)).collect());
+        let made = results(rule, node, &inputs).map_err(told)?;
+        if node.output.is_empty() {
             return Err(told("makes nothing".into()));
-        };
-        largest = largest.max(value.count);
-        together += value.count;
-        if together > MAX_TOGETHER {
-            return Err(told(format!(
-                "would bring all values together to {together}, more than the limit of {MAX_TOGETHER}"
-            )));
         }
-        if values.insert(name, (value, way)).is_some() {
-            return Err(told(format!("makes {name:?}, which is there already")));
+        for (name, value) in node.output.iter().zip(made).filter(|(name, _)| !name.is_empty()) {
+            largest = largest.max(value.count);
+            together += value.count;
+            if together > MAX_TOGETHER {
+                return Err(told(format!(
+                    "would bring all values together to {together}, more than the limit of {MAX_TOGETHER}"
+                )));
+            }
+            if values.insert(name, (value, way)).is_some() {
+                return Err(told(format!("makes {name:?}, which is there already")));
+            }
         }
     }
-    Ok(Made { largest, together })
-}
-
-fn output(rule: Rule, node: &Node, inputs: &[&Value]) -> Result<Value, String> {
-    let first = *inputs.first().ok_or("reads nothing")?;
-    let second = || inputs.get(1).copied().ok_or("reads one value, but needs two");
-    let sides = || first.sides.as_deref().ok_or("reads a value of unknown shape");
-    Ok(match rule {
-        Rule::Same => first.clone(),
-        Rule::Within => Value {
-            sides: None,
-            count: first.count,
-        },
-        Rule::Broadcast => match (&first.sides, &second()?.sides) {
-            (Some(a), Some(b)) => {
-                let rank = a.len().max(b.len());
-                let side = |sides: &[usize], at: usize| (at + sides.len()).checked_sub(rank).map_or(1, |at| sides[at]);
-                Value::new((0..rank).map(|at| side(a, at).max(side(b, at))).collect())?
-            }
-            _ => {
-                let count = first
-                    .count
-                    .checked_mul(second()?.count)
-                    .filter(|&count| count <= MAX_VALUES);
-                Value {
-                    sides: None,
-                    count: count.ok_or("would make more values than the limit")?,
-                }
-            }
-        },
-        Rule::Conv => {
-            let weight = second()?.sides.as_deref().ok_or("has a kernel of unknown shape")?;
-            let [channels, _, kernel @ ..] = weight else {
-                return Err(format!("has a kernel of shape {weight:?}"));
-            };
-            window(node, sides()?, Some(*channels), kernel)?
-        }
-        Rule::Pool => {
-            let kernel = ints(node, "kernel_shape")?.ok_or("has no kernel_shape")?;
-            window(node, sides()?, None, &kernel)?
-        }
-        Rule::GlobalPool => {
-            let sides = sides()?.iter().enumerate();
-            Value::new(sides.map(|(at, &side)| if at < 2 { side } else { 1 }).collect())?
-        }
-        Rule::Flatten => match sides()? {
-            [images, rest @ ..] => Value::new(vec![*images, rest.iter().product()])?,
-            [] => return Err("reads a single number".into()),
-        },
-        Rule::Product => {
-            let matrix = second()?.sides.as_deref().ok_or("has a matrix of unknown shape")?;
-            let [rows, columns] = *matrix else {
-                return Err(format!("has a matrix of shape {matrix:?}"));
-            };
-            // Transposed or not: the most that either way makes.
-            let most = |inner: usize, outer: usize| first.count.div_ceil(inner.max(1)).checked_mul(outer);
-            let count = most(rows, columns).zip(most(columns, rows)).map(|(a, b)| a.max(b));
-            Value {
-                sides: None,
-                count: count
-                    .filter(|&count| count <= MAX_VALUES)
-                    .ok_or("would make more values than the limit")?,
-            }
-        }
+    let output = graph.output.first().and_then(|output| values.get(text(&output.name)));
+    Ok(Made {
+        largest,
+        together,
+        output: output.and_then(|(value, _)| value.sides.clone()),
     })
 }
 
-/// What a window that slides over an image makes of it.
-fn window(node: &Node, sides: &[usize], channels: Option<usize>, kernel: &[usize]) -> Result<Value, String> {
-    let ([images, c_in, height, width], &[kernel_h, kernel_w]) = (sides, kernel) else {
-        return Err(format!(
-            "slides a window of {kernel:?} over {sides:?}, which is no image"
-        ));
-    };
-    let list = |name: &str, default: usize, length: usize| match ints(node, name)? {
-        None => Ok(vec![default; length]),
-        Some(list) if list.len() == length => Ok(list),
-        Some(list) => Err(format!("has {} {name}, not {length}", list.len())),
-    };
-    let (strides, dilations, pads) = (list("strides", 1, 2)?, list("dilations", 1, 2)?, list("pads", 0, 4)?);
-    let auto_pad = node
-        .attribute
-        .iter()
-        .find(|attribute| attribute.name.as_deref() == Some("auto_pad"));
-    let automatic = auto_pad.is_some_and(|attribute| attribute.s.as_deref().unwrap_or_default() != b"NOTSET");
-    let mut output = vec![*images, channels.unwrap_or(*c_in)];
-    for (axis, (side, kernel)) in [(*height, kernel_h), (*width, kernel_w)].into_iter().enumerate() {
-        let (stride, dilation) = (strides[axis], dilations[axis]);
-        let padded = side + pads[axis] + pads[axis + 2];
-        // Automatic padding makes no more than a window of one pixel would.
-        let reach = if automatic {
-            1
-        } else {
-            kernel.saturating_sub(1) * dilation + 1
-        };
-        if kernel == 0 || stride == 0 || dilation == 0 || reach > padded {
-            return Err(format!(
-                "slides a window of {kernel} over a side of {padded} in steps of {stride}"
-            ));
-        }
-        output.push((padded - reach) / stride + 1);
+/// Refuses more nodes than there may be.
+///
+/// # Errors
+/// Their number.
+pub fn few(graph: &Graph) -> Result<(), String> {
+    match graph.node.len() {
+        count if count > MAX_NODES => Err(format!("it has {count} operations, more than the limit of {MAX_NODES}")),
+        _ => Ok(()),
     }
-    Value::new(output)
-}
-
-/// A list of small integers that are not negative.
-fn ints(node: &Node, name: &str) -> Result<Option<Vec<usize>>, String> {
-    let found = node
-        .attribute
-        .iter()
-        .find(|attribute| attribute.name.as_deref() == Some(name));
-    let small = |&value: &i64| match value {
-        0..=16_384 => Ok(value as usize),
-        _ => Err(format!("has {value} among its {name}")),
-    };
-    found
-        .map(|attribute| attribute.ints.iter().map(small).collect())
-        .transpose()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::{Attribute, INT64, Node, ValueInfo, tensor};
 
     fn node(op: &str, input: &[&str], output: &str) -> Node {
         Node {
@@ -345,7 +186,8 @@ mod tests {
             walked(4, 9000),
             Ok(Made {
                 largest: image,
-                together: 5 * image
+                together: 5 * image,
+                output: None
             })
         );
         let reason = walked(40, 9000).unwrap_err();
@@ -393,5 +235,75 @@ mod tests {
             too_long.ends_with("(Mul) has 2048 terms when it is written out, more than the limit of 1024"),
             "{too_long}"
         );
+    }
+
+    /// A value that a few bytes ask for: sides that are computed, or given as numbers.
+    #[test]
+    fn what_numbers_ask_for_is_bounded() {
+        let shape = |sides: &[i64]| tensor("shape", INT64, &[sides.len()], sides);
+        let walked = |op: &str, sides: &[i64]| {
+            let input: &[&str] = if op == "ConstantOfShape" {
+                &["shape"]
+            } else {
+                &["0", "shape"]
+            };
+            let graph = Graph {
+                node: vec![node(op, input, "1")],
+                initializer: vec![shape(sides)],
+                ..Graph::default()
+            };
+            walk(&graph, ("0", vec![1, 3, 8, 8]))
+        };
+        for (op, usual, huge) in [
+            ("Expand", &[2, 3, 8, 8], &[1 << 20, 3, 8, 8]),
+            ("Tile", &[2, 1, 1, 1], &[1 << 40, 1 << 40, 1, 1]),
+            ("ConstantOfShape", &[2, 3, 8, 8], &[1 << 20, 1 << 20, 1, 1]),
+        ] {
+            assert_eq!(walked(op, usual).map(|made| made.largest), Ok(384), "{op}");
+            let reason = walked(op, huge).unwrap_err();
+            assert!(
+                reason.contains("more values than the limit") || reason.contains("more than the limit"),
+                "{op}: {reason}"
+            );
+        }
+        let pads = |pad: i64| walked("Pad", &[0, 0, pad, pad, 0, 0, pad, pad]);
+        assert_eq!(pads(1).map(|made| made.largest), Ok(300));
+        assert!(pads(1 << 20).is_err() && pads(i64::MAX).is_err() && pads(-9).is_err());
+        let reason = walked("Reshape", &[5, -1]).unwrap_err();
+        assert!(
+            reason.contains("cannot bring 192 values to the shape [5, -1]"),
+            "{reason}"
+        );
+    }
+
+    /// What follows from an image's shape by way of integers, as exporters write a reshape: [batch, channels, -1].
+    #[test]
+    fn computed_shapes_are_followed() {
+        let numbers = |name: &str, values: &[i64]| tensor(name, INT64, &[values.len()], values);
+        let graph = Graph {
+            node: vec![
+                node("Shape", &["0"], "sides"),
+                node("Slice", &["sides", "none", "two"], "front"),
+                node("Concat", &["front", "rest"], "shape"),
+                node("Reshape", &["0", "shape"], "rows"),
+                node("Transpose", &["rows"], "turned"),
+                node("MatMul", &["rows", "turned"], "product"),
+            ],
+            initializer: vec![numbers("none", &[0]), numbers("two", &[2]), numbers("rest", &[-1])],
+            ..Graph::default()
+        };
+        let mut graph = graph;
+        graph.node[2].attribute.push(Attribute::int("axis", 0));
+        graph.node[4].attribute.push(Attribute::ints("perm", &[0, 2, 1]));
+        graph.output.push(ValueInfo {
+            name: Some("product".into()),
+            kind: None,
+        });
+        let made = walk(&graph, ("0", vec![2, 3, 8, 8])).unwrap();
+        assert_eq!(made.output, Some(vec![2, 3, 3]));
+        // A product of itself grows with the square of what it is made of.
+        graph.node[5].input.swap(0, 1);
+        assert_eq!(walk(&graph, ("0", vec![1, 3, 64, 64])).unwrap().largest, 4096 * 4096);
+        assert!(walk(&graph, ("0", vec![1, 3, 256, 256])).is_err());
     }
 }

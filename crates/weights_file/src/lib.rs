@@ -138,6 +138,11 @@ impl WeightsFile {
         &self.path
     }
 
+    /// Whether another program wrote it: what becomes of photos is then assumed.
+    pub fn is_foreign(&self) -> bool {
+        !self.state.texts.contains_key(ENTRY)
+    }
+
     /// The record; made from the dialect where another program wrote the file.
     pub fn record(&self) -> &Record {
         &self.record

@@ -8,6 +8,12 @@ use mnasnet_onnx::{Model, Preprocess, Resampling};
 use crate::progress::Progress;
 use crate::{ENTRY, Record, WeightsError, classes};
 
+/// The first layer of timm's networks.
+const TIMM: &str = "conv_stem";
+
+/// The beginning of the names in mindcv's networks.
+const MINDCV: &str = "features.";
+
 /// What becomes of photos, for a model that does it itself.
 pub fn preprocess(preprocessing: &Preprocessing) -> Preprocess {
     let (scale, shift) = preprocessing.scale_shift();
@@ -61,11 +67,22 @@ pub fn record(path: &Path, model: &Model) -> Result<(Record, bool), WeightsError
     Ok((record, false))
 }
 
-/// MindSpore's preprocessing for its own exports, ImageNet's usual one for all others.
+/// MindSpore's preprocessing for its scripts' exports, timm's for timm's networks, ImageNet's usual one for all others.
 fn assumed(model: &Model) -> Record {
+    let usual = Preprocessing::imagenet(model.resolution);
+    let is_timms = model.constants.iter().any(|name| name.contains(TIMM));
+    let is_mindcvs = model.constants.iter().any(|name| name.starts_with(MINDCV));
     let preprocessing = match &*model.producer {
+        "MindSpore" if is_mindcvs => Preprocessing {
+            interpolation: Interpolation::MindSpore,
+            ..usual
+        },
         "MindSpore" => Preprocessing::mindspore(model.resolution),
-        _ => Preprocessing::imagenet(model.resolution),
+        _ if is_timms => Preprocessing {
+            interpolation: Interpolation::Bicubic,
+            ..usual
+        },
+        _ => usual,
     };
     Record {
         format: Record::FORMAT,

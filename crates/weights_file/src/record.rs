@@ -64,16 +64,36 @@ impl Record {
         concat!("mnasnet ", env!("CARGO_PKG_VERSION"), " of ", env!("MNASNET_COMMIT")).into()
     }
 
-    /// The record for images of another side: the photo is resized in proportion.
-    pub fn at_resolution(mut self, resolution: usize) -> Self {
-        let Preprocessing {
-            resolution: side,
-            resize,
-            ..
-        } = &mut self.preprocessing;
-        *resize = (*resize as f64 * resolution as f64 / *side as f64).round() as usize;
-        *side = resolution;
-        self
+    /// Takes what is said of photos, also for a run that begins with the weights.
+    ///
+    /// # Errors
+    /// [`WeightsError::Record`] where the settings of the file at `path` are none.
+    pub fn see(&mut self, path: &Path, preprocessing: Preprocessing) -> Result<(), WeightsError> {
+        if preprocessing == self.preprocessing {
+            return Ok(());
+        }
+        let broken = |error: toml::de::Error| WeightsError::Record {
+            path: path.to_owned(),
+            reason: format!("holds settings that cannot be used: {}", error.message()),
+        };
+        let mut settings: toml::Table = self.config.parse().map_err(broken)?;
+        let exact = |value: &f32| value.to_string().parse().unwrap_or(f64::from(*value));
+        let row = |values: &[f32; 3]| toml::Value::from(values.iter().map(exact).collect::<Vec<_>>());
+        let was = &self.preprocessing;
+        if was.interpolation != preprocessing.interpolation {
+            settings.insert("interpolation".into(), preprocessing.interpolation.name().into());
+        }
+        for (key, was, is) in [
+            ("mean", was.mean, preprocessing.mean),
+            ("std", was.std, preprocessing.std),
+        ] {
+            if was != is {
+                settings.insert(key.into(), row(&is));
+            }
+        }
+        self.config = settings.to_string();
+        self.preprocessing = preprocessing;
+        Ok(())
     }
 
     /// Whether the classes have numbers for names: the file of another program, or a set that had no names.
@@ -160,7 +180,7 @@ impl Record {
                 format!("resolution is {resolution}"),
             ),
             (
-                !(*resolution..=1 << 16).contains(resize),
+                *resize != 0 && !(*resolution..=1 << 16).contains(resize),
                 format!("resize is {resize} at resolution {resolution}"),
             ),
             (!(0.0..=1.0).contains(&top1), format!("the best top-1 is {top1}")),

@@ -7,9 +7,8 @@ use mnasnet_data::BadImages;
 use mnasnet_engine::Precision;
 use mnasnet_model::Dialect;
 use mnasnet_onnx::Method;
-use mnasnet_settings::config::Channels;
 
-use super::{DeviceArgs, MindsporeDeviceArgs, RankArgs, RuntimeArgs, SetArgs, positive, side, threads, tolerance};
+use super::{DeviceArgs, MindsporeDeviceArgs, PixelArgs, RankArgs, RuntimeArgs, SetArgs, positive, threads, tolerance};
 use crate::settings::{self, OrOpen, Valued};
 
 /// What a model is evaluated on, and how.
@@ -24,7 +23,7 @@ pub struct EvaluationArgs {
     /// What the set is.
     #[command(flatten)]
     pub set: SetArgs,
-    /// How a model's pixels are normalised.
+    /// What becomes of photos.
     #[command(flatten)]
     pub pixels: PixelArgs,
     /// Photos that cannot be decoded: fail ends, skip leaves them out, replace takes grey for them
@@ -48,24 +47,6 @@ pub struct EvaluationArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// How pixels are normalised, for models that do not say it.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct PixelArgs {
-    /// Mean that the model's pixels have taken off, 0 to 1, one number or R,G,B, where the model does not say it: another program's
-    #[arg(long, value_name = "R,G,B", value_parser = Valued::<Channels>::by("mean"), allow_hyphen_values = true)]
-    pub mean: Option<Channels>,
-    /// Standard deviation that they are divided by, likewise
-    #[arg(long, value_name = "R,G,B", value_parser = Valued::<Channels>::by("std"), allow_hyphen_values = true)]
-    pub std: Option<Channels>,
-}
-
-impl PixelArgs {
-    /// Whether nothing is said.
-    pub fn is_empty(&self) -> bool {
-        self.mean.is_none() && self.std.is_none()
-    }
 }
 
 /// `mnasnet eval`.
@@ -101,7 +82,7 @@ pub struct EvalArgs {
 /// `mnasnet eval-onnx`.
 #[derive(Debug, clap::Args)]
 pub struct EvalOnnxArgs {
-    /// ONNX model: ours, or another image classifier with its weights inside
+    /// ONNX model: ours, or another image classifier; weights beside the model are read from its folder
     #[arg(long, alias = "onnx_url", value_name = "FILE")]
     pub model: PathBuf,
     /// What computes it.
@@ -149,7 +130,7 @@ pub struct PredictArgs {
     /// What computes an ONNX model.
     #[command(flatten)]
     pub runtime: RuntimeArgs,
-    /// How the model's pixels are normalised.
+    /// What becomes of photos.
     #[command(flatten)]
     pub pixels: PixelArgs,
 }
@@ -223,10 +204,9 @@ pub struct ConvertArgs {
     /// Batch norm's epsilon, where the weights were not trained with 1e-5
     #[arg(long = "bn_epsilon", value_name = "X")]
     pub bn_epsilon: Option<f32>,
-    /// Side of the photos that the network sees, pixels, where it was trained with others than its file says or is known for;
-    /// the photo is resized in proportion
-    #[arg(long, value_name = "R", value_parser = side())]
-    pub resolution: Option<usize>,
+    /// What becomes of photos, where the file does not say it, or not as it was in training.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
     /// Take the moving average that a checkpoint of ours holds for the weights
     #[arg(long)]
     pub ema: bool,
@@ -350,9 +330,9 @@ pub struct ExportArgs {
     /// Any number of images a call: the default
     #[arg(long = "dynamic-batch", conflicts_with = "batch")]
     pub dynamic_batch: bool,
-    /// Side of the images, pixels [default: that of the weights]
-    #[arg(long, value_name = "R", value_parser = side())]
-    pub resolution: Option<usize>,
+    /// What becomes of photos, where the file does not say it, or not as it is for the model.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
     /// Version of ONNX's operator set, 11 to 22 [default: 17, with preprocessing 18]
     #[arg(long, value_name = "N")]
     pub opset: Option<u32>,

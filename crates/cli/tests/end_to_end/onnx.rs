@@ -64,6 +64,136 @@ fn an_exported_model_says_what_the_weights_say() {
     assert_eq!(printed, format!("Top1-Acc: {top1:.4}\nTop5-Acc: 1.0000\n"));
 }
 
+/// A model that another program wrote.
+fn foreign(name: &str) -> String {
+    format!("{}/../onnx/tests/fixtures/foreign/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn models_of_other_programs_are_evaluated_and_asked() {
+    let place = Place::three_classes();
+    let usual =
+        "bicubic to a shorter side of 18, the middle 16 x 16, mean [0.485, 0.456, 0.406], std [0.229, 0.224, 0.225]";
+    for (name, flags, taken) in [
+        ("timm.onnx", "", usual),
+        ("torch.onnx", "", usual),
+        (
+            "torch.onnx",
+            "--crop-ratio 1 --interpolation bilinear --mean 0.5 --std 0.25",
+            "bilinear to a shorter side of 16, the middle 16 x 16, mean [0.5, 0.5, 0.5], std [0.25, 0.25, 0.25]",
+        ),
+        (
+            "torch.onnx",
+            "--resize 20",
+            "bicubic to a shorter side of 20, the middle 16 x 16",
+        ),
+        (
+            "torch-any-side.onnx",
+            "--resolution 40",
+            "bicubic to a shorter side of 46, the middle 40 x 40",
+        ),
+        (
+            "bytes-last.onnx",
+            "--no-resize",
+            "not resized, the middle 16 x 16, bytes as they are",
+        ),
+        ("keras.onnx", "", "bilinear to a shorter side of 18"),
+    ] {
+        let model = foreign(name);
+        let (code, stdout, stderr) = place.run(&format!("eval-onnx --data photos --model {model} {flags} --json"));
+        assert_eq!(code, 0, "{name} {flags}: {stderr}");
+        let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(report["images"], 9, "{name} {flags}");
+        text::holds(&stderr, &format!("does not say what becomes of photos; taken: {taken}"));
+        text::holds(
+            &stderr,
+            "--resize, --crop-ratio, --no-resize, --interpolation, --mean, --std say otherwise",
+        );
+        assert_eq!(
+            place
+                .json_lines(&format!("predict --weights {model} photos/val {flags} --json"))
+                .len(),
+            9
+        );
+    }
+    // The same network by two exporters says the same.
+    let printed = place.done(&format!(
+        "compare {} {} --data photos --tolerance 0.00001",
+        foreign("torch.onnx"),
+        foreign("shuffled.onnx")
+    ));
+    text::holds(&printed, "the same first class on 100.00 %");
+    for (name, flags, code, expected) in [
+        (
+            "bytes.onnx",
+            "--mean 0.5",
+            2,
+            "takes bytes and normalises them itself; leave out --mean and --std",
+        ),
+        (
+            "torch.onnx",
+            "--resolution 32",
+            4,
+            "its images have sides of 16 pixels, not the 32 that were asked for",
+        ),
+        (
+            "torch.onnx",
+            "--resize 12",
+            2,
+            "photos of a shorter side of 12 pixels have no middle of 16",
+        ),
+        ("torch.onnx", "--resize 20 --no-resize", 2, "cannot be used with"),
+        (
+            "torch.onnx",
+            "--crop_ratio 1.5",
+            2,
+            "1.5 is no part of a side; give a number from 0.125 to 1",
+        ),
+        (
+            "quantized-operators.onnx",
+            "",
+            4,
+            "ONNX Runtime may run it: say `--runtime onnxruntime`",
+        ),
+    ] {
+        let (is, _, stderr) = place.run(&format!("predict --weights {} photos/val {flags}", foreign(name)));
+        assert!(
+            is == code && stderr.contains(expected),
+            "{name} {flags}: {is}\n{stderr}"
+        );
+    }
+}
+
+#[test]
+fn what_becomes_of_photos_is_told_when_a_file_is_written() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    let flags = "--resolution 40 --crop-ratio 0.9 --interpolation bicubic --mean 0.5 --std 0.25";
+    let seen = "bicubic to a shorter side of 44, the middle 40 x 40, mean [0.5, 0.5, 0.5], std [0.25, 0.25, 0.25]";
+    let printed = place.done(&format!("convert {BEST} other.safetensors {flags}"));
+    text::holds(&printed, &format!("photos: {seen}"));
+    place.done(&format!("export --weights {BEST} -o told.onnx {flags}"));
+    place.done("export --weights other.safetensors -o other.onnx --check photos");
+    let printed = place.done("compare told.onnx other.onnx --data photos --tolerance 0.0000001");
+    text::holds(&printed, "the same first class on 100.00 %");
+    // A file that says it is right; one that is written may say something else.
+    let (code, _, stderr) = place.run(&format!("eval photos --weights other.safetensors {flags}"));
+    let told = "other.safetensors says itself what becomes of photos; leave out --resolution and --crop-ratio and --interpolation";
+    assert!(code == 2 && stderr.contains(told), "{stderr}");
+    // Weights of another program do not say it.
+    place.done(&format!("convert {BEST} theirs.safetensors --to timm"));
+    let printed = place.done(&format!("convert {BEST} whole.safetensors --no-resize"));
+    text::holds(&printed, "photos: not resized, the middle ");
+    assert_eq!(
+        place
+            .json_lines("predict --weights whole.safetensors photos/val --json")
+            .len(),
+        9
+    );
+    let (code, _, stderr) = place.run("export --weights whole.safetensors -o no.onnx --with-preprocessing");
+    assert!(code == 2 && stderr.contains("export without preprocessing"), "{stderr}");
+}
+
 #[test]
 fn what_is_no_model_is_refused_in_a_sentence() {
     let place = Place::three_classes();

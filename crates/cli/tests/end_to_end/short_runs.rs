@@ -71,7 +71,7 @@ fn pixels_of_ones_own() {
     assert_eq!(code, 2, "{stderr}");
     text::holds(
         &stderr,
-        "best.safetensors says itself how pixels are normalised; leave out --mean and --std",
+        "best.safetensors says itself what becomes of photos; leave out --mean",
     );
 }
 
