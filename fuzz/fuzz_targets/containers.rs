@@ -16,11 +16,12 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((&kind, bytes)) = bytes.split_first() else {
         return;
     };
-    let format = match kind % 5 {
+    let format = match kind % 6 {
         0 => Format::Imagenet,
         1 => Format::Webdataset,
         2 => Format::Parquet,
         3 => Format::Table,
+        4 => Format::Zip,
         _ => Format::Folder,
     };
     // A table's photos are looked for beside it: the file has a folder of its own.

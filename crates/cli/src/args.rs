@@ -39,7 +39,7 @@ Exit codes:
   1    anything that is not below
   2    the command line or the configuration
   3    the photos; of `data check`: the set is not clean
-  4    a file of weights, a checkpoint or an ONNX model; of `compare` and `export --check`: the models differ
+  4    a file of weights, a checkpoint or an ONNX model, or weights that cannot be fetched; of `compare` and `export --check`: the models differ
   5    training diverged
   6    bench --assert-best: another instruction set is faster than the one that was picked
   7    verify-run: the bits differ
@@ -176,7 +176,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "auto|never|PATH")]
     pub resume: Option<Option<PathBuf>>,
     /// Start from these weights alone, with the network and preprocessing recorded with them unless --config or a flag says
-    /// otherwise; the classifier starts fresh where the classes differ
+    /// otherwise; the classifier starts fresh where the classes differ. A file, a run's folder, or a name of pretrained weights:
+    /// timm/mnasnet_100.rmsp_in1k, torchvision/mnasnet1_0
     #[arg(long, value_name = "WEIGHTS")]
     pub init: Option<PathBuf>,
     /// Print the resolved settings as TOML (with --json, as JSON) and end

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use mnasnet_data::{DataError, PackError};
 use mnasnet_engine::EngineError;
 use mnasnet_group::{Elsewhere, NoThreads, Unlike};
+use mnasnet_hub::HubError;
 use mnasnet_judge::JudgeError;
 use mnasnet_model::ModelError;
 use mnasnet_onnx::{ExportError, LoadError, OnnxRuntime, ReadError};
@@ -83,6 +84,9 @@ pub enum Failure {
     /// A file of weights.
     #[error("{0}{advice}", advice = weights_advice(.0))]
     Weights(#[from] WeightsError),
+    /// Pretrained weights by name.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// An ONNX model.
     #[error(transparent)]
     Onnx(#[from] ReadError),
@@ -149,7 +153,7 @@ impl Failure {
             Failure::Data(DataError::Write { .. } | DataError::Cache { .. }) => Exit::Other,
             Failure::Data(_) | Failure::Photos(_) | Failure::Unfit(_) => Exit::Data,
             Failure::Pack(error) => of_packing(error),
-            Failure::Weights(_) | Failure::Onnx(_) | Failure::Differs(_) => Exit::Weights,
+            Failure::Weights(_) | Failure::Hub(_) | Failure::Onnx(_) | Failure::Differs(_) => Exit::Weights,
             Failure::Engine(error) => of_the_engine(error),
             Failure::NotBest(_) => Exit::NotBest,
             Failure::Io(..) | Failure::Threads(_) => Exit::Other,

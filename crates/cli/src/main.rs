@@ -23,6 +23,7 @@ mod model_file;
 mod paths;
 mod plan;
 mod predict;
+mod pretrained;
 mod ranks;
 mod report;
 mod settings;

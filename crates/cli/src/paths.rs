@@ -1,4 +1,4 @@
-//! Paths as people give them: what is wrong with one that is not there, and the weights in a run's folder.
+//! Paths as people give them: what is wrong with one that is not there, the weights in a run's folder, and names of pretrained weights.
 
 use std::fs;
 use std::io;
@@ -10,6 +10,7 @@ use mnasnet_weights::FileError;
 use mnasnet_weights_file::WeightsError;
 
 use crate::failure::Failure;
+use crate::pretrained;
 
 /// Entries of a folder that are looked at for the one that was meant.
 const MOST: usize = 10_000;
@@ -70,17 +71,25 @@ pub fn photos(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// The file of weights that a path means: the file itself, or the best weights of a run's folder.
+/// Refuses a run or a checkpoint that is not there.
+pub fn run(path: &Path) -> Result<(), Failure> {
+    trouble(path).map_or(Ok(()), |why| Err(unreadable(path, why)))
+}
+
+fn unreadable(path: &Path, why: String) -> Failure {
+    Failure::from(WeightsError::from(FileError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source: io::Error::other(why),
+    }))
+}
+
+/// The file of weights that a path means: the file itself, the best weights of a run's folder, or pretrained weights of that name.
 pub fn weights(path: &Path) -> Result<PathBuf, Failure> {
-    let unreadable = |why: String| {
-        Failure::from(WeightsError::from(FileError::Io {
-            action: "read",
-            path: path.to_owned(),
-            source: io::Error::other(why),
-        }))
-    };
+    let unreadable = |why| unreadable(path, why);
     if let Some(why) = trouble(path) {
-        return Err(unreadable(why));
+        let found = pretrained::file(path)?;
+        return found.ok_or_else(|| unreadable(hinted(path, why)));
     }
     if !path.is_dir() {
         return Ok(path.to_owned());
@@ -89,4 +98,17 @@ pub fn weights(path: &Path) -> Result<PathBuf, Failure> {
     let best = [path.join(kept), path.to_owned()].map(|folder| folder.join("best.safetensors"));
     let best = best.into_iter().find(|best| best.is_file());
     best.ok_or_else(|| unreadable("it is a folder without a run's best weights; give a file of weights".into()))
+}
+
+/// Why there are no weights at `path`, with the pretrained ones that may be meant.
+fn hinted(path: &Path, why: String) -> String {
+    let text = path.to_string_lossy();
+    match mnasnet_hub::near(&text) {
+        Some(name) => format!("no such file or folder (did you mean `{name}`?)"),
+        None if text.contains("://") => {
+            "this is an address; download it, and give the file, or give a name such as `timm/mnasnet_100.rmsp_in1k`"
+                .into()
+        }
+        None => why,
+    }
 }

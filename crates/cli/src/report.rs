@@ -43,6 +43,28 @@ impl Drop for Counter {
     }
 }
 
+/// A bar that counts the bytes of a file on its way.
+pub struct Transfer(ProgressBar);
+
+impl Transfer {
+    /// A bar of `bytes` bytes.
+    pub fn new(label: &'static str, bytes: u64) -> Self {
+        let bar = bar(bytes, "{prefix} [{wide_bar}] {bytes}/{total_bytes}, {eta} left");
+        Self(bar.with_prefix(label))
+    }
+
+    /// So many are here.
+    pub fn set(&self, bytes: u64) {
+        self.0.set_position(bytes);
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// A sentence where a run goes on on another device than it had.
 pub fn other_device(was: &str, now: &str) -> String {
     let how = match (Cpu::is_called(was), Cpu::is_called(now)) {

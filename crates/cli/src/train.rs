@@ -455,6 +455,9 @@ fn recipe_or_file(layers: Resolver, name: &OsStr) -> Result<Resolver, ConfigErro
 /// Settings from the checkpoint.
 fn resumed(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
     let given = args.resume.clone().flatten();
+    if let Some(place) = &given {
+        paths::run(place)?;
+    }
     let place = match given.or_else(|| args.out.clone()) {
         Some(place) => place,
         None => runs::newest(Path::new(RUNS))?,

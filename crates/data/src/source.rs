@@ -9,6 +9,7 @@ mod locate;
 mod pattern;
 mod positioned;
 mod split;
+mod zip;
 
 use std::fmt::Debug;
 use std::path::PathBuf;

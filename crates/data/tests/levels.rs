@@ -178,6 +178,21 @@ fn both_splits_are_found() {
 }
 
 #[test]
+fn a_tables_rows_of_test_standing_in_for_validation_are_known() {
+    let folder = tree(&["0.jpg", "1.jpg", "2.jpg"]);
+    let table = folder.path().join("table.csv");
+    let test = |rows: &str, split| {
+        fs::write(&table, format!("image,label,split\n{rows}")).unwrap();
+        locate(&table, split, None).unwrap().test
+    };
+    let rows = "0.jpg,a,train\n1.jpg,a,test\n";
+    assert_eq!(test(rows, Split::Train), None);
+    let told = format!("the rows of `test` in {}", table.display());
+    assert_eq!(test(rows, Split::Val), Some(told));
+    assert_eq!(test(&format!("{rows}2.jpg,a,valid\n"), Split::Val), None);
+}
+
+#[test]
 fn test_standing_in_for_validation_is_known() {
     let folder = tree(&["Training/a/0.jpg", "Test/a/1.jpg"]);
     let test = |split| locate(folder.path(), split, None).unwrap().test;

@@ -531,6 +531,9 @@ fn damaged_containers() {
         "imagenet/ILSVRC2012_img_train.tar",
         "parquet/data/train-00000-of-00001.parquet",
         "codecs/zstd.parquet",
+        "zips/splits.zip",
+        "zips/table.zip",
+        "zips/large.zip",
     ] {
         let whole = fs::read(fixture(name)).unwrap();
         let path = folder.path().join(Path::new(name).file_name().unwrap());

@@ -55,14 +55,7 @@ impl Photos {
                 ranks,
             });
         }
-        let batch = wiring::batch_size(config, images, ranks);
-        if batch != config.batch_size {
-            let each = if ranks == 1 { "" } else { " of each rank" };
-            train.notes.push(format!(
-                "{images} photos do not fill a step of batch_size {}{each}: a step has {batch} images{each}",
-                config.batch_size
-            ));
-        }
+        train.notes.extend(smaller_batch(config, images, ranks));
         if config.bad_images == BadImages::Fail {
             glance(&train)?;
             glance(&val)?;
@@ -72,6 +65,18 @@ impl Photos {
             val: Arc::new(val),
         })
     }
+}
+
+/// What becomes of the batch where so many images do not fill a step of it.
+pub fn smaller_batch(config: &Config, images: usize, ranks: usize) -> Option<String> {
+    let batch = wiring::batch_size(config, images, ranks);
+    let each = if ranks == 1 { "" } else { " of each rank" };
+    (batch != config.batch_size).then(|| {
+        format!(
+            "{images} photos do not fill a step of batch_size {}{each}: a step has {batch} images{each}",
+            config.batch_size
+        )
+    })
 }
 
 /// Where validation photos come from.

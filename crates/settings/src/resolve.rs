@@ -172,7 +172,14 @@ impl Resolver {
     pub fn flag(&mut self, key: &str, text: impl AsRef<OsStr>) -> Result<(), ConfigError> {
         if key == "lr" {
             let Config { lr_init, lr_max, .. } = self.config;
-            self.flag("lr_max", text)?;
+            self.flag("lr_max", text).map_err(|error| match error {
+                ConfigError::Value { origin, message, .. } => ConfigError::Value {
+                    origin,
+                    key: key.to_owned(),
+                    message,
+                },
+                error => error,
+            })?;
             let init = match lr_max > 0.0 {
                 true => self.config.lr_max * lr_init / lr_max,
                 false => self.config.lr_max,
@@ -502,7 +509,7 @@ mod tests {
         assert_eq!(rates("", &[("lr", "0.004"), ("lr_init", "0.001")]), (0.001, 0.004));
         assert_eq!(rates("lr_max = 0.0", &[("lr", "0.5")]), (0.5, 0.5));
         let error = Resolver::new().flag("lr", "0,01").unwrap_err().to_string();
-        assert_eq!(error, "command line: `lr_max` takes a number, not `0,01`: say 0.01");
+        assert_eq!(error, "command line: `lr` takes a number, not `0,01`: say 0.01");
     }
 
     #[test]

@@ -52,7 +52,8 @@ pub struct EvaluationArgs {
 /// `mnasnet eval`.
 #[derive(Debug, clap::Args)]
 pub struct EvalArgs {
-    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's; or an ONNX model
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's; or an ONNX model; or a name
+    /// of pretrained weights: timm/mnasnet_100.rmsp_in1k
     #[arg(long, alias = "checkpoint_path", value_name = "FILE")]
     pub weights: PathBuf,
     /// Evaluate the moving average that a checkpoint holds, instead of the weights
@@ -99,7 +100,8 @@ pub struct EvalOnnxArgs {
 /// `mnasnet predict`.
 #[derive(Debug, clap::Args)]
 pub struct PredictArgs {
-    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's; or an ONNX model
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's; or an ONNX model; or a name
+    /// of pretrained weights: timm/mnasnet_100.rmsp_in1k
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Photos, folders of them, or - for one photo on standard input
@@ -183,7 +185,7 @@ impl Target {
 usual training scripts, a moving average before the weights), MindSpore's .ckpt. The result is read back and compared."
 )]
 pub struct ConvertArgs {
-    /// File of weights
+    /// File of weights, or a name of pretrained weights: timm/mnasnet_100.rmsp_in1k
     #[arg(value_name = "IN")]
     pub input: PathBuf,
     /// File to write: NAME.safetensors, or NAME.ckpt for MindSpore
@@ -303,7 +305,8 @@ entry `preprocessing` says; its output `logits` is float32 [batch, classes]. The
 SHA-256 of the file of weights, and all that this program needs to evaluate the model."
 )]
 pub struct ExportArgs {
-    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's; or a name of pretrained weights:
+    /// timm/mnasnet_100.rmsp_in1k
     #[arg(long, alias = "ckpt_file", alias = "checkpoint_path", value_name = "FILE")]
     pub weights: PathBuf,
     /// Export the moving average that a checkpoint holds, instead of the weights
@@ -426,7 +429,7 @@ impl EvaluationArgs {
 /// `mnasnet compare`.
 #[derive(Debug, clap::Args)]
 pub struct CompareArgs {
-    /// A file of weights of any program, or an ONNX model
+    /// A file of weights of any program, a name of pretrained weights, or an ONNX model
     #[arg(value_name = "A")]
     pub a: PathBuf,
     /// Another one, of the same classes

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mnasnet_data::{Checked, ClassCount, Finding, SetReport, check};
+use mnasnet_data::{Checked, ClassCount, Dataset, Division, Finding, SetReport, check, divide};
+use mnasnet_settings::config::{Config, Share};
+use mnasnet_settings::photos::smaller_batch;
 use serde::Serialize;
 
 use super::{splits, workers};
@@ -38,8 +40,13 @@ const SHOWN: usize = 10;
 
 /// Checks a set.
 pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
-    let sets = splits(&args.set.config(), &args.source, args.val_data.as_ref())?;
+    let config = args.set.config();
+    let mut sets = splits(&config, &args.source, args.val_data.as_ref())?;
     let pool = workers(args.workers as usize)?;
+    let batch = pool.install(|| batch(&config, &sets));
+    if let Some((_, train)) = sets.first_mut() {
+        train.notes.extend(batch);
+    }
     let mut checked: Vec<(&str, Checked)> = Vec::new();
     for (split, set) in &sets {
         let counter = Counter::new(split, set.samples.len());
@@ -108,6 +115,19 @@ fn refusals(sets: &[(&str, &SetReport)]) -> Vec<String> {
         )
     };
     strangers.map(sentence).collect()
+}
+
+/// What `train` makes of its batch where the set is small.
+fn batch(config: &Config, sets: &[(&str, Dataset)]) -> Option<String> {
+    let images = match sets {
+        [("train", train), _] => train.samples.len(),
+        // A part is set aside for validation. What is wrong with its photos is told above.
+        [("train", whole)] if whole.samples.len() < 2 * config.batch_size => {
+            divide(whole, Division::Share(Share::USUAL)).ok()?.0.samples.len()
+        }
+        _ => return None,
+    };
+    smaller_batch(config, images, 1)
 }
 
 /// A class with so many times the photos of another is told.

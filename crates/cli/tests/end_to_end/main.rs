@@ -13,8 +13,10 @@ mod numbers;
 mod onnx;
 mod output;
 mod predict;
+mod pretrained;
 #[cfg(feature = "mpi")]
 mod ranks;
+mod readme;
 mod refusals;
 mod resume;
 mod runs;

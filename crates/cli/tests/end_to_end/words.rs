@@ -51,12 +51,9 @@ fn wrong_inputs_are_called_what_they_are() {
     place.done(&format!("train {TYPED} --epochs 1 -o run"));
     fs::rename(Place::new(&["bonsai", "ketch"]).path("photos"), place.path("others")).unwrap();
     fs::write(place.path("notes.txt"), "not weights").unwrap();
+    fs::write(place.path("run.toml"), "").unwrap();
     for (arguments, code, message) in [
-        (
-            "train photos --lr 0,01",
-            2,
-            "`lr_max` takes a number, not `0,01`: say 0.01",
-        ),
+        ("train photos --lr 0,01", 2, "`lr` takes a number, not `0,01`: say 0.01"),
         (
             "train photos --dropout 20%",
             2,
@@ -118,7 +115,12 @@ fn wrong_inputs_are_called_what_they_are() {
         (
             "train photos --config run.tml",
             2,
-            "cannot read the configuration run.tml: no such file or folder",
+            "cannot read the configuration run.tml: no such file or folder (did you mean `run.toml`?)",
+        ),
+        (
+            "train photos --resume runn",
+            4,
+            "cannot read runn: no such file or folder (did you mean `run`?)",
         ),
     ] {
         refused(&place, arguments, code, message);

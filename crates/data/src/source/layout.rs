@@ -5,6 +5,7 @@ mod imagenet_tar;
 mod parquet;
 mod table;
 mod webdataset;
+mod zip;
 
 use std::cell::OnceCell;
 use std::fs::File;
@@ -34,6 +35,8 @@ mnasnet_choice::choices! {
         Parquet = "parquet",
         /// A table of path and label.
         Table = "table",
+        /// A zip archive of class folders, or of photos and a table.
+        Zip = "zip",
     }
 }
 
@@ -51,8 +54,8 @@ pub(super) struct Layout {
     pub(super) below: Option<&'static str>,
     /// Whether its files list images, which may lie in folders beside them.
     pub(super) lists: bool,
-    /// Whether a file holds rows of both splits; its photos may lie in a folder elsewhere.
-    pub(super) has_both: fn(&Path, Option<&Path>) -> bool,
+    /// Of a file that holds rows of both splits, what it calls those of validation; its photos may lie in a folder elsewhere.
+    pub(super) divided: fn(&Path, Option<&Path>) -> Option<&'static str>,
     /// Whether a file is such a set, or a part of one, by its content where that tells.
     pub(super) looks_like: fn(&Look) -> Result<bool, DataError>,
     /// Lists the images and their labels.
@@ -86,12 +89,13 @@ pub(super) enum Unit {
 }
 
 /// All kinds. Where the files of a folder may be of several, the first is looked for first.
-pub(super) static LAYOUTS: [Layout; 5] = [
+pub(super) static LAYOUTS: [Layout; 6] = [
     folder::LAYOUT,
     webdataset::LAYOUT,
     imagenet_tar::LAYOUT,
     parquet::LAYOUT,
     table::LAYOUT,
+    zip::LAYOUT,
 ];
 
 impl Format {

@@ -33,14 +33,15 @@ impl Location {
         let photos = search.photos.map(Path::to_path_buf);
         let divided = files
             .iter()
-            .any(|file| (format.layout().has_both)(file, photos.as_deref()));
+            .find_map(|file| (format.layout().divided)(file, photos.as_deref()));
+        let test = divided.filter(|word| search.split == Split::Val && Split::is_test(word));
         Self {
             root: root.to_path_buf(),
             format,
             files,
-            rows: divided.then_some(search.split),
+            rows: divided.map(|_| search.split),
             photos,
-            test: None,
+            test: test.map(|word| format!("the rows of `{word}` in {}", root.display())),
             notes: Vec::new(),
         }
     }
@@ -453,7 +454,7 @@ fn file_format(path: &Path, format: Option<Format>) -> Result<Format, DataError>
     }
     let look = Look::at(path)?;
     let start = &look.start;
-    if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(b"PK\x03\x04") || start.starts_with(b"BZh") {
+    if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(b"BZh") {
         let found = "a compressed archive, which cannot be read in any order".to_owned();
         return Err(layout_error(path, found, "it unpacked or as a plain .tar"));
     }

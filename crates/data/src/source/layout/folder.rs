@@ -15,7 +15,7 @@ pub(super) const LAYOUT: Layout = Layout {
     endings: &[],
     below: None,
     lists: false,
-    has_both: |_, _| false,
+    divided: |_, _| None,
     looks_like: |_| Ok(false),
     open: |opening| open(opening.root),
 };

@@ -21,7 +21,7 @@ pub(super) const LAYOUT: Layout = Layout {
     endings: &["tar"],
     below: None,
     lists: false,
-    has_both: |_, _| false,
+    divided: |_, _| None,
     looks_like: |look| {
         let is = |(name, ..): &Placed| is_tar(name) || name.contains("ILSVRC2012_val");
         Ok(look.members()?.is_some_and(|members| members.iter().any(is)))

@@ -31,7 +31,7 @@ pub(super) const LAYOUT: Layout = Layout {
     endings: &["parquet"],
     below: Some("data"),
     lists: false,
-    has_both: |_, _| false,
+    divided: |_, _| None,
     looks_like: |look| Ok(look.start.starts_with(b"PAR1")),
     open: |opening| match listing::sheet(opening.files)? {
         Some(sheet) => table::open_sheet(sheet, opening.rows, opening.photos),

@@ -10,6 +10,7 @@ use self::columns::{Columns, Refused};
 use self::photos::Photos;
 use super::{Format, Layout, Unit};
 use crate::dataset::{Classes, Dataset};
+use crate::source::Source;
 use crate::source::files::{Files, read_text};
 use crate::source::listing::has_ending;
 use crate::{DataError, Split};
@@ -21,12 +22,12 @@ pub(super) const LAYOUT: Layout = Layout {
     endings: ENDINGS,
     below: None,
     lists: true,
-    has_both: is_divided,
+    divided: validation_word,
     looks_like: |look| Ok(has_ending(look.path, ENDINGS) || has_ending(look.path, &["txt"])),
     open: |opening| open(&opening.files[0], opening.rows, opening.photos),
 };
 
-const ENDINGS: &[&str] = &["csv", "tsv", "jsonl", "ndjson"];
+pub(super) const ENDINGS: &[&str] = &["csv", "tsv", "jsonl", "ndjson"];
 
 /// A table, however it is written.
 pub(super) struct Sheet<'a> {
@@ -36,24 +37,41 @@ pub(super) struct Sheet<'a> {
     pub(super) text: String,
     /// The names of labels that are numbers.
     pub(super) names: Option<Vec<String>>,
+    /// The photos that it may mean, where they are members of an archive.
+    pub(super) inside: Option<Vec<PathBuf>>,
 }
 
 impl<'a> Sheet<'a> {
     fn read(path: &'a Path) -> Result<Self, DataError> {
+        Self::of(path, read_text(path)?, None)
+    }
+
+    /// The table of this text. Photos of an archive that it may mean are listed `inside`.
+    pub(super) fn of(path: &'a Path, text: String, inside: Option<Vec<PathBuf>>) -> Result<Self, DataError> {
         let text = match has_ending(path, &["jsonl", "ndjson"]) {
-            true => json_lines::to_csv(&read_text(path)?).map_err(|reason| label_error(path, reason))?,
-            false => read_text(path)?,
+            true => json_lines::to_csv(&text).map_err(|reason| label_error(path, reason))?,
+            false => text,
         };
         Ok(Self {
             path,
             text,
             names: None,
+            inside,
         })
+    }
+
+    /// How it is to be read; its photos may lie in the folder `photos`.
+    fn table(&self, photos: Option<&Path>) -> Result<Table<'_>, String> {
+        let folder = photos.unwrap_or(self.path.parent().unwrap_or(Path::new("")));
+        match &self.inside {
+            Some(inside) => Table::new(&self.text, [Photos::among(folder, inside.clone())]),
+            None => Table::new(&self.text, Photos::ways(folder)),
+        }
     }
 }
 
 /// Opens a table; paths are relative to its folder, or lead to the photos in one of the ways of [`Photos`]. With `split`, only
-/// its rows are taken: see [`is_divided`].
+/// its rows are taken: see [`validation_word`].
 ///
 /// # Errors
 /// [`DataError::Io`]; [`DataError::Label`] where the columns cannot be told, or with the line where one cannot be read.
@@ -63,9 +81,27 @@ fn open(path: &Path, split: Option<Split>, photos: Option<&Path>) -> Result<Data
 
 /// The same of a table that was read already.
 pub(super) fn open_sheet(sheet: Sheet, split: Option<Split>, photos: Option<&Path>) -> Result<Dataset, DataError> {
-    let path = sheet.path;
+    open_from(sheet, split, photos, |files| Ok(Files(files)))
+}
+
+/// The same of a table whose photos are listed with it, and read from what `source` makes of them.
+pub(super) fn open_sheet_of<S: Source + 'static>(
+    sheet: Sheet,
+    split: Option<Split>,
+    source: impl FnOnce(Vec<PathBuf>) -> Result<S, String>,
+) -> Result<Dataset, DataError> {
+    open_from(sheet, split, None, source)
+}
+
+fn open_from<S: Source + 'static>(
+    mut sheet: Sheet,
+    split: Option<Split>,
+    photos: Option<&Path>,
+    source: impl FnOnce(Vec<PathBuf>) -> Result<S, String>,
+) -> Result<Dataset, DataError> {
+    let (path, names) = (sheet.path, sheet.names.take());
     let error = |reason| label_error(path, reason);
-    let table = Table::new(path, &sheet.text, photos).map_err(error)?;
+    let table = sheet.table(photos).map_err(error)?;
     let wanted = match split {
         Some(split) => table.split_word(split).map_err(error)?,
         None => None,
@@ -89,9 +125,9 @@ pub(super) fn open_sheet(sheet: Sheet, split: Option<Split>, photos: Option<&Pat
         labels.push(row[label].to_owned());
         lines.push(line);
     }
-    let (classes, labels) = Classes::of_labels(&labels, sheet.names)
+    let (classes, labels) = Classes::of_labels(&labels, names)
         .map_err(|(at, reason)| error(format!("line {}: {reason}", lines[at])))?;
-    let mut dataset = Dataset::new(path, classes, labels, Files(files));
+    let mut dataset = Dataset::new(path, classes, labels, source(files).map_err(error)?);
     if let (Some(split), Some(wanted)) = (split, wanted) {
         let others: Vec<&str> = split.names().iter().copied().filter(|name| *name != wanted).collect();
         let left_out = table.rows().filter(|row| {
@@ -110,19 +146,26 @@ pub(super) fn open_sheet(sheet: Sheet, split: Option<Split>, photos: Option<&Pat
     Ok(dataset)
 }
 
-/// Whether a column says of each row which split it belongs to, and rows of both are there. What is wrong with a table
-/// [`open`] says.
-fn is_divided(path: &Path, photos: Option<&Path>) -> bool {
-    let word = |table: &Table, split| table.split_word(split).ok().flatten();
-    Sheet::read(path).is_ok_and(|sheet| {
-        Table::new(path, &sheet.text, photos)
-            .is_ok_and(|table| word(&table, Split::Train).is_some() && word(&table, Split::Val).is_some())
-    })
+/// What a column calls the rows of validation, where it says of each row which split it belongs to, and rows of both are there. What
+/// is wrong with a table [`open`] says.
+fn validation_word(path: &Path, photos: Option<&Path>) -> Option<&'static str> {
+    word_of(&Sheet::read(path).ok()?, photos)
+}
+
+/// The same of a table whose photos are listed with it.
+pub(super) fn validation_word_of(sheet: &Sheet) -> Option<&'static str> {
+    word_of(sheet, None)
+}
+
+fn word_of(sheet: &Sheet, photos: Option<&Path>) -> Option<&'static str> {
+    let table = sheet.table(photos).ok()?;
+    table.split_word(Split::Train).ok().flatten()?;
+    table.split_word(Split::Val).ok().flatten()
 }
 
 /// Whether a table names photos and their labels.
 pub(in crate::source) fn is_labelled(path: &Path, photos: Option<&Path>) -> bool {
-    Sheet::read(path).is_ok_and(|sheet| Table::new(path, &sheet.text, photos).is_ok())
+    Sheet::read(path).is_ok_and(|sheet| sheet.table(photos).is_ok())
 }
 
 fn label_error(path: &Path, reason: String) -> DataError {
@@ -142,13 +185,13 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Finds the columns, and the way from a cell to a photo. Errors are sentences for [`DataError::Label`].
-    fn new(path: &'a Path, text: &'a str, photos: Option<&Path>) -> Result<Self, String> {
+    /// Finds the columns, and the way from a cell to a photo, the first of `ways` that works. Errors are sentences for
+    /// [`DataError::Label`].
+    fn new(text: &'a str, ways: impl IntoIterator<Item = Photos>) -> Result<Self, String> {
         let text = text.trim_start_matches('\u{feff}');
         let delimiter = delimiter(text);
-        let folder = photos.unwrap_or(path.parent().unwrap_or(Path::new("")));
         let mut refused = None;
-        for photos in Photos::ways(folder) {
+        for photos in ways {
             match Columns::find(&photos, &|| parse(text, delimiter)) {
                 Ok(columns) => {
                     return Ok(Self {

@@ -18,7 +18,7 @@ pub(super) const LAYOUT: Layout = Layout {
     endings: &["tar"],
     below: None,
     lists: false,
-    has_both: |_, _| false,
+    divided: |_, _| None,
     looks_like: |look: &Look| Ok(look.members()?.is_some_and(has_labels)),
     open: |opening| open(opening.root, opening.files),
 };

@@ -78,8 +78,14 @@ impl Photos {
     }
 
     fn named(folder: PathBuf) -> Option<Self> {
+        let photos = photos_below(&folder)?;
+        Some(Self::among(&folder, photos))
+    }
+
+    /// These photos, by their names; `folder` is theirs, for messages.
+    pub(super) fn among(folder: &Path, photos: Vec<PathBuf>) -> Self {
         let mut names: HashMap<OsString, Vec<PathBuf>> = HashMap::new();
-        for photo in photos_below(&folder)? {
+        for photo in photos {
             let stem = photo.file_stem().map(ToOwned::to_owned);
             let name = photo.file_name().map(ToOwned::to_owned);
             let stem = stem.filter(|stem| Some(stem) != name.as_ref());
@@ -87,8 +93,10 @@ impl Photos {
                 names.entry(key).or_default().push(photo.clone());
             }
         }
-        let way = Way::Name(names);
-        Some(Self { folder, way })
+        Self {
+            folder: folder.to_path_buf(),
+            way: Way::Name(names),
+        }
     }
 
     /// Whether photos are found by their names.
@@ -104,7 +112,10 @@ impl Photos {
     /// Whether a cell leads to a photo.
     pub(super) fn has(&self, cell: &str) -> bool {
         match &self.way {
-            Way::Name(_) => self.path(cell).is_ok_and(|path| path.is_file()),
+            Way::Name(names) => {
+                let name = cell.rsplit(['/', '\\']).next().unwrap_or(cell);
+                names.contains_key(OsString::from(name).as_os_str()) && self.path(cell).is_ok()
+            }
             Way::Backslashes if !cell.contains('\\') => false,
             Way::Path | Way::Backslashes => self.path(cell).is_ok_and(|path| path.is_file()),
         }

@@ -1,0 +1,199 @@
+//! A `.zip` as it was downloaded: class folders, in folders of splits or not, or photos with a table.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::table::{self, Sheet};
+use super::{Format, Layout, Opening, Unit, known};
+use crate::dataset::{Classes, Dataset};
+use crate::source::listing::{PassedOver, has_ending, is_image};
+use crate::source::split::is_split;
+use crate::source::zip::{Packed, ZipMembers, index, read_text};
+use crate::{DataError, Split};
+
+pub(super) const LAYOUT: Layout = Layout {
+    format: Format::Zip,
+    looks: "a .zip of class folders, or of photos and a table",
+    unit: Unit::File,
+    // A download that lies beside the folders unpacked from it is not the set: an archive is named itself.
+    endings: &[],
+    below: None,
+    lists: false,
+    divided: |path, _| Inside::of(path).ok()?.validation_word(path),
+    looks_like: |look| Ok(look.start.starts_with(b"PK\x03\x04")),
+    open: |opening| Inside::of(&opening.files[0])?.open(opening),
+};
+
+/// An archive's photos, and what tells their labels.
+struct Inside {
+    photos: Vec<Packed>,
+    /// The folder that all lie in, with a `/` at its end, or nothing.
+    base: String,
+    table: Option<Packed>,
+    passed: PassedOver,
+}
+
+impl Inside {
+    fn of(path: &Path) -> Result<Self, DataError> {
+        let (mut photos, mut tables, mut passed) = (Vec::new(), Vec::new(), PassedOver::default());
+        for member in index(path)? {
+            let hidden = |part: &str| part.starts_with('.') || part == "__MACOSX";
+            match &*member.name {
+                name if name.split('/').any(hidden) => passed.add("hidden files or folders", path.join(name)),
+                name if is_image(name) => photos.push(member),
+                name if has_ending(Path::new(name), table::ENDINGS) => tables.push(member),
+                name => passed.add("files that are no images", path.join(name)),
+            }
+        }
+        photos.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+        let base = common_folder(&photos);
+        // Folders of classes are labels, unless there is one alone, or a table says that it is of what lies in them.
+        let metadata = |table: &Packed| stem(&table.name).eq_ignore_ascii_case("metadata");
+        let folders: Option<BTreeSet<&str>> =
+            (photos.iter().map(|photo| first_folder(&photo.name[base.len()..]))).collect();
+        let of_classes = folders.is_some_and(|folders| folders.len() > 1);
+        let table = match tables.len() {
+            1 if !of_classes || metadata(&tables[0]) => tables.pop(),
+            _ => None,
+        };
+        for table in tables {
+            passed.add("tables beside the class folders", path.join(&*table.name));
+        }
+        Ok(Self {
+            photos,
+            base,
+            table,
+            passed,
+        })
+    }
+
+    /// What the rows or folders of validation are called, where there are those of both splits.
+    fn validation_word(&self, path: &Path) -> Option<&'static str> {
+        if let Some(table) = &self.table {
+            return table::validation_word_of(&self.sheet(path, table, &path.join(&*table.name)).ok()?);
+        }
+        self.split_word(Split::Train)?;
+        self.split_word(Split::Val)
+    }
+
+    /// The best of a split's names that a folder of splits bears.
+    fn split_word(&self, split: Split) -> Option<&'static str> {
+        let folders = || {
+            self.photos
+                .iter()
+                .filter_map(|photo| first_folder(&photo.name[self.base.len()..]))
+        };
+        if !folders().all(|folder| is_split(OsStr::new(folder))) {
+            return None;
+        }
+        let words: Vec<&str> = folders()
+            .filter_map(|folder| split.named_as(OsStr::new(folder)))
+            .collect();
+        split.names().iter().copied().find(|name| words.contains(name))
+    }
+
+    fn sheet<'a>(&self, path: &Path, table: &Packed, name: &'a Path) -> Result<Sheet<'a>, DataError> {
+        let photos = self.photos.iter().map(|photo| path.join(&*photo.name)).collect();
+        Sheet::of(name, read_text(path, table)?, Some(photos))
+    }
+
+    fn open(self, opening: &Opening) -> Result<Dataset, DataError> {
+        let path = &opening.files[0];
+        if let Some(table) = &self.table {
+            let name = path.join(&*table.name);
+            let sheet = self.sheet(path, table, &name)?;
+            let photos: HashMap<PathBuf, &Packed> = (self.photos.iter())
+                .map(|photo| (path.join(&*photo.name), photo))
+                .collect();
+            let mut dataset = table::open_sheet_of(sheet, opening.rows, |files| {
+                let member = |file: &PathBuf| match photos.get(file) {
+                    Some(photo) => Ok((*photo).clone()),
+                    None => Err(format!("{} is not in the archive", file.display())),
+                };
+                Ok(ZipMembers {
+                    archive: path.clone(),
+                    members: files.iter().map(member).collect::<Result<_, _>>()?,
+                })
+            })?;
+            dataset.root = opening.root.to_path_buf();
+            return Ok(dataset);
+        }
+        let wanted = opening.rows.and_then(|split| Some((split, self.split_word(split)?)));
+        let mut passed = self.passed;
+        let mut found: Vec<(String, Packed)> = Vec::new();
+        for photo in self.photos {
+            let mut name = &photo.name[self.base.len()..];
+            if let Some((split, word)) = wanted {
+                let folder = first_folder(name).unwrap_or_default();
+                if split.named_as(OsStr::new(folder)) != Some(word) {
+                    continue;
+                }
+                name = &name[folder.len() + 1..];
+            }
+            let Some(class) = first_folder(name) else {
+                passed.add("photos beside the class folders", path.join(&*photo.name));
+                continue;
+            };
+            found.push((class.to_owned(), photo));
+        }
+        if found.is_empty() {
+            return Err(DataError::Layout {
+                path: path.clone(),
+                found: match passed.notes().as_slice() {
+                    [] => "an archive without photos".to_owned(),
+                    notes => format!("an archive without a class of photos ({})", notes.join("; ")),
+                },
+                expected: known(),
+            });
+        }
+        // Classes in byte order of their names, as those of folders are.
+        found.sort_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
+        let (mut members, mut labels, mut classes) = (Vec::new(), Vec::new(), Vec::<String>::new());
+        for (class, photo) in found {
+            if classes.last() != Some(&class) {
+                classes.push(class);
+            }
+            labels.push(classes.len() as u32 - 1);
+            members.push(photo);
+        }
+        let archive = path.clone();
+        let mut dataset = Dataset::new(
+            opening.root,
+            Classes::named(classes),
+            labels,
+            ZipMembers { archive, members },
+        );
+        dataset.notes.extend(passed.notes());
+        Ok(dataset)
+    }
+}
+
+/// The folder that a path begins with.
+fn first_folder(name: &str) -> Option<&str> {
+    name.split_once('/').map(|(folder, _)| folder)
+}
+
+fn stem(name: &str) -> &str {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    file.split('.').next().unwrap_or(file)
+}
+
+/// The folder that all photos lie in while there is a folder below for each: one folder too many, or that of the one split.
+fn common_folder(photos: &[Packed]) -> String {
+    let mut base = String::new();
+    loop {
+        let inside = |photo: &Packed| -> Option<String> {
+            let (folder, rest) = photo.name[base.len()..].split_once('/')?;
+            rest.contains('/').then(|| folder.to_owned())
+        };
+        let Some(first) = photos.first().and_then(inside) else {
+            return base;
+        };
+        if !photos.iter().all(|photo| inside(photo).as_ref() == Some(&first)) {
+            return base;
+        }
+        base += &first;
+        base += "/";
+    }
+}

@@ -1,0 +1,139 @@
+//! Zip archives that Python's zipfile wrote (`fixtures/sources/generate_zips.py`), read where they lie.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mnasnet_data::{Dataset, Format, Split, locate};
+
+fn fixture(name: &str) -> PathBuf {
+    let zips = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sources/zips");
+    zips.join(name).with_extension("zip")
+}
+
+fn open(name: &str, split: Split) -> Result<Dataset, String> {
+    let set = locate(&fixture(name), split, None).and_then(|location| location.open());
+    set.map_err(|error| error.to_string())
+}
+
+/// `member=class` of every photo.
+fn photos(name: &str, split: Split) -> String {
+    let set = open(name, split).unwrap();
+    let photo = |(at, sample): (u32, &mnasnet_data::Sample)| {
+        let path = set.name(at);
+        let member = path.strip_prefix(fixture(name)).unwrap();
+        format!("{}={}", member.display(), set.classes[sample.label as usize])
+    };
+    (0..).zip(&set.samples).map(photo).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn folders_of_splits_and_classes_are_told_inside_an_archive() {
+    assert_eq!(
+        photos("splits", Split::Train),
+        "set/Train/goldfish/0.jpg=goldfish set/Train/kit fox/0.jpg=kit fox set/Train/tench/0.jpg=tench"
+    );
+    assert_eq!(
+        photos("splits", Split::Val),
+        "set/valid/goldfish/1.jpg=goldfish set/valid/kit fox/1.jpg=kit fox set/valid/tench/1.jpg=tench"
+    );
+    let all = "goldfish/0.jpg=goldfish goldfish/1.jpg=goldfish kit fox/0.jpg=kit fox kit fox/1.jpg=kit fox tench/0.jpg=tench \
+               tench/1.jpg=tench";
+    for name in ["classes", "large"] {
+        assert_eq!(photos(name, Split::Train), all, "{name}");
+        // A set that is not divided is found as either.
+        let [train, val] = [Split::Train, Split::Val].map(|split| locate(&fixture(name), split, None).unwrap());
+        assert_eq!(train, val);
+        assert_eq!(train.format, Format::Zip);
+    }
+    let notes = open("splits", Split::Train).unwrap().notes.join("\n");
+    assert!(notes.contains("__MACOSX") && notes.contains("README.txt"), "{notes}");
+}
+
+#[test]
+fn a_table_inside_an_archive_names_the_photos_beside_it() {
+    assert_eq!(
+        photos("table", Split::Train),
+        "images/00.jpg=tench images/10.jpg=goldfish images/20.jpg=kit fox"
+    );
+    let val = locate(&fixture("table"), Split::Val, None).unwrap();
+    assert_eq!(val.open().unwrap().samples.len(), 3);
+    assert_eq!(
+        val.test,
+        Some(format!("the rows of `test` in {}", fixture("table").display()))
+    );
+    let error = open("lacking", Split::Train).unwrap_err();
+    assert!(
+        error.contains("labels.csv") && error.contains("00.jpg is not in the archive"),
+        "{error}"
+    );
+}
+
+#[test]
+fn stored_and_deflated_members_have_the_same_bytes() {
+    let read = |name: &str| -> Vec<Vec<u8>> {
+        let set = open(name, Split::Train).unwrap();
+        let bytes = |index| {
+            let mut bytes = Vec::new();
+            set.read(index, &mut bytes).unwrap();
+            bytes
+        };
+        (0..set.samples.len() as u32).map(bytes).collect()
+    };
+    let stored = read("classes");
+    assert!(stored.len() == 6 && stored.iter().all(|photo| photo.starts_with(&[0xff, 0xd8, 0xff])));
+    assert_eq!(read("large"), stored);
+    // The first of each class.
+    let firsts: Vec<Vec<u8>> = stored.into_iter().step_by(2).collect();
+    assert_eq!(read("splits"), firsts);
+}
+
+#[test]
+fn what_cannot_be_read_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = fs::read(fixture("classes")).unwrap();
+    let at = |bytes: &[u8]| {
+        let path = folder.path().join("set.zip");
+        fs::write(&path, bytes).unwrap();
+        let set = locate(&path, Split::Train, None).and_then(|location| location.open());
+        set.map(|set| {
+            let mut bytes = Vec::new();
+            set.read(0, &mut bytes).unwrap_err().to_string()
+        })
+        .unwrap_or_else(|error| error.to_string())
+    };
+    for (bytes, message) in [
+        (
+            fs::read(fixture("bzip2")).unwrap(),
+            "is packed by method 12, and stored and deflated members are read",
+        ),
+        (
+            fs::read(fixture("none")).unwrap(),
+            "set.zip: an archive without a class of photos",
+        ),
+        (
+            whole[..whole.len() - 30].to_vec(),
+            "it is no whole zip archive: its end is missing",
+        ),
+        (
+            whole
+                .iter()
+                .enumerate()
+                .map(|(at, byte)| if at == 1 { 0 } else { *byte })
+                .collect(),
+            "a file of no known kind",
+        ),
+    ] {
+        let error = at(&bytes);
+        assert!(error.contains(message), "{error}");
+    }
+    // The place of the photo that comes first in order, as the directory has it, leads elsewhere.
+    let mut elsewhere = whole.clone();
+    let name = b"goldfish/0.jpg";
+    let last = elsewhere.windows(name.len()).rposition(|part| part == name).unwrap();
+    elsewhere[last - 4 - 2] ^= 1;
+    let error = at(&elsewhere);
+    assert!(
+        error.contains("the member's header is not where the directory says"),
+        "{error}"
+    );
+}
