@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mnasnet_model::error::nearest;
 use mnasnet_train::folder::runs;
-use mnasnet_weights::FileError;
+use mnasnet_weights::{FileError, hub};
 use mnasnet_weights_file::WeightsError;
 
 use crate::failure::Failure;
@@ -70,7 +70,7 @@ pub fn photos(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// The file of weights that a path means: the file itself, or the best weights of a run's folder.
+/// The file of weights that a path means: the file itself, the best weights of a run's folder, or those in a folder of Hugging Face's.
 pub fn weights(path: &Path) -> Result<PathBuf, Failure> {
     let unreadable = |why: String| {
         Failure::from(WeightsError::from(FileError::Io {
@@ -85,8 +85,23 @@ pub fn weights(path: &Path) -> Result<PathBuf, Failure> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
+    if let Some(file) = hub::weights_in(path) {
+        return Ok(file);
+    }
+    if let Some(reason) = hub::stranger(path) {
+        return Err(Failure::from(WeightsError::from(FileError::Format {
+            path: path.to_owned(),
+            reason: reason.into(),
+        })));
+    }
     let kept = runs::checkpoint_folder(path)?;
     let best = [path.join(kept), path.to_owned()].map(|folder| folder.join("best.safetensors"));
     let best = best.into_iter().find(|best| best.is_file());
-    best.ok_or_else(|| unreadable("it is a folder without a run's best weights; give a file of weights".into()))
+    best.ok_or_else(|| {
+        unreadable(
+            "it is a folder without weights: neither a run's (best.safetensors) nor Hugging Face's (model.safetensors, \
+             pytorch_model.bin); give a file of weights"
+                .into(),
+        )
+    })
 }
