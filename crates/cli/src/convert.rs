@@ -1,5 +1,6 @@
 //! `mnasnet convert`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use mnasnet_data::{ClassList, Split};
@@ -11,13 +12,14 @@ use mnasnet_model::{Dialect, ModelError, Network, Variant, Weights};
 use mnasnet_settings::network_file;
 use mnasnet_settings::photos;
 use mnasnet_weights::Wanted;
+use mnasnet_weights::epsilon::at_epsilon;
 use mnasnet_weights::fit::described;
 use mnasnet_weights::folded::is_folded;
-use mnasnet_weights_file::{Contents, Record, WeightsFile, network_of, write_bytes};
+use mnasnet_weights_file::{Contents, Form, Record, WeightsFile, hub, network_of, write_bytes};
 use serde::Serialize;
 
 use crate::args::{ConvertArgs, Target};
-use crate::console::{json_path, print, print_json, tell};
+use crate::console::{json_path, print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::model_file::seen;
 use crate::paths;
@@ -34,14 +36,17 @@ struct Report<'a> {
     /// Whose names and which container were read; null for a file of ours.
     from: Option<String>,
     batch_norm_folded: bool,
+    /// What the file of another program says of itself: epoch, arguments.
+    said: BTreeMap<String, String>,
 }
 
 /// Converts a file of weights.
 pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
-    let to = target(args)?;
+    let form = form(args)?;
     let file = WeightsFile::open_as(&paths::weights(&args.input)?, wanted(args)?)?;
     let mut record = record(args, &file)?;
-    let network = network_of(&args.input, &record)?;
+    let mut network = network_of(&args.input, &record)?;
+    let to = target(args, form, &network)?;
     if args.ema && !file.has_ema() {
         return Err(Failure::Usage(format!(
             "{} holds no moving average; leave out --ema",
@@ -52,6 +57,11 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
     if let Some(photos) = &args.recalibrate_bn {
         weights = recalibrated(args, photos, &record, &network, &weights)?;
         record.origin.iter_mut().for_each(|origin| origin.folded = false);
+    }
+    if let Some(dialect) = to.dialect() {
+        weights = at_epsilon(&network, &weights, record.bn_epsilon, dialect.bn_epsilon());
+        record.bn_epsilon = dialect.bn_epsilon();
+        network.bn_epsilon = record.bn_epsilon;
     }
     // An average or measured statistics are weights of their own: what belongs to the others stays behind.
     let whole = !args.ema && args.recalibrate_bn.is_none();
@@ -71,12 +81,21 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
         ema: average.as_ref(),
         slots: slots.iter().copied().zip(state.iter().map(Vec::as_slice)).collect(),
     };
-    let bytes = match to.dialect() {
-        None => contents.to_bytes(&args.output, &network)?,
-        Some(dialect) => contents.to_dialect(&args.output, &network, dialect)?,
+    let output = match form {
+        Form::Plain => args.output.join("model.safetensors"),
+        _ => args.output.clone(),
     };
-    write_bytes(&args.output, &bytes)?;
-    let again = proven(&args.output, &record, &network, &weights)?;
+    let bytes = match to.dialect() {
+        None => contents.to_bytes(&output, &network)?,
+        Some(dialect) => contents.to_dialect(&output, &network, dialect, form)?,
+    };
+    if form == Form::Plain {
+        let config = hub::config(&record, &network)
+            .map_err(|reason| Failure::Usage(format!("cannot write {}: {reason}", args.output.display())))?;
+        write_bytes(&args.output.join("config.json"), config.as_bytes())?;
+    }
+    write_bytes(&output, &bytes)?;
+    let again = proven(&output, &record, &network, &weights)?;
     report(args, to, &record, &network, &weights)?;
     tell_left_out(to, &contents, &again);
     Ok(Exit::Success)
@@ -117,37 +136,55 @@ fn recalibrated(
     }
 }
 
-/// What is written: as asked for, or as the name ends.
-fn target(args: &ConvertArgs) -> Result<Target, Failure> {
-    let ending = args
-        .output
-        .extension()
-        .and_then(|ending| ending.to_str())
-        .unwrap_or_default();
-    let (default, fits): (Target, fn(Target) -> bool) = match ending {
-        "ckpt" => (Target::Mindspore, |to| to == Target::Mindspore),
-        "safetensors" => (Target::Mnasnet, |to| to != Target::Mindspore),
-        _ => {
-            return Err(Failure::Usage(format!(
-                "cannot tell what {} should be: its name must end in .safetensors, or in .ckpt for MindSpore",
-                args.output.display()
-            )));
-        }
-    };
-    let to = args.to.unwrap_or(default);
-    if !fits(to) {
-        let wanted = if to == Target::Mindspore {
-            ".ckpt"
-        } else {
-            ".safetensors"
-        };
-        return Err(Failure::Usage(format!(
-            "{} is no name for a file of {}: it must end in {wanted}",
-            args.output.display(),
-            to.name()
-        )));
+/// What kind of file is written, by the end of the name; a folder where there is none.
+fn form(args: &ConvertArgs) -> Result<Form, Failure> {
+    let ending = args.output.extension().and_then(|ending| ending.to_str());
+    match ending.unwrap_or_default() {
+        "safetensors" => Ok(Form::Safetensors),
+        "ckpt" => Ok(Form::MindSpore),
+        "pth" | "pt" => Ok(Form::Pytorch),
+        _ if args.to == Some(Target::Timm) && !args.output.is_file() => Ok(Form::Plain),
+        _ => Err(Failure::Usage(format!(
+            "cannot tell what {} should be: its name must end in .safetensors, in .pth for PyTorch or in .ckpt for MindSpore; with \
+             --to timm it may be a folder",
+            args.output.display()
+        ))),
     }
-    Ok(to)
+}
+
+/// Whose names are written: as asked for, or as usual for the file.
+fn target(args: &ConvertArgs, form: Form, network: &Network) -> Result<Target, Failure> {
+    use Target::{Mindcv, Mindspore, Mnasnet, Timm, Torchvision};
+
+    let theirs = |dialect: Dialect| network.variant.name == "mnasnet-b1" && network.names(dialect).is_ok();
+    let (default, fitting): (Option<Target>, &[Target]) = match form {
+        Form::Safetensors => (Some(Mnasnet), &[Mnasnet, Timm, Torchvision, Mindcv]),
+        Form::Pytorch => (None, &[Timm, Torchvision]),
+        Form::MindSpore if theirs(Dialect::Mindcv) => (Some(Mindcv), &[Mindspore, Mindcv]),
+        Form::MindSpore => (Some(Mindspore), &[Mindspore, Mindcv]),
+        Form::Plain => (None, &[Timm]),
+    };
+    let names = || {
+        fitting
+            .iter()
+            .map(|to| format!("--to {}", to.flag()))
+            .collect::<Vec<_>>()
+            .join(" or ")
+    };
+    match args.to.or(default) {
+        Some(to) if fitting.contains(&to) => Ok(to),
+        Some(to) => Err(Failure::Usage(format!(
+            "{} is no name for a file of {}; such a file takes {}",
+            args.output.display(),
+            to.name(),
+            names()
+        ))),
+        None => Err(Failure::Usage(format!(
+            "whose names shall {} have? Say {}",
+            args.output.display(),
+            names()
+        ))),
+    }
 }
 
 fn wanted(args: &ConvertArgs) -> Result<Wanted, Failure> {
@@ -243,6 +280,11 @@ fn report(
 ) -> Result<(), Failure> {
     let from = record.origin.as_ref().map(|origin| origin.described());
     let folded = is_folded(network, weights);
+    let said = record
+        .origin
+        .as_ref()
+        .map(|origin| origin.said.clone())
+        .unwrap_or_default();
     if args.json {
         return print_json(&Report {
             output: &args.output,
@@ -252,6 +294,7 @@ fn report(
             classes: record.classes.len(),
             from,
             batch_norm_folded: folded,
+            said,
         });
     }
     let input = args.input.display();
@@ -260,6 +303,13 @@ fn report(
         described(network),
         from.unwrap_or_else(|| "a file of ours".into())
     ))?;
+    if !said.is_empty() {
+        let said: Vec<String> = said
+            .iter()
+            .map(|(name, text)| format!("{} {}", visible_name(name), visible_name(text)))
+            .collect();
+        print(&format!("says of itself: {}", said.join(", ")))?;
+    }
     let pixels = &record.preprocessing;
     print(&format!(
         "photos: {}, mean {:?}, std {:?}; batch norm's epsilon {}",
@@ -294,7 +344,7 @@ fn tell_left_out(to: Target, contents: &Contents, again: &Record) {
             "the moving average (--ema takes it for the weights)",
         ),
         (
-            !contents.slots.is_empty() && to.dialect().is_some_and(|dialect| dialect != Dialect::MindSpore),
+            !contents.slots.is_empty() && !matches!(to, Target::Mnasnet | Target::Mindspore),
             "the optimizer's state",
         ),
         (
@@ -303,11 +353,7 @@ fn tell_left_out(to: Target, contents: &Contents, again: &Record) {
         ),
         (
             again.preprocessing != record.preprocessing,
-            "what becomes of photos (whoever reads the file takes MindSpore's usual)",
-        ),
-        (
-            again.bn_epsilon != record.bn_epsilon,
-            "batch norm's epsilon (--bn-epsilon gives it back)",
+            "what becomes of photos (whoever reads the file takes what is usual there)",
         ),
     ];
     for (_, what) in left.iter().filter(|(left, _)| *left) {

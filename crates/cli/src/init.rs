@@ -15,6 +15,7 @@ const TAKEN: &[&str] = &[
     "width",
     "bn_epsilon",
     "resolution",
+    "resize",
     "interpolation",
     "normalise",
     "mean",
@@ -41,10 +42,12 @@ impl Recorded {
         self.file
     }
 
-    /// Lays them over what came before.
-    pub fn apply(&self, layers: Resolver) -> Result<Resolver, ConfigError> {
+    /// Lays them over what came before. Where another resolution is `asked` for, the photo's shorter side follows that one.
+    pub fn apply(&self, layers: Resolver, asked: bool) -> Result<Resolver, ConfigError> {
+        let mut settings = self.settings.clone();
+        settings.retain(|key, _| !(asked && key == "resize"));
         layers.toml(
-            &self.settings.to_string(),
+            &settings.to_string(),
             &format!("settings in {}", self.file.path().display()),
         )
     }

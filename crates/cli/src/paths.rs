@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mnasnet_model::error::nearest;
 use mnasnet_train::folder::runs;
-use mnasnet_weights::FileError;
+use mnasnet_weights::{FileError, hub};
 use mnasnet_weights_file::WeightsError;
 
 use crate::failure::Failure;
@@ -84,7 +84,8 @@ fn unreadable(path: &Path, why: String) -> Failure {
     }))
 }
 
-/// The file of weights that a path means: the file itself, the best weights of a run's folder, or pretrained weights of that name.
+/// The file of weights that a path means: the file itself, the best weights of a run's folder, those in a folder of Hugging Face's, or
+/// pretrained weights of that name.
 pub fn weights(path: &Path) -> Result<PathBuf, Failure> {
     let unreadable = |why| unreadable(path, why);
     if let Some(why) = trouble(path) {
@@ -94,10 +95,25 @@ pub fn weights(path: &Path) -> Result<PathBuf, Failure> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
+    if let Some(file) = hub::weights_in(path) {
+        return Ok(file);
+    }
+    if let Some(reason) = hub::stranger(path) {
+        return Err(Failure::from(WeightsError::from(FileError::Format {
+            path: path.to_owned(),
+            reason: reason.into(),
+        })));
+    }
     let kept = runs::checkpoint_folder(path)?;
     let best = [path.join(kept), path.to_owned()].map(|folder| folder.join("best.safetensors"));
     let best = best.into_iter().find(|best| best.is_file());
-    best.ok_or_else(|| unreadable("it is a folder without a run's best weights; give a file of weights".into()))
+    best.ok_or_else(|| {
+        unreadable(
+            "it is a folder without weights: neither a run's (best.safetensors) nor Hugging Face's (model.safetensors, \
+             pytorch_model.bin); give a file of weights"
+                .into(),
+        )
+    })
 }
 
 /// Why there are no weights at `path`, with the pretrained ones that may be meant.

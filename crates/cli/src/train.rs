@@ -404,8 +404,9 @@ fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure>
 /// there are weights to begin with. What `--init` takes over wins over all that was not asked for.
 fn fresh(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
     let recorded = args.init.as_deref().map(Recorded::read).transpose()?;
+    let resolution = args.settings.has("resolution") || args.config.is_some();
     let take = |layers: Resolver| match &recorded {
-        Some(recorded) => recorded.apply(layers),
+        Some(recorded) => recorded.apply(layers, resolution),
         None => Ok(layers),
     };
     let has_photos = args.settings.has("data");

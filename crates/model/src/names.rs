@@ -13,6 +13,8 @@ pub enum Dialect {
     Torchvision,
     /// MindSpore's scripts: `features.2.conv.0.weight`, `moving_mean`, `gamma`; without squeeze-excite only.
     MindSpore,
+    /// mindcv 0.3: `features.8.layers.0.weight`, `moving_mean`, `gamma`; without squeeze-excite only.
+    Mindcv,
 }
 
 /// Where a tensor lives.
@@ -25,7 +27,8 @@ pub enum Place {
 }
 
 /// Our module and theirs. `separable` stands for `blocks.0.0` and `inverted` for every later block, where `{stage}` and
-/// `{block}` are our two numbers, `{layer}` is `{stage}` + 7 and `{feature}` counts the blocks from 2 on.
+/// `{block}` are our two numbers, `{layer}` is `{stage}` + 7, `{feature}` counts the blocks from 2 on and `{cell}` from 8 on. `{head}`
+/// and `{norm}` follow the last `{cell}`.
 type ModuleMap = &'static [(&'static str, &'static str)];
 
 const TORCHVISION: ModuleMap = &[
@@ -64,29 +67,64 @@ const MINDSPORE: ModuleMap = &[
     ("classifier", "fc"),
 ];
 
+const MINDCV: ModuleMap = &[
+    ("conv_stem", "features.0"),
+    ("bn1", "features.1"),
+    ("separable.conv_dw", "features.3"),
+    ("separable.bn1", "features.4"),
+    ("separable.conv_pw", "features.6"),
+    ("separable.bn2", "features.7"),
+    ("inverted.conv_pw", "features.{cell}.layers.0"),
+    ("inverted.bn1", "features.{cell}.layers.1"),
+    ("inverted.conv_dw", "features.{cell}.layers.3"),
+    ("inverted.bn2", "features.{cell}.layers.4"),
+    ("inverted.conv_pwl", "features.{cell}.layers.6"),
+    ("inverted.bn3", "features.{cell}.layers.7"),
+    ("conv_head", "features.{head}"),
+    ("bn2", "features.{norm}"),
+    ("classifier", "classifier"),
+];
+
 impl Dialect {
+    /// All dialects, in the order in which a file is held against them.
+    pub const ALL: [Dialect; 4] = [Dialect::Timm, Dialect::Torchvision, Dialect::MindSpore, Dialect::Mindcv];
+
+    /// Batch norm's epsilon in the networks of the dialect's origin.
+    pub fn bn_epsilon(self) -> f32 {
+        match self {
+            Dialect::Timm | Dialect::Torchvision | Dialect::MindSpore => 1e-5,
+            Dialect::Mindcv => 1e-3,
+        }
+    }
+
+    /// Whether the origin is written in MindSpore, whose batch norm names its tensors otherwise than PyTorch's.
+    pub fn is_of_mindspore(self) -> bool {
+        matches!(self, Dialect::MindSpore | Dialect::Mindcv)
+    }
+
     /// Its name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Dialect::Timm => "timm",
             Dialect::Torchvision => "torchvision",
             Dialect::MindSpore => "MindSpore",
+            Dialect::Mindcv => "mindcv",
         }
     }
 
     /// The last part of a tensor's name.
     fn leaf(self, role: Role) -> &'static str {
-        match (self, role) {
-            (_, Role::Weight) => "weight",
-            (_, Role::Bias) => "bias",
-            (Dialect::MindSpore, Role::Gamma) => "gamma",
-            (Dialect::MindSpore, Role::Beta) => "beta",
-            (Dialect::MindSpore, Role::Mean) => "moving_mean",
-            (Dialect::MindSpore, Role::Variance) => "moving_variance",
-            (_, Role::Gamma) => "weight",
-            (_, Role::Beta) => "bias",
-            (_, Role::Mean) => "running_mean",
-            (_, Role::Variance) => "running_var",
+        match (role, self.is_of_mindspore()) {
+            (Role::Weight, _) => "weight",
+            (Role::Bias, _) => "bias",
+            (Role::Gamma, true) => "gamma",
+            (Role::Beta, true) => "beta",
+            (Role::Mean, true) => "moving_mean",
+            (Role::Variance, true) => "moving_variance",
+            (Role::Gamma, false) => "weight",
+            (Role::Beta, false) => "bias",
+            (Role::Mean, false) => "running_mean",
+            (Role::Variance, false) => "running_var",
         }
     }
 
@@ -98,6 +136,7 @@ impl Dialect {
             Dialect::Torchvision if variant.blocks.last()?.stage != 6 => return None,
             Dialect::Torchvision => TORCHVISION,
             Dialect::MindSpore => MINDSPORE,
+            Dialect::Mindcv => MINDCV,
         };
         let (key, stage, block) = match parse_block(ours) {
             None => (ours.to_string(), 0, 0),
@@ -112,10 +151,14 @@ impl Dialect {
             }
         };
         let (_, theirs) = map.iter().find(|(pattern, _)| *pattern == key)?;
+        let row = variant.blocks_before(stage) + block;
         let numbers = [
             ("{layer}", stage + 7),
             ("{block}", block),
-            ("{feature}", variant.blocks_before(stage) + block + 1),
+            ("{feature}", row + 1),
+            ("{cell}", row + 7),
+            ("{head}", variant.blocks.len() + 7),
+            ("{norm}", variant.blocks.len() + 8),
         ];
         Some(numbers.iter().fold(theirs.to_string(), |name, (field, n)| {
             name.replace(field, &n.to_string())
@@ -173,7 +216,7 @@ fn places(node: &Node, dialect: Dialect) -> Vec<Place> {
         Op::Conv(conv) => {
             let affine = [Parameter(conv.gamma), Parameter(conv.beta)];
             let running = [Buffer(conv.mean), Buffer(conv.variance)];
-            let norm = if dialect == Dialect::MindSpore {
+            let norm = if dialect.is_of_mindspore() {
                 [running, affine]
             } else {
                 [affine, running]

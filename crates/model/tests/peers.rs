@@ -110,7 +110,7 @@ fn mindspores_counts_are_those_of_its_onnx_export() {
 #[test]
 fn every_name_of_a_dialect_is_its_own() {
     for variant in VARIANTS.iter() {
-        for dialect in [Dialect::Timm, Dialect::Torchvision, Dialect::MindSpore] {
+        for dialect in [Dialect::Timm, Dialect::Torchvision, Dialect::MindSpore, Dialect::Mindcv] {
             let Ok(mut names) = build(&variant.name, 1.0).names(dialect) else {
                 continue;
             };

@@ -6,16 +6,43 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use crate::{FileError, State, mindspore, pytorch, safetensors};
+use crate::{FileError, State, hub, mindspore, pytorch, safetensors};
 
 /// Largest file: a B1 of width 8 with a million classes and its optimizer state.
 const MAX_FILE: u64 = 16 << 30;
 
-/// Reads a file of weights, whichever container it is.
+/// Reads a file of weights, whichever container it is; an index of shards gives the tensors of all. In a folder of Hugging
+/// Face's, the text [`hub::CONFIG`] is `config.json`.
 ///
 /// # Errors
 /// [`FileError::Io`], and [`FileError::Format`] for what is no whole file of weights.
 pub fn read(path: &Path) -> Result<State, FileError> {
+    let mut left = MAX_FILE;
+    let mut state = match hub::shards(path)? {
+        None => read_one(path, &mut left)?,
+        Some(shards) => {
+            let states = shards.iter().map(|shard| read_one(shard, &mut left));
+            joined(states.collect::<Result<_, _>>()?).ok_or_else(|| FileError::Format {
+                path: path.to_owned(),
+                reason: "names no shards".into(),
+            })?
+        }
+    };
+    let config = hub::config_beside(path)?;
+    state.texts.extend(config.map(|text| (hub::CONFIG.to_owned(), text)));
+    Ok(state)
+}
+
+/// The tensors of all shards as those of one file.
+fn joined(states: Vec<State>) -> Option<State> {
+    states.into_iter().reduce(|mut all, shard| {
+        all.tensors.extend(shard.tensors);
+        all
+    })
+}
+
+/// Reads one file, of so many bytes as are `left` at most.
+fn read_one(path: &Path, left: &mut u64) -> Result<State, FileError> {
     let io_error = |source| FileError::Io {
         action: "read",
         path: path.to_owned(),
@@ -30,10 +57,18 @@ pub fn read(path: &Path) -> Result<State, FileError> {
     if !metadata.is_file() {
         return Err(io_error(Error::other("not a regular file")));
     }
-    let size = metadata.len();
-    if size > MAX_FILE {
-        return Err(format(format!("has {size} bytes, more than the limit of {MAX_FILE}")));
+    if path.extension().is_some_and(|ending| ending == "distcp") {
+        return Err(format(
+            "is a part of a distributed checkpoint of PyTorch; make one file of the folder in a shell: \
+             python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER weights.pth"
+                .into(),
+        ));
     }
+    let size = metadata.len();
+    if size > *left {
+        return Err(format(format!("has {size} bytes, more than the limit of {left}")));
+    }
+    *left -= size;
     let mut bytes = Vec::new();
     let room = usize::try_from(size).unwrap_or(usize::MAX);
     let no_memory = |_| io_error(Error::other(format!("no memory for its {size} bytes")));
@@ -59,10 +94,10 @@ pub fn parse(bytes: Bytes) -> Result<State, String> {
             ("safetensors file", safetensors::read(&bytes).map_err(Refusal::from))
         }
         ([b'P', b'K', 3, 4, ..], _) => ("PyTorch zip file", pytorch::read_zip(&bytes)),
-        ([0x80, ..], _) => ("PyTorch file", pytorch::read_stream(&bytes).map_err(Refusal::from)),
+        ([0x80, ..], _) => ("PyTorch file", pytorch::read_stream(&bytes)),
         _ if stranger.is_some() => {
-            let kind = stranger.unwrap_or_default();
-            return Err(format!("is {kind}, which {READ}"));
+            let (kind, way) = stranger.unwrap_or_default();
+            return Err(format!("is {kind}, which {READ}{way}"));
         }
         ([mindspore::KEY, ..], _) => ("MindSpore checkpoint", mindspore::read(&bytes).map_err(Refusal::from)),
         ([0x08, 0x01..=0x20, ..], _) => return Err(format!("looks like an ONNX model, which {READ}")),
@@ -91,31 +126,46 @@ impl From<String> for Refusal {
 
 const READ: &str = "no reader of weights knows; safetensors, PyTorch's .pth and .pt and MindSpore's .ckpt are read";
 
-/// Files that people take for weights, by the bytes at a place in them.
-const STRANGERS: &[(usize, &[u8], &str)] = &[
-    (4, b"TFL3", "a TensorFlow Lite model"),
-    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes"),
-    (0, b"\x1f\x8b", "compressed by gzip"),
-    (0, b"\xfd7zXZ\0", "compressed by xz"),
-    (0, b"\x28\xb5\x2f\xfd", "compressed by zstd"),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (257, b"ustar", "a tar archive"),
-    (0, b"\xff\xd8\xff", "a photo (JPEG)"),
-    (0, b"\x89PNG", "a photo (PNG)"),
-    (0, b"GGUF", "a GGUF file"),
-    (0, b"\x93NUMPY", "a NumPy array"),
+/// Files that people take for weights, by the bytes at a place in them: what they are, and the way on where there is one.
+const STRANGERS: &[(usize, &[u8], &str, &str)] = &[
+    (4, b"TFL3", "a TensorFlow Lite model", ""),
+    (
+        0,
+        b"\x89HDF\r\n\x1a\n",
+        "an HDF5 file, as Keras writes",
+        "; write the model as ONNX in Python, which eval, predict and compare take: \
+         keras.saving.load_model(FILE).export(\"model.onnx\", format=\"onnx\")",
+    ),
+    // The first byte says how: 0xd8 AES-GCM, 0xd9 AES-CBC, 0xda SM4-CBC.
+    (
+        1,
+        b"\x5e\x3a\x7f",
+        "an encrypted checkpoint of MindSpore",
+        "; open it in Python, with the key and the mode that it was saved with: mindspore.save_checkpoint(\
+         mindspore.load_checkpoint(FILE, dec_key=KEY, dec_mode=MODE), \"open.ckpt\")",
+    ),
+    (0, b"\x1f\x8b", "compressed by gzip", "; unpack it: gzip -d"),
+    (0, b"\xfd7zXZ\0", "compressed by xz", "; unpack it: xz -d"),
+    (0, b"\x28\xb5\x2f\xfd", "compressed by zstd", "; unpack it: zstd -d"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "; unpack it"),
+    (257, b"ustar", "a tar archive", "; unpack it: tar xf"),
+    (0, b"\xff\xd8\xff", "a photo (JPEG)", ""),
+    (0, b"\x89PNG", "a photo (PNG)", ""),
+    (0, b"GGUF", "a GGUF file", ""),
+    (0, b"\x93NUMPY", "a NumPy array", ""),
     (
         0,
         b"version https://git-lfs",
         "a pointer of Git LFS and not the file itself (`git lfs pull` fetches it)",
+        "",
     ),
 ];
 
 /// What a file is that is none of weights, where its first bytes tell.
-fn stranger(bytes: &[u8]) -> Option<&'static str> {
-    let is = |&&(at, magic, _): &&(usize, &[u8], &str)| bytes.get(at..).is_some_and(|rest| rest.starts_with(magic));
-    if let Some((_, _, kind)) = STRANGERS.iter().find(is) {
-        return Some(kind);
+fn stranger(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    let is = |row: &&(usize, &[u8], &str, &str)| bytes.get(row.0..).is_some_and(|rest| rest.starts_with(row.1));
+    if let Some((.., kind, way)) = STRANGERS.iter().find(is) {
+        return Some((kind, way));
     }
     let head = &bytes[..bytes.len().min(512)];
     let head = match std::str::from_utf8(head) {
@@ -128,10 +178,9 @@ fn stranger(bytes: &[u8]) -> Option<&'static str> {
         return None;
     }
     let start = head.trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
-    Some(
-        match start.starts_with("<!doctype html") || start.starts_with("<html") {
-            true => "a web page (a download that asks for a login or a click gives one)",
-            false => "text",
-        },
-    )
+    let kind = match start.starts_with("<!doctype html") || start.starts_with("<html") {
+        true => "a web page (a download that asks for a login or a click gives one)",
+        false => "text",
+    };
+    Some((kind, ""))
 }

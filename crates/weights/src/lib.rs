@@ -6,6 +6,7 @@
 //!
 //! - One file a container: [`safetensors`], [`pytorch`] (a zip or the older stream, both around a [`pickle`]), [`mindspore`].
 //! - [`recognise()`]: wrappers, dialects, variants; [`fit`]: what is missing, extra or of another shape, all of it.
+//! - [`hub`]: Hugging Face's folders, whose `config.json` says what the weights do not.
 //! - [`folded`]: batch norm that was folded into the convolutions before.
 //!
 //! Invariants:
@@ -39,10 +40,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod epsilon;
 mod error;
 mod file;
 pub mod fit;
 pub mod folded;
+mod head;
+pub mod hub;
 pub mod mindspore;
 pub mod pickle;
 pub mod pytorch;

@@ -118,6 +118,7 @@ pub fn read(bytes: &Bytes) -> Result<State, String> {
         container: Container::MindSpore,
         tensors,
         texts: BTreeMap::new(),
+        classes: BTreeMap::new(),
     })
 }
 

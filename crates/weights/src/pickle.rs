@@ -7,12 +7,14 @@
 
 mod globals;
 mod machine;
+mod refused;
 
 use std::rc::Rc;
 
 pub use self::globals::Global;
 use self::machine::Machine;
 use crate::DType;
+use crate::file::Refusal;
 
 /// A pickle of all tensors of a training run has some 300 kB.
 pub const MAX_PICKLE: usize = 32 << 20;
@@ -28,6 +30,8 @@ pub enum Value {
     Bool(bool),
     /// An integer of 64 bits at most.
     Int(i64),
+    /// A float.
+    Float(f64),
     /// A text.
     Text(Rc<str>),
     /// A tuple, list or set: its number in the arena.
@@ -40,7 +44,7 @@ pub enum Value {
     Storage(DType, Rc<str>),
     /// A tensor.
     Tensor(Rc<View>),
-    /// Anything that is no weight: numbers, bytes, objects of the table that are passed over.
+    /// Anything that is no weight: bytes, objects of the table that are passed over.
     Opaque,
 }
 
@@ -79,8 +83,8 @@ impl Pickle {
     /// Runs the program at the start of `bytes`.
     ///
     /// # Errors
-    /// What is wrong with it, or which import is refused.
-    pub fn load(bytes: &[u8]) -> Result<Self, String> {
+    /// What is wrong with it; [`Refusal::Another`] for an import that is refused.
+    pub fn load(bytes: &[u8]) -> Result<Self, Refusal> {
         let mut machine = Machine::new(bytes);
         let root = loop {
             if let Some(root) = machine.step()? {
@@ -102,6 +106,31 @@ impl Pickle {
             Value::List(id) => Some(&self.lists[*id]),
             _ => None,
         }
+    }
+
+    /// The names that a list of texts holds, or a dictionary of texts and of the numbers from 0, either way round; in the order of
+    /// the numbers.
+    pub fn names(&self, value: &Value) -> Option<Vec<&str>> {
+        fn text(value: &Value) -> Option<&str> {
+            match value {
+                Value::Text(text) => Some(text),
+                _ => None,
+            }
+        }
+        if let Some(list) = self.list(value) {
+            return list.iter().map(text).collect();
+        }
+        let entries = self.dict(value)?;
+        let mut names = vec![None; entries.len()];
+        for entry in entries {
+            let (name, Value::Int(number)) = (match entry {
+                (name @ Value::Text(_), number) | (number, name) => (text(name)?, number),
+            }) else {
+                return None;
+            };
+            *names.get_mut(usize::try_from(*number).ok()?)? = Some(name);
+        }
+        names.into_iter().collect()
     }
 
     /// The entries of a dictionary.

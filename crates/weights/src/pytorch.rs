@@ -1,5 +1,7 @@
 //! PyTorch's files: a zip with a pickle and one member a storage, or the older stream of pickles with storages behind it.
 
+mod write;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
@@ -7,6 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
+pub use self::write::{Values, write};
 use crate::file::Refusal;
 use crate::pickle::{MAX_PICKLE, Pickle, Value, View};
 use crate::state::elements;
@@ -40,19 +43,18 @@ pub fn read_zip(bytes: &Bytes) -> Result<State, Refusal> {
     if archive.len() > MAX_MEMBERS {
         return Err(format!("it has more than {MAX_MEMBERS} members").into());
     }
-    if is_torchscript(&archive) {
-        return Err(Refusal::Another(
-            "is TorchScript, a program with weights inside, which is not run here; save the weights alone in Python: \
-             torch.save(torch.jit.load(FILE).state_dict(), \"weights.pth\")"
-                .into(),
-        ));
+    if let Some(kind) = another(&archive) {
+        return Err(Refusal::Another(kind.into()));
     }
     let mut members = BTreeMap::new();
     for index in 0..archive.len() {
         let member = archive.by_index_raw(index).map_err(|error| error.to_string())?;
         let name = member.name().map_err(|error| error.to_string())?.into_owned();
         if member.compression() != CompressionMethod::Stored {
-            return Err(format!("its member {name} is compressed, which PyTorch does not do").into());
+            return Err(Refusal::Another(format!(
+                "has the member {name}, which is compressed, as PyTorch itself writes none; save it again in Python: \
+                 torch.save(torch.load(FILE), \"weights.pth\")"
+            )));
         }
         let start = member.data_start().and_then(|start| usize::try_from(start).ok());
         let end = start.and_then(|start| start.checked_add(usize::try_from(member.size()).ok()?));
@@ -69,7 +71,8 @@ pub fn read_zip(bytes: &Bytes) -> Result<State, Refusal> {
         .find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"))
         .cloned();
     let path = path.ok_or_else(|| {
-        let reason = "is a zip archive, but no file of weights: it has no data.pkl, so that PyTorch did not write it";
+        let reason = "is a zip archive, but no file of weights: it has no data.pkl, where PyTorch's have what they hold. \
+            If the weights lie packed in it, unpack it first";
         Refusal::Another(reason.into())
     })?;
     let folder = &path[..path.len() - "data.pkl".len()];
@@ -95,15 +98,36 @@ pub fn read_zip(bytes: &Bytes) -> Result<State, Refusal> {
     Ok(flatten(Container::PytorchZip, &pickle, bytes.len(), storage)?)
 }
 
-/// Whether a zip is what `torch.jit.save` writes: a pickle like that of weights, and code beside the pickle.
-fn is_torchscript<R: Read + Seek>(archive: &ZipArchive<R>) -> bool {
+/// Ends of members' names, all of which a zip of another kind has, and what the zip is.
+const KINDS: &[(&[&str], &str)] = &[
+    (
+        &["/constants.pkl", ".py"],
+        "is TorchScript, a program with weights inside, which is not run here; save the weights alone in Python: \
+         torch.save(torch.jit.load(FILE).state_dict(), \"weights.pth\")",
+    ),
+    (&["/archive_format", ".json"], PROGRAM),
+    (&["serialized_exported_program.json"], PROGRAM),
+    (
+        &["config.json", "model.weights.h5"],
+        "is a Keras model, which is not read here; write the model as ONNX in Python, which eval, predict and compare take: \
+         keras.saving.load_model(FILE).export(\"model.onnx\", format=\"onnx\")",
+    ),
+    (
+        &[".npy"],
+        "is an archive of NumPy arrays, which is not read here; write the arrays as safetensors in Python: \
+         safetensors.numpy.save_file(dict(numpy.load(FILE)), \"weights.safetensors\")",
+    ),
+];
+
+const PROGRAM: &str = "is a program of torch.export, which is not run here; save the weights alone in Python: \
+    torch.save(torch.export.load(FILE).state_dict, \"weights.pth\")";
+
+/// What a zip is that is none of weights, where the members' names tell.
+fn another<R: Read + Seek>(archive: &ZipArchive<R>) -> Option<&'static str> {
     let names: Vec<&[u8]> = archive.file_names_raw().collect();
-    let ends = |end: &[u8]| names.iter().any(|name| name.ends_with(end));
-    let has_code = || {
-        let code = |name: &&[u8]| name.windows(6).any(|part| part == b"/code/") && name.ends_with(b".py");
-        names.iter().any(code)
-    };
-    ends(b"/constants.pkl") && has_code()
+    let has = |end: &&str| names.iter().any(|name| name.ends_with(end.as_bytes()));
+    let kind = KINDS.iter().find(|(ends, _)| ends.iter().all(has));
+    kind.map(|(_, what)| *what)
 }
 
 /// A file of which so much may be read. What a zip says of its members takes memory many times its bytes before they can be counted.
@@ -150,14 +174,14 @@ impl Member {
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn read_stream(bytes: &Bytes) -> Result<State, String> {
+pub fn read_stream(bytes: &Bytes) -> Result<State, Refusal> {
     /// The magic number as PyTorch pickles it.
     const MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
     let mut rest = bytes.clone();
     if !rest[2.min(rest.len())..].starts_with(MAGIC) {
-        return Err("it is a pickle, but not PyTorch's".into());
+        return Err("it is a pickle, but not PyTorch's".to_owned().into());
     }
-    let mut next = || -> Result<Pickle, String> {
+    let mut next = || -> Result<Pickle, Refusal> {
         let pickle = Pickle::load(&rest)?;
         rest.advance(pickle.length);
         Ok(pickle)
@@ -168,9 +192,21 @@ pub fn read_stream(bytes: &Bytes) -> Result<State, String> {
         matches!(key, Value::Text(key) if &**key == "little_endian") && matches!(value, Value::Bool(false))
     };
     if entries.iter().any(big_endian) {
-        return Err("it was written on a big-endian machine".into());
+        return Err("it was written on a big-endian machine".to_owned().into());
     }
     let sizes = sizes(&object)?;
+    let storages = storages(&keys, &sizes, rest)?;
+    let storage = |key: &str| {
+        storages
+            .get(key)
+            .cloned()
+            .ok_or_else(|| format!("its storage {key:?} is missing"))
+    };
+    Ok(flatten(Container::PytorchStream, &object, bytes.len(), storage)?)
+}
+
+/// The storages behind the pickles of the older stream, by key.
+fn storages(keys: &Pickle, sizes: &HashMap<String, usize>, mut rest: Bytes) -> Result<HashMap<String, Bytes>, String> {
     let mut storages = HashMap::new();
     for key in keys.list(&keys.root).ok_or("it has no list of storages")? {
         let Value::Text(key) = key else {
@@ -185,13 +221,7 @@ pub fn read_stream(bytes: &Bytes) -> Result<State, String> {
         let length = length.ok_or_else(|| format!("its storage {key:?} is cut"))?;
         storages.insert(key.to_string(), rest.split_to(length));
     }
-    let storage = |key: &str| {
-        storages
-            .get(key)
-            .cloned()
-            .ok_or_else(|| format!("its storage {key:?} is missing"))
-    };
-    flatten(Container::PytorchStream, &object, bytes.len(), storage)
+    Ok(storages)
 }
 
 /// Bytes of an element of each storage that a tensor lies in.
@@ -213,7 +243,7 @@ fn flatten(
     file: usize,
     storage: impl Fn(&str) -> Result<Bytes, String>,
 ) -> Result<State, String> {
-    let (mut tensors, mut texts) = (BTreeMap::new(), BTreeMap::new());
+    let (mut tensors, mut texts, mut classes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     // A storage may back several tensors; its checksum is taken once. Copies, of texts too, may not make more of the file than it is.
     let mut known: HashMap<String, Bytes> = HashMap::new();
     let mut copied = 0;
@@ -231,11 +261,18 @@ fn flatten(
                 tensors.insert(name, tensor);
             }
             Value::Text(text) => {
-                copied += text.len();
-                if copied > file {
-                    return Err(format!("{name} repeats what the file holds"));
-                }
+                spend(&mut copied, text.len(), file, &name)?;
                 texts.insert(name, text.to_string());
+            }
+            Value::Int(number) => drop(texts.insert(name, number.to_string())),
+            Value::Float(number) => drop(texts.insert(name, number.to_string())),
+            Value::List(_) | Value::Dict(_) => {
+                let key = name.rsplit('.').next().unwrap_or_default();
+                if let Some(names) = CLASSES.contains(&key).then(|| pickle.names(value)).flatten() {
+                    let bytes = names.iter().map(|name| name.len() + size_of::<String>()).sum();
+                    spend(&mut copied, bytes, file, &name)?;
+                    classes.insert(name, names.into_iter().map(str::to_owned).collect());
+                }
             }
             _ => {}
         }
@@ -245,10 +282,34 @@ fn flatten(
         container,
         tensors,
         texts,
+        classes,
     })
 }
 
-/// Calls `leaf` with every value that lies in dictionaries under texts, and with its dotted name.
+/// Copies of a text may not make more of the file than it is.
+fn spend(copied: &mut usize, bytes: usize, file: usize, name: &str) -> Result<(), String> {
+    *copied = copied.saturating_add(bytes);
+    match *copied > file {
+        true => Err(format!("{name} repeats what the file holds")),
+        false => Ok(()),
+    }
+}
+
+/// What training scripts call the names of classes.
+const CLASSES: &[&str] = &[
+    "classes",
+    "class_names",
+    "class_to_idx",
+    "idx_to_class",
+    "label_names",
+    "labels",
+    "id2label",
+    "label2id",
+    "categories",
+    "names",
+];
+
+/// Calls `leaf` with every value that lies in dictionaries under texts, the dictionaries and lists too, and with its dotted name.
 fn walk(pickle: &Pickle, mut leaf: impl FnMut(String, &Value) -> Result<(), String>) -> Result<(), String> {
     let mut left = MAX_VISITS;
     let mut open = vec![(String::new(), &pickle.root, 0)];
@@ -260,6 +321,9 @@ fn walk(pickle: &Pickle, mut leaf: impl FnMut(String, &Value) -> Result<(), Stri
                 format!("{name}.{key}")
             }
         };
+        if matches!(value, Value::Dict(_) | Value::List(_)) {
+            leaf(name.clone(), value)?;
+        }
         match value {
             Value::Dict(_) if depth == MAX_DEPTH => {}
             Value::Dict(_) => {

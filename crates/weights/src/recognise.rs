@@ -7,6 +7,7 @@ use mnasnet_model::variant::ALIASES;
 use mnasnet_model::{Dialect, Network, Op, OptimizerKind, Place, Role, VARIANTS, Variant};
 
 use crate::fit::{self, Misfit, Named};
+use crate::head;
 use crate::{State, TensorData};
 
 /// What a caller knows of the network; the rest is told by the shapes.
@@ -52,10 +53,8 @@ const WRAPPERS: &[(&str, bool)] = &[
     ("_orig_mod", false),
     ("backbone", false),
     ("base_model", false),
+    ("timm_model", false),
 ];
-
-/// The dialects that a file may be in, told by its first tensor.
-const DIALECTS: [Dialect; 3] = [Dialect::Timm, Dialect::Torchvision, Dialect::MindSpore];
 
 /// A file with more misfits than one in so many tensors holds another network altogether.
 const OTHER: usize = 4;
@@ -75,8 +74,8 @@ pub fn recognise(state: &State, wanted: Wanted) -> Result<Recognised, (String, S
     let (dialect, prefix) = find(state).ok_or_else(|| {
         let some: Vec<&str> = state.tensors.keys().map(String::as_str).take(3).collect();
         nothing(format!(
-            "it has no first convolution by the name of timm (conv_stem.weight), torchvision (layers.0.weight) or MindSpore \
-             (features.0.conv.weight), but {} tensors such as {}",
+            "it has no first convolution by the name of timm (conv_stem.weight), torchvision (layers.0.weight), MindSpore \
+             (features.0.conv.weight) or mindcv (features.0.weight), but {} tensors such as {}",
             state.tensors.len(),
             if some.is_empty() { "none".into() } else { some.join(", ") }
         ))
@@ -110,6 +109,9 @@ pub fn recognise(state: &State, wanted: Wanted) -> Result<Recognised, (String, S
         }
         Some((found, tensors, count)) => {
             let misfits = found.misfits(state, &tensors);
+            if let Some(problem) = head::several(state, dialect, &prefix, &misfits) {
+                return Err(("a network of one linear layer behind the pooling".into(), problem));
+            }
             if wanted.variant.is_none() && wanted.width.is_none() && count * OTHER > tensors.len() {
                 let first = fit::told(&misfits[..1]);
                 return Err(nothing(format!(
@@ -130,7 +132,7 @@ pub fn recognise(state: &State, wanted: Wanted) -> Result<Recognised, (String, S
 /// Dialect and prefix: a moving average before all else, then the shortest prefix.
 fn find(state: &State) -> Option<(Dialect, String)> {
     let mut found = Vec::new();
-    for dialect in DIALECTS {
+    for dialect in Dialect::ALL {
         for name in state.tensors.keys() {
             let Some(prefix) = name.strip_suffix(first_name(dialect)) else {
                 continue;
@@ -156,6 +158,7 @@ fn first_name(dialect: Dialect) -> &'static str {
         Dialect::Timm => "conv_stem.weight",
         Dialect::Torchvision => "layers.0.weight",
         Dialect::MindSpore => "features.0.conv.weight",
+        Dialect::Mindcv => "features.0.weight",
     }
 }
 
@@ -197,15 +200,16 @@ fn candidate(
     if !known && width != 1.0 && stem != Some(variant.stem_channels(width)) {
         return None;
     }
-    let classifier = match dialect {
-        Dialect::Timm => "classifier.bias",
-        Dialect::Torchvision => "classifier.1.bias",
-        Dialect::MindSpore => "fc.bias",
-    };
-    let bias = state.tensors.get(&format!("{prefix}{classifier}"));
-    let classes = bias.and_then(|bias| bias.shape().first().copied()).unwrap_or(1000);
-    let network = Network::build(variant, width, classes, Some(0.0)).ok()?;
+    let head = head::Head::find(state, dialect, prefix);
+    let classes = head.as_ref().map_or(1000, |head| head.classes);
+    let mut network = Network::build(variant, width, classes, Some(0.0)).ok()?;
+    if dialect == Dialect::Mindcv {
+        network.bn_epsilon = dialect.bn_epsilon();
+    }
     let mut names = network.names(dialect).ok()?;
+    if let Some(head) = head {
+        head.rename(dialect, &mut names);
+    }
     if folded {
         fold_names(&network, &mut names);
     }
@@ -311,8 +315,16 @@ impl Recognised {
 fn passed_over(dialect: Dialect, name: &str) -> bool {
     match dialect {
         Dialect::Timm | Dialect::Torchvision => name.ends_with(".num_batches_tracked") || name == "n_averaged",
-        Dialect::MindSpore => {
-            ["global_step", "learning_rate", "momentum", "loss_scale", "weight_decay"].contains(&name)
+        Dialect::MindSpore | Dialect::Mindcv => {
+            [
+                "updates",
+                "global_step",
+                "learning_rate",
+                "momentum",
+                "loss_scale",
+                "weight_decay",
+            ]
+            .contains(&name)
                 || name
                     .split_once('.')
                     .is_some_and(|(slot, _)| slot_names().any(|known| known == slot) || slot == "stat")

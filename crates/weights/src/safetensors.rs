@@ -38,6 +38,7 @@ pub fn read(bytes: &Bytes) -> Result<State, String> {
         container: Container::Safetensors,
         tensors,
         texts: texts.into_iter().collect(),
+        classes: Default::default(),
     })
 }
 

@@ -12,8 +12,10 @@ pub struct State {
     pub container: Container,
     /// Tensors by name; the levels of nested containers are joined by dots.
     pub tensors: BTreeMap<String, TensorData>,
-    /// Texts by name: safetensors' metadata, strings of a pickle.
+    /// Texts by name: safetensors' metadata, strings and numbers of a pickle.
     pub texts: BTreeMap<String, String>,
+    /// Names of classes in their order, by the name that they have in a pickle, e.g. `class_to_idx`.
+    pub classes: BTreeMap<String, Vec<String>>,
 }
 
 /// Kinds of file.

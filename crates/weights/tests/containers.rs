@@ -147,14 +147,98 @@ fn files_of_other_kinds_are_called_what_they_are() {
     }
 }
 
+/// Files that PyTorch, Keras, NumPy and MindSpore wrote and that are not read: what each is, and the line that makes weights of it.
+#[test]
+fn what_holds_weights_otherwise_is_called_what_it_is_with_a_way_on() {
+    let load = "torch.load(FILE, weights_only=False)";
+    for (file, kind, way) in [
+        (
+            "model.pth",
+            "asks for \"torch.nn.modules.linear.Linear\", which no file of weights needs; nothing of it was run. It is a whole model",
+            format!("torch.save({load}.state_dict(), \"weights.pth\")"),
+        ),
+        (
+            "stream.pth",
+            "asks for \"torch.nn.modules.linear.Linear\"",
+            format!("torch.save({load}.state_dict(), \"weights.pth\")"),
+        ),
+        (
+            "model_inside.pth",
+            "nothing of it was run. It is a part of \"model\"",
+            format!("torch.save({load}[\"model\"].state_dict(), \"weights.pth\")"),
+        ),
+        (
+            "beside.pth",
+            "asks for \"torch.nn.modules.linear.Identity\"",
+            format!("c = {load}; c.pop(\"config\"); torch.save(c, \"weights.pth\")"),
+        ),
+        (
+            "script.pt",
+            "is TorchScript, a program with weights inside",
+            "torch.save(torch.jit.load(FILE).state_dict(), \"weights.pth\")".into(),
+        ),
+        (
+            "program.pt2",
+            "is a program of torch.export",
+            "torch.save(torch.export.load(FILE).state_dict, \"weights.pth\")".into(),
+        ),
+        (
+            "quantised.pth",
+            "holds quantised weights (torch.qint8)",
+            "from before the quantisation".into(),
+        ),
+        (
+            "arrays.npz",
+            "is an archive of NumPy arrays",
+            "safetensors.numpy.save_file(dict(numpy.load(FILE))".into(),
+        ),
+        (
+            "model.keras",
+            "is a Keras model",
+            "export(\"model.onnx\", format=\"onnx\")".into(),
+        ),
+        (
+            "model.weights.h5",
+            "is an HDF5 file, as Keras writes",
+            "export(\"model.onnx\", format=\"onnx\")".into(),
+        ),
+        (
+            "encrypted.ckpt",
+            "is an encrypted checkpoint of MindSpore",
+            "mindspore.load_checkpoint(FILE, dec_key=KEY, dec_mode=MODE)".into(),
+        ),
+    ] {
+        let error = parse(fixture(&format!("others/{file}"))).unwrap_err();
+        assert!(error.starts_with(kind) && error.contains(&way), "{file}: {error}");
+        assert!(!error.contains("not a whole"), "{file}: {error}");
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/others/distributed");
+    let way = "python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER weights.pth";
+    let part = mnasnet_weights::read(&folder.join("__0_0.distcp"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        part.contains("is a part of a distributed checkpoint of PyTorch") && part.ends_with(way),
+        "{part}"
+    );
+    let whole = mnasnet_weights::hub::stranger(&folder).unwrap();
+    assert!(
+        whole.starts_with("holds a distributed checkpoint of PyTorch") && whole.ends_with(way),
+        "{whole}"
+    );
+}
+
 #[test]
 fn pickles_with_code_are_refused_by_name() {
     for file in ["evil.pth", "evil_stream.pth"] {
         let error = parse(fixture(&format!("pytorch/{file}"))).unwrap_err();
         assert!(
-            error.contains("asks for \"posix.system\", which no file of weights needs; nothing of it was run"),
+            error.starts_with(
+                "asks for \"posix.system\", which no file of weights needs; nothing of it was run. No model needs"
+            ),
             "{error}"
         );
+        assert!(!error.contains("torch.load"), "{error}");
     }
     assert!(!Path::new("pwned").exists());
 }
@@ -252,7 +336,7 @@ fn impossible_lengths_are_refused() {
     check(&cut, "its header is cut");
     check(
         &fixture("pytorch/compressed.pth"),
-        "is compressed, which PyTorch does not do",
+        "has the member archive/data.pkl, which is compressed, as PyTorch itself writes none; save it again",
     );
     check(&fixture("pytorch/no_pickle.pth"), "it has no data.pkl");
     check(&fixture("pytorch/zip.pth")[..900], "is not a whole PyTorch zip file: ");

@@ -1,11 +1,16 @@
 //! What files of other programs need and do not say: preprocessing, class names, settings.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
 use mnasnet_choice::Choice;
 use mnasnet_data::{Interpolation, Preprocessing, imagenet_classes};
 use mnasnet_model::{Dialect, OptimizerKind, Variant};
 use mnasnet_settings::resolve::RECIPES;
-use mnasnet_weights::{Recognised, State, Wanted};
+use mnasnet_weights::{Recognised, State, Wanted, hub};
 
+use crate::WeightsError;
+use crate::hub as config_json;
 use crate::origin::Origin;
 use crate::progress::Progress;
 use crate::record::Record;
@@ -22,7 +27,7 @@ pub(crate) fn wanted(record: &Record) -> Wanted {
 const TORCHVISION_RESIZE: &[(f64, usize)] = &[(0.75, 232), (1.3, 232)];
 
 /// What the published weights of a dialect were evaluated with: timm 1.0's default configuration, torchvision's
-/// `IMAGENET1K_V1` transforms, the MindSpore scripts' `eval.py`.
+/// `IMAGENET1K_V1` transforms, the MindSpore scripts' `eval.py`, mindcv's `transforms_imagenet_eval`.
 fn preprocessing(dialect: Dialect, width: f64) -> Preprocessing {
     const RESOLUTION: usize = 224;
     match dialect {
@@ -39,6 +44,10 @@ fn preprocessing(dialect: Dialect, width: f64) -> Preprocessing {
             }
         }
         Dialect::MindSpore => Preprocessing::mindspore(RESOLUTION),
+        Dialect::Mindcv => Preprocessing {
+            interpolation: Interpolation::MindSpore,
+            ..Preprocessing::imagenet(RESOLUTION)
+        },
     }
 }
 
@@ -51,7 +60,7 @@ pub(crate) fn classes(count: usize) -> Vec<String> {
 }
 
 /// Settings to evaluate and to train on with: MindSpore's are its recipe, the others' only what belongs to the weights.
-fn settings(found: &Recognised) -> String {
+fn settings(found: &Recognised, preprocessing: &Preprocessing) -> String {
     let network = &found.network;
     let mut settings = toml::Table::new();
     let mut set = |key: &str, value: toml::Value| drop(settings.insert(key.into(), value));
@@ -73,29 +82,71 @@ fn settings(found: &Recognised) -> String {
             set("opt", kind.name().into());
         }
     } else {
-        let interpolation = preprocessing(found.dialect, network.width).interpolation;
-        set("interpolation", interpolation.name().into());
+        let Preprocessing { mean, std, .. } = preprocessing;
+        set("interpolation", preprocessing.interpolation.name().into());
         set("normalise", "imagenet".into());
-        set("resolution", 224.into());
+        set("resolution", (preprocessing.resolution as i64).into());
+        let usual = Preprocessing::imagenet(preprocessing.resolution);
+        if preprocessing.resize != usual.resize {
+            set("resize", (preprocessing.resize as i64).into());
+        }
+        if (*mean, *std) != (usual.mean, usual.std) {
+            let decimals = |values: &[f32; 3]| values.map(decimal).to_vec().into();
+            set("mean", decimals(mean));
+            set("std", decimals(std));
+        }
     }
     set("model", network.variant.to_text().into());
     set("width", network.width.into());
-    // Its decimal digits, not those of the nearest float64.
-    set(
-        "bn_epsilon",
-        network
-            .bn_epsilon
-            .to_string()
-            .parse()
-            .unwrap_or(f64::from(network.bn_epsilon))
-            .into(),
-    );
+    set("bn_epsilon", decimal(network.bn_epsilon).into());
     settings.to_string()
 }
 
+/// A number's decimal digits, not those of the nearest float64.
+fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
+}
+
+/// Entries that are kept of what a file says of itself, the outermost first.
+const MAX_SAID: usize = 32;
+
+/// What a file says of itself: the epoch, the arguments of the script. Long texts are whole programs or settings, and stay behind.
+fn said(state: &State) -> BTreeMap<String, String> {
+    let short = |&(name, text): &(&String, &String)| {
+        ![hub::CONFIG, "format"].contains(&name.as_str()) && name.len() <= 64 && text.len() <= 128 && !text.is_empty()
+    };
+    let mut entries: Vec<_> = state.texts.iter().filter(short).collect();
+    entries.sort_by_key(|(name, _)| name.matches('.').count());
+    entries.truncate(MAX_SAID);
+    entries
+        .into_iter()
+        .map(|(name, text)| (name.clone(), text.clone()))
+        .collect()
+}
+
 /// The record of a recognised file.
-pub(crate) fn record(found: &Recognised, state: &State) -> Record {
+///
+/// # Errors
+/// What is wrong with the `config.json` beside it.
+pub(crate) fn record(path: &Path, found: &Recognised, state: &State) -> Result<Record, WeightsError> {
     let network = &found.network;
+    let (mut classes, mut preprocessing) = (classes(network.classes), preprocessing(found.dialect, network.width));
+    let distinct = |names: &&Vec<String>| names.iter().collect::<BTreeSet<_>>().len() == classes.len();
+    if let Some(names) = state
+        .classes
+        .values()
+        .filter(|names| names.len() == classes.len())
+        .find(distinct)
+    {
+        classes = names.clone();
+    }
+    let config = state.texts.get(hub::CONFIG);
+    if let Some(text) = config {
+        config_json::apply(text, &mut classes, &mut preprocessing).map_err(|reason| WeightsError::Record {
+            path: path.with_file_name(hub::CONFIG),
+            reason,
+        })?;
+    }
     let step = state
         .tensors
         .get("global_step")
@@ -104,27 +155,31 @@ pub(crate) fn record(found: &Recognised, state: &State) -> Record {
         .and_then(|step| step.integer())
         .and_then(|step| u64::try_from(step).ok())
         .unwrap_or(0);
-    Record {
+    Ok(Record {
         format: Record::FORMAT,
         program: Record::program(),
         device: None,
         model: network.variant.to_text(),
         width: network.width,
         bn_epsilon: network.bn_epsilon,
-        classes: classes(network.classes),
-        preprocessing: preprocessing(found.dialect, network.width),
-        config: settings(found),
+        config: settings(found, &preprocessing),
+        classes,
+        preprocessing,
         photos: None,
         origin: Some(Origin {
             dialect: found.dialect.name().into(),
-            container: state.container.name().into(),
+            container: match config {
+                Some(_) => format!("Hugging Face {}", state.container.name()),
+                None => state.container.name().into(),
+            },
             prefix: found.prefix.clone(),
             folded: found.folded,
+            said: said(state),
             learning_rates: state.tensors.get("learning_rate").and_then(|rates| rates.floats()),
         }),
         progress: Progress {
             global_step,
             ..Progress::default()
         },
-    }
+    })
 }

@@ -48,6 +48,7 @@ pub mod bad_steps;
 mod checksums;
 mod error;
 mod foreign;
+pub mod hub;
 pub mod onnx;
 mod origin;
 pub mod progress;
@@ -65,7 +66,7 @@ pub use self::error::WeightsError;
 pub(crate) use self::foreign::classes;
 pub use self::origin::Origin;
 pub use self::record::{Record, network_of, recorded_network};
-pub use self::write::{Contents, write, write_bytes};
+pub use self::write::{Contents, Form, write, write_bytes};
 
 /// Name of the record's metadata entry.
 pub(crate) const ENTRY: &str = "mnasnet";
@@ -125,7 +126,7 @@ impl WeightsFile {
             }
             None => {
                 let found = recognised(&path, &state, wanted)?;
-                let record = foreign::record(&found, &state);
+                let record = foreign::record(&path, &found, &state)?;
                 state.tensors = found.rename(&state);
                 record
             }

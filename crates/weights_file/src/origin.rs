@@ -1,5 +1,7 @@
 //! Which program wrote a file of weights.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The file of another program that weights came from; kept when they are converted.
@@ -13,6 +15,9 @@ pub struct Origin {
     pub prefix: String,
     /// Whether it had no batch norms, but biases in their place.
     pub folded: bool,
+    /// What it said of itself, by name: `epoch`, `arch`, `args.lr`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub said: BTreeMap<String, String>,
     /// The learning rate of each step of its run, which MindSpore saves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rates: Option<Vec<f32>>,

@@ -5,7 +5,7 @@ use std::io::Error;
 use std::path::Path;
 
 use mnasnet_model::{Dialect, Network, Place, Tensor, Weights};
-use mnasnet_weights::{FileError, mindspore, safetensors};
+use mnasnet_weights::{FileError, mindspore, pytorch, safetensors};
 
 use crate::checksums::with_checksums;
 use crate::replace::replace;
@@ -55,12 +55,19 @@ impl<'a> Contents<'a> {
         self.safetensors(path, tensors)
     }
 
-    /// The same for another program: its names alone in safetensors, or MindSpore's checkpoint. A moving average has no place
-    /// in them, an optimizer's state in MindSpore's alone.
+    /// The same for another program: tensors under its names alone. A moving average has no place in them, an optimizer's
+    /// state in MindSpore's alone. The weights must be those of the dialect's epsilon ([`mnasnet_weights::epsilon::at_epsilon`]).
     ///
     /// # Errors
-    /// [`WeightsError::Unnamed`], where the other program has no such layer.
-    pub fn to_dialect(&'a self, path: &Path, network: &Network, dialect: Dialect) -> Result<Vec<u8>, WeightsError> {
+    /// [`WeightsError::Unnamed`], where the other program has no such layer; [`FileError::Format`], where the format cannot
+    /// hold it.
+    pub fn to_dialect(
+        &'a self,
+        path: &Path,
+        network: &Network,
+        dialect: Dialect,
+        form: Form,
+    ) -> Result<Vec<u8>, WeightsError> {
         let names = network.names(dialect).map_err(|source| WeightsError::Unnamed {
             path: path.to_owned(),
             source,
@@ -74,8 +81,17 @@ impl<'a> Contents<'a> {
             let values = values(*place, &self.weights.parameters);
             tensors.push((name.clone(), &network.tensor(*place).shape, values));
         }
-        if dialect != Dialect::MindSpore {
-            return self.safetensors(path, tensors);
+        match form {
+            Form::Safetensors => return self.safetensors(path, tensors),
+            Form::Plain => {
+                let plain = safetensors::write(tensors, Some(("format".into(), "pt".into())));
+                return Ok(plain.map_err(|reason| unwritten(path, reason))?);
+            }
+            Form::Pytorch => {
+                let (tensors, versions) = state_dict(dialect, tensors);
+                return Ok(pytorch::write(tensors, &versions).map_err(|reason| unwritten(path, reason))?);
+            }
+            Form::MindSpore => {}
         }
         for (slot, state) in &self.slots {
             for (name, place) in names.iter().filter(|(_, place)| matches!(place, Place::Parameter(_))) {
@@ -99,10 +115,7 @@ impl<'a> Contents<'a> {
     }
 
     fn safetensors(&self, path: &Path, tensors: Vec<Named>) -> Result<Vec<u8>, WeightsError> {
-        let format = |reason: String| FileError::Format {
-            path: path.to_owned(),
-            reason: format!("cannot be written: {reason}"),
-        };
+        let format = |reason: String| unwritten(path, reason);
         let record = serde_json::to_string(self.record).map_err(|error| format(error.to_string()))?;
         let record = with_checksums(
             &record,
@@ -112,6 +125,50 @@ impl<'a> Contents<'a> {
         );
         Ok(safetensors::write(tensors, Some((ENTRY.to_owned(), record))).map_err(format)?)
     }
+}
+
+/// What a file of another program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// safetensors with our record.
+    Safetensors,
+    /// safetensors without, as in Hugging Face's folders.
+    Plain,
+    /// PyTorch's zip file, a `state_dict`.
+    Pytorch,
+    /// MindSpore's checkpoint.
+    MindSpore,
+}
+
+fn unwritten(path: &Path, reason: String) -> FileError {
+    FileError::Format {
+        path: path.to_owned(),
+        reason: format!("cannot be written: {reason}"),
+    }
+}
+
+/// The tensors of a module as PyTorch's `state_dict` has them, a counter of batches behind each batch norm, and the versions of
+/// the modules that read theirs.
+fn state_dict<'a>(
+    dialect: Dialect,
+    tensors: Vec<Named<'a>>,
+) -> (Vec<(String, &'a [usize], pytorch::Values<'a>)>, Vec<(String, u8)>) {
+    let root = if dialect == Dialect::Torchvision { 2 } else { 1 };
+    let mut versions = vec![(String::new(), root)];
+    let mut all = Vec::new();
+    for (name, shape, values) in tensors {
+        let module = name.strip_suffix(".running_var").map(str::to_owned);
+        all.push((name, shape, pytorch::Values::Floats(values)));
+        if let Some(module) = module {
+            all.push((
+                format!("{module}.num_batches_tracked"),
+                &[][..],
+                pytorch::Values::Integer(0),
+            ));
+            versions.push((module, 2));
+        }
+    }
+    (all, versions)
 }
 
 /// Writes a file, whole or not at all ([`replace`]).

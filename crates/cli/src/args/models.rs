@@ -52,8 +52,8 @@ pub struct EvaluationArgs {
 /// `mnasnet eval`.
 #[derive(Debug, clap::Args)]
 pub struct EvalArgs {
-    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's; or an ONNX model; or a name
-    /// of pretrained weights: timm/mnasnet_100.rmsp_in1k
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's, MindSpore's or mindcv's; or an ONNX model; or a
+    /// name of pretrained weights: timm/mnasnet_100.rmsp_in1k
     #[arg(long, alias = "checkpoint_path", value_name = "FILE")]
     pub weights: PathBuf,
     /// Evaluate the moving average that a checkpoint holds, instead of the weights
@@ -100,8 +100,8 @@ pub struct EvalOnnxArgs {
 /// `mnasnet predict`.
 #[derive(Debug, clap::Args)]
 pub struct PredictArgs {
-    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's; or an ONNX model; or a name
-    /// of pretrained weights: timm/mnasnet_100.rmsp_in1k
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's, MindSpore's or mindcv's; or an ONNX model; or a
+    /// name of pretrained weights: timm/mnasnet_100.rmsp_in1k
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Photos, folders of them, or - for one photo on standard input
@@ -157,14 +157,22 @@ pub enum Target {
     Timm,
     /// torchvision's, weights alone
     Torchvision,
-    /// MindSpore's checkpoint, with optimizer state
+    /// The checkpoint of MindSpore's scripts, with optimizer state
     Mindspore,
+    /// mindcv's, weights alone
+    Mindcv,
 }
 
 impl Target {
     /// Its name.
     pub fn name(self) -> &'static str {
         self.dialect().map_or("mnasnet", Dialect::name)
+    }
+
+    /// Its value on the command line.
+    pub fn flag(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// The other program's way to name tensors.
@@ -174,6 +182,7 @@ impl Target {
             Target::Timm => Some(Dialect::Timm),
             Target::Torchvision => Some(Dialect::Torchvision),
             Target::Mindspore => Some(Dialect::MindSpore),
+            Target::Mindcv => Some(Dialect::Mindcv),
         }
     }
 }
@@ -182,16 +191,17 @@ impl Target {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "IN is recognised by its contents: safetensors, PyTorch's .pth and .pt (a state_dict, in the wrappers of the \
-usual training scripts, a moving average before the weights), MindSpore's .ckpt. The result is read back and compared."
+usual training scripts, a moving average before the weights), MindSpore's and mindcv's .ckpt, a folder of Hugging Face's. The \
+result is read back and compared."
 )]
 pub struct ConvertArgs {
-    /// File of weights, or a name of pretrained weights: timm/mnasnet_100.rmsp_in1k
+    /// File of weights, a folder of Hugging Face's, or a name of pretrained weights: timm/mnasnet_100.rmsp_in1k
     #[arg(value_name = "IN")]
     pub input: PathBuf,
-    /// File to write: NAME.safetensors, or NAME.ckpt for MindSpore
+    /// File to write: NAME.safetensors, NAME.pth for PyTorch or NAME.ckpt for MindSpore; with --to timm a folder, as Hugging Face has it
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
-    /// Whose names OUT has [default: mindspore for .ckpt, else mnasnet]
+    /// Whose names OUT has [default: for .ckpt mindspore, or mindcv where mindcv has the network; else mnasnet]
     #[arg(long, value_name = "NAME")]
     pub to: Option<Target>,
     /// Variant, where the shapes alone should not say it
@@ -305,8 +315,8 @@ entry `preprocessing` says; its output `logits` is float32 [batch, classes]. The
 SHA-256 of the file of weights, and all that this program needs to evaluate the model."
 )]
 pub struct ExportArgs {
-    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's or MindSpore's; or a name of pretrained weights:
-    /// timm/mnasnet_100.rmsp_in1k
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's, MindSpore's or mindcv's; or a name of pretrained
+    /// weights: timm/mnasnet_100.rmsp_in1k
     #[arg(long, alias = "ckpt_file", alias = "checkpoint_path", value_name = "FILE")]
     pub weights: PathBuf,
     /// Export the moving average that a checkpoint holds, instead of the weights

@@ -54,7 +54,10 @@ fn foreign_weights_serve_wherever_ours_do() {
     // Through every other dialect and back: the same bits, so the same file but for where it says it comes from.
     for (to, file) in [
         ("timm", "t.safetensors"),
+        ("timm", "t.pth"),
+        ("timm", "folder"),
         ("torchvision", "v.safetensors"),
+        ("torchvision", "v.pt"),
         ("mindspore", "m.ckpt"),
     ] {
         place.done(&format!("convert named.safetensors {file} --to {to}"));
@@ -184,12 +187,27 @@ fn what_cannot_be_converted_is_refused_in_a_sentence() {
         (
             "convert semnasnet_075.pth a.pth",
             2,
-            "its name must end in .safetensors, or in .ckpt for MindSpore",
+            "whose names shall a.pth have? Say --to timm or --to torchvision",
+        ),
+        (
+            "convert semnasnet_075.pth a.bin",
+            2,
+            "its name must end in .safetensors, in .pth for PyTorch or in .ckpt for MindSpore; with --to timm it may be a folder",
+        ),
+        (
+            "convert semnasnet_075.pth folder --to timm --class_list two.txt",
+            2,
+            "two.txt names 2 classes",
+        ),
+        (
+            "convert semnasnet_075.pth a.ckpt --to mindcv",
+            4,
+            "has no name in mindcv",
         ),
         (
             "convert semnasnet_075.pth a.safetensors --to mindspore",
             2,
-            "it must end in .ckpt",
+            "a.safetensors is no name for a file of MindSpore; such a file takes --to mnasnet or --to timm",
         ),
         (
             "convert semnasnet_075.pth a.safetensors --to torchvision",
@@ -289,16 +307,120 @@ fn what_mindspores_file_cannot_hold_is_told() {
             .filter(|line| line.starts_with("note: left out, "))
             .count()
     };
-    let (code, _, stderr) = place.run("convert known.safetensors m.ckpt");
-    assert_eq!(code, 0, "{stderr}");
-    for expected in [
-        "left out, MindSpore has no place for it: the names of the classes",
-        "left out, MindSpore has no place for it: what becomes of photos",
-        "left out, MindSpore has no place for it: batch norm's epsilon",
+    for (arguments, whose) in [
+        ("convert known.safetensors m.ckpt", "mindcv"),
+        ("convert known.safetensors s.ckpt --to mindspore", "MindSpore"),
+        ("convert known.safetensors v.pth --to torchvision", "torchvision"),
     ] {
-        text::holds(&stderr, expected);
+        let (code, _, stderr) = place.run(arguments);
+        assert_eq!(code, 0, "{stderr}");
+        text::holds(
+            &stderr,
+            &format!("left out, {whose} has no place for it: the names of the classes"),
+        );
+        let photos = stderr.contains(&format!(
+            "left out, {whose} has no place for it: what becomes of photos"
+        ));
+        assert_eq!(photos, whose != "torchvision", "{stderr}");
     }
     assert_eq!(left_out("convert m.ckpt back.safetensors"), 0);
     assert_eq!(left_out("convert back.safetensors again.ckpt"), 0);
     assert_eq!(left_out("convert known.safetensors v.safetensors --to torchvision"), 0);
+    assert_eq!(left_out("convert known.safetensors folder --to timm"), 0);
+}
+
+/// Batch norm's epsilon is the other program's own: the logits are the same there.
+#[test]
+fn another_epsilon_computes_the_same() {
+    let place = Place::three_classes();
+    unpack(&place, "mindcv_training.ckpt");
+    fs::write(place.path("classes.txt"), "airplanes\nleopards\nwatch\n").unwrap();
+    place.done("convert mindcv_training.ckpt a.safetensors --class_list classes.txt");
+    place.done("convert a.safetensors b.safetensors --to torchvision");
+    place.done("convert a.safetensors c.ckpt");
+    let same = |other: &str, tolerance: &str| {
+        let compared = format!("compare a.safetensors {other} --data photos --tolerance {tolerance}");
+        place.run(&compared)
+    };
+    let (code, _, stderr) = same("b.safetensors", "0.0001");
+    assert_eq!(code, 0, "{stderr}");
+    // mindcv's own epsilon: the same bits come back.
+    place.done("convert c.ckpt d.safetensors --class_list classes.txt");
+    let (code, _, stderr) = same("d.safetensors", "0");
+    assert_eq!(code, 0, "{stderr}");
+    place.done("convert a.safetensors wrong.safetensors --bn_epsilon 0.00001");
+    assert_eq!(same("wrong.safetensors", "0.0001").0, 4);
+}
+
+/// A folder of Hugging Face's serves wherever a file of weights does, and says what becomes of photos and what classes are called.
+#[test]
+fn a_folder_of_hugging_face_serves_wherever_a_file_does() {
+    let place = Place::three_classes();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights_file/tests/fixtures/foreign/hub");
+    fs::create_dir(place.path("hub")).unwrap();
+    let config = fs::read_to_string(folder.join("config.json")).unwrap();
+    fs::write(place.path("hub/config.json"), &config).unwrap();
+    unpack(&place, "mnasnet_small.safetensors");
+    fs::rename(
+        place.path("mnasnet_small.safetensors"),
+        place.path("hub/model.safetensors"),
+    )
+    .unwrap();
+    let tops = |weights: &str| {
+        let lines = place.json_lines(&format!("predict --weights {weights} photos/val --top 5 --json"));
+        lines.iter().map(|line| line["top"].to_string()).collect::<Vec<_>>()
+    };
+    let expected = tops("hub");
+    for name in ["ant", "bee", "cat", "dog", "emu"] {
+        assert!(expected[0].contains(&format!("\"{name}\"")), "{expected:?}");
+    }
+    assert_eq!(tops("hub/model.safetensors"), expected);
+    place.done("convert hub ours.safetensors");
+    assert_eq!(tops("ours.safetensors"), expected);
+    place.done("convert ours.safetensors again --to timm");
+    assert_eq!(tops("again"), expected);
+    assert_eq!(
+        fs::read(place.path("again/model.safetensors")).unwrap().len() % 8,
+        0,
+        "float32 behind an aligned header"
+    );
+    place.done("export --weights hub -o model.onnx");
+    let (code, stdout, stderr) = place.run("compare hub model.onnx --data photos --tolerance 0.001");
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let start =
+        "train --data photos --batch_size 4 --epoch_size 1 --warmup_epochs 0 --policy none --lr_max 0.001 --init hub";
+    let stdout = place.done(&format!("{start} --print-config --out run"));
+    for setting in [
+        "resolution = 192",
+        "resize = 202",
+        "mean = [0.5, 0.25, 0.75]",
+        "std = [0.25, 0.5, 0.125]",
+    ] {
+        text::holds(&stdout, setting);
+    }
+    let stdout = place.done(&format!("{start} --resolution 64 --print-config --out run"));
+    text::holds(&stdout, "resize = 0");
+    place.done(&format!("{start} --resolution 32 --out run"));
+
+    fs::write(
+        place.path("hub/config.json"),
+        config.replace("\"bilinear\"", "\"lanczos\""),
+    )
+    .unwrap();
+    let (code, _, stderr) = place.run("predict --weights hub photos/val");
+    assert!(
+        code == 4 && stderr.contains("config.json has `interpolation` \"lanczos\""),
+        "{stderr}"
+    );
+    let distributed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights/tests/fixtures/others/distributed");
+    let (code, _, stderr) = place.run(&format!("convert {} a.safetensors", distributed.display()));
+    assert!(
+        code == 4 && stderr.contains("dcp_to_torch FOLDER weights.pth"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = place.run("convert photos a.safetensors");
+    assert!(
+        code == 4 && stderr.contains("neither a run's (best.safetensors) nor Hugging Face's"),
+        "{stderr}"
+    );
 }

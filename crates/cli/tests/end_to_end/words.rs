@@ -41,7 +41,7 @@ fn a_runs_folder_stands_for_its_best_weights_and_photos_for_themselves() {
         &place,
         "eval photos -w photos",
         4,
-        "cannot read photos: it is a folder without a run's best weights",
+        "cannot read photos: it is a folder without weights: neither a run's",
     );
 }
 

@@ -42,7 +42,7 @@ pub(super) const GLOBALS: &[(&str, &str, Global)] = &[
     ("torch", "int64", Global::Opaque),
     ("collections", "defaultdict", Global::Opaque),
     ("collections", "Counter", Global::Opaque),
-    ("argparse", "Namespace", Global::Opaque),
+    ("argparse", "Namespace", Global::Dict),
     ("builtins", "set", Global::Opaque),
     ("__builtin__", "set", Global::Opaque),
     ("_codecs", "encode", Global::Opaque),

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::globals::{GLOBALS, Global};
+use super::refused::refused;
 use super::{Entries, MAX_PICKLE, MAX_VALUES, Value, View};
+use crate::file::Refusal;
 
 /// A program, and where it stands.
 pub(super) struct Machine<'a> {
@@ -40,11 +42,11 @@ impl Machine<'_> {
     }
 
     /// One operation, by the letters of Python's `pickletools`. Returns the result at the end.
-    pub(super) fn step(&mut self) -> Result<Option<Value>, String> {
+    pub(super) fn step(&mut self) -> Result<Option<Value>, Refusal> {
         let at = self.at;
         let [operation] = self.take()?;
         match operation {
-            b'.' => return self.pop().map(Some),
+            b'.' => return Ok(Some(self.pop()?)),
             // PROTO, FRAME.
             0x80 => drop(self.take::<1>()?),
             0x95 => drop(self.take::<8>()?),
@@ -75,8 +77,8 @@ impl Machine<'_> {
             }
             0x8a => self.long()?,
             b'G' => {
-                self.take::<8>()?;
-                self.push(Value::Opaque)?;
+                let value = f64::from_be_bytes(self.take()?);
+                self.push(Value::Float(value))?;
             }
             b'X' => self.text(4)?,
             0x8c => self.text(1)?,
@@ -124,15 +126,24 @@ impl Machine<'_> {
             }
             0x93 => match self.popped(2)?.as_slice() {
                 [Value::Text(module), Value::Text(name)] => self.import(module, name)?,
-                _ => return Err("its pickle imports what is no name".into()),
+                _ => return Err("its pickle imports what is no name".to_owned().into()),
             },
             // REDUCE, NEWOBJ.
             b'R' | 0x81 => {
                 let (arguments, callee) = (self.pop()?, self.pop()?);
                 self.call(&callee, &arguments)?;
             }
-            // BUILD: attributes of an object. A state_dict's are its modules' versions, told better by the shapes.
-            b'b' => drop(self.pop()?),
+            // BUILD: attributes of an object. Those of a namespace are what it holds; a state_dict's are its modules' versions, told
+            // better by the shapes.
+            b'b' => {
+                let attributes = self.pop()?;
+                if let (Value::Dict(from), Value::Dict(to)) = (attributes, self.top()?.clone())
+                    && self.dicts[to].is_empty()
+                {
+                    self.spend(self.dicts[from].len())?;
+                    self.dicts[to] = self.dicts[from].clone();
+                }
+            }
             b'q' => {
                 let [index] = self.take()?;
                 self.remember(index.into())?;
@@ -155,13 +166,15 @@ impl Machine<'_> {
             }
             b'Q' => {
                 let id = self.pop()?;
-                let storage = self.storage(&id).ok_or("its pickle refers to what is no storage")?;
+                let storage = self.storage(&id);
+                let storage = storage.ok_or_else(|| "its pickle refers to what is no storage".to_owned())?;
                 self.push(storage)?;
             }
             other => {
                 return Err(format!(
                     "its pickle has the operation {other:#04x} at byte {at}, which PyTorch does not write"
-                ));
+                )
+                .into());
             }
         }
         Ok(None)
@@ -315,17 +328,17 @@ impl Machine<'_> {
         self.push(value.ok_or("its pickle refers to what it has not made")?)
     }
 
-    fn import(&mut self, module: &str, name: &str) -> Result<(), String> {
+    fn import(&mut self, module: &str, name: &str) -> Result<(), Refusal> {
         let row = GLOBALS.iter().find(|row| (row.0, row.1) == (module, name));
         let Some(&(.., global)) = row else {
-            let called = format!("{module}.{name}");
-            return Err(format!(
-                "its pickle asks for {:?}, which no file of weights needs; nothing of it was run. Save the state_dict alone: \
-                 torch.save(model.state_dict(), PATH)",
-                called.chars().take(120).collect::<String>()
-            ));
+            let key = match self.stack.last() {
+                Some(Value::Text(key)) => Some(&**key),
+                _ => None,
+            };
+            let whole = self.stack.is_empty();
+            return Err(Refusal::Another(refused(module, name, key, whole)));
         };
-        self.push(Value::Global(global))
+        Ok(self.push(Value::Global(global))?)
     }
 
     fn call(&mut self, callee: &Value, arguments: &Value) -> Result<(), String> {
