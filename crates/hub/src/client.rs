@@ -89,14 +89,15 @@ impl Client {
 
     /// Why there was no answer to a request for `url`; `file` is what a person would download instead.
     pub fn network(&self, url: &str, file: &str, error: &Error) -> HubError {
-        let certificates = match error {
-            Error::Rustls(_) | Error::Tls(_) if !self.has_certificates => {
-                "; this machine has no certificates of servers (SSL_CERT_FILE names a file of them)"
-            }
-            Error::Rustls(_) | Error::Tls(_) => {
-                "; if a proxy opens connections here, SSL_CERT_FILE names a file with its certificate"
-            }
-            _ => "",
+        let about_tls = match error {
+            Error::Rustls(_) | Error::Tls(_) => true,
+            Error::Io(error) => error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()),
+            _ => false,
+        };
+        let certificates = match (about_tls, self.has_certificates) {
+            (false, _) => "",
+            (true, true) => " (if a proxy opens connections here, SSL_CERT_FILE names a file with its certificate)",
+            (true, false) => " (this machine has no certificates of servers; SSL_CERT_FILE names a file of them)",
         };
         HubError::Network {
             url: url.to_owned(),
@@ -105,8 +106,8 @@ impl Client {
         }
     }
 
-    /// Why an answer is no file.
-    pub fn refused(&self, url: &str, response: &Response<Body>) -> HubError {
+    /// Why an answer to a request for `url` is no file; `file` is what a person would download instead.
+    pub fn refused(&self, url: &str, file: &str, response: &Response<Body>) -> HubError {
         let status = response.status().as_u16();
         let said = ["x-error-message", "x-error-code"]
             .into_iter()
@@ -114,11 +115,12 @@ impl Client {
         let why = said.map_or(String::new(), |said| {
             format!(" ({})", said.chars().take(WORDS).collect::<String>())
         });
+        let by_hand = by_hand(url, file);
         let todo = match status {
-            401 | 403 if self.token.is_none() => format!("set HF_TOKEN if it asks for one, or {}", by_hand(url)),
-            401 | 403 => format!("see whether HF_TOKEN may read it, or {}", by_hand(url)),
-            429 | 500.. => format!("try again later, or {}", by_hand(url)),
-            _ => by_hand(url),
+            401 | 403 if self.token.is_none() => format!("set HF_TOKEN if it asks for one, or {by_hand}"),
+            401 | 403 => format!("see whether HF_TOKEN may read it, or {by_hand}"),
+            429 | 500.. => format!("try again later, or {by_hand}"),
+            _ => by_hand,
         };
         HubError::Refused {
             url: url.to_owned(),

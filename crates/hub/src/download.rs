@@ -125,7 +125,7 @@ impl Download<'_> {
                 self.cut(file, 0)?;
                 return Ok(End::Early("the server had another part".into(), None));
             }
-            _ => return Err(client.refused(self.url, &response)),
+            _ => return Err(client.refused(self.url, self.file, &response)),
         };
         let bytes = self.agreed(bytes)?;
         self.cut(file, from)?;

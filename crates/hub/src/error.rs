@@ -47,7 +47,7 @@ pub enum HubError {
         value: String,
     },
     /// No answer.
-    #[error("cannot fetch {url}: {why}; {}", by_hand(.file))]
+    #[error("cannot fetch {url}: {why}; {}", by_hand(.url, .file))]
     Network {
         /// What was asked for.
         url: String,
@@ -69,7 +69,7 @@ pub enum HubError {
         todo: String,
     },
     /// An answer that no hub gives.
-    #[error("cannot use what {url} answers: {why}; {}", by_hand(.url))]
+    #[error("cannot use what {url} answers: {why}; {}", by_hand(.url, .url))]
     Strange {
         /// What was asked for.
         url: String,
@@ -129,7 +129,8 @@ pub enum HubError {
     },
 }
 
-/// What to do where no program can help.
-pub(crate) fn by_hand(url: &str) -> String {
-    format!("download {url} by hand, and give the file instead of the name")
+/// What to do where no program can help: `asked` is an address that the message names, and `file` the file's own.
+pub(crate) fn by_hand(asked: &str, file: &str) -> String {
+    let what = if asked == file { "it" } else { file };
+    format!("download {what} by hand, and give the file instead of the name")
 }

@@ -78,7 +78,7 @@ fn metadata(client: &Client, file: &str) -> Result<Metadata, HubError> {
         let response = client.head(&url).map_err(|error| client.network(&url, file, &error))?;
         let status = response.status();
         if !status.is_success() && !status.is_redirection() {
-            return Err(client.refused(file, &response));
+            return Err(client.refused(file, file, &response));
         }
         let location = text(&response, "location").map(|location| absolute(&url, location));
         let commit = text(&response, "x-repo-commit");

@@ -126,6 +126,9 @@ fn expanded(value: OsString, variable: &dyn Fn(&str) -> Option<OsString>, home: 
 mod tests {
     use super::*;
 
+    /// Variables, the hub's cache, and PyTorch's.
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
     fn of(variables: &[(&str, &str)]) -> Result<Surroundings, HubError> {
         let get = |name: &str| Some(variables.iter().find(|(key, _)| *key == name)?.1.into());
         Surroundings::of(&get, Path::new("/home/ada"))
@@ -134,7 +137,7 @@ mod tests {
     /// What `huggingface_hub.constants` 2.4.0 and `torch.hub` 2.15 make of the same variables.
     #[test]
     fn caches_lie_where_python_has_them() {
-        let cases: &[(&[(&str, &str)], &str, &str)] = &[
+        let cases: &[Case] = &[
             (
                 &[],
                 "/home/ada/.cache/huggingface/hub",

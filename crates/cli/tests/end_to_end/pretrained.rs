@@ -145,7 +145,7 @@ fn names_that_are_not_there_are_told_with_those_that_are() {
     text::holds(&stdout, "{\"error\":\"cannot fetch ");
     text::holds(
         &stderr,
-        "/models/mnasnet1.0_top1_73.512-f206786ef8.pth by hand, and give the file instead of the name",
+        "/models/mnasnet1.0_top1_73.512-f206786ef8.pth: the server answers 404 (NoSuchKey); download it by hand, and give the file",
     );
 }
 

@@ -150,7 +150,15 @@ fn the_check_says_what_training_would() {
         assert_eq!(code, expected, "{stdout}");
         stdout
     };
-    assert!(!check(0).contains("advice"));
+    let told = check(0);
+    let batch = "24 photos do not fill a step of batch_size 64: a step has 4 images";
+    assert!(told.contains(batch) && !told.contains("advice"), "{told}");
+    let (code, told) = tell(
+        &place,
+        "train --data photos --epochs 1 --resolution 32 --model mnasnet-small --out run",
+    );
+    assert!(code == 0 && told.contains(batch), "{told}");
+    fs::remove_dir_all(place.path("run")).unwrap();
     // Two folders that may be one class, one of which validation lacks.
     fs::create_dir_all(place.path("photos/train/Watch")).unwrap();
     let photo = sample().join("train/watch");

@@ -125,8 +125,8 @@ fn open_from<S: Source + 'static>(
         labels.push(row[label].to_owned());
         lines.push(line);
     }
-    let (classes, labels) = Classes::of_labels(&labels, names)
-        .map_err(|(at, reason)| error(format!("line {}: {reason}", lines[at])))?;
+    let (classes, labels) =
+        Classes::of_labels(&labels, names).map_err(|(at, reason)| error(format!("line {}: {reason}", lines[at])))?;
     let mut dataset = Dataset::new(path, classes, labels, source(files).map_err(error)?);
     if let (Some(split), Some(wanted)) = (split, wanted) {
         let others: Vec<&str> = split.names().iter().copied().filter(|name| *name != wanted).collect();
