@@ -86,8 +86,8 @@ pub struct Model {
     pub producer: String,
     /// Its metadata entries.
     pub metadata: BTreeMap<String, String>,
-    /// Names of its constants: by them the network of a known program is told.
-    pub constants: BTreeSet<String>,
+    /// Names of its constants and nodes: by them the network of a known program is told.
+    pub names: BTreeSet<String>,
 }
 
 /// Numbers that a model is written in; a runtime may compute in wider ones.
@@ -206,8 +206,8 @@ pub fn parse_in(bytes: Bytes, folder: Option<&Path>, side: Option<usize>) -> Res
     for tensor in &graph.initializer {
         whole(tensor).map_err(|reason| of_tensor((text(&tensor.name).to_owned(), reason)))?;
     }
-    let names = graph.initializer.iter().map(|tensor| text(&tensor.name).to_owned());
-    let constants: BTreeSet<String> = names.collect();
+    let named = graph.initializer.iter().map(|tensor| text(&tensor.name).to_owned());
+    let constants: BTreeSet<String> = named.collect();
     if constants.len() < graph.initializer.len() {
         return Err(unfit("two of its tensors have one name".into()));
     }
@@ -292,7 +292,10 @@ pub fn parse_in(bytes: Bytes, folder: Option<&Path>, side: Option<usize>) -> Res
             .into_iter()
             .map(|entry| (entry.key.unwrap_or_default(), entry.value.unwrap_or_default()))
             .collect(),
-        constants,
+        names: constants
+            .into_iter()
+            .chain(graph.node.into_iter().filter_map(|node| node.name))
+            .collect(),
         bytes: checked,
     })
 }

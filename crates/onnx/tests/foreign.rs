@@ -12,6 +12,7 @@ const SIDE: usize = 16;
 const RTEN_LACKS: &[&str] = &[
     "optimized-all.onnx",
     "optimized-extended.onnx",
+    "quantized-dynamic.onnx",
     "quantized-operators.onnx",
 ];
 

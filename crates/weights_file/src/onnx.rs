@@ -70,8 +70,8 @@ pub fn record(path: &Path, model: &Model) -> Result<(Record, bool), WeightsError
 /// MindSpore's preprocessing for its scripts' exports, timm's for timm's networks, ImageNet's usual one for all others.
 fn assumed(model: &Model) -> Record {
     let usual = Preprocessing::imagenet(model.resolution);
-    let is_timms = model.constants.iter().any(|name| name.contains(TIMM));
-    let is_mindcvs = model.constants.iter().any(|name| name.starts_with(MINDCV));
+    let is_timms = model.names.iter().any(|name| name.contains(TIMM));
+    let is_mindcvs = model.names.iter().any(|name| name.starts_with(MINDCV));
     let preprocessing = match &*model.producer {
         "MindSpore" if is_mindcvs => Preprocessing {
             interpolation: Interpolation::MindSpore,

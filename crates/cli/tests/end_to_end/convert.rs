@@ -103,7 +103,7 @@ fn training_starts_from_foreign_weights() {
     let (code, _, stderr) = place.run("eval --data photos --weights fused.pth");
     let expected =
         "error: fused.pth has 5 classes without names, photos/val has 3; name them by `mnasnet convert fused.pth ";
-    assert!(code == 3 && stderr.starts_with(expected), "{stderr}");
+    assert!(code == 3 && stderr.contains(expected), "{stderr}");
     place.done("export --weights fused.pth -o five.onnx");
     let (code, _, stderr) = place.run("eval-onnx --data photos --model five.onnx");
     let expected = "photos/val has 3; export it again from weights that `mnasnet convert --class-list FILE` has named";
