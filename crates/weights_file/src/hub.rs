@@ -166,7 +166,8 @@ fn architecture(network: &Network) -> Option<&'static str> {
         .map(|(name, ..)| *name)
 }
 
-/// `config.json` as timm's `save_for_hf` writes it.
+/// `config.json` as timm's `save_for_hf` writes it, but for `model_args`, which repeats what stands outside, and with which
+/// transformers 5.24 cannot build the model.
 ///
 /// # Errors
 /// A network that timm has no name for, completing "cannot write PATH: ...".
@@ -191,7 +192,6 @@ pub fn config(record: &Record, network: &Network) -> Result<String, String> {
         "num_classes": classes,
         "num_features": 1280,
         "global_pool": "avg",
-        "model_args": { "num_classes": classes, "in_chans": 3, "global_pool": "avg" },
         "pretrained_cfg": {
             "tag": "mnasnet",
             "custom_load": false,
