@@ -134,7 +134,7 @@ const STRANGERS: &[(usize, &[u8], &str, &str)] = &[
         b"\x89HDF\r\n\x1a\n",
         "an HDF5 file, as Keras writes",
         "; write the model as ONNX in Python, which eval, predict and compare take: \
-         keras.saving.load_model(FILE).export(\"model.onnx\", format=\"onnx\")",
+         model = keras.saving.load_model(FILE); model(keras.ops.zeros((1, 224, 224, 3))); model.export(\"model.onnx\", format=\"onnx\")",
     ),
     // The first byte says how: 0xd8 AES-GCM, 0xd9 AES-CBC, 0xda SM4-CBC.
     (

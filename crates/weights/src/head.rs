@@ -85,7 +85,7 @@ pub(crate) fn several(state: &State, dialect: Dialect, prefix: &str, misfits: &[
         .collect();
     Some(format!(
         "its classifier has {} layers with weights ({}); write the model as ONNX in Python, which eval, predict and compare take: \
-         torch.onnx.export(model, torch.zeros(1, 3, 224, 224), \"model.onnx\")",
+         torch.onnx.export(model, torch.zeros(1, 3, 224, 224), \"model.onnx\", external_data=False)",
         layers.len(),
         layers.join(", ")
     ))

@@ -110,7 +110,7 @@ const KINDS: &[(&[&str], &str)] = &[
     (
         &["config.json", "model.weights.h5"],
         "is a Keras model, which is not read here; write the model as ONNX in Python, which eval, predict and compare take: \
-         keras.saving.load_model(FILE).export(\"model.onnx\", format=\"onnx\")",
+         model = keras.saving.load_model(FILE); model(keras.ops.zeros((1, 224, 224, 3))); model.export(\"model.onnx\", format=\"onnx\")",
     ),
     (
         &[".npy"],

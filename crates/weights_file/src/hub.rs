@@ -166,7 +166,8 @@ fn architecture(network: &Network) -> Option<&'static str> {
         .map(|(name, ..)| *name)
 }
 
-/// `config.json` as timm's `save_for_hf` writes it.
+/// `config.json` as timm's `save_for_hf` writes it, but for `model_args`, which repeats what stands outside, and with which
+/// transformers 5.24 cannot build the model.
 ///
 /// # Errors
 /// A network that timm has no name for, completing "cannot write PATH: ...".
@@ -191,7 +192,6 @@ pub fn config(record: &Record, network: &Network) -> Result<String, String> {
         "num_classes": classes,
         "num_features": 1280,
         "global_pool": "avg",
-        "model_args": { "num_classes": classes, "in_chans": 3, "global_pool": "avg" },
         "pretrained_cfg": {
             "tag": "mnasnet",
             "custom_load": false,
@@ -236,5 +236,41 @@ mod tests {
             }
         }
         assert_eq!((crop_share(224, 256), crop_share(224, 224)), (0.875, 1.0));
+    }
+
+    /// Any byte of timm's own file changed: a record that can be, or a sentence.
+    #[test]
+    fn a_damaged_config_gives_photos_that_can_be_or_an_error() {
+        let whole = include_bytes!("../tests/fixtures/foreign/hub/config.json");
+        let (mut taken, mut refused) = (0, 0);
+        for at in 0..whole.len() {
+            for byte in [b'0', b'9', b'-', b'"', b'[', b'}', b',', b' ', b'x', 0, 0xff] {
+                let mut text = whole.to_vec();
+                text[at] = byte;
+                let text = String::from_utf8_lossy(&text);
+                let mut classes = vec![String::new(); 5];
+                let mut pixels = Preprocessing::imagenet(224);
+                match apply(&text, &mut classes, &mut pixels) {
+                    Ok(()) => {
+                        let Preprocessing {
+                            resolution,
+                            resize,
+                            std,
+                            ..
+                        } = pixels;
+                        assert!((1..=MAX_RESOLUTION).contains(&resolution), "{text}");
+                        assert!((resolution..=1 << 16).contains(&resize), "{text}");
+                        assert!(std.iter().all(|&std| std > 0.0 && std.is_finite()), "{text}");
+                        assert_eq!(classes.len(), 5, "{text}");
+                        taken += 1;
+                    }
+                    Err(reason) => {
+                        assert!(!reason.is_empty());
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        assert!(taken > 1000 && refused > 1000, "{taken} {refused}");
     }
 }

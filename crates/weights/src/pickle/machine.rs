@@ -335,7 +335,12 @@ impl Machine<'_> {
                 Some(Value::Text(key)) => Some(&**key),
                 _ => None,
             };
-            let whole = self.stack.is_empty();
+            // The older stream puts the class of a module behind this word.
+            let whole = match self.stack.as_slice() {
+                [] => true,
+                [Value::Text(word)] => &**word == "module",
+                _ => false,
+            };
             return Err(Refusal::Another(refused(module, name, key, whole)));
         };
         Ok(self.push(Value::Global(global))?)

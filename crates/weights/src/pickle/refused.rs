@@ -56,7 +56,7 @@ pub(super) fn refused(module: &str, name: &str, key: Option<&str>, whole: bool) 
     }
     let load = "torch.load(FILE, weights_only=False)";
     let line = match key {
-        None if whole => format!("torch.save({load}.state_dict(), \"weights.pth\")"),
+        _ if whole => format!("torch.save({load}.state_dict(), \"weights.pth\")"),
         Some(key) if MODELS.contains(&key) => format!("torch.save({load}[{key:?}].state_dict(), \"weights.pth\")"),
         Some(key) => format!("c = {load}; c.pop({:?}); torch.save(c, \"weights.pth\")", cut(key)),
         None => format!("torch.save({load}[\"state_dict\"], \"weights.pth\")"),
