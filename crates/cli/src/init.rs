@@ -58,7 +58,9 @@ impl Recorded {
         let kept: Vec<String> = TAKEN
             .iter()
             .filter_map(|key| Some((key, self.settings.get(*key)?)))
-            .filter(|(key, value)| resolved.get(**key) == Some(value) && value.as_str() != Some("auto"))
+            .filter(|(key, value)| {
+                resolved.get(**key) == Some(value) && value.as_str() != Some("auto") && value.as_integer() != Some(0)
+            })
             .map(|(key, value)| format!("{key} = {value}"))
             .collect();
         (!kept.is_empty()).then(|| format!("as {} has it: {}", self.file.path().display(), kept.join(", ")))

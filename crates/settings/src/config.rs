@@ -172,7 +172,7 @@ settings! {
         bn_momentum: f64 = 0.1, 0.0..=1.0;
         /// Batch norm's epsilon.
         bn_epsilon: f64 = 1e-5, 1e-12..=1.0;
-        /// Steps from the run's start up to which batch norm's statistics are measured again before validation (precise BN); 0 is never.
+        /// Steps from the run's start up to which batch norm's statistics are measured again at the end of an epoch (precise BN); 0 is never.
         precise_bn_steps: usize = 200, 0.0..=1e9;
     }
     "Data" {

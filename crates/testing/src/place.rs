@@ -140,7 +140,8 @@ impl Place {
 pub fn refused(place: &Place, arguments: &str, code: i32, message: &str) {
     let (found, stdout, stderr) = place.run(arguments);
     assert_eq!(found, code, "mnasnet {arguments}\n{stdout}\n{stderr}");
-    assert!(stderr.starts_with("error: "), "mnasnet {arguments}\n{stderr}");
+    let errors = stderr.lines().filter(|line| line.starts_with("error: ")).count();
+    assert_eq!(errors, 1, "mnasnet {arguments}\n{stderr}");
     text::holds(&stderr, message);
 }
 

@@ -11,7 +11,7 @@ use mnasnet_weights_file::{Contents, WeightsFile, recorded_network, write};
 
 /// Weight decay at such a rate multiplies the weights by about -44 a step: on every instruction set batch norm's statistics leave float32
 /// in the sixth and last step of an epoch.
-const WILD: &str = "--precision f32 --weight_decay 1 --momentum 0 --nesterov false --warmup_epochs 0 --lr_max 45 --lr_init 45 --max_bad_steps 3";
+const WILD: &str = "--precision f32 --weight_decay 1 --momentum 0 --nesterov false --warmup_epochs 0 --lr_max 45 --lr_init 45 --max_bad_steps 3 --precise_bn_steps 0";
 
 #[test]
 fn weights_that_are_no_numbers_are_not_saved() {
@@ -157,7 +157,7 @@ fn it_gives_up_with_the_good_checkpoints_in_place() {
 #[test]
 fn a_run_without_a_best_epoch_has_diverged() {
     let place = Place::three_classes();
-    let wild = "--batch_size 24 --epoch_size 1 --warmup_epochs 0 --lr_init 1000 --lr_max 1000 --lr_end 1000";
+    let wild = "--batch_size 24 --epoch_size 1 --warmup_epochs 0 --lr_init 1000 --lr_max 1000 --lr_end 1000 --precise_bn_steps 0";
     let (code, stdout, stderr) = place.run(&format!("train {TINY} {wild} --out run --json"));
     assert_eq!(code, 5, "{stdout}\n{stderr}");
     assert!(

@@ -115,34 +115,29 @@ impl Run<'_> {
     }
 
     /// Measures batch norm's running statistics again, with the weights as they are: early in a run the weights move faster than the
-    /// statistics follow. No training step reads the statistics, so that all else stays as it is. False if `stop` ended it.
-    fn measure(&mut self, stop: &AtomicBool) -> Result<bool, TrainError> {
+    /// statistics follow. No training step reads the statistics, so that all else stays as it is.
+    fn measure(&mut self) -> Result<(), TrainError> {
         let setup = &self.learner.setup;
         if self.learner.progress.global_step > setup.config.precise_bn_steps as u64 {
-            return Ok(true);
+            return Ok(());
         }
         let batches = PRECISE_BN_IMAGES.div_ceil(setup.batches.images).min(setup.steps());
         let mut feed = self.feed(0)?;
         for step in 0..batches {
-            let together = self.group.size() > 1;
-            if !together && !feed.wait(stop) {
-                return Ok(false);
-            }
             let failed = match feed.advance() {
                 Ok(true) => None,
                 Ok(false) => break,
-                Err(error) if !together => return Err(error.into()),
+                Err(error) if self.group.size() == 1 => return Err(error.into()),
                 Err(error) => Some(error),
             };
-            let stop = together && stop.load(Ordering::Relaxed);
-            if self.learner.measure(self.group, &mut feed, failed, step, stop)? {
-                return Ok(false);
-            }
+            self.learner.measure(self.group, &mut feed, failed, step)?;
         }
-        Ok(true)
+        Ok(())
     }
 
+    /// The steps on the batches of `feed`. After the last one the statistics are those that validation sees, in whatever checkpoint.
     fn steps(&mut self, feed: &mut Feed, stop: &AtomicBool) -> Result<bool, TrainError> {
+        let mut is_measured = true;
         while self.learner.progress.step < self.learner.setup.steps() {
             let asked = Instant::now();
             let together = self.group.size() > 1;
@@ -165,12 +160,19 @@ impl Run<'_> {
             let stepped = self.learner.step(self.group, feed, failed, wait, wishes)?;
             let Wishes { stop, save } = stepped.wishes;
             self.tell(stepped, feed.batch())?;
+            is_measured = self.learner.progress.step == self.learner.setup.steps();
+            if is_measured {
+                self.measure()?;
+            }
             if save {
                 self.save_beside(Files::CHECKPOINT)?;
             }
             if stop {
                 return Ok(false);
             }
+        }
+        if !is_measured {
+            self.measure()?;
         }
         Ok(true)
     }
@@ -201,9 +203,6 @@ impl Run<'_> {
     /// Ends the current epoch: validation, logs, checkpoints. False if `stop` was set before it was done.
     fn validate(&mut self, stop: &AtomicBool) -> Result<bool, TrainError> {
         let start = Instant::now();
-        if !self.measure(stop)? {
-            return Ok(false);
-        }
         let weights = format!("{:08x}", checksum(&self.learner.trainer.weights()?.parameters));
         let advice = "their arithmetic is not the same, or one computes wrongly; go on from the last checkpoint";
         alike(self.group, "the checksums of the weights", &weights, advice)?;

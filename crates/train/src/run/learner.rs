@@ -28,7 +28,7 @@ pub(crate) struct Learner<'a> {
 }
 
 /// What the ranks say to each other in a step: of one rank, and after the step of any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wishes {
     /// To stop.
     pub(crate) stop: bool,
@@ -199,7 +199,7 @@ impl<'a> Learner<'a> {
     }
 
     /// Sweeps over the batch at `step` of another pass over the epoch for nothing but batch norm's running statistics: after the last
-    /// one they are the means over all batches of the pass. True where a rank wishes to stop.
+    /// one they are the means over all batches of the pass.
     ///
     /// # Errors
     /// As [`Learner::step`].
@@ -209,15 +209,20 @@ impl<'a> Learner<'a> {
         feed: &mut Feed,
         failed: Option<DataError>,
         step: usize,
-        stop: bool,
-    ) -> Result<bool, TrainError> {
-        let wishes = Wishes { stop, save: false };
+    ) -> Result<(), TrainError> {
         let at = (step, step * self.setup.batches.images);
-        let swept = self.sweep(group, feed, failed, wishes, at, Some(1.0 / (step + 1) as f32))?;
+        self.sweep(
+            group,
+            feed,
+            failed,
+            Wishes::default(),
+            at,
+            Some(1.0 / (step + 1) as f32),
+        )?;
         if !self.trainer.checks()?.statistics_are_finite {
             self.trainer.discard()?;
         }
-        Ok(swept.wishes.stop)
+        Ok(())
     }
 
     /// Trains on this rank's part of a batch, which was waited for. Where loss, gradients or running statistics come out as no
