@@ -1,5 +1,6 @@
 //! Runs of few epochs and of few photos need no flag for it.
 
+use mnasnet_testing::place::sample;
 use mnasnet_testing::{Place, text};
 
 const SMALL: &str = "train --data photos --model mnasnet-small --width 0.35 --resolution 32 --seed 3 --out run";
@@ -38,10 +39,11 @@ fn a_young_network_is_validated_with_statistics_of_its_own() {
             "train --data photos --model mnasnet-b1 --width 0.35 --resolution 32 --seed 3 --epoch_size 4 --lr 0.5 --batch_size 4 \
              --out {out} {more}"
         ));
-        let lines = std::fs::read_to_string(place.path(out).join("metrics.jsonl")).unwrap();
-        let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let all = |key: &str| lines.iter().filter_map(|line| line[key].as_f64()).collect::<Vec<_>>();
-        (all("train_loss"), all("val_loss"))
+        let epochs = place.metrics(out, "epoch");
+        let all = |loss: fn(&serde_json::Value) -> &serde_json::Value| -> Vec<f64> {
+            epochs.iter().map(|epoch| loss(epoch).as_f64().unwrap()).collect()
+        };
+        (all(|epoch| &epoch["train_loss"]), all(|epoch| &epoch["val"]["loss"]))
     };
     let (trained, measured) = run("measured", "");
     let (as_trained, left) = run("left", "--precise_bn_steps 0");
@@ -82,10 +84,12 @@ fn fine_tuning_needs_no_flags() {
     place.done(&format!("{SMALL} --epoch_size 1"));
     let weights = "run/checkpoints/best.safetensors";
     let settings = |more: &str| place.done(&format!("train --init {weights} --print-config {more}"));
+    let many = format!("--data {}", sample().display());
     for (more, expected) in [
         ("--data photos", ["epoch_size = 40", "batch_size = 16", "lr_max = 0.03"]),
         // 650 photos.
-        ("", ["epoch_size = 30", "batch_size = 32", "lr_max = 0.03"]),
+        (&many, ["epoch_size = 30", "batch_size = 32", "lr_max = 0.03"]),
+        ("", ["epoch_size = 20", "batch_size = 32", "data = \"data/sample\""]),
         (
             "--data photos --epochs 3 --lr 0.01 -b 8",
             ["epoch_size = 3", "batch_size = 8", "lr_max = 0.01"],
