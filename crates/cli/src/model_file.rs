@@ -80,7 +80,7 @@ impl ModelFile {
             true => pixels.apply(&mut record.preprocessing)?,
             false => refuse_said(path, pixels)?,
         }
-        if file.is_foreign() {
+        if file.assumes_photos() {
             tell_assumed(path, &record.preprocessing, false);
         }
         let network = network_of(path, &record)?;

@@ -139,9 +139,11 @@ impl WeightsFile {
         &self.path
     }
 
-    /// Whether another program wrote it: what becomes of photos is then assumed.
-    pub fn is_foreign(&self) -> bool {
-        !self.state.texts.contains_key(ENTRY)
+    /// Whether what becomes of photos is assumed: another program wrote the file, and no `config.json` lies beside it.
+    pub fn assumes_photos(&self) -> bool {
+        ![ENTRY, mnasnet_weights::hub::CONFIG]
+            .iter()
+            .any(|text| self.state.texts.contains_key(*text))
     }
 
     /// The record; made from the dialect where another program wrote the file.

@@ -382,8 +382,9 @@ fn a_folder_of_hugging_face_serves_wherever_a_file_does() {
     let config_again = fs::read_to_string(place.path("again/config.json")).unwrap();
     text::holds(&config_again, "\"architecture\": \"mnasnet_small\"");
     place.done("export --weights hub -o model.onnx");
-    let (code, stdout, stderr) = place.run("compare hub model.onnx --data photos --tolerance 0.001");
+    let (code, stdout, stderr) = place.run("compare hub model.onnx --data photos/val/watch --tolerance 0.001");
     assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(!stderr.contains("does not say"), "{stderr}");
     let start =
         "train --data photos --batch_size 4 --epoch_size 1 --warmup_epochs 0 --policy none --lr_max 0.001 --init hub";
     let stdout = place.done(&format!("{start} --print-config --out run"));
