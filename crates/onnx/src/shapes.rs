@@ -5,6 +5,7 @@ mod fold;
 mod results;
 mod rules;
 mod value;
+mod window;
 
 use std::collections::HashMap;
 

@@ -1,8 +1,9 @@
 //! What an operation makes of its inputs.
 
 use super::fold;
-use super::rules::{Rule, is_channels_last};
-use super::value::{Inputs, Value, attribute, axis, int, ints, list};
+use super::rules::Rule;
+use super::value::{Inputs, Value, axis, int, ints, list};
+use super::window::{channels_last, window};
 use crate::proto::Node;
 use crate::read::text;
 
@@ -166,10 +167,6 @@ pub(super) fn order(node: &Node, rank: usize) -> Result<Vec<usize>, String> {
         Some(perm) if perm.len() == rank => resolve(perm, rank),
         Some(perm) => Err(format!("has an order of {} axes for {rank}", perm.len())),
     }
-}
-
-fn channels_last(node: &Node) -> bool {
-    int(node, "channels_last", 0) == 1 || is_channels_last(text(&node.op_type))
 }
 
 /// Sides that are not negative.
@@ -445,8 +442,11 @@ pub(super) fn span(length: usize, [start, end, step]: [i64; 3]) -> Result<(i64, 
     Ok((start, steps.div_ceil(step.unsigned_abs()) as usize, step))
 }
 
-/// The parts that a slice takes: axis, start, end, step.
-pub(super) fn parts(node: &Node, inputs: &Inputs, rank: usize) -> Result<Option<Vec<(usize, [i64; 3])>>, String> {
+/// An axis that a slice cuts, and its start, end and step.
+type Part = (usize, [i64; 3]);
+
+/// The parts that a slice takes.
+pub(super) fn parts(node: &Node, inputs: &Inputs, rank: usize) -> Result<Option<Vec<Part>>, String> {
     let given = |at: usize, name: &str| match list(node, name) {
         Some(values) => Some(values),
         None => inputs.get(at).and_then(|value| value.numbers.as_deref()),
@@ -511,60 +511,4 @@ fn pad(node: &Node, inputs: &Inputs) -> Result<Value, String> {
         padded[at] = side.ok_or_else(|| format!("pads {sides:?} by {pads:?}"))?;
     }
     Value::new(padded)
-}
-
-/// What a window that slides over an image makes of it.
-fn window(node: &Node, sides: &[usize], channels: Option<usize>, kernel: &[usize]) -> Result<Value, String> {
-    let last = channels_last(node);
-    let (images, c_in, space) = match *sides {
-        [images, ref space @ .., channels] if last => (images, channels, space),
-        [images, channels, ref space @ ..] => (images, channels, space),
-        _ => (0, 0, &[][..]),
-    };
-    let axes = space.len();
-    if axes == 0 || kernel.len() != axes {
-        return Err(format!(
-            "slides a window of {kernel:?} over {sides:?}, which is no image"
-        ));
-    }
-    let row = |name: &str, default: usize, length: usize| match ints(node, name)? {
-        None => Ok(vec![default; length]),
-        Some(list) if list.len() == length => Ok(list),
-        Some(list) => Err(format!("has {} {name}, not {length}", list.len())),
-    };
-    let (strides, dilations) = (row("strides", 1, axes)?, row("dilations", 1, axes)?);
-    let pads = row("pads", 0, 2 * axes)?;
-    let automatic = attribute(node, "auto_pad").and_then(|found| found.s.as_deref());
-    // With as much padding as fills a window, as many steps as a window of one pixel has.
-    let filled = matches!(automatic, Some(b"SAME_UPPER" | b"SAME_LOWER"));
-    let up = int(node, "ceil_mode", 0) == 1;
-    let mut output = Vec::with_capacity(axes);
-    for axis in 0..axes {
-        let (stride, dilation, kernel) = (strides[axis], dilations[axis], kernel[axis]);
-        let padded = match automatic {
-            None | Some(b"NOTSET") => space[axis] + pads[axis] + pads[axis + axes],
-            Some(_) => space[axis],
-        };
-        let reach = match filled {
-            true => 1,
-            false => kernel.saturating_sub(1).saturating_mul(dilation).saturating_add(1),
-        };
-        if kernel == 0 || stride == 0 || dilation == 0 || reach > padded {
-            return Err(format!(
-                "slides a window of {kernel} over a side of {padded} in steps of {stride}"
-            ));
-        }
-        let steps = match up {
-            true => (padded - reach).div_ceil(stride),
-            false => (padded - reach) / stride,
-        };
-        output.push(steps + 1);
-    }
-    let channels = channels.unwrap_or(c_in);
-    match last {
-        true => output.push(channels),
-        false => output.insert(0, channels),
-    }
-    output.insert(0, images);
-    Value::new(output)
 }
