@@ -56,7 +56,7 @@ schedule = torch.optim.lr_scheduler.LambdaLR(
 )
 
 curve = []
-for _ in range(args.epochs):
+for epoch in range(args.epochs):
     net.train()
     for images, labels in batches:
         loss = loss_of(net(images.contiguous(memory_format=torch.channels_last)), labels)
@@ -64,6 +64,8 @@ for _ in range(args.epochs):
         loss.backward()
         optimizer.step()
         schedule.step()
+    if (args.epochs - 1 - epoch) % 5:
+        continue
     net.eval()
     with torch.inference_mode():
         right = sum((net(images).argmax(1) == labels).sum().item() for images, labels in val_batches)

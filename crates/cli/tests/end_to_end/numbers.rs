@@ -81,9 +81,11 @@ fn before_the_first_checkpoint_of_its_settings_it_goes_back_to_its_start() {
     let place = Place::three_classes();
     place.done(&format!("train {TINY} --epoch_size 1 --precise_bn_steps 0 --out other"));
     let init = "--init other/checkpoints/best.safetensors";
-    let settings = format!("{TINY} {WILD} --epoch_size 6 --rollback_lr_factor 0.001 {init}");
+    // So high a rate that three steps of the first epoch leave float32.
+    let wild = format!("{WILD} --lr_max 1000 --lr_init 1000 --rollback_lr_factor 0.0001");
+    let settings = format!("{TINY} {wild} --epoch_size 6 {init}");
     let stdout = place.done(&format!("train {settings} --out whole"));
-    let back = "; back to whole/checkpoints/Mnasnet-rank0-1_0.safetensors, the learning rate is 0.001 of";
+    let back = "; back to whole/checkpoints/Mnasnet-rank0-1_0.safetensors, the learning rate is 0.0001 of";
     assert!(stdout.contains(back), "{stdout}");
     // It is of no more use, and has gone.
     assert!(!names(&place.path("whole/checkpoints"))[0].contains("1_0"));
