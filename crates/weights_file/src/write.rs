@@ -149,10 +149,7 @@ fn unwritten(path: &Path, reason: String) -> FileError {
 
 /// The tensors of a module as PyTorch's `state_dict` has them, a counter of batches behind each batch norm, and the versions of
 /// the modules that read theirs.
-fn state_dict<'a>(
-    dialect: Dialect,
-    tensors: Vec<Named<'a>>,
-) -> (Vec<(String, &'a [usize], pytorch::Values<'a>)>, Vec<(String, u8)>) {
+fn state_dict<'a>(dialect: Dialect, tensors: Vec<Named<'a>>) -> (Vec<Entry<'a>>, Vec<(String, u8)>) {
     let root = if dialect == Dialect::Torchvision { 2 } else { 1 };
     let mut versions = vec![(String::new(), root)];
     let mut all = Vec::new();
@@ -195,6 +192,9 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), WeightsError> {
         source,
     })?)
 }
+
+/// A tensor of a `state_dict`: name, shape and values.
+type Entry<'a> = (String, &'a [usize], pytorch::Values<'a>);
 
 /// A tensor's name, shape and values.
 type Named<'a> = (String, &'a [usize], &'a [f32]);
