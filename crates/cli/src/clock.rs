@@ -14,6 +14,7 @@ pub fn about(seconds: f64) -> String {
         number => format!("{number} {unit}s"),
     };
     match seconds {
+        s if s < 9.5 => many(s.round().max(1.0), "second"),
         s if s < 95.0 => many((s / 10.0).round().max(1.0) * 10.0, "second"),
         s if s < 90.0 * MINUTE => many((s / MINUTE).round(), "minute"),
         s if s < 2.0 * DAY => many((2.0 * s / HOUR).round() / 2.0, "hour"),
@@ -61,7 +62,9 @@ mod tests {
     #[test]
     fn lengths_are_rounded_as_people_say_them() {
         for (seconds, text) in [
-            (3.0, "10 seconds"),
+            (0.2, "1 second"),
+            (3.0, "3 seconds"),
+            (9.6, "10 seconds"),
             (44.0, "40 seconds"),
             (100.0, "2 minutes"),
             (1080.0, "18 minutes"),

@@ -42,6 +42,7 @@ struct Report<'a> {
 
 /// Converts a file of weights.
 pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
+    paths::output(&args.output)?;
     let form = form(args)?;
     let file = WeightsFile::open_as(&paths::weights(&args.input)?, wanted(args)?)?;
     let mut record = record(args, &file)?;

@@ -50,6 +50,7 @@ struct Report<'a> {
 /// Writes weights as an ONNX model.
 pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let output = output(args);
+    paths::output(&output)?;
     let source = paths::weights(&args.weights)?;
     possible(args, &source, &output)?;
     let runtime = checked_on(args)?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mnasnet_model::Variant;
 use mnasnet_settings::config::Config;
 use mnasnet_settings::resolve::{ConfigError, Resolver};
 use mnasnet_weights_file::WeightsFile;
@@ -50,6 +51,24 @@ impl Recorded {
             &settings.to_string(),
             &format!("settings in {}", self.file.path().display()),
         )
+    }
+
+    /// Refuses another network than that of the weights.
+    pub fn check(&self, config: &Config) -> Result<(), Failure> {
+        let record = self.file.record();
+        let here = (config.model.to_text(), config.width);
+        if (&here.0, here.1) == (&record.model, record.width) {
+            return Ok(());
+        }
+        let named = |text: &str| Variant::from_text(text).map_or_else(|_| text.to_owned(), |variant| variant.name);
+        Err(Failure::Usage(format!(
+            "{} has the weights of {} (width {}), and another network is asked for, {} (width {}): leave out what asks for it",
+            self.file.path().display(),
+            named(&record.model),
+            record.width,
+            config.model.name,
+            config.width
+        )))
     }
 
     /// Says which of them `config` has kept.

@@ -63,6 +63,17 @@ fn meant(path: &Path) -> Option<PathBuf> {
     Some(whole.unwrap_or(found))
 }
 
+/// Refuses a file or folder to be written whose name begins with the home folder's sign.
+pub fn output(path: &Path) -> Result<(), Failure> {
+    match path.starts_with("~") && !Path::new("~").exists() {
+        false => Ok(()),
+        true => Err(Failure::Usage(format!(
+            "cannot write {}: a shell puts the home folder for ~ only outside of quotes and after a space; say \"$HOME/...\"",
+            path.display()
+        ))),
+    }
+}
+
 /// Refuses photos that are not there.
 pub fn photos(path: &Path) -> Result<(), Failure> {
     match trouble(path) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use mnasnet_engine::Device;
 use mnasnet_group::Group;
 use mnasnet_settings::config::Config;
+use mnasnet_settings::interval::Interval;
 use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
 
 use crate::clock::about;
@@ -21,9 +22,14 @@ const LONG: Duration = Duration::from_secs(5);
 /// Part of the time that is planned for; the rest is for starting, saving and other programs.
 const FILLED: f64 = 0.95;
 
-/// The epochs of `config` that fit into `seconds` on `device`, at least one.
-pub fn epochs(config: &Config, device: &dyn Device, seconds: f64) -> Result<usize, Failure> {
-    let began = Instant::now();
+/// The epochs of `config` that fit into the time that is `asked` for on `device`, at least one.
+pub fn epochs(config: &Config, device: &dyn Device, asked: Interval) -> Result<usize, Failure> {
+    let Interval::Time(time) = asked else {
+        return Err(Failure::Usage(format!(
+            "--time {asked}: say a time, such as 90s, 20m or 3h"
+        )));
+    };
+    let (began, seconds) = (Instant::now(), time.as_secs_f64());
     let scratch = tempfile::tempdir().map_err(|error| Failure::Io("make a temporary folder", error))?;
     let stop = AtomicBool::new(false);
     let mut probe = Probe {
@@ -63,8 +69,8 @@ pub fn epochs(config: &Config, device: &dyn Device, seconds: f64) -> Result<usiz
     let epochs = ((left / epoch) as usize).max(1);
     let time = about(epoch * epochs as f64);
     note(&match epoch > left {
-        false => format!("{epochs} epochs fit into {}: about {time}", about(seconds)),
-        true => format!("one epoch takes about {time}, longer than {}", about(seconds)),
+        false => format!("{epochs} epochs fit into {asked}: about {time}"),
+        true => format!("one epoch takes about {time}, and what is left of {asked} is less"),
     });
     Ok(epochs)
 }

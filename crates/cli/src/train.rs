@@ -162,6 +162,9 @@ fn jobs(args: &TrainArgs, devices: &mut Opener, group: &mut Group) -> Result<Job
 }
 
 fn settled(args: &TrainArgs, devices: &mut Opener, ranks: usize) -> Result<Job, Failure> {
+    if let Some(out) = &args.out {
+        paths::output(out)?;
+    }
     let mut job = job(args, devices)?;
     if is_fine_tuning(args) {
         lengthen(&mut job, args, ranks)?;
@@ -225,11 +228,6 @@ fn lengthen(job: &mut Job, args: &TrainArgs, ranks: usize) -> Result<(), Failure
 
 /// Gives a run that begins the epochs that fit into `time`. One that goes on has its length.
 fn fit(job: &mut Job, time: Interval, devices: &mut Opener) -> Result<(), Failure> {
-    let Interval::Time(time) = time else {
-        return Err(Failure::Usage(format!(
-            "--time {time}: say a time, such as 90s, 20m or 3h"
-        )));
-    };
     let (Some(mut layers), false) = (job.layers.clone(), matches!(job.start, Start::Resume(_))) else {
         return Ok(());
     };
@@ -237,7 +235,7 @@ fn fit(job: &mut Job, time: Interval, devices: &mut Opener) -> Result<(), Failur
         paths::photos(&job.config.data)?;
     }
     settle(&mut job.config, devices)?;
-    let epochs = plan::epochs(&job.config, devices.get(&job.config.device)?, time.as_secs_f64())?;
+    let epochs = plan::epochs(&job.config, devices.get(&job.config.device)?, time)?;
     layers.flag("epoch_size", epochs.to_string())?;
     job.config = layers.finish()?;
     Ok(())
@@ -424,6 +422,9 @@ fn fresh(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
     };
     let layers = flags(args, layers, devices)?;
     let config = layers.clone().finish()?;
+    if let Some(recorded) = &recorded {
+        recorded.check(&config)?;
+    }
     let notes = Vec::from_iter(recorded.as_ref().and_then(|recorded| recorded.note(&config)));
     let next = || runs::next(Path::new(RUNS), &config.model.name);
     let out = args.out.clone().unwrap_or_else(next);
@@ -470,6 +471,14 @@ fn resumed(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
     let folder = out.map(|out| folder(args, out));
     let held = Held::open(&place)?;
     let config = flags(args, held.settings()?, devices)?.finish()?;
+    let done = held.file.record().progress.epoch;
+    if args.settings.has("epoch_size") && done > config.epoch_size {
+        return Err(Failure::Usage(format!(
+            "{} has done {done} epochs already, more than --epochs {}: say more, or begin another run",
+            place.display(),
+            config.epoch_size
+        )));
+    }
     let folder = folder.ok_or_else(|| {
         Failure::Usage(format!(
             "cannot tell which run {} belongs to: say `--out DIR`",

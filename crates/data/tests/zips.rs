@@ -126,9 +126,15 @@ fn what_cannot_be_read_is_told() {
         let error = at(&bytes);
         assert!(error.contains(message), "{error}");
     }
-    // The place of the photo that comes first in order, as the directory has it, leads elsewhere.
-    let mut elsewhere = whole.clone();
+    // One bit of the photo that comes first in order.
     let name = b"goldfish/0.jpg";
+    let mut flipped = whole.clone();
+    let first = flipped.windows(name.len()).position(|part| part == name).unwrap();
+    flipped[first + name.len() + 300] ^= 1;
+    let error = at(&flipped);
+    assert!(error.contains("the checksum is another"), "{error}");
+    // Its place, as the directory has it, leads elsewhere.
+    let mut elsewhere = whole.clone();
     let last = elsewhere.windows(name.len()).rposition(|part| part == name).unwrap();
     elsewhere[last - 4 - 2] ^= 1;
     let error = at(&elsewhere);

@@ -73,8 +73,9 @@ pub fn smaller_batch(config: &Config, images: usize, ranks: usize) -> Option<Str
     let each = if ranks == 1 { "" } else { " of each rank" };
     (batch != config.batch_size).then(|| {
         format!(
-            "{images} photos do not fill a step of batch_size {}{each}: a step has {batch} images{each}",
-            config.batch_size
+            "{images} photos do not fill a step of batch_size {}{each}: a step has {batch} images{each}, and the learning rate \
+             is {batch}/{} of what is set",
+            config.batch_size, config.batch_size
         )
     })
 }

@@ -150,12 +150,16 @@ pub fn batches(config: &Config, images: usize, group: &Group) -> Batches {
     }
 }
 
-/// The learning-rate curve where an epoch has `steps` steps of so many ranks.
-pub fn schedule(config: &Config, steps: usize, ranks: usize) -> Schedule {
-    config.schedule(steps).scaled(match config.lr_scaling {
+/// The learning-rate curve where an epoch has `steps` steps of so many ranks, each of `batch` images. Where the set does not fill a
+/// step, the rate shrinks as the step does.
+pub fn schedule(config: &Config, steps: usize, batch: usize, ranks: usize) -> Schedule {
+    let scaling = match config.lr_scaling {
         LrScaling::None => 1.0,
         LrScaling::Linear => ranks as f64,
-    })
+    };
+    config
+        .schedule(steps)
+        .scaled(scaling * batch as f64 / config.batch_size as f64)
 }
 
 /// The update rule with the weight decay of each parameter.
@@ -196,6 +200,8 @@ mod tests {
             [8, 8, 4, 4, 4, 4, 3, 1]
         );
         assert_eq!([128, 127, 9, 4].map(|images| chosen(images, 4)), [8, 4, 2, 1]);
+        let rates = [64, 16].map(|batch| schedule(&config, 10, batch, 1).lr_max);
+        assert_eq!(rates, [0.1, 0.025]);
     }
 
     #[test]

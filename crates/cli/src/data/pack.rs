@@ -11,6 +11,7 @@ use super::{splits, workers};
 use crate::args::PackArgs;
 use crate::console::{print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
+use crate::paths;
 use crate::report::Counter;
 
 #[derive(Serialize)]
@@ -44,6 +45,7 @@ pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
         exif_orientation: args.exif_orientation,
         ..args.set.config()
     };
+    paths::output(&args.target)?;
     apart(&args.source, &args.target)?;
     let mut sets = splits(&config, &args.source, None)?;
     if let [(_, train), (_, val)] = sets.as_mut_slice() {

@@ -11,9 +11,11 @@ use super::splits;
 use crate::args::ShowArgs;
 use crate::console::{print, shell_word};
 use crate::failure::{Exit, Failure};
+use crate::paths;
 
 /// Draws a contact sheet.
 pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
+    paths::output(&args.out)?;
     if args
         .out
         .extension()

@@ -49,11 +49,32 @@ fn a_runs_folder_stands_for_its_best_weights_and_photos_for_themselves() {
 fn wrong_inputs_are_called_what_they_are() {
     let place = Place::three_classes();
     place.done(&format!("train {TYPED} --epochs 1 -o run"));
+    place.done(&format!("train {TYPED} --epochs 2 -o two"));
     fs::rename(Place::new(&["bonsai", "ketch"]).path("photos"), place.path("others")).unwrap();
     fs::write(place.path("notes.txt"), "not weights").unwrap();
     fs::write(place.path("run.toml"), "").unwrap();
     for (arguments, code, message) in [
         ("train photos --lr 0,01", 2, "`lr` takes a number, not `0,01`: say 0.01"),
+        (
+            "export --weights run -o ~/model.onnx",
+            2,
+            "cannot write ~/model.onnx: a shell puts the home folder for ~ only outside of quotes",
+        ),
+        (
+            "train photos --out=~/run",
+            2,
+            "cannot write ~/run: a shell puts the home folder for ~ only outside of quotes",
+        ),
+        (
+            "train --resume two --epochs 1",
+            2,
+            "two has done 2 epochs already, more than --epochs 1",
+        ),
+        (
+            "train photos --init run --model mnasnet-a1",
+            2,
+            "has the weights of mnasnet-small (width 0.35), and another network is asked for, mnasnet-a1 (width 0.35)",
+        ),
         (
             "train photos --dropout 20%",
             2,

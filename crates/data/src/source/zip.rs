@@ -8,6 +8,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use flate2::Crc;
 use flate2::read::DeflateDecoder;
 
 use super::Source;
@@ -33,6 +34,8 @@ pub(super) struct Packed {
     packed: u64,
     /// Bytes when unpacked.
     len: u64,
+    /// CRC-32 of them.
+    checksum: u32,
     deflated: bool,
 }
 
@@ -78,7 +81,8 @@ impl Packed {
         let start = self.header + 30 + u64::from(u16_at(&header, 26)) + u64::from(u16_at(&header, 28));
         let member = archive.part(start, self.packed);
         if !self.deflated {
-            return read_member(member, bytes, name);
+            read_member(member, bytes, &name)?;
+            return self.check(bytes).map_err(damaged);
         }
         if self.len > MAX_FILE_BYTES {
             let source = DecodeError::TooManyBytes { limit: MAX_FILE_BYTES };
@@ -88,8 +92,18 @@ impl Packed {
         let unpacked = DeflateDecoder::new(BufReader::new(member)).take(self.len + 1);
         read_bytes(unpacked, bytes, &name).map_err(|_| damaged("it cannot be unpacked"))?;
         match bytes.len() as u64 == self.len {
-            true => Ok(()),
+            true => self.check(bytes).map_err(damaged),
             false => Err(damaged("it has another length than the directory says")),
+        }
+    }
+
+    /// Holds the bytes against their checksum.
+    fn check(&self, bytes: &[u8]) -> Result<(), &'static str> {
+        let mut checksum = Crc::new();
+        checksum.update(bytes);
+        match checksum.sum() == self.checksum {
+            true => Ok(()),
+            false => Err("its bytes are not those that were packed: the checksum is another"),
         }
     }
 }
@@ -213,6 +227,7 @@ fn entry(directory: &mut BufReader<Positioned>, left: &mut u64) -> Option<Result
         header,
         packed,
         len,
+        checksum: u32_at(&fixed, 16),
         deflated: method == 8,
     }))
 }

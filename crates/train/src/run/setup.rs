@@ -49,7 +49,8 @@ impl<'a> Setup<'a> {
         let batches = wiring::batches(config, photos.samples.len(), group);
         let photo_list = PhotoList::of(&photos);
         observer.event(Event::Stage(STAGES[3]));
-        let schedule = wiring::schedule(config, batches.count(photos.samples.len()), group.size());
+        let (steps, ranks) = (batches.count(photos.samples.len()), group.size());
+        let schedule = wiring::schedule(config, steps, batches.images / ranks, ranks);
         Ok(Self {
             config,
             photos,

@@ -27,7 +27,7 @@ fn the_bits_are_the_same_with_and_without() {
     // Resolutions grow, the last batch of an epoch is a part, and batches are mixed by their numbers.
     let config = config(
         sample(),
-        "checkpoint_every = \"1steps\"\nprogressive_from = 24\nmixup = 0.2\ncutmix = 1.0\ndrop_remainder = false\nprogressive_stages = 2",
+        "checkpoint_every = \"1steps\"\nprogressive_from = 24\nmixup = 0.2\ncutmix = 1.0\ndrop_remainder = false\nprogressive_stages = 2\nprecise_bn_steps = 0",
     );
     run(&config, &Cpu::detect().unwrap(), &path("without"), usize::MAX).unwrap();
     let asking = Odd::asking();
