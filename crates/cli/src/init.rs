@@ -5,7 +5,8 @@ use std::path::Path;
 use mnasnet_model::Variant;
 use mnasnet_settings::config::Config;
 use mnasnet_settings::resolve::{ConfigError, Resolver};
-use mnasnet_weights_file::WeightsFile;
+use mnasnet_weights::FileError;
+use mnasnet_weights_file::{WeightsError, WeightsFile};
 
 use crate::failure::Failure;
 use crate::paths;
@@ -61,14 +62,16 @@ impl Recorded {
             return Ok(());
         }
         let named = |text: &str| Variant::from_text(text).map_or_else(|_| text.to_owned(), |variant| variant.name);
-        Err(Failure::Usage(format!(
-            "{} has the weights of {} (width {}), and another network is asked for, {} (width {}): leave out what asks for it",
-            self.file.path().display(),
-            named(&record.model),
-            record.width,
-            config.model.name,
-            config.width
-        )))
+        Err(Failure::from(WeightsError::from(FileError::Format {
+            path: self.file.path().to_owned(),
+            reason: format!(
+                "has the weights of {} (width {}), and another network is asked for, {} (width {}): leave out what asks for it",
+                named(&record.model),
+                record.width,
+                config.model.name,
+                config.width
+            ),
+        })))
     }
 
     /// Says which of them `config` has kept.

@@ -422,7 +422,7 @@ fn fresh(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
     };
     let layers = flags(args, layers, devices)?;
     let config = layers.clone().finish()?;
-    if let Some(recorded) = &recorded {
+    if let Some(recorded) = recorded.as_ref().filter(|_| !args.print_config) {
         recorded.check(&config)?;
     }
     let notes = Vec::from_iter(recorded.as_ref().and_then(|recorded| recorded.note(&config)));

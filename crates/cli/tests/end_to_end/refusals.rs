@@ -181,7 +181,7 @@ fn weights() {
         ("train --resume".to_owned(), "no checkpoint in runs"),
         (
             format!("train {b1} --out b1 --init run/checkpoints/best.safetensors"),
-            "does not fit mnasnet-b1",
+            "has the weights of mnasnet-small (width 0.35), and another network is asked for, mnasnet-b1",
         ),
         (
             "train --resume run --model mnasnet-b1".to_owned(),

@@ -72,7 +72,7 @@ fn wrong_inputs_are_called_what_they_are() {
         ),
         (
             "train photos --init run --model mnasnet-a1",
-            2,
+            4,
             "has the weights of mnasnet-small (width 0.35), and another network is asked for, mnasnet-a1 (width 0.35)",
         ),
         (
