@@ -9,7 +9,6 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use mnasnet_choice::Choice;
 use mnasnet_data::{Batch, Interpolation, Loader, Preprocessing, unlabelled};
 
 fn main() -> Result<(), Box<dyn Error>> {
