@@ -39,10 +39,11 @@ fn a_run_on_a_gpu_is_the_processors_and_goes_on_to_the_same_bits_after_a_kill() 
         place.done(&format!("{train} --device cpu --out {cpu}"));
         on_gpu(&place, &format!("{train} --device gpu:0 --out {whole}"));
         // A rounding moves a value across the kink of a ReLU now and then, and grows tenfold in a few steps of so few photos, on
-        // processors among themselves too: each stretch begins at a checkpoint of the processor's.
+        // processors among themselves too: each stretch begins at a checkpoint of the processor's. In bfloat16 two instruction sets of one
+        // processor part by up to 2.3 % in the first step (six seeds): the roundings themselves are the kernels' tests.
         let bounds = match precision {
             "f32" => [1e-5, 1e-3, 5e-2],
-            _ => [2e-2, 1e-1, 2e-1],
+            _ => [5e-2, 1e-1, 2e-1],
         };
         for epoch in 0..4 {
             let moved = format!("moved-{precision}-{epoch}");
