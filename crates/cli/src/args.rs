@@ -49,9 +49,9 @@ Exit codes:
   130  interrupted (after the first Ctrl-C: and saved)
 
 Environment:
-  MNASNET_ISA  forces the instruction set of the kernels: portable, avx2, avx512, avx512bf16
-               or amx (for tests and comparisons), and makes the processor the device of
-               `--device auto`; empty is the same as unset";
+  MNASNET_ISA  forces the instruction set of the kernels: portable, avx2, avx512,
+               avx512bf16, avx512dots or amx (for tests and comparisons), and makes the processor
+               the device of `--device auto`; empty is the same as unset";
 
 const EXAMPLES: &str = "\
 Examples:

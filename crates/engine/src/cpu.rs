@@ -62,7 +62,7 @@ impl Device for Cpu {
         self.isa.name().into()
     }
 
-    /// bfloat16 where the processor has a matrix unit for it, which is faster throughout. Elsewhere float32: bfloat16 would train
+    /// bfloat16 where the processor multiplies tiles of it fast, which is faster throughout. Elsewhere float32: bfloat16 would train
     /// somewhat faster, but predict single images slower.
     fn precision(&self) -> Precision {
         match self.isa.has_tiles() {

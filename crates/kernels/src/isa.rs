@@ -3,6 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Kernel, Portable, Vector};
+#[cfg(target_arch = "x86_64")]
+use crate::tiles::Dots;
 use crate::tiles::Tiles;
 
 /// An instruction set that kernels are compiled for. A value exists only on a machine that has it.
@@ -22,9 +24,12 @@ enum Kind {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// With AVX512_BF16, for rounding alone: its dot product is slower than float32's.
+    /// With AVX512_BF16, for rounding alone.
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16,
+    /// With AVX512_BF16's dot products too, which multiply tiles.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Dots,
     /// With AMX's tiles.
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     Amx,
@@ -42,7 +47,7 @@ impl std::fmt::Display for IsaError {
 
 impl std::error::Error for IsaError {}
 
-/// A piece of work that can run on any matrix unit.
+/// A piece of work that can run on any unit that multiplies tiles.
 pub(crate) trait TileKernel {
     /// Runs it. Implementations are `#[inline(always)]`, as those of [`Kernel`] are.
     ///
@@ -52,17 +57,18 @@ pub(crate) trait TileKernel {
 }
 
 impl Isa {
-    /// The environment variable that forces a choice: `portable`, `avx2`, `avx512`, `avx512bf16` or `amx`.
+    /// The environment variable that forces a choice: `portable`, `avx2`, `avx512`, `avx512bf16`, `avx512dots` or `amx`.
     pub const VARIABLE: &'static str = "MNASNET_ISA";
 
     /// The name of every instruction set, of other machines and builds too.
-    pub const NAMES: [&'static str; 7] = [
+    pub const NAMES: [&'static str; 8] = [
         "portable",
         "portable-wide",
         "portable-tiles",
         "avx2",
         "avx512",
         "avx512bf16",
+        "avx512dots",
         "amx",
     ];
 
@@ -70,7 +76,7 @@ impl Isa {
     pub fn detect() -> Result<Self, IsaError> {
         let all = Self::available();
         match std::env::var_os(Self::VARIABLE).filter(|name| !name.is_empty()) {
-            None => Ok(*all.last().expect("portable is always there")),
+            None => Ok(*all.iter().rfind(|isa| isa.pays()).expect("portable is always there")),
             Some(name) => all.iter().copied().find(|isa| name == isa.name()).ok_or_else(|| {
                 let names: Vec<_> = all.iter().map(|isa| isa.name()).collect();
                 IsaError(format!(
@@ -83,7 +89,16 @@ impl Isa {
         }
     }
 
-    /// Every instruction set of this machine, slowest first.
+    /// Whether this machine does it faster than those before it in [`Isa::available`]: of dot products only a measurement tells.
+    fn pays(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Dots => Dots::pay(),
+            _ => true,
+        }
+    }
+
+    /// Every instruction set of this machine, slowest first but for those that do not pay.
     pub fn available() -> Vec<Self> {
         #[allow(unused_mut)]
         let mut all = vec![
@@ -107,6 +122,7 @@ impl Isa {
                 all.push(Kind::Avx512);
                 if is_x86_feature_detected!("avx512bf16") {
                     all.push(Kind::Avx512Bf16);
+                    all.push(Kind::Avx512Dots);
                     #[cfg(target_os = "linux")]
                     if crate::tiles::Amx::is_there() {
                         all.push(Kind::Amx);
@@ -141,6 +157,8 @@ impl Isa {
             Kind::Avx512 => "avx512",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512Bf16 => "avx512bf16",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Dots => "avx512dots",
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Kind::Amx => "amx",
         }
@@ -151,13 +169,15 @@ impl Isa {
         match self.0 {
             #[cfg(feature = "stand-ins")]
             Kind::PortableTiles => true,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Dots => true,
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Kind::Amx => true,
             _ => false,
         }
     }
 
-    /// Runs a kernel on this instruction set's matrix unit.
+    /// Runs a kernel on this instruction set's tiles.
     ///
     /// # Safety
     /// It has one, and the kernel's pointers are valid for what it reads and writes.
@@ -168,7 +188,13 @@ impl Isa {
             // SAFETY: the vectors' features are enabled here; the unit was asked for when this value was made.
             unsafe { on::<crate::tiles::Amx, K>(kernel) }
         }
-        #[cfg(any(feature = "stand-ins", all(target_arch = "x86_64", target_os = "linux")))]
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
+        unsafe fn dots<K: TileKernel>(kernel: K) {
+            // SAFETY: the features are enabled here, and were asked for when this value was made.
+            unsafe { on::<Dots, K>(kernel) }
+        }
+        #[cfg(any(feature = "stand-ins", target_arch = "x86_64"))]
         #[inline(always)]
         unsafe fn on<T: Tiles, K: TileKernel>(kernel: K) {
             // SAFETY: the caller's promise; the unit is left before the thread does anything else.
@@ -183,9 +209,11 @@ impl Isa {
             match self.0 {
                 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
                 Kind::Amx => amx(kernel),
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx512Dots => dots(kernel),
                 #[cfg(feature = "stand-ins")]
                 Kind::PortableTiles => on::<crate::tiles::Emulated, K>(kernel),
-                _ => unreachable!("{} has no matrix unit", self.name()),
+                _ => unreachable!("{} has no tiles", self.name()),
             }
         }
     }
@@ -199,7 +227,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => Avx2::LANES,
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 | Kind::Avx512Bf16 => Avx512::<false>::LANES,
+            Kind::Avx512 | Kind::Avx512Bf16 | Kind::Avx512Dots => Avx512::<false>::LANES,
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Kind::Amx => Avx512::<true>::LANES,
         }
@@ -221,7 +249,7 @@ impl Isa {
                 #[cfg(target_arch = "x86_64")]
                 Kind::Avx512 => Avx512::<false>::call(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Kind::Avx512Bf16 => Avx512::<true>::call(kernel),
+                Kind::Avx512Bf16 | Kind::Avx512Dots => Avx512::<true>::call(kernel),
                 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
                 Kind::Amx => Avx512::<true>::call(kernel),
             }

@@ -7,7 +7,7 @@ use mnasnet_kernels::dense::{self, Dense, Input};
 use mnasnet_kernels::depthwise;
 use mnasnet_kernels::inference::block::{self, reference};
 use mnasnet_kernels::inference::{self, Block, Folded, Layers};
-use mnasnet_kernels::{Context, Element, Isa, bf16};
+use mnasnet_kernels::{Context, Element, Isa, Source, bf16, padded};
 use support::block::{Layer, inverted, pointwise};
 use support::*;
 
@@ -260,4 +260,52 @@ fn stem<E: Element>() {
 #[test]
 fn no_instruction_is_a_function() {
     support::inlined::no_instruction_is_a_function();
+}
+
+/// AVX512_BF16 adds a pair's second product first, rounds each sum to nearest, and takes subnormal values for zeros.
+#[test]
+fn dot_products_round_as_their_manual_says() {
+    let conv = pointwise(72, 7, 1, 1);
+    let (rows, random) = (5, &mut Random::new(1));
+    let mut wild = |count| -> Vec<f32> {
+        let value = |_| bf16::from_f32(random.value() * (24.0 * random.value()).exp2()).to_f32();
+        (0..count).map(value).collect()
+    };
+    let (mut features, mut weight) = (wild(rows * 72), wild(7 * 72));
+    // The last row's sums are subnormal.
+    features[4 * 72..].fill(2f32.powi(-100));
+    weight[6 * 72..].fill(2f32.powi(-32));
+    let (ones, zeros) = (vec![1.0; padded(72)], vec![0.0; padded(72)]);
+    let source = Source {
+        raw: &features[..],
+        scale: &ones,
+        shift: &zeros,
+        relu: false,
+        gate: None,
+    };
+    let mut expected = vec![0.0f32; rows * 7];
+    for (row, sums) in expected.chunks_exact_mut(7).enumerate() {
+        for (column, sum) in sums.iter_mut().enumerate() {
+            for pair in 0..36 {
+                for k in [2 * pair + 1, 2 * pair] {
+                    let product = features[row * 72 + k] * weight[column * 72 + k];
+                    *sum += if product.is_subnormal() { 0.0 } else { product };
+                }
+            }
+        }
+    }
+    on_every_isa(|isa| {
+        let mut memory = vec![0.0; dense::packed_len(&conv)];
+        let layer = Folded {
+            weights: dense::pack::<bf16>(isa, &conv, &weight, &mut memory),
+            bias: &zeros,
+            relu: false,
+        };
+        let mut context = Context::new(isa, inference::dense::needs(&conv), 2).unwrap();
+        let mut logits = vec![0.0; rows * 7];
+        inference::dense::classify::<bf16>(&mut context, &conv, rows, source, layer, &mut logits);
+        if isa.name() == "avx512dots" {
+            assert_eq!(logits, expected);
+        }
+    });
 }

@@ -5,7 +5,7 @@ use crate::dense::tiled;
 use crate::dense::{Dense, Input, TILE_ROWS, TILE_STRIDE, gather};
 use crate::epilogue::Epilogue;
 use crate::simd::{MAX_LANES, Vector};
-use crate::tiles::{DEPTH, SIDE, Tiles};
+use crate::tiles::{Arrange, DEPTH, SIDE, Tiles};
 use crate::{Element, padded, prefetch::Prefetch};
 use half::bf16;
 use std::marker::PhantomData;
@@ -235,7 +235,7 @@ impl<T: Tiles> Unit for Matrix<'_, T> {
             if high.is_null() {
                 for i in 0..count {
                     let low = T::V::load(low.add(i * SIDE)).add(low_bias).at_least(floor);
-                    T::pack(low, T::V::splat(0.0), to.add(i * DEPTH));
+                    T::V::pack(low, T::V::splat(0.0), to.add(i * DEPTH));
                 }
                 return;
             }
@@ -243,7 +243,7 @@ impl<T: Tiles> Unit for Matrix<'_, T> {
             for i in 0..count {
                 let low = T::V::load(low.add(i * SIDE)).add(low_bias).at_least(floor);
                 let high = T::V::load(high.add(i * SIDE)).add(high_bias).at_least(floor);
-                T::pack(low, high, to.add(i * DEPTH));
+                T::V::pack(low, high, to.add(i * DEPTH));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The unit in plain Rust, as its manual defines it.
 
-use super::{DEPTH, ROW_BYTES, SIDE, Tiles, paired};
+use super::{Arrange, DEPTH, ROW_BYTES, SIDE, Tiles, paired};
 use crate::simd::{Portable, Vector};
 use half::bf16;
 
@@ -24,9 +24,14 @@ impl Tiles for Emulated {
     unsafe fn zero<const T: usize>(&mut self) {
         self.0[T] = [[0; SIDE]; SIDE];
     }
-    unsafe fn load<const T: usize, X>(&mut self, from: *const X, stride: usize) {
+    unsafe fn load<const T: usize, X>(&mut self, from: *const X) {
         for (r, row) in self.0[T].iter_mut().enumerate() {
-            *row = unsafe { from.cast::<u8>().add(r * stride).cast::<[u32; SIDE]>().read_unaligned() };
+            *row = unsafe {
+                from.cast::<u8>()
+                    .add(r * ROW_BYTES)
+                    .cast::<[u32; SIDE]>()
+                    .read_unaligned()
+            };
         }
     }
     unsafe fn store<const T: usize>(&self, to: *mut f32) {
@@ -50,8 +55,12 @@ impl Tiles for Emulated {
             }
         }
     }
+}
 
-    unsafe fn pack(low: Self::V, high: Self::V, to: *mut bf16) {
+// SAFETY of every block below: the trait's contract (pointers valid).
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Arrange for Portable<SIDE> {
+    unsafe fn pack(low: Self, high: Self, to: *mut bf16) {
         unsafe {
             low.store_bf16(to);
             high.store_bf16(to.add(SIDE));
@@ -67,7 +76,7 @@ impl Tiles for Emulated {
             }
         }
     }
-    unsafe fn zip(even: Self::V, odd: Self::V, to: *mut bf16) {
+    unsafe fn zip(even: Self, odd: Self, to: *mut bf16) {
         let mut values = [bf16::ZERO; DEPTH];
         unsafe {
             even.store_bf16(values.as_mut_ptr());
@@ -78,7 +87,7 @@ impl Tiles for Emulated {
             }
         }
     }
-    unsafe fn unpair(low: Self::V, high: Self::V, to: *mut f32) {
+    unsafe fn unpair(low: Self, high: Self, to: *mut f32) {
         for (half, vector) in [low, high].into_iter().enumerate() {
             let mut values = [0.0f32; SIDE];
             unsafe { vector.store(values.as_mut_ptr()) };

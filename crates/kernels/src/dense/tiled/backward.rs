@@ -10,7 +10,7 @@ use crate::isa::TileKernel;
 use crate::pool::{chunks_mut, for_each};
 use crate::prefetch::Prefetch;
 use crate::simd::Vector;
-use crate::tiles::{DEPTH, SIDE, Tiles, paired};
+use crate::tiles::{Arrange, DEPTH, SIDE, Tiles, paired};
 use crate::{Below, Context, Element, Gradient, Isa, Packed, Sink, Sums, padded};
 use half::bf16;
 
@@ -300,7 +300,7 @@ impl TileKernel for Fold<'_> {
                     }
                     if input_is_narrow {
                         // SAFETY: a whole tile.
-                        unsafe { T::transpose(sums.as_mut_ptr()) };
+                        unsafe { T::V::transpose(sums.as_mut_ptr()) };
                     }
                 }
                 for row in 0..SIDE {
@@ -311,7 +311,7 @@ impl TileKernel for Fold<'_> {
                     // SAFETY: both tiles have the row.
                     unsafe {
                         let [low, high] = [0, 1].map(|half| T::V::load(sums[half].as_ptr().add(row * SIDE)));
-                        T::unpair(low, high, values.as_mut_ptr());
+                        T::V::unpair(low, high, values.as_mut_ptr());
                     }
                     let from = k_block * DEPTH;
                     let count = DEPTH.min(depth - from);

@@ -7,7 +7,7 @@ use crate::dense::{Dense, Input};
 use crate::prefetch::Prefetch;
 use crate::simd::Vector;
 use crate::tile::{Place, Rows};
-use crate::tiles::{DEPTH, SIDE, Tiles};
+use crate::tiles::{Arrange, DEPTH, SIDE, Tiles};
 use half::bf16;
 
 /// Rows `first .. first + count` of a pointwise left factor; rows up to the next multiple of 32 become zero.
@@ -42,7 +42,7 @@ pub(super) unsafe fn plain<T: Tiles>(
                         for _ in 0..rows {
                             prefetch.step::<T::V>();
                             let low = from.value(low_map, offset, SIDE);
-                            T::pack(low, from.value(high_map, offset + SIDE, SIDE), to);
+                            T::V::pack(low, from.value(high_map, offset + SIDE, SIDE), to);
                             (to, offset) = (to.add(DEPTH), offset + channels);
                         }
                     }
@@ -51,14 +51,14 @@ pub(super) unsafe fn plain<T: Tiles>(
                         for _ in 0..rows {
                             prefetch.step::<T::V>();
                             let low = from.value(low_map, offset, SIDE);
-                            T::pack(low, from.value(high_map, offset + SIDE, left - SIDE), to);
+                            T::V::pack(low, from.value(high_map, offset + SIDE, left - SIDE), to);
                             (to, offset) = (to.add(DEPTH), offset + channels);
                         }
                     }
                     left => {
                         for _ in 0..rows {
                             prefetch.step::<T::V>();
-                            T::pack(from.value(low_map, offset, left), zero, to);
+                            T::V::pack(from.value(low_map, offset, left), zero, to);
                             (to, offset) = (to.add(DEPTH), offset + channels);
                         }
                     }
@@ -129,7 +129,7 @@ pub(super) unsafe fn windowed<T: Tiles>(
             let mut packed = [bf16::ZERO; DEPTH];
             for at in (0..channels).step_by(DEPTH) {
                 let values = staging.as_ptr().add(at);
-                T::pack(T::V::load(values), T::V::load(values.add(SIDE)), packed.as_mut_ptr());
+                T::V::pack(T::V::load(values), T::V::load(values.add(SIDE)), packed.as_mut_ptr());
                 place(panel, row, tap * channels + at, &packed[..DEPTH.min(channels - at)]);
             }
         }
@@ -218,11 +218,11 @@ pub(super) unsafe fn pairs<T: Tiles>(
                 let high = low.add(HALF);
                 for pair in 0..SIDE {
                     let even = from.add(2 * pair * DEPTH);
-                    T::pair(even, even.add(DEPTH), low.add(pair * DEPTH), high.add(pair * DEPTH));
+                    T::V::pair(even, even.add(DEPTH), low.add(pair * DEPTH), high.add(pair * DEPTH));
                 }
                 if transposed {
-                    T::transpose(low);
-                    T::transpose(high);
+                    T::V::transpose(low);
+                    T::V::transpose(high);
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::dense::Dense;
 use crate::isa::TileKernel;
 use crate::pool::{chunks_mut, for_each};
 use crate::simd::Vector;
-use crate::tiles::{DEPTH, SIDE, Tiles};
+use crate::tiles::{Arrange, DEPTH, SIDE, Tiles};
 use half::bf16;
 
 /// Bytes of packed weights: either direction.
@@ -113,13 +113,13 @@ impl<F: Fn(usize, usize) -> usize> TileKernel for Fill<'_, F> {
                     // A column's pairs become a row, and the rows columns.
                     for column in 0..SIDE {
                         let run = weight[at(from, self.first + column)..][..DEPTH].as_ptr();
-                        T::pack(T::V::load(run), T::V::load(run.add(SIDE)), tile.add(column * DEPTH));
+                        T::V::pack(T::V::load(run), T::V::load(run.add(SIDE)), tile.add(column * DEPTH));
                     }
-                    T::transpose(tile);
+                    T::V::transpose(tile);
                 } else {
                     for pair in 0..SIDE {
                         let run = |k: usize| T::V::load(weight[at(from + k, self.first)..][..SIDE].as_ptr());
-                        T::zip(run(2 * pair), run(2 * pair + 1), tile.add(pair * DEPTH));
+                        T::V::zip(run(2 * pair), run(2 * pair + 1), tile.add(pair * DEPTH));
                     }
                 }
             }

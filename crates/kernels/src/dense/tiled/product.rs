@@ -4,7 +4,7 @@ use super::{PANEL_ROWS, SUMS, TILE};
 use crate::epilogue::Epilogue;
 use crate::prefetch::Prefetch;
 use crate::simd::Vector;
-use crate::tiles::{DEPTH, ROW_BYTES, SIDE, Tiles};
+use crate::tiles::{DEPTH, SIDE, Tiles};
 use half::bf16;
 
 /// Calls of [`Prefetch::step`] for each 2 x 2 tiles that are multiplied and for each tile of sums that an epilogue takes: about as
@@ -91,13 +91,13 @@ unsafe fn block<T: Tiles, const M: usize, const N: usize>(
         zero::<T, M, N>(tiles);
         for k in 0..blocks {
             let a = a.add(k * PANEL_ROWS * DEPTH);
-            tiles.load::<4, _>(a, ROW_BYTES);
+            tiles.load::<4, _>(a);
             if M > 1 {
-                tiles.load::<5, _>(a.add(TILE), ROW_BYTES);
+                tiles.load::<5, _>(a.add(TILE));
             }
-            tiles.load::<6, _>(b.add(k * TILE), ROW_BYTES);
+            tiles.load::<6, _>(b.add(k * TILE));
             if N > 1 {
-                tiles.load::<7, _>(b.add((blocks + k) * TILE), ROW_BYTES);
+                tiles.load::<7, _>(b.add((blocks + k) * TILE));
             }
             multiply_add::<T, M, N>(tiles);
             prefetch.steps::<T::V>(MULTIPLY_CALLS);
@@ -188,19 +188,19 @@ pub(super) unsafe fn accumulate<T: Tiles>(
                 if fresh {
                     zero::<T, 2, 2>(tiles);
                 } else {
-                    tiles.load::<0, _>(places[0], ROW_BYTES);
-                    tiles.load::<1, _>(places[1], ROW_BYTES);
-                    tiles.load::<2, _>(places[2], ROW_BYTES);
-                    tiles.load::<3, _>(places[3], ROW_BYTES);
+                    tiles.load::<0, _>(places[0]);
+                    tiles.load::<1, _>(places[1]);
+                    tiles.load::<2, _>(places[2]);
+                    tiles.load::<3, _>(places[3]);
                 }
                 // Of a block of 32 columns: the tiles of its two halves, one for every 32 rows.
                 const HALF: usize = PANEL_ROWS / DEPTH * TILE;
                 let (a, b) = (left.add(i * 2 * HALF), right.add(j * 2 * HALF));
                 for step in 0..steps {
-                    tiles.load::<4, _>(a.add(step * TILE), ROW_BYTES);
-                    tiles.load::<5, _>(a.add(HALF + step * TILE), ROW_BYTES);
-                    tiles.load::<6, _>(b.add(step * TILE), ROW_BYTES);
-                    tiles.load::<7, _>(b.add(HALF + step * TILE), ROW_BYTES);
+                    tiles.load::<4, _>(a.add(step * TILE));
+                    tiles.load::<5, _>(a.add(HALF + step * TILE));
+                    tiles.load::<6, _>(b.add(step * TILE));
+                    tiles.load::<7, _>(b.add(HALF + step * TILE));
                     multiply_add::<T, 2, 2>(tiles);
                     prefetch.steps::<T::V>(MULTIPLY_CALLS);
                 }

@@ -6,7 +6,7 @@ use crate::dense::Dense;
 use crate::dense::gather::Window;
 use crate::prefetch::Prefetch;
 use crate::simd::Vector;
-use crate::tiles::{DEPTH, SIDE, Tiles};
+use crate::tiles::{Arrange, DEPTH, SIDE, Tiles};
 use half::bf16;
 
 /// Image bytes `[N, H, W, 3]`, read as `scale[c] * byte + shift[c]`.
@@ -134,7 +134,7 @@ unsafe fn normalise<T: Tiles>(
                 };
                 T::V::load_bytes(bytes).mul_add(scale, shift)
             };
-            T::pack(vector(at), vector(at + SIDE), to.add(pad + at));
+            T::V::pack(vector(at), vector(at + SIDE), to.add(pad + at));
             at += DEPTH;
         }
         to.add(pad + len).write_bytes(0, line_len - pad - len);
