@@ -97,6 +97,11 @@ impl Context {
         partials
     }
 
+    /// What workers run with.
+    pub(crate) fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
     /// `partials` values for partial sums, and what workers run with.
     pub(crate) fn split(&mut self, partials: usize) -> (&mut [f32], &Workers) {
         (&mut self.partials.values_mut()[..partials], &self.workers)

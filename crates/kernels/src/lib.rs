@@ -36,6 +36,7 @@
 )]
 
 pub mod batch_norm;
+pub mod bytes;
 mod context;
 pub mod dense;
 pub mod depthwise;

@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 /// One 256-bit register.
 #[derive(Clone, Copy)]
-pub struct Avx2(__m256);
+pub struct Avx2(pub(crate) __m256);
 
 /// A window of 8 starting at `8 - count` has `count` ones and then zeros.
 static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];

@@ -25,6 +25,20 @@ fn zip<const N: usize>(a: [f32; N], b: [f32; N], f: impl Fn(f32, f32) -> f32) ->
     Portable(out)
 }
 
+impl<const N: usize> Portable<N> {
+    /// These lanes.
+    #[inline(always)]
+    pub(crate) fn from_array(lanes: [f32; N]) -> Self {
+        Self(lanes)
+    }
+
+    /// The lanes.
+    #[inline(always)]
+    pub(crate) fn to_array(self) -> [f32; N] {
+        self.0
+    }
+}
+
 impl<const N: usize> Vector for Portable<N> {
     const LANES: usize = N;
     const REGISTERS: usize = 2 * N;

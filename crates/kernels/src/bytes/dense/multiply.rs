@@ -1,0 +1,233 @@
+//! The product, on vectors or on tiles.
+
+use super::gather::gather;
+use super::pack::Weights;
+use super::{depth, is_plain};
+use crate::bytes::Unit;
+use crate::bytes::lanes::{Lanes, MAX_ROWS};
+use crate::bytes::rescale::Take;
+use crate::bytes::tiles::{DEPTH, SIDE, Tiles};
+use crate::bytes::unit::{TileWork, Work};
+use crate::dense::Dense;
+use std::ops::Range;
+
+/// Integers of a tile.
+const TILE: usize = SIDE * SIDE;
+
+/// Rows and columns of a product.
+pub(super) struct Task<'a, T> {
+    pub conv: &'a Dense,
+    pub rows: Range<usize>,
+    /// Begins with a pair of vectors.
+    pub columns: Range<usize>,
+    pub input: &'a [u8],
+    pub zero: u8,
+    pub weights: &'a Weights,
+    pub take: &'a T,
+    pub scratch: &'a mut [f32],
+}
+
+impl<T: Take> Task<'_, T> {
+    /// # Safety
+    /// Input and weights are those of the convolution, the scratch has what [`super::needs`] says, and results have a place.
+    pub(super) unsafe fn run_on(self, unit: Unit) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match unit.has_tiles() {
+                true => unit.run_on_tiles(self),
+                false => unit.run(self),
+            }
+        }
+    }
+
+    /// The left factor's rows, and the bytes from one to the next.
+    ///
+    /// # Safety
+    /// As [`Task::run_on`].
+    #[inline(always)]
+    unsafe fn left(&mut self) -> (*const u8, usize) {
+        if is_plain(self.conv) {
+            let stride = self.conv.c_in;
+            return (self.input[self.rows.start * stride..].as_ptr(), stride);
+        }
+        let panel: &mut [u8] = bytemuck::cast_slice_mut(&mut self.scratch[4 * TILE..]);
+        // SAFETY: the caller's promise.
+        unsafe {
+            gather(
+                self.conv,
+                self.input.as_ptr(),
+                self.zero,
+                self.rows.clone(),
+                panel.as_mut_ptr(),
+            )
+        };
+        (panel.as_ptr(), depth(self.conv))
+    }
+}
+
+impl<T: Take> Work for Task<'_, T> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(mut self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (left, stride) = self.left();
+            for column in self.columns.clone().step_by(2 * L::LANES) {
+                let weights = self.weights.from(column);
+                let columns = self.columns.end - column;
+                for row in (0..self.rows.len()).step_by(L::ROWS) {
+                    let count = L::ROWS.min(self.rows.len() - row);
+                    // Rows beyond the last one are the last one again.
+                    let mut rows = [left; MAX_ROWS];
+                    for r in 0..L::ROWS {
+                        rows[r] = left.add((row + r.min(count - 1)) * stride);
+                    }
+                    let at = self.rows.start + row;
+                    if columns > L::LANES {
+                        block::<L, T, 2>(
+                            &rows,
+                            count,
+                            weights,
+                            self.weights.depth(),
+                            self.take,
+                            at,
+                            column,
+                            columns,
+                        );
+                    } else {
+                        block::<L, T, 1>(
+                            &rows,
+                            count,
+                            weights,
+                            self.weights.depth(),
+                            self.take,
+                            at,
+                            column,
+                            columns,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `ROWS x C` vectors of sums, in registers.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn block<L: Lanes, T: Take, const C: usize>(
+    rows: &[*const u8; MAX_ROWS],
+    count: usize,
+    weights: *const i8,
+    depth: usize,
+    take: &T,
+    row: usize,
+    column: usize,
+    columns: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [[L::splat(0); C]; MAX_ROWS];
+        for k in (0..depth).step_by(4) {
+            let mut factors = [L::weights(weights.add(k * L::LANES)); C];
+            if C > 1 {
+                factors[C - 1] = L::weights(weights.add((depth + k) * L::LANES));
+            }
+            for r in 0..L::ROWS {
+                let bytes = L::quad(rows[r].add(k));
+                for c in 0..C {
+                    sums[r][c] = sums[r][c].dot(bytes, factors[c]);
+                }
+            }
+        }
+        for r in 0..L::ROWS {
+            if r < count {
+                for c in 0..C {
+                    let part = L::LANES.min(columns - c * L::LANES);
+                    take.take(sums[r][c], row + r, column + c * L::LANES, part);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Take> TileWork for Task<'_, T> {
+    #[inline(always)]
+    unsafe fn run<U: Tiles>(mut self, tiles: &mut U) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (left, stride) = self.left();
+            let sums: *mut i32 = self.scratch.as_mut_ptr().cast();
+            let depth = self.weights.depth();
+            for column in self.columns.clone().step_by(2 * SIDE) {
+                let weights = self.weights.from(column).cast::<u8>();
+                let columns = self.columns.end - column;
+                for row in (0..self.rows.len()).step_by(2 * SIDE) {
+                    let count = self.rows.len() - row;
+                    let a = left.add(row * stride);
+                    match (count > SIDE, columns > SIDE) {
+                        (true, true) => tile::<U, 2, 2>(tiles, a, stride, weights, depth, sums),
+                        (true, false) => tile::<U, 2, 1>(tiles, a, stride, weights, depth, sums),
+                        (false, true) => tile::<U, 1, 2>(tiles, a, stride, weights, depth, sums),
+                        (false, false) => tile::<U, 1, 1>(tiles, a, stride, weights, depth, sums),
+                    }
+                    for i in 0..count.div_ceil(SIDE).min(2) {
+                        for j in 0..columns.div_ceil(SIDE).min(2) {
+                            let from = sums.add((2 * i + j) * TILE);
+                            let part = SIDE.min(columns - j * SIDE);
+                            for r in 0..SIDE.min(count - i * SIDE) {
+                                let at = self.rows.start + row + i * SIDE + r;
+                                self.take
+                                    .take(U::L::load(from.add(r * SIDE)), at, column + j * SIDE, part);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// M x N tiles of sums, to `sums`: tile (i, j) is the `2 i + j`th.
+#[inline(always)]
+unsafe fn tile<U: Tiles, const M: usize, const N: usize>(
+    tiles: &mut U,
+    left: *const u8,
+    stride: usize,
+    right: *const u8,
+    depth: usize,
+    sums: *mut i32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        tiles.zero::<0>();
+        tiles.zero::<1>();
+        tiles.zero::<2>();
+        tiles.zero::<3>();
+        for k in (0..depth).step_by(DEPTH) {
+            tiles.load::<4>(left.add(k), stride);
+            tiles.load::<6>(right.add(k * SIDE), DEPTH);
+            tiles.multiply::<0, 4, 6>();
+            if N > 1 {
+                tiles.load::<7>(right.add((depth + k) * SIDE), DEPTH);
+                tiles.multiply::<1, 4, 7>();
+            }
+            if M > 1 {
+                tiles.load::<5>(left.add(SIDE * stride + k), stride);
+                tiles.multiply::<2, 5, 6>();
+            }
+            if M > 1 && N > 1 {
+                tiles.multiply::<3, 5, 7>();
+            }
+        }
+        tiles.store::<0>(sums);
+        if N > 1 {
+            tiles.store::<1>(sums.add(TILE));
+        }
+        if M > 1 {
+            tiles.store::<2>(sums.add(2 * TILE));
+        }
+        if M > 1 && N > 1 {
+            tiles.store::<3>(sums.add(3 * TILE));
+        }
+    }
+}

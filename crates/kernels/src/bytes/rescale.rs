@@ -1,0 +1,168 @@
+//! What becomes of sums: bytes again, by a factor a channel; with an activation added on the way; or float32.
+
+use super::lanes::Lanes;
+use crate::padded;
+use crate::simd::Vector;
+
+/// How the sums of a convolution become bytes: `max(round(factor * (sum + bias)) + zero, low)`, at most 255; ties go to even.
+#[derive(Clone, Copy, Debug)]
+pub struct Rescale<'a> {
+    /// Added to each sum, by channel, padded.
+    pub bias: &'a [i32],
+    /// By channel, padded.
+    pub factor: &'a [f32],
+    /// The byte that stands for zero.
+    pub zero: u8,
+    /// The least byte: the one that stands for zero where negative results become zero.
+    pub low: u8,
+}
+
+/// An activation `[rows, channels]` that is added to a result: `round(own * (result - zero) + other * (byte - other_zero)) + sum_zero`,
+/// between `low` and 255.
+#[derive(Clone, Copy, Debug)]
+pub struct Sum<'a> {
+    /// The activation.
+    pub bytes: &'a [u8],
+    /// Scale of the result over the sum's.
+    pub own: f32,
+    /// Scale of the activation over the sum's.
+    pub other: f32,
+    /// The activation's byte for zero.
+    pub other_zero: u8,
+    /// The sum's byte for zero.
+    pub zero: u8,
+    /// The sum's least byte.
+    pub low: u8,
+}
+
+impl Rescale<'_> {
+    pub(super) fn check(&self, channels: usize) {
+        assert!(self.bias.len() >= padded(channels) && self.factor.len() >= padded(channels));
+    }
+}
+
+/// Takes vectors of sums, and writes results.
+///
+/// # Safety
+/// `take` needs the vectors' instruction set, and a place for `count` channels from `channel` on in row `row`.
+pub(super) trait Take {
+    unsafe fn take<L: Lanes>(&self, sums: L, row: usize, channel: usize, count: usize);
+}
+
+/// Bytes `[rows, channels]`.
+pub(super) struct ToBytes<'a> {
+    pub rescale: Rescale<'a>,
+    pub channels: usize,
+    pub out: *mut u8,
+}
+
+/// The same with another activation added.
+pub(super) struct ToSum<'a> {
+    pub bytes: ToBytes<'a>,
+    pub sum: Sum<'a>,
+}
+
+/// Float32 `[rows, channels]`: `factor * (sum + bias)`.
+pub(super) struct ToFloats<'a> {
+    pub rescale: Rescale<'a>,
+    pub channels: usize,
+    pub out: *mut f32,
+}
+
+// SAFETY: each task writes rows and channels of its own.
+unsafe impl Sync for ToBytes<'_> {}
+// SAFETY: each task writes rows and channels of its own.
+unsafe impl Sync for ToFloats<'_> {}
+
+/// `sums + bias`, times the factors.
+///
+/// # Safety
+/// The instruction set is there, and the rescaling has the channels.
+#[inline(always)]
+unsafe fn scaled<L: Lanes>(rescale: &Rescale, sums: L, channel: usize) -> L::Floats {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let sums = sums.add(L::load(rescale.bias.as_ptr().add(channel)));
+        sums.to_floats()
+            .mul(L::Floats::load(rescale.factor.as_ptr().add(channel)))
+    }
+}
+
+/// Writes the first `count` lanes.
+#[inline(always)]
+unsafe fn store<L: Lanes>(values: L, to: *mut u8, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if count == L::LANES {
+            values.store_bytes(to);
+        } else {
+            values.store_bytes_part(to, count);
+        }
+    }
+}
+
+// SAFETY of the blocks below: the trait's contract.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Take for ToBytes<'_> {
+    #[inline(always)]
+    unsafe fn take<L: Lanes>(&self, sums: L, row: usize, channel: usize, count: usize) {
+        unsafe {
+            let Rescale { zero, low, .. } = self.rescale;
+            let bytes = L::nearest(scaled(&self.rescale, sums, channel)).add(L::splat(zero.into()));
+            let bytes = bytes.at_least(L::splat(low.into()));
+            store(bytes, self.out.add(row * self.channels + channel), count);
+        }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Take for ToSum<'_> {
+    #[inline(always)]
+    unsafe fn take<L: Lanes>(&self, sums: L, row: usize, channel: usize, count: usize) {
+        unsafe {
+            let Self {
+                bytes: ToBytes { rescale, channels, out },
+                sum,
+            } = self;
+            let at = row * channels + channel;
+            let own = L::nearest(scaled(rescale, sums, channel));
+            let (zero, low) = (i32::from(rescale.zero), i32::from(rescale.low));
+            // Bytes less their zero.
+            let own = own.at_least(L::splat(low - zero)).at_most(L::splat(255 - zero));
+            let other = L::widen(sum.bytes.as_ptr().add(at)).add(L::splat(-i32::from(sum.other_zero)));
+            let value = added::<L>(own, other, sum);
+            store(value, out.add(at), count);
+        }
+    }
+}
+
+/// The sum of two activations' bytes less their zeros, as bytes.
+///
+/// # Safety
+/// The instruction set is there.
+#[inline(always)]
+pub(super) unsafe fn added<L: Lanes>(own: L, other: L, sum: &Sum) -> L {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let own = own.to_floats().mul(L::Floats::splat(sum.own));
+        let other = other.to_floats().mul(L::Floats::splat(sum.other));
+        let value = L::nearest(own.add(other)).add(L::splat(sum.zero.into()));
+        value.at_least(L::splat(sum.low.into()))
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Take for ToFloats<'_> {
+    #[inline(always)]
+    unsafe fn take<L: Lanes>(&self, sums: L, row: usize, channel: usize, count: usize) {
+        unsafe {
+            let values = scaled(&self.rescale, sums, channel);
+            let to = self.out.add(row * self.channels + channel);
+            if count == L::LANES {
+                values.store(to);
+            } else {
+                values.store_part(to, count);
+            }
+        }
+    }
+}
