@@ -118,15 +118,12 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
             HumanBytes(bytes.len() as u64),
         ))?;
     }
-    let (Some(data), Some(runtime)) = (&args.check, runtime) else {
+    let Some(data) = &args.check else {
         return Ok(Exit::Success);
     };
     // The weights see photos as the model does, at another resolution too.
     let weights = ModelFile { record, ..model };
-    let exported = ModelFile {
-        runtime,
-        ..ModelFile::open(&output, false, &PixelArgs::default())?
-    };
+    let exported = ModelFile::open(&output, false, &PixelArgs::default())?.on(runtime);
     let models = [weights, exported];
     let report = compared(
         &models,
@@ -243,18 +240,18 @@ fn possible(args: &ExportArgs, source: &Path, output: &Path) -> Result<(), Failu
     }
 }
 
-/// What computes the model for `--check`, if that is asked for: known before there is a file.
+/// What computes the model for `--check`, if that is said: known before there is a file.
 fn checked_on(args: &ExportArgs) -> Result<Option<Runtime>, Failure> {
-    let rten = args.runtime.runtime == RuntimeName::Rten;
+    let rten = args.runtime.runtime != RuntimeName::Onnxruntime;
     match &args.check {
-        None if rten => Ok(None),
+        None if args.runtime.runtime == RuntimeName::Auto => Ok(None),
         None => Err(Failure::Usage(
             "--runtime computes the model for --check DIR, which is not there".into(),
         )),
         Some(_) if rten && args.with_preprocessing => Err(Failure::Usage(
             "--check of a model with preprocessing needs --runtime onnxruntime: rten cannot resize photos".into(),
         )),
-        Some(_) => Ok(Some(args.runtime.open()?)),
+        Some(_) => args.runtime.open(),
     }
 }
 

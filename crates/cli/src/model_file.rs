@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::{Interpolation, Preprocessing};
-use mnasnet_engine::{Device, Precision};
-use mnasnet_judge::classifier::{Checked, Classifier, OnEngine, OnRuntime};
+use mnasnet_engine::{Cpu, Device, Precision};
+use mnasnet_judge::classifier::{Checked, Classifier, OnBytes, OnEngine, OnRuntime};
+use mnasnet_model::quantised::QuantisedNetwork;
 use mnasnet_model::{Network, Weights};
 use mnasnet_onnx::{Runtime, is_onnx};
 use mnasnet_settings::config::Config;
@@ -40,7 +41,15 @@ pub struct ModelFile {
     /// What there is to compute.
     pub kind: Kind,
     /// What computes it if it is an ONNX model.
-    pub runtime: Runtime,
+    pub computes: Computes,
+}
+
+/// What computes an ONNX model.
+pub enum Computes {
+    /// The engine, as a network of bytes.
+    Engine(Box<QuantisedNetwork>),
+    /// A runtime.
+    Runtime(Runtime),
 }
 
 fn is_used(key: &str) -> bool {
@@ -101,7 +110,7 @@ impl ModelFile {
             record,
             config,
             kind: Kind::Weights { network, weights },
-            runtime: Runtime::Rten,
+            computes: Computes::Runtime(Runtime::Rten),
         })
     }
 
@@ -125,16 +134,36 @@ impl ModelFile {
             path: path.to_owned(),
             config: record.settings(path, is_used)?.1,
             record,
+            computes: match mnasnet_onnx::lower(&model) {
+                Ok(network) => Computes::Engine(Box::new(network)),
+                Err(_) => Computes::Runtime(Runtime::Rten),
+            },
             kind: Kind::Onnx(model),
-            runtime: Runtime::Rten,
         })
+    }
+
+    /// The same model on another runtime, where one is said.
+    pub fn on(self, runtime: Option<Runtime>) -> Self {
+        match runtime {
+            None => self,
+            Some(runtime) => Self {
+                computes: Computes::Runtime(runtime),
+                ..self
+            },
+        }
     }
 
     /// What activations are stored as, and what computes: `device`, or another runtime.
     pub fn runs_on(&self, precision: Precision, device: &dyn Device) -> (&'static str, String) {
         match &self.kind {
             Kind::Weights { .. } => (precision.name(), device.name()),
-            Kind::Onnx(model) => (model.numbers.name(), self.runtime.name().into()),
+            Kind::Onnx(model) => {
+                let computes = match &self.computes {
+                    Computes::Engine(_) => processor().map_or("the engine", |cpu| cpu.multiplies_bytes_on()),
+                    Computes::Runtime(runtime) => runtime.name(),
+                };
+                (model.numbers.name(), computes.into())
+            }
         }
     }
 
@@ -161,10 +190,18 @@ impl ModelFile {
                 preprocessing,
                 precision,
             )?),
-            Kind::Onnx(model) => Box::new(OnRuntime::new(&self.path, model, &self.runtime, preprocessing)?),
+            Kind::Onnx(model) => match &self.computes {
+                Computes::Engine(network) => Box::new(OnBytes::new(&processor()?, network, batch, preprocessing)?),
+                Computes::Runtime(runtime) => Box::new(OnRuntime::new(&self.path, model, runtime, preprocessing)?),
+            },
         };
         Ok(Checked::new(&self.path, model))
     }
+}
+
+/// The processor: an INT8 model runs on it whatever the device for weights is.
+fn processor() -> Result<Cpu, Failure> {
+    Ok(Cpu::detect()?)
 }
 
 /// Says what is taken for photos where the file does not say it.
@@ -214,15 +251,12 @@ fn refuse_said(path: &Path, pixels: &PixelArgs) -> Result<(), Failure> {
 
 /// The models, those in ONNX on the runtime that was asked for.
 pub fn on_runtime<const N: usize>(models: [ModelFile; N], args: &RuntimeArgs) -> Result<[ModelFile; N], Failure> {
-    if args.runtime != RuntimeName::Rten && !models.iter().any(|model| matches!(model.kind, Kind::Onnx(_))) {
+    if args.runtime != RuntimeName::Auto && !models.iter().any(|model| matches!(model.kind, Kind::Onnx(_))) {
         return Err(Failure::Usage(format!(
             "{} is a file of weights, which this program computes itself; leave out --runtime, or export it first",
             models[0].path.display()
         )));
     }
     let runtime = args.open()?;
-    Ok(models.map(|model| ModelFile {
-        runtime: runtime.clone(),
-        ..model
-    }))
+    Ok(models.map(|model| model.on(runtime.clone())))
 }

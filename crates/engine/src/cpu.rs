@@ -10,6 +10,7 @@ mod gradients;
 mod inference;
 mod norm;
 mod packed;
+mod quantised;
 mod room;
 mod state;
 mod training;
@@ -19,7 +20,9 @@ use crate::device::{Ceilings, Device, Inference, Training};
 use crate::error::EngineError;
 use crate::precision::Precision;
 use inference::CpuInference;
+use mnasnet_kernels::bytes::Unit;
 use mnasnet_kernels::{Isa, peak};
+pub use quantised::QuantisedPredictor;
 use training::CpuTraining;
 
 /// The processor with one instruction set. It computes on the [`pool`](crate::pool) that it is called in: memory is taken for that
@@ -49,6 +52,11 @@ impl Cpu {
     /// Whether a device that is called `name`, maybe of another machine, is a processor.
     pub fn is_called(name: &str) -> bool {
         Isa::NAMES.contains(&name)
+    }
+
+    /// What multiplies bytes: see [`QuantisedPredictor`].
+    pub fn multiplies_bytes_on(&self) -> &'static str {
+        Unit::of(self.isa).name()
     }
 
     /// The processor with each of its instruction sets, slowest first, and with those that stand in for what it may lack.

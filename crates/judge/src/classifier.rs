@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use mnasnet_data::Preprocessing;
-use mnasnet_engine::{Device, Normalise, Pixels, Precision, Predictor, pool, room};
+use mnasnet_engine::{Cpu, Device, Normalise, Pixels, Precision, Predictor, QuantisedPredictor, pool, room};
+use mnasnet_model::quantised::QuantisedNetwork;
 use mnasnet_model::{Network, Weights};
 use mnasnet_onnx::{Model, Runtime, Session};
 
@@ -81,6 +82,36 @@ impl OnEngine {
 }
 
 impl Classifier for OnEngine {
+    fn logits(&mut self, pixels: &[u8], [images, ..]: [usize; 3]) -> Result<&[f32], JudgeError> {
+        Ok(self.predictor.logits(Pixels::U8(pixels, self.normalise), images)?)
+    }
+}
+
+/// An INT8 model on our engine.
+pub struct OnBytes {
+    predictor: QuantisedPredictor,
+    normalise: Normalise,
+}
+
+impl OnBytes {
+    /// Plans inference of `network` on `cpu` for up to `batch` photos that went through `preprocessing`.
+    ///
+    /// # Errors
+    /// As [`QuantisedPredictor::new`].
+    pub fn new(
+        cpu: &Cpu,
+        network: &QuantisedNetwork,
+        batch: usize,
+        preprocessing: &Preprocessing,
+    ) -> Result<Self, JudgeError> {
+        Ok(Self {
+            predictor: QuantisedPredictor::new(cpu, network, batch)?,
+            normalise: normalise(preprocessing),
+        })
+    }
+}
+
+impl Classifier for OnBytes {
     fn logits(&mut self, pixels: &[u8], [images, ..]: [usize; 3]) -> Result<&[f32], JudgeError> {
         Ok(self.predictor.logits(Pixels::U8(pixels, self.normalise), images)?)
     }

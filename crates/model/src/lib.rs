@@ -7,6 +7,7 @@
 //! - [`names`]: what timm, torchvision and MindSpore call our tensors.
 //! - [`init`]: initial weights, by four schemes.
 //! - [`optimizer`]: the optimizers, with the state that each keeps.
+//! - [`quantised`]: networks of bytes.
 //! - [`summary`]: the layer table with parameters, multiply-adds and activation bytes.
 //!
 //! Nothing here computes on images, reads files or prints.
@@ -31,6 +32,7 @@ pub mod init;
 pub mod names;
 pub mod network;
 pub mod optimizer;
+pub mod quantised;
 pub mod rounding;
 pub mod shape;
 pub mod summary;

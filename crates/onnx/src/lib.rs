@@ -5,6 +5,7 @@
 //! - [`quantise`]: INT8, by ranges seen on photos.
 //! - [`read()`]: a model from a file, its lengths checked before they are believed; `shapes` walks its nodes, so that what it
 //!   takes to run is known before.
+//! - [`lower()`]: an INT8 model as a network of bytes, for an engine of integers.
 //! - [`Session`]: a model on a [`Runtime`], batch by batch: rten, linked in, or the user's ONNX Runtime.
 //! - [`proto`]: the messages of ONNX's protobuf that are needed.
 //!
@@ -30,6 +31,7 @@ mod error;
 pub mod export;
 pub mod fold;
 pub mod graph;
+mod lower;
 mod options;
 pub mod preprocess;
 #[allow(missing_docs, reason = "the fields are those of onnx.proto")]
@@ -45,6 +47,7 @@ mod shapes;
 pub use error::LoadError;
 pub use error::{ExportError, ReadError};
 pub use export::export;
+pub use lower::lower;
 pub use options::{Options, Preprocess, Resampling};
 #[cfg(feature = "runtimes")]
 pub use quantise::{Calibration, Method};

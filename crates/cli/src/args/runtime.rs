@@ -11,8 +11,9 @@ use crate::failure::Failure;
 /// What computes an ONNX model.
 #[derive(Debug, clap::Args)]
 pub struct RuntimeArgs {
-    /// What computes ONNX models: rten is part of this program, onnxruntime is a library that is loaded
-    #[arg(long, value_name = "NAME", default_value = "rten")]
+    /// What computes ONNX models: auto is this program's own engine for INT8 models of usual arithmetic, and rten, which is part of
+    /// this program, for others; onnxruntime is a library that is loaded
+    #[arg(long, value_name = "NAME", default_value = "auto")]
     pub runtime: RuntimeName,
     /// ONNX Runtime's library, 1.17 or newer [default: the one that ORT_DYLIB_PATH names, else the system's]
     #[arg(long = "runtime-library", value_name = "FILE")]
@@ -31,6 +32,8 @@ pub struct RuntimeArgs {
 /// Runtimes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RuntimeName {
+    /// The engine where it can, else rten
+    Auto,
     /// rten
     Rten,
     /// ONNX Runtime
@@ -76,15 +79,15 @@ impl From<ProviderName> for Provider {
 }
 
 impl RuntimeArgs {
-    /// The runtime, its library loaded.
-    pub fn open(&self) -> Result<Runtime, Failure> {
+    /// The runtime, its library loaded; `None` where the model decides.
+    pub fn open(&self) -> Result<Option<Runtime>, Failure> {
         let provider = Provider::from(self.provider);
         if self.runtime == RuntimeName::Onnxruntime {
             let library = OnnxRuntime::open(self.runtime_library.as_deref(), provider)?;
-            return Ok(Runtime::OnnxRuntime(library));
+            return Ok(Some(Runtime::OnnxRuntime(library)));
         }
         match (&self.runtime_library, provider) {
-            (None, Provider::Cpu) => Ok(Runtime::Rten),
+            (None, Provider::Cpu) => Ok((self.runtime == RuntimeName::Rten).then_some(Runtime::Rten)),
             (Some(_), _) => Err(Failure::Usage(
                 "--runtime-library is for --runtime onnxruntime, which was not asked for".into(),
             )),

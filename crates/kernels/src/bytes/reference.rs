@@ -17,7 +17,7 @@ pub fn rescaled(rescale: &Rescale, channel: usize, sum: i32) -> u8 {
 pub fn summed(sum: &Sum, own: u8, own_zero: u8, at: usize) -> u8 {
     let number = |byte: u8, zero: u8| (i32::from(byte) - i32::from(zero)) as f32;
     let value = number(own, own_zero) * sum.own + number(sum.bytes[at], sum.other_zero) * sum.other;
-    (value.round_ties_even() as i32 + i32::from(sum.zero))
+    ((value / sum.scale).round_ties_even() as i32 + i32::from(sum.zero))
         .max(sum.low.into())
         .min(255) as u8
 }

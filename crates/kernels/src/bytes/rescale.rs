@@ -17,16 +17,18 @@ pub struct Rescale<'a> {
     pub low: u8,
 }
 
-/// An activation `[rows, channels]` that is added to a result: `round(own * (result - zero) + other * (byte - other_zero)) + sum_zero`,
-/// between `low` and 255.
+/// An activation `[rows, channels]` that is added to a result: `round((own * (result - zero) + other * (byte - other_zero)) / scale) +
+/// sum_zero`, between `low` and 255. Each operation is rounded as float32, as ONNX defines it.
 #[derive(Clone, Copy, Debug)]
 pub struct Sum<'a> {
     /// The activation.
     pub bytes: &'a [u8],
-    /// Scale of the result over the sum's.
+    /// Scale of the result.
     pub own: f32,
-    /// Scale of the activation over the sum's.
+    /// Scale of the activation.
     pub other: f32,
+    /// Scale of the sum.
+    pub scale: f32,
     /// The activation's byte for zero.
     pub other_zero: u8,
     /// The sum's byte for zero.
@@ -146,7 +148,7 @@ pub(super) unsafe fn added<L: Lanes>(own: L, other: L, sum: &Sum) -> L {
     unsafe {
         let own = own.to_floats().mul(L::Floats::splat(sum.own));
         let other = other.to_floats().mul(L::Floats::splat(sum.other));
-        let value = L::nearest(own.add(other)).add(L::splat(sum.zero.into()));
+        let value = L::nearest(own.add(other).div(L::Floats::splat(sum.scale))).add(L::splat(sum.zero.into()));
         value.at_least(L::splat(sum.low.into()))
     }
 }
