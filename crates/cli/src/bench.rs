@@ -4,6 +4,7 @@ mod best;
 mod data;
 mod units;
 
+use std::path::Path;
 use std::time::Instant;
 
 use mnasnet_engine::{
@@ -11,7 +12,7 @@ use mnasnet_engine::{
     Step, Trainer,
 };
 use mnasnet_group::{Group, agree, alike, thread_pool};
-use mnasnet_judge::classifier::normalise;
+use mnasnet_judge::classifier::{Classifier, normalise};
 use mnasnet_model::{Network, OptimizerKind, Role, Scheme, Summary, initialise};
 use mnasnet_settings::config::Config;
 use mnasnet_settings::network_file;
@@ -19,19 +20,20 @@ use mnasnet_settings::wiring;
 use serde::Serialize;
 use units::{Clock, Rates, Units};
 
-use crate::args::{BenchArgs, Subject};
+use crate::args::{BenchArgs, PixelArgs, RuntimeArgs, RuntimeName, Subject};
 use crate::console::{print, print_json};
 use crate::device::open_alike;
 use crate::failure::{Exit, Failure};
+use crate::model_file::{Kind, ModelFile, on_runtime};
 use crate::settings;
 
 /// Steps before the clock counts: caches, page faults, clock rates.
 const WARM_UP: usize = 2;
 
 #[derive(Debug, Serialize)]
-struct Report<'a> {
+struct Report {
     bench: &'static str,
-    model: &'a str,
+    model: String,
     width: f64,
     classes: usize,
     batch: usize,
@@ -47,7 +49,8 @@ struct Report<'a> {
     ms_per_step: f64,
     ms_per_step_min: f64,
     peak_rss_mib: Option<f64>,
-    planned_mib: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    planned_mib: Option<f64>,
     #[serde(flatten)]
     units: Option<Units>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +60,7 @@ struct Report<'a> {
 /// What was measured: seconds of each step, bytes planned, times of each stage, what `--assert-best` found.
 struct Measured {
     times: Vec<f64>,
-    planned: usize,
+    planned: Option<usize>,
     stages: Option<Clock>,
     best: Option<String>,
 }
@@ -94,9 +97,18 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
         return Err(Failure::Usage(message));
     }
     let precision = settings::precision(args.precision, &Config::default(), device);
-    let (bench, measured) = match args.subject {
-        Subject::Train => ("train", pool()?.install(|| train(args, device, precision, group))?),
-        _ => ("infer", pool()?.install(|| infer(args, device, precision))?),
+    let file = match &args.weights {
+        Some(path) => Some(open(path, &args.runtime)?),
+        None => None,
+    };
+    let precision = match &file {
+        Some(file) => file.precision(args.precision, device),
+        None => precision,
+    };
+    let (bench, measured) = match (args.subject, &file) {
+        (Subject::Train, _) => ("train", pool()?.install(|| train(args, device, precision, group))?),
+        (_, Some(file)) => ("infer", pool()?.install(|| infer_file(args, file, device, precision))?),
+        (_, None) => ("infer", pool()?.install(|| infer(args, device, precision))?),
     };
     let Measured {
         mut times,
@@ -118,23 +130,36 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
         }
         _ => None,
     };
+    let (precision, device) = match &file {
+        Some(file) => file.runs_on(precision, device),
+        None => (precision.name(), device.name()),
+    };
+    let (model, width, classes, resolution) = match file.as_ref().map(|file| &file.record) {
+        Some(record) => (
+            record.model.clone(),
+            record.width,
+            record.classes.len(),
+            record.preprocessing.resolution,
+        ),
+        None => (args.model.clone(), args.width, args.classes, args.resolution),
+    };
     let report = Report {
         bench,
-        model: &args.model,
-        width: args.width,
-        classes: args.classes,
+        model,
+        width,
+        classes,
         batch: args.batch as usize,
-        resolution: args.resolution,
+        resolution,
         ranks: group.size(),
         threads,
-        precision: precision.name(),
-        device: device.name(),
+        precision,
+        device,
         steps: times.len(),
         images_per_s: (args.batch as usize * group.size()) as f64 / median,
         ms_per_step: median * 1e3,
         ms_per_step_min: fastest * 1e3,
         peak_rss_mib,
-        planned_mib: planned as f64 / f64::from(1 << 20),
+        planned_mib: planned.map(|planned| planned as f64 / f64::from(1 << 20)),
         units,
         best,
     };
@@ -170,7 +195,7 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
         print(&format!(
             "{bench} {} x {}, batch {batch}{ranks}, {resolution}x{resolution}, {threads} threads, {precision} on {device}: {images_per_s:.1} images/s \
              ({ms_per_step:.1} ms a step in the median of {steps}, {ms_per_step_min:.1} at best), peak memory {memory}",
-            args.model, args.width
+            report.model, report.width
         ))?;
     }
     Ok(Exit::Success)
@@ -186,6 +211,9 @@ fn check(args: &BenchArgs, group: &Group) -> Result<(), Failure> {
     }
     if !(args.seconds.is_finite() && args.seconds > 0.0) {
         return refused(format!("--seconds must be above 0, not {}", args.seconds));
+    }
+    if args.weights.is_some() && args.subject != Subject::Infer {
+        return refused("--weights is for `infer`".into());
     }
     if (args.units || args.assert_best) && args.subject != Subject::Train {
         return refused("--units and --assert-best time `train` only, so far".into());
@@ -297,7 +325,7 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
         .transpose()?;
     Ok(Measured {
         times,
-        planned: trainers[0].1.planned_bytes(),
+        planned: Some(trainers[0].1.planned_bytes()),
         stages: Some(picked.1),
         best,
     })
@@ -317,7 +345,42 @@ fn infer(args: &BenchArgs, device: &dyn Device, precision: Precision) -> Result<
     })?;
     Ok(Measured {
         times,
-        planned: predictor.planned_bytes(),
+        planned: Some(predictor.planned_bytes()),
+        stages: None,
+        best: None,
+    })
+}
+
+/// The model of a file, on the runtime that was asked for.
+fn open(path: &Path, runtime: &RuntimeArgs) -> Result<ModelFile, Failure> {
+    let model = ModelFile::open(path, false, &PixelArgs::default())?;
+    match (runtime.runtime, &model.kind) {
+        (RuntimeName::Auto, Kind::Weights { .. }) => Ok(model),
+        _ => {
+            let [model] = on_runtime([model], runtime)?;
+            Ok(model)
+        }
+    }
+}
+
+fn infer_file(
+    args: &BenchArgs,
+    file: &ModelFile,
+    device: &dyn Device,
+    precision: Precision,
+) -> Result<Measured, Failure> {
+    let batch = args.batch as usize;
+    let side = file.record.preprocessing.resolution;
+    let mut classifier = file.classifier(device, batch, precision)?;
+    let pixels = random_bytes(batch * side * side * 3);
+    let times = timed(args, || {
+        let before = Instant::now();
+        classifier.logits(&pixels, [batch, side, side])?;
+        Ok::<f64, Failure>(before.elapsed().as_secs_f64())
+    })?;
+    Ok(Measured {
+        times,
+        planned: None,
         stages: None,
         best: None,
     })

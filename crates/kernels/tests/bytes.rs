@@ -230,3 +230,9 @@ fn spatial_sweeps_equal_their_definitions() {
         });
     }
 }
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(debug_assertions)))]
+#[test]
+fn no_instruction_is_a_function() {
+    support::inlined::no_instruction_is_a_function();
+}

@@ -7,7 +7,7 @@ use mnasnet_data::Policy;
 use mnasnet_engine::Precision;
 use mnasnet_group::Wire;
 
-use super::{DeviceArgs, RankArgs, positive, side, threads};
+use super::{DeviceArgs, RankArgs, RuntimeArgs, positive, side, threads};
 use crate::settings::{self, Offered, OrOpen, Valued};
 
 /// What `mnasnet bench` times.
@@ -30,6 +30,12 @@ pub struct BenchArgs {
     #[arg(long, value_name = "NAME|FILE", default_value = settings::default("model"), help = settings::help("model"))]
     #[arg(value_parser = Offered::by("model"), hide_possible_values = true)]
     pub model: String,
+    /// For `infer`: a model file (weights or ONNX) instead of --model, at the file's own resolution
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["model", "width", "classes", "resolution"])]
+    pub weights: Option<PathBuf>,
+    /// What computes an ONNX model.
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
     /// Width multiplier
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub width: f64,

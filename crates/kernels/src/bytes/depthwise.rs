@@ -171,9 +171,10 @@ impl Task<'_> {
                     }
                 }
                 let weights = self.weights.from(first);
+                let bias = self.take.bias::<L>(first);
                 let row = (self.image * conv.height_out() + y) * width_out;
                 for x in (0..width_out).step_by(TOGETHER) {
-                    let mut sums = [L::splat(0); TOGETHER];
+                    let mut sums = [bias; TOGETHER];
                     for (tap, from) in rows.iter().enumerate().take(kernel) {
                         for part in 0..parts(kernel) {
                             let factor = L::weights(weights.add((tap * parts(kernel) + part) * TAPS * lanes));
@@ -183,8 +184,16 @@ impl Task<'_> {
                             }
                         }
                     }
-                    for (i, &sum) in sums.iter().enumerate().take(width_out - x) {
-                        self.take.take(sum, row + x + i, first, count);
+                    for i in (0..TOGETHER).step_by(4) {
+                        let four = [sums[i], sums[i + 1], sums[i + 2], sums[i + 3]];
+                        if count == lanes && x + i + 4 <= width_out {
+                            self.take
+                                .take_four(four, [0, 1, 2, 3].map(|at| (row + x + i + at, first)));
+                        } else {
+                            for (at, &sum) in four.iter().enumerate().take(width_out.saturating_sub(x + i)) {
+                                self.take.take(sum, row + x + i + at, first, count);
+                            }
+                        }
                     }
                 }
             }
@@ -200,25 +209,44 @@ impl Task<'_> {
         unsafe {
             let pixels = self.input.as_ptr().add(row * conv.channels + first);
             let zero = L::splat(self.zero.into());
-            // The pixel at `x - pad`.
-            let pixel = |x: usize| match x >= pad && x - pad < conv.width {
-                true => L::widen(pixels.add((x - pad) * conv.channels)),
-                false => zero,
-            };
             let mut window = zero;
             for x in 0..TAPS - 1 {
-                window = window.shift(pixel(x));
+                window = window.shift(pixel(pixels, conv, x.checked_sub(pad), zero));
             }
-            let mut x = TAPS - 1;
-            for i in 0..windows {
-                window = window.shift(pixel(x));
+            // Windows whose last pixels lie inside the image, and then the others.
+            let inside = (pad + conv.width).saturating_sub(TAPS - 1) / stride;
+            let mut from = pixels.wrapping_offset((TAPS as isize - 1 - pad as isize) * conv.channels as isize);
+            for i in 0..inside {
+                window = window.shift(L::widen(from));
                 window.store(to.add(i * L::LANES));
-                x += 1;
+                from = from.wrapping_add(conv.channels);
                 for _ in 1..stride {
-                    window = window.shift(pixel(x));
-                    x += 1;
+                    window = window.shift(L::widen(from));
+                    from = from.wrapping_add(conv.channels);
+                }
+            }
+            for i in inside..windows {
+                for step in 0..stride {
+                    let x = (TAPS - 1 + i * stride + step).checked_sub(pad);
+                    window = window.shift(pixel(pixels, conv, x, zero));
+                    if step == 0 {
+                        window.store(to.add(i * L::LANES));
+                    }
                 }
             }
         }
+    }
+}
+
+/// Pixel `x` of a row, or zero beyond its ends.
+///
+/// # Safety
+/// The row has the convolution's pixels, and a vector more.
+#[inline(always)]
+unsafe fn pixel<L: Lanes>(pixels: *const u8, conv: &Depthwise, x: Option<usize>, zero: L) -> L {
+    match x {
+        // SAFETY: the caller's promise.
+        Some(x) if x < conv.width => unsafe { L::widen(pixels.add(x * conv.channels)) },
+        _ => zero,
     }
 }

@@ -62,6 +62,14 @@ pub(crate) trait Lanes: Copy {
     unsafe fn at_least(self, low: Self) -> Self;
     /// The smaller of both.
     unsafe fn at_most(self, high: Self) -> Self;
+    /// Writes four vectors as bytes, none below `low` and none above 255.
+    #[inline(always)]
+    unsafe fn store_four(values: [Self; 4], low: u8, to: [*mut u8; 4]) {
+        for (value, to) in values.into_iter().zip(to) {
+            // SAFETY: the caller's promise.
+            unsafe { value.at_least(Self::splat(low.into())).store_bytes(to) }
+        }
+    }
     /// Writes `LANES` integers as bytes: 255 for all that are larger. None is negative.
     unsafe fn store_bytes(self, to: *mut u8);
     /// The same for the first `count < LANES`.

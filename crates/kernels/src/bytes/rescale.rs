@@ -43,12 +43,17 @@ impl Rescale<'_> {
     }
 }
 
-/// Takes vectors of sums, and writes results.
+/// Takes vectors of sums, which began with the bias, and writes results.
 ///
 /// # Safety
-/// `take` needs the vectors' instruction set, and a place for `count` channels from `channel` on in row `row`.
+/// All methods need the vectors' instruction set, and a place for the channels in their rows.
 pub(super) trait Take {
+    /// What sums of the channels from `channel` on begin with.
+    unsafe fn bias<L: Lanes>(&self, channel: usize) -> L;
+    /// Takes `count` channels from `channel` on of row `row`.
     unsafe fn take<L: Lanes>(&self, sums: L, row: usize, channel: usize, count: usize);
+    /// Takes four whole vectors, of which each belongs to a row and begins at a channel.
+    unsafe fn take_four<L: Lanes>(&self, sums: [L; 4], places: [(usize, usize); 4]);
 }
 
 /// Bytes `[rows, channels]`.
@@ -76,7 +81,7 @@ unsafe impl Sync for ToBytes<'_> {}
 // SAFETY: each task writes rows and channels of its own.
 unsafe impl Sync for ToFloats<'_> {}
 
-/// `sums + bias`, times the factors.
+/// Sums, which began with the bias, times the factors.
 ///
 /// # Safety
 /// The instruction set is there, and the rescaling has the channels.
@@ -84,7 +89,6 @@ unsafe impl Sync for ToFloats<'_> {}
 unsafe fn scaled<L: Lanes>(rescale: &Rescale, sums: L, channel: usize) -> L::Floats {
     // SAFETY: the caller's promise.
     unsafe {
-        let sums = sums.add(L::load(rescale.bias.as_ptr().add(channel)));
         sums.to_floats()
             .mul(L::Floats::load(rescale.factor.as_ptr().add(channel)))
     }
@@ -107,6 +111,10 @@ unsafe fn store<L: Lanes>(values: L, to: *mut u8, count: usize) {
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Take for ToBytes<'_> {
     #[inline(always)]
+    unsafe fn bias<L: Lanes>(&self, channel: usize) -> L {
+        unsafe { L::load(self.rescale.bias.as_ptr().add(channel)) }
+    }
+    #[inline(always)]
     unsafe fn take<L: Lanes>(&self, sums: L, row: usize, channel: usize, count: usize) {
         unsafe {
             let Rescale { zero, low, .. } = self.rescale;
@@ -115,10 +123,26 @@ impl Take for ToBytes<'_> {
             store(bytes, self.out.add(row * self.channels + channel), count);
         }
     }
+    #[inline(always)]
+    unsafe fn take_four<L: Lanes>(&self, mut sums: [L; 4], places: [(usize, usize); 4]) {
+        unsafe {
+            let mut to = [self.out; 4];
+            for i in 0..4 {
+                let (row, channel) = places[i];
+                sums[i] = L::nearest(scaled(&self.rescale, sums[i], channel)).add(L::splat(self.rescale.zero.into()));
+                to[i] = self.out.add(row * self.channels + channel);
+            }
+            L::store_four(sums, self.rescale.low, to);
+        }
+    }
 }
 
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Take for ToSum<'_> {
+    #[inline(always)]
+    unsafe fn bias<L: Lanes>(&self, channel: usize) -> L {
+        unsafe { L::load(self.bytes.rescale.bias.as_ptr().add(channel)) }
+    }
     #[inline(always)]
     unsafe fn take<L: Lanes>(&self, sums: L, row: usize, channel: usize, count: usize) {
         unsafe {
@@ -127,18 +151,47 @@ impl Take for ToSum<'_> {
                 sum,
             } = self;
             let at = row * channels + channel;
-            let own = L::nearest(scaled(rescale, sums, channel));
-            let (zero, low) = (i32::from(rescale.zero), i32::from(rescale.low));
-            // Bytes less their zero.
-            let own = own.at_least(L::splat(low - zero)).at_most(L::splat(255 - zero));
-            let other = L::widen(sum.bytes.as_ptr().add(at)).add(L::splat(-i32::from(sum.other_zero)));
-            let value = added::<L>(own, other, sum);
+            let value = summed(rescale, sum, sums, channel, at).at_least(L::splat(sum.low.into()));
             store(value, out.add(at), count);
+        }
+    }
+    #[inline(always)]
+    unsafe fn take_four<L: Lanes>(&self, mut sums: [L; 4], places: [(usize, usize); 4]) {
+        unsafe {
+            let Self {
+                bytes: ToBytes { rescale, channels, out },
+                sum,
+            } = self;
+            let mut to = [*out; 4];
+            for i in 0..4 {
+                let (row, channel) = places[i];
+                let at = row * channels + channel;
+                sums[i] = summed(rescale, sum, sums[i], channel, at);
+                to[i] = out.add(at);
+            }
+            L::store_four(sums, sum.low, to);
         }
     }
 }
 
-/// The sum of two activations' bytes less their zeros, as bytes.
+/// Sums as bytes, with the activation's at `at` added.
+///
+/// # Safety
+/// The instruction set is there, the rescaling has the channels, the activation a vector at `at`.
+#[inline(always)]
+unsafe fn summed<L: Lanes>(rescale: &Rescale, sum: &Sum, sums: L, channel: usize, at: usize) -> L {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let own = L::nearest(scaled(rescale, sums, channel));
+        let (zero, low) = (i32::from(rescale.zero), i32::from(rescale.low));
+        // Bytes less their zero.
+        let own = own.at_least(L::splat(low - zero)).at_most(L::splat(255 - zero));
+        let other = L::widen(sum.bytes.as_ptr().add(at)).add(L::splat(-i32::from(sum.other_zero)));
+        added::<L>(own, other, sum)
+    }
+}
+
+/// The sum of two activations' bytes less their zeros, before it is cut.
 ///
 /// # Safety
 /// The instruction set is there.
@@ -148,13 +201,16 @@ pub(super) unsafe fn added<L: Lanes>(own: L, other: L, sum: &Sum) -> L {
     unsafe {
         let own = own.to_floats().mul(L::Floats::splat(sum.own));
         let other = other.to_floats().mul(L::Floats::splat(sum.other));
-        let value = L::nearest(own.add(other).div(L::Floats::splat(sum.scale))).add(L::splat(sum.zero.into()));
-        value.at_least(L::splat(sum.low.into()))
+        L::nearest(own.add(other).div(L::Floats::splat(sum.scale))).add(L::splat(sum.zero.into()))
     }
 }
 
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Take for ToFloats<'_> {
+    #[inline(always)]
+    unsafe fn bias<L: Lanes>(&self, channel: usize) -> L {
+        unsafe { L::load(self.rescale.bias.as_ptr().add(channel)) }
+    }
     #[inline(always)]
     unsafe fn take<L: Lanes>(&self, sums: L, row: usize, channel: usize, count: usize) {
         unsafe {
@@ -165,6 +221,12 @@ impl Take for ToFloats<'_> {
             } else {
                 values.store_part(to, count);
             }
+        }
+    }
+    #[inline(always)]
+    unsafe fn take_four<L: Lanes>(&self, sums: [L; 4], places: [(usize, usize); 4]) {
+        for (sums, (row, channel)) in sums.into_iter().zip(places) {
+            unsafe { self.take(sums, row, channel, L::LANES) }
         }
     }
 }

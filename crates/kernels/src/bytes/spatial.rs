@@ -51,7 +51,7 @@ impl Work for Mean<'_> {
         for first in (0..self.channels).step_by(L::LANES) {
             // SAFETY: the caller's promise.
             unsafe {
-                let mut sums = L::splat(0);
+                let mut sums = self.take.bias::<L>(first);
                 for pixel in 0..self.area {
                     sums = sums.add(L::widen(self.input.as_ptr().add(pixel * self.channels + first)));
                 }
@@ -171,9 +171,10 @@ impl Work for Pairs<'_> {
                         *from = last.as_ptr();
                     }
                 }
-                let [own, other] = [0, 1].map(|i| L::widen(from[i]).add(L::splat(-i32::from(self.zeros[i]))));
+                let own = L::widen(from[0]).add(L::splat(-i32::from(self.zeros[0])));
+                let other = L::widen(from[1]).add(L::splat(-i32::from(self.zeros[1])));
                 let value = match self.combine {
-                    Combine::Add(sum) => added::<L>(own, other, &sum),
+                    Combine::Add(sum) => added::<L>(own, other, &sum).at_least(L::splat(sum.low.into())),
                     Combine::Multiply(Product { factor, zero, low }) => {
                         let product = own.to_floats().mul(other.to_floats()).mul(L::Floats::splat(factor));
                         let value = L::nearest(product).add(L::splat(zero.into()));

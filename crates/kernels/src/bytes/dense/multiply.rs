@@ -126,7 +126,13 @@ unsafe fn block<L: Lanes, T: Take, const C: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut sums = [[L::splat(0); C]; MAX_ROWS];
+        let mut sums = [[take.bias::<L>(column); C]; MAX_ROWS];
+        if C > 1 {
+            let second = take.bias::<L>(column + L::LANES);
+            for sums in &mut sums {
+                sums[C - 1] = second;
+            }
+        }
         for k in (0..depth).step_by(4) {
             let mut factors = [L::weights(weights.add(k * L::LANES)); C];
             if C > 1 {
@@ -139,6 +145,13 @@ unsafe fn block<L: Lanes, T: Take, const C: usize>(
                 }
             }
         }
+        if C == 2 && count == L::ROWS && columns >= 2 * L::LANES {
+            for r in (0..L::ROWS).step_by(2) {
+                let four = [sums[r][0], sums[r][C - 1], sums[r + 1][0], sums[r + 1][C - 1]];
+                take.take_four(four, square(row + r, column, L::LANES));
+            }
+            return;
+        }
         for r in 0..L::ROWS {
             if r < count {
                 for c in 0..C {
@@ -148,6 +161,17 @@ unsafe fn block<L: Lanes, T: Take, const C: usize>(
             }
         }
     }
+}
+
+/// The places of two vectors in each of two rows.
+#[inline(always)]
+fn square(row: usize, column: usize, lanes: usize) -> [(usize, usize); 4] {
+    [
+        (row, column),
+        (row, column + lanes),
+        (row + 1, column),
+        (row + 1, column + lanes),
+    ]
 }
 
 impl<T: Take> TileWork for Task<'_, T> {
@@ -161,6 +185,8 @@ impl<T: Take> TileWork for Task<'_, T> {
             for column in self.columns.clone().step_by(2 * SIDE) {
                 let weights = self.weights.from(column).cast::<u8>();
                 let columns = self.columns.end - column;
+                let second = if columns > SIDE { column + SIDE } else { column };
+                let bias = [self.take.bias::<U::L>(column), self.take.bias::<U::L>(second)];
                 for row in (0..self.rows.len()).step_by(2 * SIDE) {
                     let count = self.rows.len() - row;
                     let a = left.add(row * stride);
@@ -170,14 +196,26 @@ impl<T: Take> TileWork for Task<'_, T> {
                         (false, true) => tile::<U, 1, 2>(tiles, a, stride, weights, depth, sums),
                         (false, false) => tile::<U, 1, 1>(tiles, a, stride, weights, depth, sums),
                     }
+                    if count >= 2 * SIDE && columns >= 2 * SIDE {
+                        for r in (0..2 * SIDE).step_by(2) {
+                            let from = sums.add(r / SIDE * 2 * TILE + r % SIDE * SIDE);
+                            let mut four = [bias[0], bias[1], bias[0], bias[1]];
+                            for (i, at) in [0, TILE, SIDE, TILE + SIDE].into_iter().enumerate() {
+                                four[i] = four[i].add(U::L::load(from.add(at)));
+                            }
+                            self.take
+                                .take_four(four, square(self.rows.start + row + r, column, SIDE));
+                        }
+                        continue;
+                    }
                     for i in 0..count.div_ceil(SIDE).min(2) {
                         for j in 0..columns.div_ceil(SIDE).min(2) {
                             let from = sums.add((2 * i + j) * TILE);
                             let part = SIDE.min(columns - j * SIDE);
                             for r in 0..SIDE.min(count - i * SIDE) {
                                 let at = self.rows.start + row + i * SIDE + r;
-                                self.take
-                                    .take(U::L::load(from.add(r * SIDE)), at, column + j * SIDE, part);
+                                let sums = U::L::load(from.add(r * SIDE)).add(bias[j]);
+                                self.take.take(sums, at, column + j * SIDE, part);
                             }
                         }
                     }

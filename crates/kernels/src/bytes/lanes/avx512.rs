@@ -114,6 +114,23 @@ impl<const DOTS: bool> Lanes for Avx512<DOTS> {
         Self(unsafe { _mm512_min_epi32(self.0, high.0) })
     }
     #[inline(always)]
+    unsafe fn store_four([a, b, c, d]: [Self; 4], low: u8, to: [*mut u8; 4]) {
+        unsafe {
+            // Packing cuts at 0 and 255. In each quarter lie four lanes of each vector then.
+            let words = [_mm512_packs_epi32(a.0, b.0), _mm512_packs_epi32(c.0, d.0)];
+            let mixed = _mm512_packus_epi16(words[0], words[1]);
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let bytes = _mm512_max_epu8(
+                _mm512_permutexvar_epi32(order, mixed),
+                _mm512_set1_epi8(low.cast_signed()),
+            );
+            _mm_storeu_si128(to[0].cast(), _mm512_castsi512_si128(bytes));
+            _mm_storeu_si128(to[1].cast(), _mm512_extracti32x4_epi32::<1>(bytes));
+            _mm_storeu_si128(to[2].cast(), _mm512_extracti32x4_epi32::<2>(bytes));
+            _mm_storeu_si128(to[3].cast(), _mm512_extracti32x4_epi32::<3>(bytes));
+        }
+    }
+    #[inline(always)]
     unsafe fn store_bytes(self, to: *mut u8) {
         unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtusepi32_epi8(self.0)) }
     }
