@@ -1,5 +1,5 @@
-//! Any bytes are an image classifier in ONNX, or an error; what was checked is one too, and says the same. Weights may lie beside it, in
-//! the one file of its folder.
+//! Any bytes are an image classifier in ONNX, or an error; what was checked is one too, and says the same. A network of bytes is made of
+//! it, or is not. Weights may lie beside it, in the one file of its folder.
 #![no_main]
 
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use mnasnet_onnx::{parse, parse_in};
+use mnasnet_onnx::{lower, parse, parse_in};
 
 /// The model's folder.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -21,6 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(model) = parse_in(bytes.to_vec().into(), Some(&FOLDER), None) else {
         return;
     };
+    let _ = lower(&model);
     let again = parse(model.bytes.clone()).unwrap();
     assert_eq!((&again.input, &again.output, again.classes), (&model.input, &model.output, model.classes));
     assert_eq!((again.batch, again.resolution, again.most), (model.batch, model.resolution, model.most));

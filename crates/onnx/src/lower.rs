@@ -69,7 +69,8 @@ pub fn lower(model: &Model) -> Result<QuantisedNetwork, String> {
         walk.meanings.insert(output, meaning);
     }
     let (output, last) = match walk.meanings.get(model.output.as_str()) {
-        Some(Meaning::Pending(Pending::Convolution(input, convolution, false))) => {
+        Some(Meaning::Pending(classifier @ Pending::Convolution(input, convolution, false))) => {
+            classifier.check(&walk.values, None)?;
             (*input, Last::Classifier(convolution.clone()))
         }
         Some(Meaning::Numbers(value)) => (*value, Last::Numbers),
@@ -195,7 +196,7 @@ impl<'a> Walk<'a> {
             return Ok(value);
         }
         let shape = pending.shape(&self.values)?;
-        pending.check(&self.values, scale)?;
+        pending.check(&self.values, Some(scale))?;
         let map = |from: Scale, becomes: &dyn Fn(f32) -> f32| {
             Op::Map(Box::new(std::array::from_fn(|byte| {
                 scale.byte(becomes(from.number(byte as u8)))

@@ -194,6 +194,9 @@ fn convolution(node: &Node, input: Value, weight: &Constant, biases: &[Meaning])
     else {
         return Err("has a window of another kind".into());
     };
+    if c_out == 0 {
+        return Err("has no results".into());
+    }
     let fits = match depthwise {
         true => {
             usize::try_from(group) == Ok(channels)
@@ -236,7 +239,7 @@ fn product(node: &Node, input: Value, weight: &Constant, biases: &[Meaning]) -> 
             (&transposed, columns, rows)
         }
     };
-    if (input.shape.height, input.shape.width, input.shape.channels) != (1, 1, depth) {
+    if (input.shape.height, input.shape.width, input.shape.channels) != (1, 1, depth) || outputs == 0 {
         return Err("multiplies more than one pixel".into());
     }
     let (weight, scales) = weights(weight, outputs)?;
@@ -275,10 +278,11 @@ impl Pending {
         })
     }
 
-    /// Whether sums fit 32 bits, and what is rounded too.
-    pub fn check(&self, values: &[Value], to: Scale) -> Result<(), String> {
+    /// Whether sums fit 32 bits, and what is rounded too: as bytes of the scale `to`, or as numbers.
+    pub fn check(&self, values: &[Value], to: Option<Scale>) -> Result<(), String> {
         let most = f64::from(1 << 30);
         let of = |value: usize| values[value];
+        let of_scale = |scale: f32| to.map_or(0.0, |to| f64::from(scale / to.scale));
         let largest = match self {
             Pending::Convolution(input, convolution, _) => {
                 let filter = convolution.weight.len() / convolution.scales.len().max(1);
@@ -291,10 +295,8 @@ impl Pending {
                 if sums.iter().any(|&sum| sum >= most) {
                     return Err("has sums of more than 30 bits".into());
                 }
-                let scales = convolution
-                    .scales
-                    .iter()
-                    .map(|&scale| f64::from(of(*input).scale.scale * scale / to.scale));
+                let scales = convolution.scales.iter();
+                let scales = scales.map(|&scale| of_scale(of(*input).scale.scale * scale));
                 sums.into_iter()
                     .zip(scales)
                     .map(|(sum, scale)| sum * scale)
@@ -305,10 +307,10 @@ impl Pending {
                 if shape.height * shape.width > 1 << 22 {
                     return Err("has sums of more than 30 bits".into());
                 }
-                255.0 * f64::from(scale.scale / to.scale)
+                255.0 * of_scale(scale.scale)
             }
-            Pending::Add(a, b, _) => 255.0 * f64::from(of(*a).scale.scale / to.scale + of(*b).scale.scale / to.scale),
-            Pending::Gate(a, b) => 65025.0 * f64::from(of(*a).scale.scale * of(*b).scale.scale / to.scale),
+            Pending::Add(a, b, _) => 255.0 * (of_scale(of(*a).scale.scale) + of_scale(of(*b).scale.scale)),
+            Pending::Gate(a, b) => 65025.0 * of_scale(of(*a).scale.scale * of(*b).scale.scale),
             Pending::Same(_) | Pending::Each(..) => 0.0,
         };
         match largest < most {
