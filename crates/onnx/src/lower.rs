@@ -5,6 +5,7 @@
 //! constant, or a result that has yet to become bytes ([`Pending`]).
 
 mod constant;
+mod operators;
 mod pending;
 
 use std::collections::BTreeMap;
@@ -120,11 +121,22 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Scale and zero of a node that converts values; whether their bytes are signed.
-    fn scale(&self, node: &Node) -> Result<(Scale, bool), String> {
-        let scale = self.constant(node, 1)?.one().ok_or("has a scale a channel")?;
-        let zero = match node.input.get(2).is_some_and(|name| !name.is_empty()) {
-            true => self.constant(node, 2)?,
+    /// Whether a value is one pixel an image.
+    fn is_pixel(&self, value: usize) -> bool {
+        let Shape { height, width, .. } = self.values[value].shape;
+        (height, width) == (1, 1)
+    }
+
+    /// Whether a node has an input there.
+    fn has(node: &Node, at: usize) -> bool {
+        node.input.get(at).is_some_and(|name| !name.is_empty())
+    }
+
+    /// Scale and zero point that are inputs `at` and `at + 1`; whether their bytes are signed.
+    fn scale_at(&self, node: &Node, at: usize) -> Result<(Scale, bool), String> {
+        let scale = self.constant(node, at)?.one().ok_or("has a scale a channel")?;
+        let zero = match Self::has(node, at + 1) {
+            true => self.constant(node, at + 1)?,
             false => Constant::zero(),
         };
         let signed = zero.data_type() == INT8;
@@ -136,13 +148,37 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The integers that are input `at`, as the numbers that the scales and zero points behind it make of them.
+    fn weights_at(&self, node: &Node, at: usize, axis: i64) -> Result<Constant, String> {
+        let zero = match Self::has(node, at + 2) {
+            true => self.constant(node, at + 2)?.integers().unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let scales = self.constant(node, at + 1)?.floats().ok_or("has no scales")?;
+        self.constant(node, at)?.scaled(scales, &zero, axis)
+    }
+
+    /// The biases that are input `at`, if it is there: in units of the value's scale times the weights'.
+    fn bias_at(&self, node: &Node, at: usize, input: usize, weight: &Constant) -> Result<Vec<Meaning>, String> {
+        if !Self::has(node, at) {
+            return Ok(Vec::new());
+        }
+        let scales = weight.weights().map_or(&[][..], |weights| weights.scales);
+        let units = scales.iter().map(|&scale| scale * self.values[input].scale.scale);
+        let bias = self.constant(node, at)?.scaled(units.collect(), &[], 0)?;
+        Ok(vec![Meaning::Constant(bias)])
+    }
+
     fn node(&mut self, node: &Node) -> Result<Meaning, String> {
+        if let Some(meaning) = operators::of(self, node) {
+            return meaning;
+        }
         if !is_standard(node) {
             return Err("is not of ONNX's own operations".into());
         }
         match text(&node.op_type) {
             "QuantizeLinear" => {
-                let (scale, _) = self.scale(node)?;
+                let (scale, _) = self.scale_at(node, 1)?;
                 let value = match self.input(node, 0)? {
                     Meaning::Image if self.values.is_empty() => self.push(scale, self.image()),
                     Meaning::Image => return Err("is the second one that makes bytes of the images".into()),
@@ -153,16 +189,13 @@ impl<'a> Walk<'a> {
                 Ok(Meaning::Bytes(value))
             }
             "DequantizeLinear" => match self.input(node, 0)? {
-                Meaning::Bytes(value) if self.scale(node)?.0 == self.values[value].scale => Ok(Meaning::Numbers(value)),
+                Meaning::Bytes(value) if self.scale_at(node, 1)?.0 == self.values[value].scale => {
+                    Ok(Meaning::Numbers(value))
+                }
                 Meaning::Bytes(_) => Err("takes bytes for other numbers".into()),
-                Meaning::Constant(constant) => {
+                Meaning::Constant(_) => {
                     let axis = attribute(node, "axis").and_then(|axis| axis.i).unwrap_or(1);
-                    let zero = match node.input.get(2).is_some_and(|name| !name.is_empty()) {
-                        true => self.constant(node, 2)?.integers().unwrap_or_default(),
-                        false => Vec::new(),
-                    };
-                    let scales = self.constant(node, 1)?.floats().ok_or("has no scales")?;
-                    Ok(Meaning::Constant(constant.scaled(scales, &zero, axis)?))
+                    Ok(Meaning::Constant(self.weights_at(node, 0, axis)?))
                 }
                 _ => Err("reads no bytes".into()),
             },

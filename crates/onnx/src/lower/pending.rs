@@ -61,7 +61,7 @@ pub(super) fn of(node: &Node, inputs: &[Meaning], values: &[Value]) -> Result<Me
             Pending::Convolution(*input, convolution, false)
         }
         ("Gemm" | "MatMul", [Meaning::Numbers(input), Meaning::Constant(weight), bias @ ..]) => {
-            let convolution = product(node, values[*input], weight, bias)?;
+            let convolution = classifier(node, values[*input], weight, bias)?;
             Pending::Convolution(*input, convolution, false)
         }
         // A product's bias.
@@ -79,14 +79,7 @@ pub(super) fn of(node: &Node, inputs: &[Meaning], values: &[Value]) -> Result<Me
         ("Add", [Meaning::Numbers(a), Meaning::Numbers(b)]) if values[*a].shape == values[*b].shape => {
             Pending::Add(*a, *b, false)
         }
-        ("Mul", [Meaning::Numbers(a), Meaning::Numbers(b)]) => {
-            let is_gate = |gate: Shape, of: Shape| (gate.height, gate.width) == (1, 1) && gate.channels == of.channels;
-            match (values[*a].shape, values[*b].shape) {
-                (of, gate) if is_gate(gate, of) => Pending::Gate(*a, *b),
-                (gate, of) if is_gate(gate, of) => Pending::Gate(*b, *a),
-                _ => return Err("multiplies other shapes".into()),
-            }
-        }
+        ("Mul", [Meaning::Numbers(a), Meaning::Numbers(b)]) => Pending::gate(*a, *b, values)?,
         ("Relu", [Meaning::Pending(Pending::Convolution(input, convolution, _))]) => {
             Pending::Convolution(*input, convolution.clone(), true)
         }
@@ -175,7 +168,12 @@ fn bias(bias: &[Meaning], scales: &[f32], input: Scale) -> Result<Vec<i32>, Stri
         .collect()
 }
 
-fn convolution(node: &Node, input: Value, weight: &Constant, biases: &[Meaning]) -> Result<Convolution, String> {
+pub(super) fn convolution(
+    node: &Node,
+    input: Value,
+    weight: &Constant,
+    biases: &[Meaning],
+) -> Result<Convolution, String> {
     let &[c_out, c_in, kernel, width] = weight.shape.as_slice() else {
         return Err("is not over images".into());
     };
@@ -222,7 +220,12 @@ fn convolution(node: &Node, input: Value, weight: &Constant, biases: &[Meaning])
 }
 
 /// A matrix product, as a convolution of one pixel.
-fn product(node: &Node, input: Value, weight: &Constant, biases: &[Meaning]) -> Result<Convolution, String> {
+pub(super) fn classifier(
+    node: &Node,
+    input: Value,
+    weight: &Constant,
+    biases: &[Meaning],
+) -> Result<Convolution, String> {
     let number = |name: &str| attribute(node, name).map_or(1.0, |number| number.f.unwrap_or(1.0));
     let flag = |name: &str| attribute(node, name).and_then(|flag| flag.i).unwrap_or(0) != 0;
     let &[rows, columns] = weight.shape.as_slice() else {
@@ -255,6 +258,16 @@ fn product(node: &Node, input: Value, weight: &Constant, biases: &[Meaning]) -> 
 }
 
 impl Pending {
+    /// The product of two values of which one has a number for each channel.
+    pub fn gate(a: usize, b: usize, values: &[Value]) -> Result<Self, String> {
+        let is_gate = |gate: Shape, of: Shape| (gate.height, gate.width) == (1, 1) && gate.channels == of.channels;
+        match (values[a].shape, values[b].shape) {
+            (of, gate) if is_gate(gate, of) => Ok(Pending::Gate(a, b)),
+            (gate, of) if is_gate(gate, of) => Ok(Pending::Gate(b, a)),
+            _ => Err("multiplies other shapes".into()),
+        }
+    }
+
     /// The shape of the result.
     pub fn shape(&self, values: &[Value]) -> Result<Shape, String> {
         let of = |value: usize| values[value].shape;
