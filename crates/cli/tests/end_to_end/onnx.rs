@@ -309,7 +309,10 @@ fn an_int8_model_is_calibrated_checked_and_run() {
             "export --weights calm.safetensors -o int8.onnx --precision int8 --calibrate photos {flags} --check photos"
         ));
         assert!(printed.contains("opset 17, int8, batch norm folded"), "{printed}");
-        assert!(printed.contains("int8 on rten"), "{printed}");
+        assert!(
+            printed.contains("int8 on ") && !printed.contains("int8 on rten"),
+            "{printed}"
+        );
         let theirs = probabilities(&place, "int8.onnx");
         let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(worst > 0.0 && worst < 0.1, "{flags}: {worst:e}");
@@ -317,8 +320,22 @@ fn an_int8_model_is_calibrated_checked_and_run() {
     place.done("export --weights calm.safetensors -o f32.onnx");
     let size = |name: &str| fs::metadata(place.path(name)).unwrap().len();
     assert!(size("int8.onnx") < size("f32.onnx"));
-    let report = place.json("eval-onnx --data photos --model int8.onnx --json");
-    assert_eq!(report["precision"], "int8");
+    let on = |runtime: &str| place.json(&format!("eval-onnx --data photos --model int8.onnx --json {runtime}"));
+    let [engine, rten] = ["", "--runtime rten"].map(on);
+    assert_eq!(
+        (&engine["precision"], &rten["precision"]),
+        (&"int8".into(), &"int8".into())
+    );
+    assert_eq!(rten["device"], "rten");
+    assert_ne!(engine["device"], "rten");
+    let [ours, theirs] = [&engine, &rten].map(|report| report["loss"].as_f64().unwrap());
+    assert!((ours / theirs - 1.0).abs() < 0.01, "{ours} {theirs}");
+    let timed = place.json("bench infer --weights int8.onnx --batch-size 2 --steps 2 --json");
+    assert_eq!(
+        (&timed["precision"], &timed["resolution"]),
+        (&"int8".into(), &32.into())
+    );
+    assert_eq!(timed["device"], engine["device"]);
     for (flags, expected) in [
         ("", "--calibrate"),
         ("--calibrate photos --opset 12", "int8 needs opset 13 or newer, not 12"),
@@ -475,6 +492,10 @@ fn onnx_runtime_says_what_the_weights_say() {
         let loss = |report: &serde_json::Value| report["loss"].as_f64().unwrap();
         let off = (loss(&report) / loss(&eval) - 1.0).abs();
         assert!(off < loss_bound, "{flags}: {off:e}");
+        // This program's own engine or rten: the same model.
+        let own = place.json("eval-onnx --data photos --model model.onnx --batch_size 4 --json");
+        let off = (loss(&report) / loss(&own) - 1.0).abs();
+        assert!(off < 0.01, "{flags}: {off:e}");
         if !flags.contains("int8") {
             assert_eq!(report["correct1"], eval["correct1"], "{flags}");
         }
