@@ -186,9 +186,8 @@ impl Task<'_> {
                     }
                     for i in (0..TOGETHER).step_by(4) {
                         let four = [sums[i], sums[i + 1], sums[i + 2], sums[i + 3]];
-                        if count == lanes && x + i + 4 <= width_out {
-                            self.take
-                                .take_four(four, [0, 1, 2, 3].map(|at| (row + x + i + at, first)));
+                        if x + i + 4 <= width_out {
+                            self.take.take_four(four, row + x + i, first, count);
                         } else {
                             for (at, &sum) in four.iter().enumerate().take(width_out.saturating_sub(x + i)) {
                                 self.take.take(sum, row + x + i + at, first, count);

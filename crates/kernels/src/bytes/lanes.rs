@@ -62,12 +62,24 @@ pub(crate) trait Lanes: Copy {
     unsafe fn at_least(self, low: Self) -> Self;
     /// The smaller of both.
     unsafe fn at_most(self, high: Self) -> Self;
-    /// Writes four vectors as bytes, none below `low` and none above 255.
+    /// Writes the first `count` lanes of four vectors as bytes, none below `low` and none above 255.
     #[inline(always)]
-    unsafe fn store_four(values: [Self; 4], low: u8, to: [*mut u8; 4]) {
+    unsafe fn store_four(values: [Self; 4], low: u8, to: [*mut u8; 4], count: usize) {
         for (value, to) in values.into_iter().zip(to) {
             // SAFETY: the caller's promise.
-            unsafe { value.at_least(Self::splat(low.into())).store_bytes(to) }
+            unsafe { value.at_least(Self::splat(low.into())).store_first(to, count) }
+        }
+    }
+    /// Writes the first `count` lanes as [`Lanes::store_bytes`] does.
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut u8, count: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if count == Self::LANES {
+                self.store_bytes(to);
+            } else {
+                self.store_bytes_part(to, count);
+            }
         }
     }
     /// Writes `LANES` integers as bytes: 255 for all that are larger. None is negative.

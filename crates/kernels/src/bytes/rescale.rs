@@ -52,8 +52,8 @@ pub(super) trait Take {
     unsafe fn bias<L: Lanes>(&self, channel: usize) -> L;
     /// Takes `count` channels from `channel` on of row `row`.
     unsafe fn take<L: Lanes>(&self, sums: L, row: usize, channel: usize, count: usize);
-    /// Takes four whole vectors, of which each belongs to a row and begins at a channel.
-    unsafe fn take_four<L: Lanes>(&self, sums: [L; 4], places: [(usize, usize); 4]);
+    /// Takes the same of four rows from `row` on.
+    unsafe fn take_four<L: Lanes>(&self, sums: [L; 4], row: usize, channel: usize, count: usize);
 }
 
 /// Bytes `[rows, channels]`.
@@ -94,19 +94,6 @@ unsafe fn scaled<L: Lanes>(rescale: &Rescale, sums: L, channel: usize) -> L::Flo
     }
 }
 
-/// Writes the first `count` lanes.
-#[inline(always)]
-unsafe fn store<L: Lanes>(values: L, to: *mut u8, count: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if count == L::LANES {
-            values.store_bytes(to);
-        } else {
-            values.store_bytes_part(to, count);
-        }
-    }
-}
-
 // SAFETY of the blocks below: the trait's contract.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Take for ToBytes<'_> {
@@ -120,19 +107,18 @@ impl Take for ToBytes<'_> {
             let Rescale { zero, low, .. } = self.rescale;
             let bytes = L::nearest(scaled(&self.rescale, sums, channel)).add(L::splat(zero.into()));
             let bytes = bytes.at_least(L::splat(low.into()));
-            store(bytes, self.out.add(row * self.channels + channel), count);
+            bytes.store_first(self.out.add(row * self.channels + channel), count);
         }
     }
     #[inline(always)]
-    unsafe fn take_four<L: Lanes>(&self, mut sums: [L; 4], places: [(usize, usize); 4]) {
+    unsafe fn take_four<L: Lanes>(&self, mut sums: [L; 4], row: usize, channel: usize, count: usize) {
         unsafe {
             let mut to = [self.out; 4];
             for i in 0..4 {
-                let (row, channel) = places[i];
                 sums[i] = L::nearest(scaled(&self.rescale, sums[i], channel)).add(L::splat(self.rescale.zero.into()));
-                to[i] = self.out.add(row * self.channels + channel);
+                to[i] = self.out.add((row + i) * self.channels + channel);
             }
-            L::store_four(sums, self.rescale.low, to);
+            L::store_four(sums, self.rescale.low, to, count);
         }
     }
 }
@@ -152,11 +138,11 @@ impl Take for ToSum<'_> {
             } = self;
             let at = row * channels + channel;
             let value = summed(rescale, sum, sums, channel, at).at_least(L::splat(sum.low.into()));
-            store(value, out.add(at), count);
+            value.store_first(out.add(at), count);
         }
     }
     #[inline(always)]
-    unsafe fn take_four<L: Lanes>(&self, mut sums: [L; 4], places: [(usize, usize); 4]) {
+    unsafe fn take_four<L: Lanes>(&self, mut sums: [L; 4], row: usize, channel: usize, count: usize) {
         unsafe {
             let Self {
                 bytes: ToBytes { rescale, channels, out },
@@ -164,12 +150,11 @@ impl Take for ToSum<'_> {
             } = self;
             let mut to = [*out; 4];
             for i in 0..4 {
-                let (row, channel) = places[i];
-                let at = row * channels + channel;
+                let at = (row + i) * channels + channel;
                 sums[i] = summed(rescale, sum, sums[i], channel, at);
                 to[i] = out.add(at);
             }
-            L::store_four(sums, sum.low, to);
+            L::store_four(sums, sum.low, to, count);
         }
     }
 }
@@ -224,9 +209,9 @@ impl Take for ToFloats<'_> {
         }
     }
     #[inline(always)]
-    unsafe fn take_four<L: Lanes>(&self, sums: [L; 4], places: [(usize, usize); 4]) {
-        for (sums, (row, channel)) in sums.into_iter().zip(places) {
-            unsafe { self.take(sums, row, channel, L::LANES) }
+    unsafe fn take_four<L: Lanes>(&self, sums: [L; 4], row: usize, channel: usize, count: usize) {
+        for (i, sums) in sums.into_iter().enumerate() {
+            unsafe { self.take(sums, row + i, channel, count) }
         }
     }
 }

@@ -145,33 +145,22 @@ unsafe fn block<L: Lanes, T: Take, const C: usize>(
                 }
             }
         }
-        if C == 2 && count == L::ROWS && columns >= 2 * L::LANES {
-            for r in (0..L::ROWS).step_by(2) {
-                let four = [sums[r][0], sums[r][C - 1], sums[r + 1][0], sums[r + 1][C - 1]];
-                take.take_four(four, square(row + r, column, L::LANES));
-            }
-            return;
-        }
-        for r in 0..L::ROWS {
-            if r < count {
-                for c in 0..C {
-                    let part = L::LANES.min(columns - c * L::LANES);
-                    take.take(sums[r][c], row + r, column + c * L::LANES, part);
+        for c in 0..C {
+            let (channel, part) = (column + c * L::LANES, L::LANES.min(columns - c * L::LANES));
+            for r in (0..L::ROWS).step_by(4) {
+                if r + 4 <= count && r + 4 <= L::ROWS {
+                    let four = [sums[r][c], sums[r + 1][c], sums[r + 2][c], sums[r + 3][c]];
+                    take.take_four(four, row + r, channel, part);
+                    continue;
+                }
+                for more in 0..4 {
+                    if r + more < count.min(L::ROWS) {
+                        take.take(sums[(r + more).min(MAX_ROWS - 1)][c], row + r + more, channel, part);
+                    }
                 }
             }
         }
     }
-}
-
-/// The places of two vectors in each of two rows.
-#[inline(always)]
-fn square(row: usize, column: usize, lanes: usize) -> [(usize, usize); 4] {
-    [
-        (row, column),
-        (row, column + lanes),
-        (row + 1, column),
-        (row + 1, column + lanes),
-    ]
 }
 
 impl<T: Take> TileWork for Task<'_, T> {
@@ -196,26 +185,21 @@ impl<T: Take> TileWork for Task<'_, T> {
                         (false, true) => tile::<U, 1, 2>(tiles, a, stride, weights, depth, sums),
                         (false, false) => tile::<U, 1, 1>(tiles, a, stride, weights, depth, sums),
                     }
-                    if count >= 2 * SIDE && columns >= 2 * SIDE {
-                        for r in (0..2 * SIDE).step_by(2) {
-                            let from = sums.add(r / SIDE * 2 * TILE + r % SIDE * SIDE);
-                            let mut four = [bias[0], bias[1], bias[0], bias[1]];
-                            for (i, at) in [0, TILE, SIDE, TILE + SIDE].into_iter().enumerate() {
-                                four[i] = four[i].add(U::L::load(from.add(at)));
+                    for j in 0..columns.div_ceil(SIDE).min(2) {
+                        let (channel, part) = (column + j * SIDE, SIDE.min(columns - j * SIDE));
+                        for r in (0..count.min(2 * SIDE)).step_by(4) {
+                            let from = sums.add((r / SIDE * 2 + j) * TILE + r % SIDE * SIDE);
+                            let mut four = [bias[j]; 4];
+                            for (i, sums) in four.iter_mut().enumerate() {
+                                *sums = sums.add(U::L::load(from.add(i * SIDE)));
                             }
-                            self.take
-                                .take_four(four, square(self.rows.start + row + r, column, SIDE));
-                        }
-                        continue;
-                    }
-                    for i in 0..count.div_ceil(SIDE).min(2) {
-                        for j in 0..columns.div_ceil(SIDE).min(2) {
-                            let from = sums.add((2 * i + j) * TILE);
-                            let part = SIDE.min(columns - j * SIDE);
-                            for r in 0..SIDE.min(count - i * SIDE) {
-                                let at = self.rows.start + row + i * SIDE + r;
-                                let sums = U::L::load(from.add(r * SIDE)).add(bias[j]);
-                                self.take.take(sums, at, column + j * SIDE, part);
+                            let at = self.rows.start + row + r;
+                            if r + 4 <= count {
+                                self.take.take_four(four, at, channel, part);
+                                continue;
+                            }
+                            for (i, &sums) in four.iter().enumerate().take(count - r) {
+                                self.take.take(sums, at + i, channel, part);
                             }
                         }
                     }

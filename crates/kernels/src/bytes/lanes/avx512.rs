@@ -114,7 +114,7 @@ impl<const DOTS: bool> Lanes for Avx512<DOTS> {
         Self(unsafe { _mm512_min_epi32(self.0, high.0) })
     }
     #[inline(always)]
-    unsafe fn store_four([a, b, c, d]: [Self; 4], low: u8, to: [*mut u8; 4]) {
+    unsafe fn store_four([a, b, c, d]: [Self; 4], low: u8, to: [*mut u8; 4], count: usize) {
         unsafe {
             // Packing cuts at 0 and 255. In each quarter lie four lanes of each vector then.
             let words = [_mm512_packs_epi32(a.0, b.0), _mm512_packs_epi32(c.0, d.0)];
@@ -124,10 +124,21 @@ impl<const DOTS: bool> Lanes for Avx512<DOTS> {
                 _mm512_permutexvar_epi32(order, mixed),
                 _mm512_set1_epi8(low.cast_signed()),
             );
-            _mm_storeu_si128(to[0].cast(), _mm512_castsi512_si128(bytes));
-            _mm_storeu_si128(to[1].cast(), _mm512_extracti32x4_epi32::<1>(bytes));
-            _mm_storeu_si128(to[2].cast(), _mm512_extracti32x4_epi32::<2>(bytes));
-            _mm_storeu_si128(to[3].cast(), _mm512_extracti32x4_epi32::<3>(bytes));
+            let rows = [
+                _mm512_castsi512_si128(bytes),
+                _mm512_extracti32x4_epi32::<1>(bytes),
+                _mm512_extracti32x4_epi32::<2>(bytes),
+                _mm512_extracti32x4_epi32::<3>(bytes),
+            ];
+            if count == Self::LANES {
+                for (row, to) in rows.into_iter().zip(to) {
+                    _mm_storeu_si128(to.cast(), row);
+                }
+            } else {
+                for (row, to) in rows.into_iter().zip(to) {
+                    _mm_mask_storeu_epi8(to.cast(), ((1u32 << count) - 1) as __mmask16, row);
+                }
+            }
         }
     }
     #[inline(always)]
