@@ -2,6 +2,7 @@
 
 mod best;
 mod data;
+mod peak;
 mod units;
 
 use std::path::Path;
@@ -89,6 +90,9 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
         return data::run(args);
     }
     let threads = group.threads(args.threads as usize);
+    if args.subject == Subject::Peak {
+        return thread_pool(threads)?.install(|| peak::run(args.json));
+    }
     let pool = || thread_pool(threads);
     let device = &*open_alike(&args.device.device, group)?;
     if args.units && !device.tells_stages() {

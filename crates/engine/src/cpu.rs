@@ -32,6 +32,19 @@ pub struct Cpu {
     isa: Isa,
 }
 
+/// A rate in registers or tiles.
+#[derive(Clone, Copy, Debug)]
+pub struct Peak {
+    /// What is multiplied: `float32`, `bfloat16`, `int8`.
+    pub numbers: &'static str,
+    /// The instruction set, or what multiplies bytes.
+    pub name: &'static str,
+    /// Multiply-adds a second.
+    pub multiply_adds: f64,
+    /// Whether it is the one that this processor's sweeps take.
+    pub is_picked: bool,
+}
+
 impl Cpu {
     /// The environment variable that forces an instruction set.
     pub const VARIABLE: &'static str = Isa::VARIABLE;
@@ -57,6 +70,36 @@ impl Cpu {
     /// What multiplies bytes: see [`QuantisedPredictor`].
     pub fn multiplies_bytes_on(&self) -> &'static str {
         Unit::of(self.isa).name()
+    }
+
+    /// What the processor does at best in each arithmetic that it has, on the threads of the current pool: measured on the spot.
+    pub fn peaks(&self) -> Vec<Peak> {
+        let mut peaks = Vec::new();
+        let isas = Isa::available().into_iter().filter(|isa| !isa.is_stand_in());
+        for isa in isas {
+            let is_picked = isa == self.isa;
+            let tiles = peak::tile_multiply_adds_per_second(isa);
+            // One that has tiles has the vectors of the one before it.
+            let (numbers, multiply_adds) = match tiles {
+                Some(rate) => ("bfloat16", rate),
+                None => ("float32", peak::multiply_adds_per_second(isa)),
+            };
+            peaks.push(Peak {
+                numbers,
+                name: isa.name(),
+                multiply_adds,
+                is_picked,
+            });
+        }
+        let picked = Unit::of(self.isa);
+        let units = Unit::available().into_iter().filter(|unit| !unit.is_stand_in());
+        peaks.extend(units.map(|unit| Peak {
+            numbers: "int8",
+            name: unit.name(),
+            multiply_adds: peak::byte_multiply_adds_per_second(unit),
+            is_picked: unit == picked,
+        }));
+        peaks
     }
 
     /// The processor with each of its instruction sets, slowest first, and with those that stand in for what it may lack.

@@ -54,7 +54,7 @@ mod stage;
 mod trainer;
 
 pub use calibrator::Calibrator;
-pub use cpu::{Cpu, QuantisedPredictor};
+pub use cpu::{Cpu, Peak, QuantisedPredictor};
 pub use data_parallel::Share;
 pub use device::{Beside, Device};
 pub use error::EngineError;

@@ -8,12 +8,12 @@
 
 pub mod dense;
 pub mod depthwise;
-mod lanes;
+pub(crate) mod lanes;
 pub mod reference;
 mod rescale;
 pub mod spatial;
-mod tiles;
-mod unit;
+pub(crate) mod tiles;
+pub(crate) mod unit;
 
 pub use rescale::{Rescale, Sum};
 pub use unit::Unit;

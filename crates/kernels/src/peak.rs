@@ -3,6 +3,9 @@
 //! Both use every worker of the pool that they are called in and take the best of several runs, as other programs only slow a run down.
 
 use crate::Isa;
+use crate::bytes::lanes::Lanes;
+use crate::bytes::unit::{TileWork, Work};
+use crate::bytes::{Unit, tiles};
 use crate::isa::TileKernel;
 use crate::pool::{chunks, chunks_mut, for_each, threads};
 use crate::simd::{Kernel, Vector};
@@ -58,6 +61,69 @@ pub fn tile_multiply_adds_per_second(isa: Isa) -> Option<f64> {
     // SAFETY: the unit is there; the kernel has no pointers.
     let seconds = best_seconds(|| for_each(threads(), |_, ()| unsafe { isa.run_on_tiles(Products) }));
     Some((ROUNDS * PRODUCTS * SIDE * SIDE * DEPTH * threads()) as f64 / seconds)
+}
+
+/// Multiply-adds of bytes a second that never leave the registers or tiles.
+pub fn byte_multiply_adds_per_second(unit: Unit) -> f64 {
+    const ROUNDS: usize = 1 << 16;
+    struct Dots;
+    impl Work for Dots {
+        #[inline(always)]
+        unsafe fn run<L: Lanes>(self) {
+            let (bytes, weights) = (black_box([1u8; 64]), black_box([1i8; 64]));
+            let mut out = [0; crate::simd::MAX_LANES];
+            // SAFETY: the arrays hold the longest vector.
+            unsafe {
+                let (bytes, weights) = (L::bytes(bytes.as_ptr()), L::weights(weights.as_ptr()));
+                let mut sums = [L::splat(0); CHAINS];
+                for _ in 0..ROUNDS {
+                    // Or products of the same bytes would be made once.
+                    let bytes = black_box(bytes);
+                    for sum in &mut sums {
+                        *sum = sum.dot(bytes, weights);
+                    }
+                }
+                let mut total = L::splat(0);
+                for sum in sums {
+                    total = total.add(sum);
+                }
+                total.store(out.as_mut_ptr());
+            }
+            black_box(out);
+        }
+    }
+    struct Products;
+    impl TileWork for Products {
+        #[inline(always)]
+        unsafe fn run<T: tiles::Tiles>(self, tiles: &mut T) {
+            // SAFETY: tiles of zeros, no memory.
+            unsafe {
+                tiles.zero::<4>();
+                tiles.zero::<5>();
+                for _ in 0..ROUNDS {
+                    tiles.multiply::<0, 4, 5>();
+                    tiles.multiply::<1, 4, 5>();
+                    tiles.multiply::<2, 4, 5>();
+                    tiles.multiply::<3, 4, 5>();
+                }
+            }
+        }
+    }
+    let task = |_, ()| {
+        // SAFETY: neither has pointers.
+        unsafe {
+            match unit.has_tiles() {
+                true => unit.run_on_tiles(Products),
+                false => unit.run(Dots),
+            }
+        }
+    };
+    let round = match unit.has_tiles() {
+        true => 4 * tiles::SIDE * tiles::SIDE * tiles::DEPTH,
+        false => CHAINS * 4 * unit.lanes(),
+    };
+    let seconds = best_seconds(|| for_each(threads(), task));
+    (ROUNDS * round * threads()) as f64 / seconds
 }
 
 /// Sums that grow independently: two pipes times a latency of four or five cycles, and registers to spare.

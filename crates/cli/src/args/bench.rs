@@ -19,6 +19,8 @@ pub enum Subject {
     Infer,
     /// Decoding and augmentation of a folder of photos
     Data,
+    /// What the processor does at best in each arithmetic, and how fast it copies
+    Peak,
 }
 
 /// `mnasnet bench`.

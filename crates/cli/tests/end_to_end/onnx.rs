@@ -336,6 +336,23 @@ fn an_int8_model_is_calibrated_checked_and_run() {
         (&"int8".into(), &32.into())
     );
     assert_eq!(timed["device"], engine["device"]);
+    let peaks = place.json("bench peak --threads 1 --json");
+    let rates = peaks["rates"].as_array().unwrap();
+    assert!(
+        rates.iter().all(|rate| rate["gop_per_s"].as_f64().unwrap() > 0.0),
+        "{peaks}"
+    );
+    let picked = |numbers: &str| {
+        rates
+            .iter()
+            .filter(|rate| rate["numbers"] == numbers && rate["picked"] == true)
+            .count()
+    };
+    assert_eq!(
+        (picked("float32") + picked("bfloat16"), picked("int8")),
+        (1, 1),
+        "{peaks}"
+    );
     for (flags, expected) in [
         ("", "--calibrate"),
         ("--calibrate photos --opset 12", "int8 needs opset 13 or newer, not 12"),

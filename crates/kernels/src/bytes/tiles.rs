@@ -7,23 +7,23 @@ mod amx;
 mod emulated;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-pub(super) use amx::Amx;
+pub(in crate::bytes) use amx::Amx;
 #[cfg(feature = "stand-ins")]
-pub(super) use emulated::Emulated;
+pub(in crate::bytes) use emulated::Emulated;
 
 use super::lanes::Lanes;
 
 /// Rows of a tile, and sums in a row.
-pub(super) const SIDE: usize = 16;
+pub(crate) const SIDE: usize = 16;
 /// Bytes in a row of a tile.
-pub(super) const DEPTH: usize = 64;
+pub(crate) const DEPTH: usize = 64;
 
 /// Eight tiles of 16 rows of 64 bytes. A left factor is 16 rows of 64 unsigned bytes; a right factor holds its 64 x 16 signed bytes in
 /// groups of four rows, `[k / 4][column][k % 4]`; sums are 16 x 16 integers.
 ///
 /// # Safety
 /// All methods need the unit, and pointers to whole tiles.
-pub(super) trait Tiles: Sized {
+pub(crate) trait Tiles: Sized {
     /// The vectors beside it, of [`SIDE`] lanes.
     type L: Lanes;
 

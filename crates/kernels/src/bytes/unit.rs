@@ -29,7 +29,7 @@ enum Kind {
 }
 
 /// Work on vectors.
-pub(super) trait Work {
+pub(crate) trait Work {
     /// Runs it. Implementations are `#[inline(always)]`.
     ///
     /// # Safety
@@ -38,7 +38,7 @@ pub(super) trait Work {
 }
 
 /// Work on a matrix unit.
-pub(super) trait TileWork {
+pub(crate) trait TileWork {
     /// Runs it. Implementations are `#[inline(always)]`.
     ///
     /// # Safety
@@ -113,8 +113,17 @@ impl Unit {
         }
     }
 
+    /// Whether it stands in for what the machine may lack, so that tests can run it.
+    pub fn is_stand_in(self) -> bool {
+        match self.0 {
+            #[cfg(feature = "stand-ins")]
+            Kind::PortableTiles => true,
+            _ => false,
+        }
+    }
+
     /// Whether it multiplies tiles.
-    pub(super) fn has_tiles(self) -> bool {
+    pub(crate) fn has_tiles(self) -> bool {
         match self.0 {
             #[cfg(feature = "stand-ins")]
             Kind::PortableTiles => true,
@@ -125,7 +134,7 @@ impl Unit {
     }
 
     /// Integers in one vector.
-    pub(super) fn lanes(self) -> usize {
+    pub(crate) fn lanes(self) -> usize {
         match self.0 {
             #[cfg(feature = "stand-ins")]
             Kind::PortableTiles => 16,
@@ -143,7 +152,7 @@ impl Unit {
     ///
     /// # Safety
     /// The work's pointers are valid for what it reads and writes.
-    pub(super) unsafe fn run<W: Work>(self, work: W) {
+    pub(crate) unsafe fn run<W: Work>(self, work: W) {
         #[inline(never)]
         unsafe fn portable<W: Work, const N: usize>(work: W) {
             // SAFETY: the caller's promise.
@@ -201,7 +210,7 @@ impl Unit {
     ///
     /// # Safety
     /// There is one, and the work's pointers are valid for what it reads and writes.
-    pub(super) unsafe fn run_on_tiles<W: TileWork>(self, work: W) {
+    pub(crate) unsafe fn run_on_tiles<W: TileWork>(self, work: W) {
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma")]
         #[inline(never)]
