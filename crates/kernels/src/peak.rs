@@ -70,17 +70,22 @@ pub fn byte_multiply_adds_per_second(unit: Unit) -> f64 {
     impl Work for Dots {
         #[inline(always)]
         unsafe fn run<L: Lanes>(self) {
-            let (bytes, weights) = (black_box([1u8; 64]), black_box([1i8; 64]));
+            let (bytes, weights) = (black_box([1u8; 64]), black_box([[1i8; 64]; CHAINS]));
             let mut out = [0; crate::simd::MAX_LANES];
             // SAFETY: the arrays hold the longest vector.
             unsafe {
-                let (bytes, weights) = (L::bytes(bytes.as_ptr()), L::weights(weights.as_ptr()));
+                let bytes = L::bytes(bytes.as_ptr());
+                // Each chain has weights of its own, or they would share their products.
+                let mut factors = [L::weights(weights[0].as_ptr()); CHAINS];
+                for (factor, weights) in factors.iter_mut().zip(&weights) {
+                    *factor = L::weights(weights.as_ptr());
+                }
                 let mut sums = [L::splat(0); CHAINS];
                 for _ in 0..ROUNDS {
                     // Or products of the same bytes would be made once.
                     let bytes = black_box(bytes);
-                    for sum in &mut sums {
-                        *sum = sum.dot(bytes, weights);
+                    for (sum, &factor) in sums.iter_mut().zip(&factors) {
+                        *sum = sum.dot(bytes, factor);
                     }
                 }
                 let mut total = L::splat(0);
