@@ -135,8 +135,8 @@ impl ModelFile {
             config: record.settings(path, is_used)?.1,
             record,
             computes: match mnasnet_onnx::lower(&model) {
-                Ok(network) => Computes::Engine(Box::new(network)),
-                Err(_) => Computes::Runtime(Runtime::Rten),
+                Ok(network) if processor()?.multiplies_bytes_fast() => Computes::Engine(Box::new(network)),
+                _ => Computes::Runtime(Runtime::Rten),
             },
             kind: Kind::Onnx(model),
         })

@@ -72,6 +72,11 @@ impl Cpu {
         Unit::of(self.isa).name()
     }
 
+    /// Whether it multiplies bytes by instructions of its own, so that INT8 pays.
+    pub fn multiplies_bytes_fast(&self) -> bool {
+        Unit::of(self.isa).pays()
+    }
+
     /// What the processor does at best in each arithmetic that it has, on the threads of the current pool: measured on the spot.
     pub fn peaks(&self) -> Vec<Peak> {
         let mut peaks = Vec::new();

@@ -11,8 +11,8 @@ use crate::failure::Failure;
 /// What computes an ONNX model.
 #[derive(Debug, clap::Args)]
 pub struct RuntimeArgs {
-    /// What computes ONNX models: auto is this program's own engine for INT8 models of usual arithmetic, and rten, which is part of
-    /// this program, for others; onnxruntime is a library that is loaded
+    /// What computes ONNX models: auto is this program's own engine for INT8 models of usual arithmetic, on processors that
+    /// multiply bytes fast, and rten, which is part of this program, for others; onnxruntime is a library that is loaded
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub runtime: RuntimeName,
     /// ONNX Runtime's library, 1.17 or newer [default: the one that ORT_DYLIB_PATH names, else the system's]

@@ -113,6 +113,11 @@ impl Unit {
         }
     }
 
+    /// Whether it is written for this machine. Plain Rust is slower than float32.
+    pub fn pays(self) -> bool {
+        self.0 != Kind::Portable && !self.is_stand_in()
+    }
+
     /// Whether it stands in for what the machine may lack, so that tests can run it.
     pub fn is_stand_in(self) -> bool {
         match self.0 {
