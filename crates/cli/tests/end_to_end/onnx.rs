@@ -291,6 +291,9 @@ fn what_is_no_model_is_refused_in_a_sentence() {
     }
 }
 
+/// Whether the engine runs INT8 models on this machine.
+const ON_ENGINE: bool = cfg!(target_arch = "x86_64");
+
 #[test]
 fn an_int8_model_is_calibrated_checked_and_run() {
     let place = Place::three_classes();
@@ -309,10 +312,9 @@ fn an_int8_model_is_calibrated_checked_and_run() {
             "export --weights calm.safetensors -o int8.onnx --precision int8 --calibrate photos {flags} --check photos"
         ));
         assert!(printed.contains("opset 17, int8, batch norm folded"), "{printed}");
-        assert!(
-            printed.contains("int8 on ") && !printed.contains("int8 on rten"),
-            "{printed}"
-        );
+        // Other machines than x86 have no instructions for bytes here.
+        let on_engine = !printed.contains("int8 on rten");
+        assert!(printed.contains("int8 on ") && on_engine == ON_ENGINE, "{printed}");
         let theirs = probabilities(&place, "int8.onnx");
         let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(worst > 0.0 && worst < 0.1, "{flags}: {worst:e}");
@@ -327,7 +329,7 @@ fn an_int8_model_is_calibrated_checked_and_run() {
         (&"int8".into(), &"int8".into())
     );
     assert_eq!(rten["device"], "rten");
-    assert_ne!(engine["device"], "rten");
+    assert_eq!(engine["device"] != "rten", ON_ENGINE);
     let [ours, theirs] = [&engine, &rten].map(|report| report["loss"].as_f64().unwrap());
     assert!((ours / theirs - 1.0).abs() < 0.01, "{ours} {theirs}");
     let timed = place.json("bench infer --weights int8.onnx --batch-size 2 --steps 2 --json");
