@@ -20,4 +20,5 @@ for class in "$sample"/val/*; do
 done
 echo "| model | other side | outcome | beside \`predict\` of the same model |"
 echo "| --- | --- | --- | --- |"
-PATH=$phone/bin:$PATH python "$here/int8.py" "$program" "$onnx2tf/bin/onnx2tf" 2>errors || { tail -20 errors >&2; exit 1; }
+# MNN and LiteRT print lines of their own.
+PATH=$phone/bin:$PATH python "$here/int8.py" "$program" "$onnx2tf/bin/onnx2tf" 2>errors | grep '^|' || { tail -20 errors >&2; exit 1; }

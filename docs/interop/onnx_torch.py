@@ -35,8 +35,8 @@ ONNX = "onnx " + onnx.__version__
 RUNTIME = "ONNX Runtime " + ort.__version__
 # What rten has no operation for.
 RTEN_LACKS = ("`quantize_dynamic`", "`quantize_static`, QOperator", "saved by the optimiser, extended and all")
-# Another arithmetic, by which near ties fall to the other side: how far the logarithms may be apart.
-ROUNDED = {"float16": 0.05, "QDQ": 1.0}
+# Another rounding, by which near ties fall to the other side: how far the logarithms of the two classes may be apart.
+ROUNDED = {"float16": 0.05, "QDQ": 2.0, "`quantize_dynamic`": 2.0}
 SIDE, CLASSES = 96, 10
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)

@@ -63,9 +63,10 @@ def seeded(name, model, transform):
     return compared(f"{name}.pth", model, transform, ImageNetInfo().label_names())
 
 
-ten = {"num_classes": 10}
-row("photos by a trained network, `--to torchvision`", VISION, lambda: trained("torchvision", torchvision.models.mnasnet0_5(**ten), "bilinear"))
-row("photos by a trained network, `--to timm`", TIMM, lambda: trained("timm", timm.create_model("mnasnet_050", **ten), "bicubic"))
+theirs = torchvision.models.mnasnet0_5(num_classes=10)
+row("photos by a trained network, `--to torchvision`", VISION, lambda: trained("torchvision", theirs, "bilinear"))
+theirs = timm.create_model("mnasnet_050", num_classes=10)
+row("photos by a trained network, `--to timm`", TIMM, lambda: trained("timm", theirs, "bicubic"))
 for name in ["mnasnet0_5", "mnasnet1_0"]:
     transform = torchvision.models.get_model_weights(name).DEFAULT.transforms()
     row(f"photos by `{name}` `.pth`", VISION, lambda: seeded(name, torchvision.models.get_model(name), transform))
