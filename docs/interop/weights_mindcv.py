@@ -6,7 +6,7 @@ import mindcv
 import mindspore
 import numpy as np
 from common import FAILED, compare, inputs, photos, row, run
-from mindspore import Tensor, nn
+from seasoned_mindcv import logits, seasoned
 
 program = sys.argv[1]
 CV = "mindcv " + mindcv.__version__
@@ -16,39 +16,14 @@ np.random.seed(1)
 pixels = photos("photos256", 256)
 images = inputs(pixels, 224, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]).astype(np.float32)
 
-
-def seasoned(name):
-    """Statistics of batch norm that are like measured ones, and logits that differ."""
-    net = mindcv.create_model(name, num_classes=6)
-    net.set_train(True)
-    for _ in range(10):
-        net(Tensor(np.random.randn(4, 3, 64, 64).astype(np.float32)))
-    for parameter in net.get_parameters():
-        if parameter.name.endswith("moving_variance"):
-            # Momentum is 0.99: what ten steps leave is moved the rest of the way.
-            parameter.set_data(Tensor(np.maximum(1 - (1 - parameter.asnumpy()) / (1 - 0.99**10), 0.01).astype(np.float32)))
-        if parameter.name.endswith("gamma"):
-            parameter.set_data(Tensor(np.random.uniform(0.5, 1.5, parameter.shape).astype(np.float32)))
-    net.set_train(False)
-    # Logits of a trained network are some units apart.
-    scale = 3 / logits(net).std()
-    weight = net.classifier.weight
-    weight.set_data(Tensor((scale * weight.asnumpy()).astype(np.float32)))
-    return net
-
-
-def logits(net):
-    return net(Tensor(images)).asnumpy().astype(np.float64)
-
-
 numbers = [str(number) for number in range(6)]
 for name in ["mnasnet_050", "mnasnet_075", "mnasnet_100", "mnasnet_130", "mnasnet_140"]:
-    net = seasoned(name)
+    net = seasoned(name, 6, images)
     mindspore.save_checkpoint(net, f"{name}.ckpt")
-    row(f"`{name}` `.ckpt`", CV, lambda: compare(program, f"{name}.ckpt", "photos256", logits(net), numbers))
+    row(f"`{name}` `.ckpt`", CV, lambda: compare(program, f"{name}.ckpt", "photos256", logits(net, images), numbers))
 mindspore.save_checkpoint(net, name, format="safetensors")
-row(f"`{name}` `.safetensors`", CV, lambda: compare(program, f"{name}.safetensors", "photos256", logits(net), numbers))
-expected = logits(net)
+row(f"`{name}` `.safetensors`", CV, lambda: compare(program, f"{name}.safetensors", "photos256", logits(net, images), numbers))
+expected = logits(net, images)
 for mode in ["AES-GCM", "AES-CBC", "SM4-CBC"]:
 
     def encrypted():
@@ -68,7 +43,7 @@ def written(path, source, exact, **form):
     other = mindcv.create_model(name, num_classes=6)
     missing, extra = mindspore.load_param_into_net(other, mindspore.load_checkpoint(path, **form), strict_load=True)
     assert not missing and not extra, (missing, extra)
-    worst = np.abs(logits(other.set_train(False)) - expected).max() / np.abs(expected).max()
+    worst = np.abs(logits(other.set_train(False), images) - expected).max() / np.abs(expected).max()
     assert worst <= (0 if exact else 1e-5), f"logits differ by {worst:.1e}"
     return "none missing; logits " + ("equal to the last bit" if exact else f"within {worst:.0e}")
 

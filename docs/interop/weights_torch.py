@@ -11,6 +11,7 @@ import torch
 import torchvision
 from common import FAILED, compare, inputs, photos, row, run
 from huggingface_hub import save_torch_state_dict
+from seasoned import seasoned
 from timm.data import resolve_data_config
 from timm.models._hub import save_for_hf
 from torch import nn
@@ -22,25 +23,7 @@ VISION = "torchvision " + torchvision.__version__.split("+")[0]
 TIMM = "timm " + timm.__version__
 torch.manual_seed(1)
 pixels = {side: photos(f"photos{side}", side) for side in (232, 256, 202)}
-
-
-def seasoned(model):
-    """Statistics of batch norm that were measured, and logits that differ."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 0.3
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.2)
-    model.train()
-    with torch.no_grad():
-        for _ in range(3):
-            model(torch.randn(8, 3, 96, 96))
-        model.eval()
-        # Logits of a trained network are some units apart.
-        answer = model(torch.from_numpy(inputs(pixels[256], 224, *IMAGENET)).float())
-        *_, last = (module for module in model.modules() if isinstance(module, nn.Linear))
-        last.weight.mul_(3 / answer.std())
-    return model
+images = torch.from_numpy(inputs(pixels[256], 224, *IMAGENET)).float()
 
 
 def logits(model, side=224, size=256, norm=IMAGENET):
@@ -65,12 +48,12 @@ def told(*wanted):
 
 
 # Weights in.
-for name, variant in [("mnasnet0_5", "b1 0.5"), ("mnasnet0_75", "b1 0.75"), ("mnasnet1_0", "b1 1.0"), ("mnasnet1_3", "b1 1.3")]:
-    model = seasoned(getattr(torchvision.models, name)(num_classes=10))
+for name in ["mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3"]:
+    model = seasoned(getattr(torchvision.models, name)(num_classes=10), images)
     torch.save(model.state_dict(), f"{name}.pth")
     size = 232 if name in ("mnasnet0_75", "mnasnet1_3") else 256
     row(f"`{name}` `.pth`", VISION, lambda: compare(program, f"{name}.pth", f"photos{size}", logits(model, size=size), numbered(10)))
-vision = seasoned(torchvision.models.mnasnet0_5(num_classes=10))
+vision = seasoned(torchvision.models.mnasnet0_5(num_classes=10), images)
 state = vision.state_dict()
 expected = logits(vision)
 
@@ -114,7 +97,7 @@ for label, head in [
 ]:
     model = torchvision.models.mnasnet0_5()
     head(model)
-    seasoned(model)
+    seasoned(model, images)
     torch.save(model.state_dict(), "head.pth")
     row(f"classifier replaced: {label}", VISION, lambda: compare(program, "head.pth", "photos256", logits(model), numbered(6)))
 model = torchvision.models.mnasnet0_5()
@@ -125,7 +108,7 @@ NAMES = ["ant", "bee", "cat", "dog", "emu", "fox"]
 HALF = ([0.5] * 3, [0.5] * 3)
 CONFIG = {"mean": HALF[0], "std": HALF[1], "crop_pct": 0.95, "interpolation": "bilinear", "input_size": (3, 192, 192)}
 for name in ["mnasnet_050", "semnasnet_075", "mnasnet_small"]:
-    model = seasoned(timm.create_model(name, num_classes=6))
+    model = seasoned(timm.create_model(name, num_classes=6), images)
     save_for_hf(model, f"hub_{name}", model_config={"label_names": NAMES, "pretrained_cfg": CONFIG}, safe_serialization=True)
     answer = logits(model, 192, 202, HALF)
     row(f"folder of `{name}`, `model.safetensors`", TIMM, lambda: compare(program, f"hub_{name}", "photos202", answer, NAMES))
@@ -215,7 +198,7 @@ def folder():
     model = timm.create_model("local-dir:out", pretrained=True).eval()
     assert np.array_equal(logits(model), expected), "the logits differ"
     config = resolve_data_config({}, model=model)
-    assert config["input_size"] == (3, 224, 224) and config["crop_pct"] == 0.875 and config["interpolation"] == "bilinear", config
+    assert tuple(config["input_size"]) == (3, 224, 224) and config["crop_pct"] == 0.875 and config["interpolation"] == "bilinear", config
     assert (list(config["mean"]), list(config["std"])) == IMAGENET, config
     assert list(model.pretrained_cfg["label_names"]) == classes, model.pretrained_cfg
     return "logits equal to the last bit; mean, size, crop, names"
