@@ -4,23 +4,25 @@ mod bench;
 mod data;
 mod devices;
 mod models;
+mod numbers;
 mod pixels;
 mod ranks;
 mod runtime;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use mnasnet_engine::{Cpu, Device as _};
-use mnasnet_model::shape::MAX_RESOLUTION;
 use mnasnet_settings::config::Target as Device;
-use mnasnet_settings::interval::Interval;
 use mnasnet_settings::resolve::RECIPES;
 use mnasnet_weights_file::Record;
 
 use crate::console::Volume;
 use crate::settings::{self, Offered, SettingFlags, Valued};
+
+use numbers::{classes, number, positive, side, threads, time, tolerance, whole, width};
 
 pub use bench::{BenchArgs, Subject};
 pub use data::{CheckArgs, DataAction, DataArgs, PackArgs, SetArgs, ShowArgs};
@@ -77,10 +79,10 @@ fn version() -> String {
 
 /// Trains, evaluates and runs MNASNet image classifiers.
 #[derive(Debug, Parser)]
-#[command(name = "mnasnet", version, long_version = version(), infer_long_args = false)]
+#[command(name = "mnasnet", version, long_version = version(), infer_long_args = false, max_term_width = 80)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{AFTER_HELP}"))]
 pub struct Arguments {
-    /// Tell nothing but results and errors
+    /// Tell results and errors alone: no notes, no progress, no advice
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
     /// Tell more: of training, each step
@@ -190,8 +192,8 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub mindspore: MindsporeDeviceArgs,
     /// Plan the run to fit into this time, by the speed of its first steps: as many epochs as that comes to (90s, 20m, 3h)
-    #[arg(long, value_name = "TIME", value_parser = Valued::<Interval>::by("time"), conflicts_with = "epoch_size")]
-    pub time: Option<Interval>,
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "epoch_size")]
+    pub time: Option<Duration>,
     /// The settings.
     #[command(flatten)]
     pub settings: SettingFlags,
@@ -229,18 +231,21 @@ pub struct VerifyRunArgs {
 /// `mnasnet info`.
 #[derive(Debug, clap::Args)]
 pub struct InfoArgs {
+    /// The network of these weights: a file, a run's folder, or a name of pretrained weights; or a network's own name
+    #[arg(value_name = "WEIGHTS|NAME", conflicts_with_all = ["model", "width", "classes"])]
+    pub of: Option<PathBuf>,
     /// The network.
     #[arg(long, value_name = "NAME|FILE", default_value = settings::default("model"), help = settings::help("model"))]
     #[arg(value_parser = Offered::by("model"), hide_possible_values = true)]
     pub model: String,
     /// Width multiplier
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = width())]
     pub width: f64,
-    /// Side of the image, pixels
-    #[arg(long, value_name = "N", default_value_t = 224, value_parser = side())]
-    pub resolution: usize,
+    /// Side of the image, pixels [default: 224, or that of the weights]
+    #[arg(long, value_name = "N", value_parser = side())]
+    pub resolution: Option<usize>,
     /// Number of classes
-    #[arg(long = "class-num", value_name = "N", default_value_t = 1000)]
+    #[arg(long = "class-num", value_name = "N", default_value_t = 1000, value_parser = classes())]
     pub classes: usize,
     /// Write the network as a file of rows, a line a block, which `--model FILE.toml` takes
     #[arg(long, value_name = "FILE.toml")]
@@ -290,25 +295,4 @@ fn config_help() -> String {
         "A recipe ({}) or a TOML file of settings; flags win over it, and defaults hold where it says nothing",
         names.join(", ")
     )
-}
-
-fn positive() -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(1..=65536)
-}
-
-fn side() -> clap::builder::RangedU64ValueParser<usize> {
-    clap::builder::RangedU64ValueParser::new().range(1..=MAX_RESOLUTION as u64)
-}
-
-/// A difference that is allowed: a number from 0 on.
-fn tolerance(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|error| format!("{error}"))?;
-    match value >= 0.0 {
-        true => Ok(value),
-        false => Err(format!("{value} is no difference; give a number from 0 on")),
-    }
-}
-
-fn threads() -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(0..=1024)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{ArgMatches, FromArgMatches};
 use mnasnet_group::Launched;
 use mnasnet_settings::resolve::Resolver;
@@ -9,7 +10,8 @@ use mnasnet_weights_file::Record;
 
 use crate::args::{Arguments, Command, TrainArgs};
 use crate::console::set_volume;
-use crate::flags;
+use crate::failure::Failure;
+use crate::{flags, refusal};
 
 /// How long ranks wait for each other where nothing says it.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -26,16 +28,19 @@ pub struct Asked {
 
 impl Asked {
     /// The command line, and its command or why there is none.
-    pub fn read() -> (Self, Result<Command, clap::Error>) {
+    pub fn read() -> (Self, Result<Command, Failure>) {
         let mut command = flags::command();
         let mut settings = vec![("the program".to_owned(), Record::build())];
         let parsed = command
             .try_get_matches_from_mut(std::env::args_os())
-            .map_err(|error| flags::advised(error, &command, words()))
             .and_then(|matches| {
                 list(&command, &matches, &mut settings);
                 let arguments = Arguments::from_arg_matches(&matches);
                 arguments.map_err(|error| error.format(&mut flags::command()))
+            })
+            .map_err(|error| match is_help(&error) {
+                true => Failure::CommandLine(error),
+                false => Failure::Usage(refusal::sentence(&error, &command, &refusal::words())),
             });
         if let Ok(arguments) = &parsed {
             set_volume(arguments.volume());
@@ -44,9 +49,7 @@ impl Asked {
             Ok(arguments) if Launched::detect().is_none() => (arguments.command.json(), PATIENCE),
             Ok(arguments) => (arguments.command.json(), patience(&arguments.command)),
             Err(error) => {
-                let text = error.to_string();
-                let first = text.lines().next().unwrap_or_default();
-                settings.push(("the command line".into(), first.into()));
+                settings.push(("the command line".into(), error.to_string()));
                 (std::env::args_os().any(|argument| argument == "--json"), PATIENCE)
             }
         };
@@ -59,10 +62,9 @@ impl Asked {
     }
 }
 
-/// The words of the command line after the program's name.
-fn words() -> impl Iterator<Item = String> {
-    let words = std::env::args_os().skip(1);
-    words.map(|word| word.to_string_lossy().into_owned())
+/// Whether help or the version is what there is to tell.
+fn is_help(error: &clap::Error) -> bool {
+    error.exit_code() == 0 || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
 /// Adds the command within `matches` and its arguments, in the order of their definition.

@@ -5,7 +5,7 @@ use std::fs;
 use crate::args::{CompletionsArgs, ManArgs};
 use crate::console::print;
 use crate::failure::{Exit, Failure};
-use crate::flags;
+use crate::{flags, paths};
 
 /// Prints the script.
 pub fn run(args: &CompletionsArgs) -> Result<Exit, Failure> {
@@ -17,7 +17,12 @@ pub fn run(args: &CompletionsArgs) -> Result<Exit, Failure> {
 
 /// Writes a page a command.
 pub fn pages(args: &ManArgs) -> Result<Exit, Failure> {
-    let failed = |error| Failure::Io("write the manual pages", error);
+    let failed = |source| Failure::Write {
+        path: args.folder.clone(),
+        source,
+    };
+    paths::output(&args.folder)?;
+    paths::folder(&args.folder, "the manual pages go to a folder")?;
     fs::create_dir_all(&args.folder).map_err(failed)?;
     clap_mangen::generate_to(flags::command(), &args.folder).map_err(failed)?;
     Ok(Exit::Success)

@@ -9,11 +9,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::OnceLock;
 
+use ::console::Term;
 use mnasnet_group::Launched;
 use serde::{Serialize, Serializer};
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::failure::{Exit, Failure};
+use crate::refusal::as_typed;
 
 /// How much is told beside results and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +87,9 @@ pub fn failed(failure: &Failure, whose: &str, json: bool) -> Exit {
                 .to_owned()
         }
         _ => {
-            tell(&format!("error: {whose}{failure}"));
-            failure.to_string()
+            let text = plainly(&as_typed(&failure.to_string()));
+            tell_sentence(&format!("error: {whose}{text}"));
+            text
         }
     };
     let exit = failure.exit();
@@ -94,6 +97,34 @@ pub fn failed(failure: &Failure, whose: &str, json: bool) -> Exit {
         print_error(&told);
     }
     exit
+}
+
+/// What the system says of files, and what we say.
+const SYSTEMS: &[(&str, &str)] = &[
+    ("No such file or directory (os error 2)", "no such file or folder"),
+    ("Permission denied (os error 13)", "this user may not"),
+    ("File exists (os error 17)", "a file of that name is in the way"),
+    (
+        "Not a directory (os error 20)",
+        "a part of the path is a file, and no folder",
+    ),
+    ("Is a directory (os error 21)", "it is a folder"),
+    ("Read-only file system (os error 30)", "nothing can be written there"),
+];
+
+/// A sentence without the system's words for what is usual.
+pub fn plainly(text: &str) -> String {
+    let writes = ["cannot write", "cannot make", "cannot create"]
+        .iter()
+        .any(|verb| text.contains(verb));
+    SYSTEMS
+        .iter()
+        .enumerate()
+        .fold(text.to_owned(), |text, (at, (theirs, ours))| match (at, writes) {
+            // Nobody looks for a file that shall be written.
+            (0, true) => text.replace(theirs, "nothing can be made there"),
+            _ => text.replace(theirs, ours),
+        })
 }
 
 /// Tells the user something on standard error. There is nobody left to tell if that cannot be written.
@@ -104,13 +135,52 @@ pub fn tell(text: &str) {
 /// Tells the user what is worth knowing; of several ranks, all of which know it, the first one does.
 pub fn note(text: &str) {
     if !another_tells() && volume() != Volume::Quiet {
-        tell(&format!("note: {text}"));
+        tell_sentence(&format!("note: {text}"));
     }
+}
+
+/// Tells a sentence, in lines that fit where standard error is a terminal.
+fn tell_sentence(text: &str) {
+    tell(&in_lines(text, columns(&Term::stderr())));
+}
+
+/// The width of a terminal; `None` for what is none, such as a pipe, where a sentence is a line.
+pub fn columns(terminal: &Term) -> Option<usize> {
+    let (_, columns) = terminal.size_checked().filter(|_| terminal.is_term())?;
+    Some(columns.into())
+}
+
+/// A text in lines of at most so many columns. What stands in backticks stays whole, to be copied.
+pub fn in_lines(text: &str, columns: Option<usize>) -> String {
+    let Some(columns) = columns else {
+        return text.to_owned();
+    };
+    let (mut lines, mut length, mut quoted) = (String::new(), 0, false);
+    for (at, word) in text.split(' ').enumerate() {
+        let letters = word.chars().count();
+        if at > 0 && !quoted && length + 1 + letters > columns {
+            lines += "\n  ";
+            length = 2;
+        } else if at > 0 {
+            lines.push(' ');
+            length += 1;
+        }
+        lines += word;
+        length += letters;
+        quoted ^= word.matches('`').count() % 2 == 1;
+    }
+    lines
 }
 
 /// Whether rank 0 tells what all ranks find alike.
 fn another_tells() -> bool {
     Launched::detect().is_some_and(|launched| launched.is_mpis && launched.rank > 0)
+}
+
+/// A number of things, of which one is called `one`: `1 epoch`, `2 epochs`.
+pub fn counted(count: usize, one: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{plural}")
 }
 
 /// A text of lines with its other hidden characters escaped.
@@ -211,6 +281,49 @@ mod tests {
             assert_eq!(visible(text), expected);
         }
         assert_eq!(visible_name("a\nb\tc"), "a\\u000ab\\u0009c");
+    }
+
+    #[test]
+    fn sentences_fit_a_terminal_and_commands_stay_whole() {
+        let text = "note: the run in a is done; `mnasnet train --resume a` goes on with it";
+        for (columns, expected) in [
+            (None, text),
+            (
+                Some(30),
+                "note: the run in a is done;\n  `mnasnet train --resume a`\n  goes on with it",
+            ),
+            (Some(80), text),
+            (
+                Some(10),
+                "note: the\n  run in a\n  is done;\n  `mnasnet train --resume a`\n  goes on\n  with it",
+            ),
+        ] {
+            assert_eq!(in_lines(text, columns), expected);
+        }
+    }
+
+    #[test]
+    fn the_systems_words_are_told_in_ours() {
+        for (text, expected) in [
+            (
+                "cannot read a: No such file or directory (os error 2)",
+                "cannot read a: no such file or folder",
+            ),
+            (
+                "cannot write /proc/x: No such file or directory (os error 2)",
+                "cannot write /proc/x: nothing can be made there",
+            ),
+            (
+                "cannot read a: Is a directory (os error 21)",
+                "cannot read a: it is a folder",
+            ),
+            (
+                "cannot write a: No space left on device (os error 28)",
+                "cannot write a: No space left on device (os error 28)",
+            ),
+        ] {
+            assert_eq!(plainly(text), expected);
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use mnasnet_weights_file::{Contents, Form, Record, WeightsFile, hub, network_of,
 use serde::Serialize;
 
 use crate::args::{ConvertArgs, Target};
-use crate::console::{json_path, print, print_json, tell, visible_name};
+use crate::console::{json_path, note, print, print_json, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::model_file::seen;
 use crate::paths;
@@ -245,12 +245,7 @@ fn record(args: &ConvertArgs, file: &WeightsFile) -> Result<Record, Failure> {
         record.classes = names;
     }
     if let Some(epsilon) = args.bn_epsilon {
-        if !(epsilon > 0.0 && epsilon <= 1.0) {
-            return Err(Failure::Usage(format!(
-                "--bn_epsilon is {epsilon}; give a number above 0 and at most 1"
-            )));
-        }
-        record.bn_epsilon = epsilon;
+        record.bn_epsilon = epsilon as f32;
     }
     let mut preprocessing = record.preprocessing.clone();
     args.pixels.apply(&mut preprocessing)?;
@@ -327,8 +322,8 @@ fn report(
     };
     print(&format!("{names}\nwrote {} for {}", args.output.display(), to.name()))?;
     if folded {
-        tell(&format!(
-            "note: batch norm was folded into the convolutions: to train from these weights, measure it again by \
+        note(&format!(
+            "batch norm was folded into the convolutions: to train from these weights, measure it again by \
              `mnasnet convert {input} {} --recalibrate-bn PHOTOS`",
             args.output.display()
         ));
@@ -358,6 +353,6 @@ fn tell_left_out(to: Target, contents: &Contents, again: &Record) {
         ),
     ];
     for (_, what) in left.iter().filter(|(left, _)| *left) {
-        tell(&format!("note: left out, {} has no place for it: {what}", to.name()));
+        note(&format!("left out, {} has no place for it: {what}", to.name()));
     }
 }

@@ -13,7 +13,7 @@ use mnasnet_settings::wiring;
 use serde::Serialize;
 
 use crate::args::{EvalArgs, EvalOnnxArgs, EvaluationArgs};
-use crate::console::{Volume, note, print, print_json, tell, visible_name, volume};
+use crate::console::{Volume, note, print, print_json, shell_word, tell, visible_name, volume};
 use crate::device::open_alike;
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile, on_runtime};
@@ -89,7 +89,7 @@ fn label(dataset: &mut Dataset, model: &ModelFile, chosen: bool) -> Result<(), F
     if let (false, Some(at)) = (chosen, (0..here).find(|&at| natural[at] != dataset.classes[at])) {
         return Err(Failure::Photos(format!(
             "{weights} names no classes, and {set} can be put in two orders: class {at} is {:?} in natural order (timm) and {:?} in \
-             the order of bytes (torchvision); say which by `--class_list FILE`, a class's name a line",
+             the order of bytes (torchvision); say which by `--class-list FILE`, a class's name a line",
             natural[at], dataset.classes[at]
         )));
     }
@@ -153,8 +153,8 @@ pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Fail
 
 /// Tells what there is to know of a set.
 pub fn tell_notes(dataset: &Dataset) {
-    for note in dataset.notes.iter().filter(|_| volume() != Volume::Quiet) {
-        tell(&format!("note: {}", visible_name(note)));
+    for text in &dataset.notes {
+        note(&visible_name(text));
     }
 }
 
@@ -199,8 +199,10 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
         let model = ModelFile::open(&args.model, false, &over.pixels)?;
         if !matches!(model.kind, Kind::Onnx(_)) {
             return Err(Failure::Usage(format!(
-                "{path} is a file of weights; evaluate it by `mnasnet eval --weights {path}`, or export it first",
-                path = args.model.display()
+                "{} is a file of weights, and no ONNX model; `mnasnet eval {} -w {}` evaluates it",
+                model.path.display(),
+                shell_word(over.data()),
+                shell_word(&args.model)
             )));
         }
         let dataset = dataset(&model, over)?;
@@ -217,7 +219,9 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
     if over.json {
         print_json(&report)?;
     } else {
-        tell(&summary(&report, &evaluation, over));
+        if volume() != Volume::Quiet {
+            tell(&summary(&report, &evaluation, over));
+        }
         print(&format!("Top1-Acc: {:.4}\nTop5-Acc: {:.4}", report.top1, report.top5))?;
     }
     Ok(Exit::Success)

@@ -51,14 +51,15 @@ struct Report<'a> {
 pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let output = output(args);
     paths::output(&output)?;
-    let source = paths::weights(&args.weights)?;
+    let given = args.weights();
+    let source = paths::weights(given)?;
     possible(args, &source, &output)?;
     let runtime = checked_on(args)?;
     let model = ModelFile::open(&source, args.ema, &PixelArgs::default())?;
     let Kind::Weights { network, weights } = &model.kind else {
         return Err(Failure::Usage(format!(
             "{} is an ONNX model already; give the file of weights that it was exported from",
-            args.weights.display()
+            given.display()
         )));
     };
     let mut record = model.record.clone();
@@ -210,6 +211,13 @@ const OTHERS: &[&str] = &[
 
 /// Refuses what would destroy the weights, or be passed over.
 fn possible(args: &ExportArgs, source: &Path, output: &Path) -> Result<(), Failure> {
+    if output.is_dir() {
+        return Err(Failure::Usage(format!(
+            "{} is a folder; give a file, such as {}",
+            output.display(),
+            output.join("model.onnx").display()
+        )));
+    }
     let real = |path: &Path| path.canonicalize().ok();
     if real(output).is_some_and(|output| Some(output) == real(source)) {
         return Err(Failure::Usage(format!(

@@ -1,6 +1,7 @@
 //! How the program ends: exit codes, and which error has which.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use mnasnet_data::{DataError, PackError};
@@ -15,6 +16,8 @@ use mnasnet_settings::network_file::NetworkFileError;
 use mnasnet_settings::resolve::ConfigError;
 use mnasnet_train::TrainError;
 use mnasnet_weights_file::WeightsError;
+
+use crate::refusal;
 
 /// Exit codes; a contract for scripts, told in `--help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +57,14 @@ impl From<Exit> for ExitCode {
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The command line is no command, or asks for help.
+    /// The command line asks for help, or is too short to ask for anything.
     #[error("{0}")]
     CommandLine(clap::Error),
     /// What was asked cannot be done.
     #[error("{0}")]
     Usage(String),
     /// A setting.
-    #[error("{0}{advice}", advice = config_advice(.0))]
+    #[error("{}", of_setting(.0))]
     Config(#[from] ConfigError),
     /// A model that cannot be built.
     #[error(transparent)]
@@ -123,6 +126,14 @@ pub enum Failure {
     /// Standard output was closed.
     #[error("nobody reads the output any more")]
     BrokenPipe,
+    /// A file or folder cannot be written.
+    #[error("cannot write {path}: {source}", path = .path.display())]
+    Write {
+        /// Which one.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
     /// The operating system refused.
     #[error("cannot {0}: {1}")]
     Io(&'static str, io::Error),
@@ -156,7 +167,7 @@ impl Failure {
             Failure::Weights(_) | Failure::Hub(_) | Failure::Onnx(_) | Failure::Differs(_) => Exit::Weights,
             Failure::Engine(error) => of_the_engine(error),
             Failure::NotBest(_) => Exit::NotBest,
-            Failure::Io(..) | Failure::Threads(_) => Exit::Other,
+            Failure::Io(..) | Failure::Write { .. } | Failure::Threads(_) => Exit::Other,
             Failure::Elsewhere(_) | Failure::Unlike(_) => Exit::Ranks,
             Failure::Judge(error) => of_judging(error),
             Failure::BrokenPipe => Exit::Success,
@@ -174,6 +185,15 @@ fn runtime_advice(error: &LoadError) -> String {
             OnnxRuntime::VARIABLE
         ),
         LoadError::Provider { .. } => ", or --provider cpu".into(),
+    }
+}
+
+/// A setting under the name that it was given by: a flag's, or the one in files.
+fn of_setting(error: &ConfigError) -> String {
+    let advice = config_advice(error);
+    match error.of_flag() {
+        Some(sentence) => refusal::by_flags(&(sentence + advice)),
+        None => format!("{error}{advice}"),
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, CommandFactory, Error};
-use mnasnet_model::error::nearest;
+use clap::{Arg, Command, CommandFactory};
 
 use crate::args::Arguments;
 
@@ -35,7 +33,7 @@ const NAMES: &[Names] = &[
     names(
         "batch-size",
         Some('b'),
-        &["batch", "train-batch-size", "per-device-train-batch-size"],
+        &["batch", "bs", "train-batch-size", "per-device-train-batch-size"],
     ),
     names("batch", None, &["batch-size"]),
     names(
@@ -47,12 +45,12 @@ const NAMES: &[Names] = &[
     names(
         "resolution",
         None,
-        &["img-size", "image-size", "imgsz", "input-size", "size"],
+        &["img-size", "image-size", "imgsz", "input-size", "size", "res", "img"],
     ),
     names(
         "class-num",
         None,
-        &["classes", "num-classes", "nb-classes", "n-classes"],
+        &["classes", "num-classes", "nb-classes", "n-classes", "nc"],
     ),
     names(
         "data",
@@ -89,6 +87,7 @@ const NAMES: &[Names] = &[
             "checkpoint-path",
             "ckpt-path",
             "model-path",
+            "model",
             "run",
         ],
     ),
@@ -112,16 +111,42 @@ const NAMES: &[Names] = &[
     names(
         "clip-grad-norm",
         None,
-        &["clip-grad", "gradient-clip-val", "max-grad-norm"],
+        &[
+            "clip-grad",
+            "grad-clip",
+            "gradient-clip",
+            "gradient-clip-val",
+            "grad-clip-norm",
+            "max-grad-norm",
+        ],
     ),
     names("random-erasing", None, &["reprob", "random-erase"]),
-    names("policy", None, &["aa", "auto-augment", "augment", "augmentation"]),
+    names(
+        "policy",
+        None,
+        &["aa", "auto-augment", "aug", "augment", "augmentation"],
+    ),
     names("hflip", None, &["horizontal-flip", "flip", "mirror", "fliplr"]),
     names("vflip", None, &["vertical-flip", "flipud"]),
     names("rotation", None, &["rotate", "degrees"]),
     names("top", Some('k'), &["topk", "top-k"]),
     names("model", Some('m'), &["arch", "variant", "network"]),
-    names("threads", None, &["num-threads"]),
+    names("threads", None, &["num-threads", "workers", "num-workers"]),
+    names(
+        "val-share",
+        None,
+        &[
+            "val-split",
+            "validation-split",
+            "val-ratio",
+            "val-frac",
+            "val-fraction",
+            "val-size",
+            "valid-pct",
+        ],
+    ),
+    names("log-every", None, &["log-interval", "print-freq", "log-freq"]),
+    names("seed", None, &["random-seed", "manual-seed"]),
 ];
 
 /// The command line with every flag in one style, and under its other names.
@@ -143,7 +168,9 @@ fn styled(command: Command) -> Command {
         let row = NAMES.iter().find(|row| row.flag == flag);
         let others = row.map_or(&[][..], |row| row.others).iter();
         let others = others.flat_map(|name| styles(name)).chain(also);
-        let mut arg = arg.long(flag.clone());
+        let takes_values = arg.get_action().takes_values();
+        // A number below 0 is a wrong value, and no flag.
+        let mut arg = arg.long(flag.clone()).allow_negative_numbers(takes_values);
         // A name that another flag of this command has stays with that flag. The name in the definition is free in the other style.
         let mut is_free = |name: &String| {
             let is_new = *name != flag && !aliases.contains(name) && (*name == long || !taken.contains(name));
@@ -174,7 +201,7 @@ fn styled(command: Command) -> Command {
 }
 
 /// The names that a definition gives a flag.
-fn own_names(arg: &Arg) -> impl Iterator<Item = String> {
+pub fn own_names(arg: &Arg) -> impl Iterator<Item = String> {
     let aliases = arg.get_all_aliases().unwrap_or_default();
     let names: Vec<String> = (arg.get_long().into_iter().chain(aliases)).map(str::to_owned).collect();
     names.into_iter()
@@ -187,50 +214,6 @@ fn styles(name: &str) -> Vec<String> {
         true => vec![kebab],
         false => vec![kebab, snake],
     }
-}
-
-/// The error with the flag that was meant, where one is near, and with no other guess.
-pub fn advised(mut error: Error, command: &Command, words: impl Iterator<Item = String>) -> Error {
-    if error.kind() != ErrorKind::UnknownArgument {
-        return error;
-    }
-    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else {
-        return error;
-    };
-    let within = within(command, words);
-    let usage = within.clone().render_usage();
-    let meant = meant(within, given).map(|flag| ContextValue::String(format!("--{flag}")));
-    error.remove(ContextKind::SuggestedArg);
-    error.remove(ContextKind::Suggested);
-    error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
-    if let Some(meant) = meant {
-        error.insert(ContextKind::SuggestedArg, meant);
-    }
-    error
-}
-
-/// The command that the words name.
-fn within(command: &Command, words: impl Iterator<Item = String>) -> &Command {
-    let mut within = command;
-    for word in words.filter(|word| !word.starts_with('-')) {
-        match within.find_subcommand(&word) {
-            Some(command) => within = command,
-            None => break,
-        }
-    }
-    within
-}
-
-/// The flag whose name is a typing error away from what was given.
-fn meant(command: &Command, given: &str) -> Option<String> {
-    let given = given.trim_start_matches('-').replace('_', "-");
-    let shown = command.get_arguments().filter(|arg| !arg.is_hide_set());
-    let names: Vec<(String, &str)> = shown
-        .flat_map(|arg| own_names(arg).map(move |name| (name, arg.get_long().unwrap_or_default())))
-        .collect();
-    let (name, edits) = nearest(&given, names.iter().map(|(name, _)| name.as_str()))?;
-    let flag = names.iter().find(|(other, _)| other == name)?.1;
-    (4 * edits <= given.chars().count()).then(|| flag.to_owned())
 }
 
 #[cfg(test)]
@@ -259,23 +242,5 @@ mod tests {
             }
         });
         assert!(flags > 150, "{flags}");
-    }
-
-    #[test]
-    fn a_flag_is_offered_only_where_it_is_near() {
-        let command = command();
-        let train = command.find_subcommand("train").unwrap();
-        for (given, expected) in [
-            ("--batchsize", Some("batch-size")),
-            ("--epoch", Some("epoch-size")),
-            ("--wieght_decay", Some("weight-decay")),
-            ("--learning-rates", Some("lr")),
-            ("--pretrain", Some("init")),
-            ("--amp", None),
-            ("--lrr", None),
-            ("--distributed", None),
-        ] {
-            assert_eq!(meant(train, given).as_deref(), expected, "{given}");
-        }
     }
 }

@@ -6,16 +6,49 @@ use std::io::Write as _;
 use std::path::Path;
 
 use mnasnet_model::{Network, Summary, Variant};
+use mnasnet_onnx::is_onnx;
 use mnasnet_settings::network_file;
+use mnasnet_weights_file::{WeightsFile, network_of};
 
 use crate::args::InfoArgs;
 use crate::console::{print, print_json};
 use crate::failure::{Exit, Failure};
+use crate::paths;
+
+/// Side of the image where nothing says another.
+const RESOLUTION: usize = 224;
+/// Classes likewise.
+const CLASSES: usize = 1000;
+
+/// The network of weights, and the side of the image that they know; or the network that has this name.
+fn named(of: &Path) -> Result<(Network, usize), Failure> {
+    let is_network = |name: &str| network_file::is_path(name) || Variant::by_name(name).is_ok();
+    if let (false, Some(name)) = (of.is_dir(), of.to_str().filter(|name| is_network(name))) {
+        let network = Network::build(&network_file::variant(name)?, 1.0, CLASSES, None)?;
+        return Ok((network, RESOLUTION));
+    }
+    let path = paths::weights(of)?;
+    if is_onnx(&path) {
+        return Err(Failure::Usage(format!(
+            "{} is an ONNX model, and `info` tells the layers of weights; give those that it was exported from",
+            path.display()
+        )));
+    }
+    let file = WeightsFile::open(&path)?;
+    let network = network_of(&path, file.record())?;
+    Ok((network, file.record().preprocessing.resolution))
+}
 
 /// Prints the layer table.
 pub fn run(args: &InfoArgs) -> Result<Exit, Failure> {
-    let network = Network::build(&network_file::variant(&args.model)?, args.width, args.classes, None)?;
-    let summary = Summary::new(&network, args.resolution)?;
+    let (network, resolution) = match &args.of {
+        Some(of) => named(of)?,
+        None => {
+            let variant = network_file::variant(&args.model)?;
+            (Network::build(&variant, args.width, args.classes, None)?, RESOLUTION)
+        }
+    };
+    let summary = Summary::new(&network, args.resolution.unwrap_or(resolution))?;
     if let Some(path) = &args.write {
         write(path, &network.variant)?;
     }

@@ -25,6 +25,7 @@ mod plan;
 mod predict;
 mod pretrained;
 mod ranks;
+mod refusal;
 mod report;
 mod settings;
 mod train;
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
         interrupt.plain();
     }
     let outcome = match command {
-        Err(error) => refused(&asked, error),
+        Err(failure) => refused(&asked, failure),
         Ok(Command::Train(args)) => together(&asked, |group| train::run(&args, interrupt, group)),
         Ok(Command::Eval(args)) => together(&asked, |group| eval::run(&args, group)),
         Ok(Command::EvalOnnx(args)) => together(&asked, |group| eval::run_onnx(&args, group)),

@@ -100,7 +100,7 @@ impl ModelFile {
                 path.display(),
                 match config.ema {
                     true => "holds one set of weights, which is the moving average",
-                    false => "is of a run without a moving average (`ema` was false)",
+                    false => "is of a run without a moving average",
                 }
             )));
         }

@@ -74,6 +74,18 @@ pub fn output(path: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Refuses a file, or a place in one, where a folder shall be: `what` goes to a folder.
+pub fn folder(path: &Path, what: &str) -> Result<(), Failure> {
+    let file = path.ancestors().find(|path| path.is_file());
+    match file {
+        None => Ok(()),
+        Some(file) => Err(Failure::Usage(format!(
+            "{} is a file, and {what}; say another",
+            file.display()
+        ))),
+    }
+}
+
 /// Refuses photos that are not there.
 pub fn photos(path: &Path) -> Result<(), Failure> {
     match trouble(path) {
@@ -84,7 +96,22 @@ pub fn photos(path: &Path) -> Result<(), Failure> {
 
 /// Refuses a run or a checkpoint that is not there.
 pub fn run(path: &Path) -> Result<(), Failure> {
-    trouble(path).map_or(Ok(()), |why| Err(unreadable(path, why)))
+    match trouble(path).or_else(|| folder_of_runs(path)) {
+        None => Ok(()),
+        Some(why) => Err(unreadable(path, why)),
+    }
+}
+
+/// What to say of a folder that has runs in it, and is none.
+fn folder_of_runs(path: &Path) -> Option<String> {
+    let newest = runs::newest(path).ok()?;
+    let is_run = path.join("config.toml").is_file();
+    (!is_run).then(|| {
+        format!(
+            "it is a folder of runs; give one of them, such as the newest, `{}`",
+            newest.display()
+        )
+    })
 }
 
 fn unreadable(path: &Path, why: String) -> Failure {
@@ -119,11 +146,12 @@ pub fn weights(path: &Path) -> Result<PathBuf, Failure> {
     let best = [path.join(kept), path.to_owned()].map(|folder| folder.join("best.safetensors"));
     let best = best.into_iter().find(|best| best.is_file());
     best.ok_or_else(|| {
-        unreadable(
+        let runs = folder_of_runs(path);
+        unreadable(runs.unwrap_or_else(|| {
             "it is a folder without weights: neither a run's (best.safetensors) nor Hugging Face's (model.safetensors, \
              pytorch_model.bin); give a file of weights"
-                .into(),
-        )
+                .into()
+        }))
     })
 }
 

@@ -10,7 +10,7 @@ use mnasnet_settings::interval::Interval;
 use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
 
 use crate::clock::about;
-use crate::console::note;
+use crate::console::{counted, note};
 use crate::failure::Failure;
 use crate::report::Plan;
 
@@ -23,12 +23,8 @@ const LONG: Duration = Duration::from_secs(5);
 const FILLED: f64 = 0.95;
 
 /// The epochs of `config` that fit into the time that is `asked` for on `device`, at least one.
-pub fn epochs(config: &Config, device: &dyn Device, asked: Interval) -> Result<usize, Failure> {
-    let Interval::Time(time) = asked else {
-        return Err(Failure::Usage(format!(
-            "--time {asked}: say a time, such as 90s, 20m or 3h"
-        )));
-    };
+pub fn epochs(config: &Config, device: &dyn Device, time: Duration) -> Result<usize, Failure> {
+    let asked = Interval::Time(time);
     let (began, seconds) = (Instant::now(), time.as_secs_f64());
     let scratch = tempfile::tempdir().map_err(|error| Failure::Io("make a temporary folder", error))?;
     let stop = AtomicBool::new(false);
@@ -69,7 +65,7 @@ pub fn epochs(config: &Config, device: &dyn Device, asked: Interval) -> Result<u
     let epochs = ((left / epoch) as usize).max(1);
     let time = about(epoch * epochs as f64);
     note(&match epoch > left {
-        false => format!("{epochs} epochs fit into {asked}: about {time}"),
+        false => format!("{} fit into {asked}: about {time}", counted(epochs, "epoch")),
         true => format!("one epoch takes about {time}, and what is left of {asked} is less"),
     });
     Ok(epochs)

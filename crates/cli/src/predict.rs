@@ -13,7 +13,7 @@ use mnasnet_judge::score::softmax;
 use serde::Serialize;
 
 use crate::args::{PredictArgs, PredictFormat};
-use crate::console::{print, print_json, tell, visible_name};
+use crate::console::{self, plainly, print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{ModelFile, on_runtime};
 use crate::paths;
@@ -27,6 +27,13 @@ struct Prediction {
     /// Path; a byte that is not UTF-8, which JSON cannot hold, is replaced by U+FFFD.
     image: String,
     top: Vec<Guess>,
+}
+
+/// In the place of a prediction.
+#[derive(Serialize)]
+struct Unread {
+    image: String,
+    error: String,
 }
 
 #[derive(Serialize)]
@@ -71,9 +78,14 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
             match photo {
                 Ok(photo) => seen.push((path, photo)),
                 Err(error) => {
-                    match paths::trouble(path).filter(|_| path != Path::new(STDIN)) {
-                        Some(why) => tell(&format!("error: cannot read {}: {why}", path.display())),
-                        None => tell(&format!("error: {error}")),
+                    let error = match paths::trouble(path).filter(|_| path != Path::new(STDIN)) {
+                        Some(why) => format!("cannot read {}: {why}", path.display()),
+                        None => plainly(&error.to_string()),
+                    };
+                    tell(&format!("error: {error}"));
+                    if format == PredictFormat::Json {
+                        let image = path.to_string_lossy().into_owned();
+                        print_json(&Unread { image, error })?;
                     }
                     unreadable += 1;
                 }
@@ -192,7 +204,7 @@ fn photos(arguments: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         }
         let (below, notes) = images_below(path)?;
         for note in notes {
-            tell(&format!("note: {}: {note}", path.display()));
+            console::note(&format!("{}: {note}", path.display()));
         }
         if below.is_empty() {
             return Err(Failure::Photos(format!("{} has no photos in it", path.display())));

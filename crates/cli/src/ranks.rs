@@ -46,8 +46,7 @@ pub fn alone(asked: &Asked, command: impl FnOnce() -> Result<Exit, Failure>) -> 
 }
 
 /// Ends with what is wrong with the command line, or with the help that it asks for: told once, where all ranks have the same.
-pub fn refused(asked: &Asked, error: clap::Error) -> Result<ExitCode, Failure> {
-    let failure = Failure::CommandLine(error);
+pub fn refused(asked: &Asked, failure: Failure) -> Result<ExitCode, Failure> {
     if others().is_none() {
         return Err(failure);
     }

@@ -4,13 +4,14 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ::console::Term;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use mnasnet_engine::Cpu;
 use mnasnet_train::folder::log::StepLog;
 use mnasnet_train::{Event, Observer};
 
 use crate::clock::{about, moment};
-use crate::console::{Volume, shell_word, tell, visible, visible_name, volume};
+use crate::console::{Volume, columns, counted, in_lines, shell_word, tell, visible, visible_name, volume};
 
 /// A bar on standard error; hidden where that is not a terminal.
 fn bar(length: u64, template: &str) -> ProgressBar {
@@ -167,7 +168,12 @@ impl Reporter {
     }
 
     fn note(&mut self, note: &str) {
-        self.line(&format!("note: {}", visible_name(note)));
+        let terminal = match self.to_stderr {
+            true => Term::stderr(),
+            false => Term::stdout(),
+        };
+        let text = format!("note: {}", visible_name(note));
+        self.line(&in_lines(&text, columns(&terminal)));
     }
 
     /// Seconds to the end, once that can be said.
@@ -251,12 +257,14 @@ impl Observer for Reporter {
                 let parameters: usize = network.parameters.iter().map(|tensor| tensor.len()).sum();
                 self.line(&format!(
                     "{} (width {}, {parameters} parameters, {} classes), {} on {device}\n\
-                     {train_images} training and {val_images} validation images, {epochs} epochs of {steps_per_epoch} steps\n\
+                     {train_images} training and {val_images} validation images, {} of {}\n\
                      memory: {} planned",
                     network.variant.name,
                     network.width,
                     network.classes,
                     precision.name(),
+                    counted(epochs, "epoch"),
+                    counted(steps_per_epoch, "step"),
                     HumanBytes(planned_bytes as u64),
                 ));
                 if done > 0 {

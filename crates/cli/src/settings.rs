@@ -14,6 +14,8 @@ use mnasnet_settings::resolve::{ConfigError, Resolver};
 use mnasnet_settings::setting::{Kind, Setting};
 use mnasnet_settings::wiring;
 
+use crate::refusal;
+
 /// A choice that can be left open by a name of its own. clap takes an `Option` for an argument that can be left out.
 pub type OrOpen<T> = Option<T>;
 
@@ -147,8 +149,8 @@ impl<T: Setting + Clone + Send + Sync + 'static> TypedValueParser for Valued<T> 
     fn parse_ref(&self, _: &Command, _: Option<&Arg>, value: &OsStr) -> Result<T, Error> {
         let read = T::KIND.read(value).and_then(|value| T::from_toml(&value));
         read.map_err(|message| {
-            let error = ConfigError::by_flag(self.key, message);
-            Error::raw(ErrorKind::ValueValidation, format!("{error}\n"))
+            let sentence = format!("`--{}` {message}", self.key.replace('_', "-"));
+            Error::raw(ErrorKind::ValueValidation, refusal::by_flags(&sentence))
         })
     }
 

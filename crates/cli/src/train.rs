@@ -3,10 +3,10 @@
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mnasnet_group::{Group, agree};
-use mnasnet_settings::config::{Config, Effect, KEYS};
-use mnasnet_settings::interval::Interval;
+use mnasnet_settings::config::{Config, Effect, KEYS, Key};
 use mnasnet_settings::resolve::{ConfigError, Resolver};
 use mnasnet_settings::setting::Setting;
 use mnasnet_settings::{fine_tuning, photos, wiring};
@@ -15,7 +15,7 @@ use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
 use serde::Serialize;
 
 use crate::args::TrainArgs;
-use crate::console::{json_path, print, print_json, shell_word, tell};
+use crate::console::{Volume, counted, json_path, print, print_json, shell_word, tell, volume};
 use crate::device::{self, Opener};
 use crate::failure::{Exit, Failure};
 use crate::init::Recorded;
@@ -28,6 +28,16 @@ use crate::report::Reporter;
 const RUNS: &str = "runs";
 /// The photos that ship with the project.
 const SAMPLE: &str = "data/sample";
+/// Settings by which a run sees other photos, with which it cannot go on.
+const PHOTOS: &[&str] = &[
+    "data",
+    "val_data",
+    "image_dir",
+    "val_share",
+    "folds",
+    "fold",
+    "class_list",
+];
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -133,6 +143,24 @@ impl Observer for Silent {
     fn event(&mut self, _: Event) {}
 }
 
+/// Settings that were asked for and count for nothing, as what they belong to is off.
+fn idle(args: &TrainArgs, config: &Config) -> Vec<String> {
+    // A device is asked for whatever it changes.
+    let counts = |key: &Key| key.name == "device" || config.changes_bits(config, key);
+    let may = |key: &Key| matches!(key.effect, Effect::BitsWhere(_) | Effect::BitsWhereRead);
+    let idle = KEYS
+        .iter()
+        .filter(|key| args.settings.has(key.name) && may(key) && !counts(key));
+    let told = idle.map(|key| {
+        let why = match key.optimizers().as_slice() {
+            [] => "what it belongs to is off".to_owned(),
+            optimizers => format!("it is for {}", optimizers.join(", ")),
+        };
+        format!("--{} changes nothing here: {why}", key.name.replace('_', "-"))
+    });
+    told.collect()
+}
+
 /// What rank 0 makes of the command line and of what lies on its disk, for all ranks.
 fn jobs(args: &TrainArgs, devices: &mut Opener, group: &mut Group) -> Result<Job, Failure> {
     let here = match group.is_first() {
@@ -166,6 +194,7 @@ fn settled(args: &TrainArgs, devices: &mut Opener, ranks: usize) -> Result<Job, 
         paths::output(out)?;
     }
     let mut job = job(args, devices)?;
+    job.notes.extend(idle(args, &job.config));
     if is_fine_tuning(args) {
         lengthen(&mut job, args, ranks)?;
     }
@@ -181,11 +210,25 @@ fn settled(args: &TrainArgs, devices: &mut Opener, ranks: usize) -> Result<Job, 
     if !args.print_config {
         paths::photos(&job.config.data)?;
         paths::photos(&job.config.val_data)?;
+        apart(job.folder.path(), &[&job.config.data, &job.config.val_data])?;
     }
     if !args.print_config && args.out.is_none() && !matches!(job.start, Start::Resume(_)) {
         job.folder = reserved(&job.config.model.name);
     }
     Ok(job)
+}
+
+/// Refuses a run among its photos, which would be taken for some.
+fn apart(out: &Path, photos: &[&Path]) -> Result<(), Failure> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let out_is = |photos: &&&Path| real(out).is_some() && real(out) == real(photos);
+    match photos.iter().find(out_is) {
+        None => Ok(()),
+        Some(photos) => Err(Failure::Usage(format!(
+            "{} holds the photos; choose another folder for the run by `--out`",
+            photos.display()
+        ))),
+    }
 }
 
 /// Whether a run that begins is by the recipe for fine-tuning: it begins with weights, and nothing else is asked for.
@@ -227,7 +270,7 @@ fn lengthen(job: &mut Job, args: &TrainArgs, ranks: usize) -> Result<(), Failure
 }
 
 /// Gives a run that begins the epochs that fit into `time`. One that goes on has its length.
-fn fit(job: &mut Job, time: Interval, devices: &mut Opener) -> Result<(), Failure> {
+fn fit(job: &mut Job, time: Duration, devices: &mut Opener) -> Result<(), Failure> {
     let (Some(mut layers), false) = (job.layers.clone(), matches!(job.start, Start::Resume(_))) else {
         return Ok(());
     };
@@ -357,20 +400,27 @@ fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure>
     settle(&mut config, devices)?;
     let note = match (held.likeness(&config)?, &args.out) {
         (Likeness::Other(_) | Likeness::Done(_), None) => return Ok(job),
+        // A run that has done what it was begun for is no unfinished one.
+        (Likeness::Unfinished, None) if held.file.record().progress.epoch >= was.epoch_size => return Ok(job),
         (Likeness::Other(changes), Some(_)) => {
             let is_fixed = |name: &str| {
                 KEYS.iter()
                     .any(|key| key.name == name && matches!(key.effect, Effect::AnotherRun))
             };
-            let resume = match changes.iter().any(|(name, ..)| is_fixed(name)) {
-                true => String::new(),
-                false => format!(
+            let has = |which: &dyn Fn(&str) -> bool| changes.iter().any(|(name, ..)| which(name));
+            let resume = match (has(&is_fixed), has(&|name| PHOTOS.contains(&name))) {
+                (true, _) => String::new(),
+                (_, true) => format!(
+                    "where the photos are the same, `--resume {}` and the changes as flags go on with it, ",
+                    shell_word(place)
+                ),
+                (_, false) => format!(
                     "`--resume {}` and the changes as flags go on with it all the same, ",
                     shell_word(place)
                 ),
             };
             let changes: Vec<String> = (changes.iter())
-                .map(|(name, old, new)| format!("{name} {old} -> {new}"))
+                .map(|(name, old, new)| format!("--{} {old} -> {new}", name.replace('_', "-")))
                 .collect();
             return Err(Failure::Usage(format!(
                 "{} holds a run with other settings: {}; {resume}another `--out` begins another",
@@ -379,8 +429,15 @@ fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure>
             )));
         }
         (Likeness::Done(epochs), Some(_)) => format!(
-            "the run in {} is done: {epochs} epochs; a larger --epoch-size goes on with it, another --out begins another",
-            place.display()
+            "the run in {} is done: {}; more --epochs go on with it, another --out begins another",
+            place.display(),
+            counted(epochs, "epoch")
+        ),
+        (Likeness::Unfinished, _) if held.file.record().progress.epoch >= was.epoch_size => format!(
+            "{} holds a run that has done its {}, which goes on to {}, with the weights that it has (another --out begins anew)",
+            place.display(),
+            counted(was.epoch_size, "epoch"),
+            job.config.epoch_size
         ),
         (Likeness::Unfinished, _) => format!(
             "{} holds a run of these settings, which goes on (`--resume never` and another --out begin another)",
@@ -470,12 +527,21 @@ fn resumed(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
     };
     let folder = out.map(|out| folder(args, out));
     let held = Held::open(&place)?;
-    let config = flags(args, held.settings()?, devices)?.finish()?;
+    let mut layers = flags(args, held.settings()?, devices)?;
+    // What was set aside from other photos is nobody's wish for these.
+    let others = ["data", "val_data"].iter().any(|key| args.settings.has(key));
+    let asked = ["val_share", "folds"].iter().any(|key| args.settings.has(key));
+    if others && !asked && photos::have_their_own(&layers.clone().finish()?) {
+        layers.flag("val_share", "auto")?;
+        layers.flag("folds", "0")?;
+    }
+    let config = layers.finish()?;
     let done = held.file.record().progress.epoch;
     if args.settings.has("epoch_size") && done > config.epoch_size {
         return Err(Failure::Usage(format!(
-            "{} has done {done} epochs already, more than --epochs {}: say more, or begin another run",
+            "{} has done {} already, more than --epochs {}: say more, or begin another run",
             place.display(),
+            counted(done, "epoch"),
             config.epoch_size
         )));
     }
@@ -494,19 +560,22 @@ fn resumed(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
     })
 }
 
+/// What was reached, and unless all shall be quiet, what can be done with it.
 fn farewell(config: &Config, best: &Path, best_top1: f64, images: usize) -> String {
+    let reached = format!("best top-1 {:.1} % of {images}: {}", best_top1 * 100.0, best.display());
+    if volume() == Volume::Quiet {
+        return reached;
+    }
     let judged_on = match config.val_data.as_os_str().is_empty() {
         true => &config.data,
         false => &config.val_data,
     };
     let (data, best_word) = (shell_word(judged_on), shell_word(best));
     format!(
-        "best top-1 {:.1} % of {images}: {}\n\n\
+        "{reached}\n\n\
          Try next:\n  \
          mnasnet eval --data {data} --weights {best_word}\n  \
          mnasnet predict --weights {best_word} YOUR_PHOTO.jpg\n  \
-         mnasnet train --data YOUR_PHOTOS --init {best_word}",
-        best_top1 * 100.0,
-        best.display(),
+         mnasnet train --data YOUR_PHOTOS --init {best_word}"
     )
 }

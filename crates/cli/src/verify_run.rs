@@ -15,6 +15,7 @@ use crate::console::{json_path, print, print_json, tell};
 use crate::device;
 use crate::device::choose::Local;
 use crate::failure::{Exit, Failure};
+use crate::paths;
 use crate::report::other_device;
 
 #[derive(Serialize)]
@@ -31,6 +32,8 @@ struct Report<'a> {
 
 /// Computes the steps again.
 pub fn run(args: &VerifyRunArgs) -> Result<Exit, Failure> {
+    paths::run(&args.run)?;
+    paths::folder(&args.run, "a run is a folder")?;
     let (from, to) = checkpoints(args)?;
     let expected = WeightsFile::open(&to)?;
     if expected.slots().is_empty() {

@@ -17,7 +17,7 @@ const WORDS: usize = 200;
 pub struct Client {
     agent: Agent,
     token: Option<String>,
-    /// The address whose host is told the token.
+    /// The address whose host is told the token; nothing where none is.
     trusted: String,
     has_certificates: bool,
 }
@@ -116,7 +116,10 @@ impl Client {
             format!(" ({})", said.chars().take(WORDS).collect::<String>())
         });
         let by_hand = by_hand(url, file);
+        let asks = origin(url) == origin(&self.trusted);
         let todo = match status {
+            // A server that is told no token does not want one.
+            401 | 403 if !asks => by_hand,
             401 | 403 if self.token.is_none() => format!("set HF_TOKEN if it asks for one, or {by_hand}"),
             401 | 403 => format!("see whether HF_TOKEN may read it, or {by_hand}"),
             429 | 500.. => format!("try again later, or {by_hand}"),

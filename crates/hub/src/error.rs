@@ -110,7 +110,7 @@ pub enum HubError {
         found: String,
     },
     /// A cached file is not what the cache says.
-    #[error("{path} is damaged: the SHA-256 of its bytes is not its name; remove it, and the same command fetches it again", path = path.display())]
+    #[error("{path} is damaged: the SHA-256 of its bytes is not the one of its name; remove it, and the same command fetches it again", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

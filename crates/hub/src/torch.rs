@@ -1,8 +1,9 @@
 //! Files among PyTorch's downloads, as `torch.hub.load_state_dict_from_url(check_hash=True)` keeps them.
 
+use std::fs::File;
 use std::path::PathBuf;
 
-use crate::cache::lock;
+use crate::cache::{digest, lock, refusal};
 use crate::client::Client;
 use crate::download::Download;
 use crate::{Event, HubError, Surroundings};
@@ -16,7 +17,7 @@ pub fn fetch(
 ) -> Result<PathBuf, HubError> {
     let whole = around.checkpoints.join(file);
     if whole.is_file() {
-        return Ok(whole);
+        return checked(whole, digits(file));
     }
     let url = format!("{}/models/{file}", around.downloads);
     if let Some(variable) = around.offline {
@@ -27,7 +28,7 @@ pub fn fetch(
             url,
         });
     }
-    let client = Client::new(around.patience, &around.downloads, None);
+    let client = Client::new(around.patience, "", None);
     let _lock = lock(&around.checkpoints.join(format!("{file}.lock")), observe)?;
     if !whole.is_file() {
         Download {
@@ -47,6 +48,18 @@ pub fn fetch(
     Ok(whole)
 }
 
+/// A file that is here, if its bytes are those that its name promises: PyTorch does not look.
+fn checked(path: PathBuf, digits: &str) -> Result<PathBuf, HubError> {
+    let found = File::open(&path).and_then(|file| digest(&file));
+    match found
+        .map_err(|source| refusal("read", &path, source))?
+        .starts_with(digits)
+    {
+        true => Ok(path),
+        false => Err(HubError::Damaged { path }),
+    }
+}
+
 /// The digits of the SHA-256 in a file's name: between its last `-` and its last `.`.
 fn digits(file: &str) -> &str {
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
@@ -57,6 +70,15 @@ fn digits(file: &str) -> &str {
 mod tests {
     use super::*;
     use crate::names::{At, PRETRAINED};
+
+    #[test]
+    fn a_cached_file_has_the_digits_of_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.pth");
+        std::fs::write(&path, "abc").unwrap();
+        assert_eq!(checked(path.clone(), "ba7816bf").unwrap(), path);
+        assert!(matches!(checked(path, "ba7816b0"), Err(HubError::Damaged { .. })));
+    }
 
     #[test]
     fn every_file_of_the_table_names_its_digits() {

@@ -4,12 +4,12 @@
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ModelError {
     /// No row and no alias of the table of variants has this name.
-    #[error("unknown model {name:?}: did you mean {nearest:?}? Known: {known}")]
+    #[error("unknown model `{name}`{hint}; the models are {known}")]
     UnknownVariant {
         /// What was asked for.
         name: String,
-        /// The name that is the fewest edits away.
-        nearest: String,
+        /// The name that is a typing error away, as " (did you mean `name`?)", or nothing where none is.
+        hint: String,
         /// All names that [`crate::Variant::by_name`] accepts, separated by commas.
         known: String,
     },

@@ -352,7 +352,9 @@ impl Variant {
             .map(|variant| (variant, width))
             .ok_or_else(|| ModelError::UnknownVariant {
                 name: name.chars().take(64).collect(),
-                nearest: nearest(name, offered()).map_or("", |(nearest, _)| nearest).to_owned(),
+                hint: nearest(name, offered())
+                    .filter(|(_, edits)| 3 * edits <= name.len())
+                    .map_or(String::new(), |(nearest, _)| format!(" (did you mean `{nearest}`?)")),
                 known: offered().collect::<Vec<_>>().join(", "),
             })
     }

@@ -18,7 +18,7 @@ pub use crate::channels::Channels;
 pub use crate::choices::{DecayScope, LrScaling, Norm};
 use crate::interval::Interval;
 use crate::schedule::{DecayMode, Schedule};
-use crate::setting::{Kind, Setting, in_range};
+use crate::setting::{Kind, Range, Setting};
 pub use crate::share::Share;
 pub use crate::target::Target;
 
@@ -33,6 +33,8 @@ pub struct Key {
     pub help: &'static str,
     /// What it takes.
     pub kind: Kind,
+    /// The numbers among it, where not all of them are.
+    pub range: Option<fn() -> Range>,
     /// What follows from another value.
     pub effect: Effect,
     /// What it turns on beyond plain training, by the name that records have for it.
@@ -67,6 +69,12 @@ impl Key {
             false => readers,
         }
     }
+
+    /// The value that a flag's text means though it is not written so, in other words than [`Kind::read`] takes.
+    pub(crate) fn meant(&self, text: &str) -> Option<toml::Value> {
+        let part = self.range.is_some_and(|range| range().is_of_parts());
+        self.kind.meant(text, part)
+    }
 }
 
 /// What follows from another value of a setting.
@@ -82,6 +90,16 @@ pub enum Effect {
     BitsWhereRead,
     /// Another run: no step of one can follow one of the other.
     AnotherRun,
+}
+
+/// Any number where a row names no range.
+macro_rules! range {
+    () => {
+        None
+    };
+    ($range:expr) => {
+        Some(|| Range::of($range))
+    };
 }
 
 /// The effect of a row that names none is on the bits.
@@ -124,6 +142,7 @@ macro_rules! settings {
                 group: $group,
                 help: concat!($($help),+),
                 kind: <$type as Setting>::KIND,
+                range: range!($($range)?),
                 effect: effect!($($effect)?),
                 feature: feature!($($feature, $is_on)?),
             },
@@ -136,16 +155,13 @@ macro_rules! settings {
         }
 
         impl Config {
-            /// Sets one key. `None` where there is no such key; the inner error completes "`key` ...".
-            pub(crate) fn set(&mut self, key: &str, value: &toml::Value) -> Option<Result<(), String>> {
+            /// Gives a key its value, whatever range the key has.
+            fn put(&mut self, key: &str, value: &toml::Value) -> Result<(), String> {
                 match key {
-                    $($(stringify!($name) => Some(<$type>::from_toml(value).and_then(|value| {
-                        $(in_range(&value, $range)?;)?
-                        self.$name = value;
-                        Ok(())
-                    })),)*)*
-                    _ => None,
+                    $($(stringify!($name) => self.$name = <$type>::from_toml(value)?,)*)*
+                    _ => {}
                 }
+                Ok(())
             }
 
             /// The value of each of [`KEYS`], in the same order.
@@ -373,6 +389,13 @@ impl Serialize for Config {
 }
 
 impl Config {
+    /// Sets one key. `None` where there is no such key; the inner error completes "`key` ...".
+    pub(crate) fn set(&mut self, key: &str, value: &toml::Value) -> Option<Result<(), String>> {
+        let key = Key::by_name(key)?;
+        let in_range = key.range.map_or(Ok(()), |range| range().check(value));
+        Some(in_range.and_then(|()| self.put(key.name, value)))
+    }
+
     /// As TOML, grouped under comments, in the table's order.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();

@@ -26,7 +26,7 @@ pub enum PhotosError {
         root: PathBuf,
     },
     /// The number of classes that the settings ask for is another.
-    #[error("class_num is {asked}, but {root} has {classes} classes", root = root.display())]
+    #[error("`class_num` is {asked}, but {root} has {classes} classes", root = root.display())]
     ClassCount {
         /// The setting.
         asked: usize,

@@ -73,7 +73,7 @@ pub fn smaller_batch(config: &Config, images: usize, ranks: usize) -> Option<Str
     let each = if ranks == 1 { "" } else { " of each rank" };
     (batch != config.batch_size).then(|| {
         format!(
-            "{images} photos do not fill a step of batch_size {}{each}: a step has {batch} images{each}, and the learning rate \
+            "{images} photos do not fill a step of {}{each}: a step has {batch} images{each}, and the learning rate \
              is {batch}/{} of what is set",
             config.batch_size, config.batch_size
         )
@@ -133,7 +133,7 @@ impl Split {
             (Some(test), None) if !given => {
                 train.notes.push(format!(
                     "there are no validation photos but those of {test}: the best weights are chosen on them, so that their \
-                     accuracy is too good to be reported; `val_share` sets photos of training aside instead"
+                     accuracy is too good to be reported; `--val-share 20%` sets photos of training aside instead"
                 ));
                 Ok(Self::Apart(train, val))
             }
@@ -178,6 +178,11 @@ pub fn settled_share(config: &Config) -> Share {
         Ok(Split::Divided(_, Division::Share(share))) => Share::Part(share),
         _ => config.val_share,
     }
+}
+
+/// Whether `config` asks for a part that is set aside, and its photos come with validation photos of their own.
+pub fn have_their_own(config: &Config) -> bool {
+    matches!(Split::of(config), Err(PhotosError::OwnValidation { .. }))
 }
 
 /// The part of a set that a run with the settings `run` set aside from it, where `path` is the set of that run, or has the same

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Error, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use mnasnet_model::Variant;
@@ -11,10 +11,16 @@ use mnasnet_model::Variant;
 use crate::config::{Config, KEYS, Key, Share};
 use crate::network_file;
 use crate::schedule::DecayMode;
-use crate::setting::hint;
+use crate::setting::{advice, hint};
 
 /// Largest file of settings: hundreds of times what all settings take.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// What a file of settings is.
+const FORM: &str = "settings are TOML, a line each such as `batch_size = 32`";
+
+/// Where a run's folder has its settings.
+const RUN_SETTINGS: &str = "config.toml";
 
 /// What is wrong with a setting, and where it stands.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +70,7 @@ pub enum ConfigError {
         message: String,
     },
     /// The warm-up is longer than the run.
-    #[error("{origin}: `warmup_epochs` is {warmup}, longer than the run of {epochs}")]
+    #[error("{origin}: `warmup_epochs` is {warmup}, longer than the run of {epochs} epochs")]
     Warmup {
         /// File or command line.
         origin: String,
@@ -79,6 +85,12 @@ impl ConfigError {
     /// A flag that the setting `key` cannot have; `message` completes the sentence "`key` ...".
     pub fn by_flag(key: &str, message: String) -> Self {
         value_error(key, COMMAND_LINE, message)
+    }
+
+    /// The sentence without where it stands, if that is the command line.
+    pub fn of_flag(&self) -> Option<String> {
+        let text = self.to_string();
+        Some(text.strip_prefix(COMMAND_LINE)?.strip_prefix(": ")?.to_owned())
     }
 }
 
@@ -143,7 +155,7 @@ impl Resolver {
             Ok(_) => self.table(&text, name, Some(path.parent().unwrap_or(Path::new("")))),
             Err(source) => Err(ConfigError::Read {
                 path: path.to_owned(),
-                source,
+                source: unread(path, source),
             }),
         }
     }
@@ -160,7 +172,10 @@ impl Resolver {
                 Some(span) => format!("{origin}, line {}", text[..span.start].matches('\n').count() + 1),
                 None => origin.to_owned(),
             },
-            message: error.message().to_owned(),
+            message: match folder {
+                Some(_) => format!("{}; {FORM}", error.message()),
+                None => error.message().to_owned(),
+            },
         })?;
         for (key, value) in table {
             self.set(&key, value, origin, folder)?;
@@ -189,11 +204,22 @@ impl Resolver {
         let Some(row) = Key::by_name(key) else {
             return Err(unknown_key(key, COMMAND_LINE));
         };
-        let value = row
-            .kind
-            .read(text.as_ref())
-            .map_err(|message| ConfigError::by_flag(key, message))?;
+        let text = text.as_ref();
+        let value = row.kind.read(text).map_err(|message| {
+            let advice = self.advice(row, &text.to_string_lossy());
+            ConfigError::by_flag(key, message + &advice)
+        })?;
         self.set(key, value, COMMAND_LINE, Some(Path::new("")))
+    }
+
+    /// What to say in place of a text that is no number: the number that is meant, if the settings can have it, or those that can be.
+    fn advice(&self, row: &Key, text: &str) -> String {
+        let fits = |value: &toml::Value| {
+            let mut trial = self.clone();
+            let taken = trial.set(row.name, value.clone(), COMMAND_LINE, None);
+            taken.and_then(|()| trial.finish()).is_ok()
+        };
+        advice(row.kind, row.meant(text).filter(fits), row.range.map(|range| range()))
     }
 
     /// Gives a setting a value that the program has chosen, unless it is somebody's wish.
@@ -310,6 +336,14 @@ impl Resolver {
                 ),
             );
         }
+        let asked = |key: &str| self.origins.get(key).is_some_and(|by| by == COMMAND_LINE);
+        let alone = self.origins.contains_key("fold") && !self.origins.contains_key("folds");
+        if config.folds == 0 && (asked("fold") && !asked("folds") || alone) {
+            return refuse(
+                "fold",
+                "is one of the parts that `folds` makes, and there are none: say how many, at least 2".to_owned(),
+            );
+        }
         if config.folds > 0 && config.val_share != Share::Auto {
             return refuse(
                 "val_share",
@@ -366,6 +400,21 @@ impl Resolver {
             );
         }
         Ok(self.config)
+    }
+}
+
+/// Why a file of settings cannot be read, in our words where the system's or the library's are about something else.
+fn unread(path: &Path, source: Error) -> Error {
+    if path.is_dir() {
+        let inside = path.join(RUN_SETTINGS);
+        return Error::other(match inside.is_file() {
+            true => format!("it is a folder; its settings are in {}", inside.display()),
+            false => format!("it is a folder; {FORM}"),
+        });
+    }
+    match source.kind() {
+        ErrorKind::InvalidData => Error::other(format!("it is no text; {FORM}")),
+        _ => source,
     }
 }
 
@@ -429,8 +478,15 @@ mod tests {
             "width = 9",
             "run.toml: `width` must be at least 0.05 and at most 8, not 9",
         );
-        check_refused("epoch_size = -1", "run.toml: `epoch_size` cannot be -1");
-        check_refused("seed = -1", "run.toml: `seed` cannot be -1");
+        check_refused(
+            "epoch_size = -1",
+            "run.toml: `epoch_size` must be at least 1 and at most 1000000, not -1",
+        );
+        check_refused("seed = -1", "run.toml: `seed` must be at least 0, not -1");
+        check_refused(
+            "fold = 2",
+            "run.toml: `fold` is one of the parts that `folds` makes, and there are none: say how many, at least 2",
+        );
         check_refused(
             "opt = \"adam\"",
             "run.toml: `opt` cannot be `adam`; it is one of rmsprop, sgd",
@@ -441,7 +497,7 @@ mod tests {
         );
         check_refused(
             "warmup_epochs = 9\nepoch_size = 3",
-            "run.toml: `warmup_epochs` is 9, longer than the run of 3",
+            "run.toml: `warmup_epochs` is 9, longer than the run of 3 epochs",
         );
         check_refused("resize = 200", "run.toml: `resize` is 200, less than the crop of 224");
         check_refused(
@@ -475,7 +531,7 @@ mod tests {
             .toml("model = \"mnasnet-b2\"", "run.toml")
             .and_then(Resolver::finish)
             .unwrap_err();
-        let expected = "run.toml: `model` cannot be used: unknown model \"mnasnet-b2\": did you mean \"mnasnet-b1\"?";
+        let expected = "run.toml: `model` cannot be used: unknown model `mnasnet-b2` (did you mean `mnasnet-b1`?); ";
         assert!(error.to_string().starts_with(expected), "{error}");
     }
 
@@ -492,7 +548,129 @@ mod tests {
         let mut layers = Resolver::new();
         layers.flag("lr", "0.004").unwrap();
         let error = layers.flag("seed", "x").unwrap_err().to_string();
-        assert_eq!(error, "command line: `seed` takes a whole number, not `x`");
+        assert_eq!(
+            error,
+            "command line: `seed` takes a whole number, not `x`; it must be at least 0 and at most 9223372036854775807"
+        );
+    }
+
+    #[test]
+    fn whatever_a_refusal_offers_is_taken() {
+        let texts = [
+            "150%",
+            "50%",
+            "20%",
+            "0.1%",
+            "100%",
+            "-5%",
+            "2,4",
+            "0,5",
+            "1,000",
+            "0,001",
+            "1/8",
+            "9/8",
+            "1e3",
+            "1e9",
+            "1e30",
+            "99999999999999999999",
+            "-1",
+            "2k",
+            "64.0",
+            "2.5",
+            "90°",
+            "",
+            " 5",
+            "5 ",
+            "nan",
+            "inf",
+            "yes",
+            "much",
+            "10",
+            "20",
+            "bfloat16",
+            "float32",
+            "fp16",
+            "16",
+            "auto",
+            "none",
+            "cosin",
+            "step",
+            "other",
+            "mnasnet",
+            "mnasnet-b2",
+            "resnet50",
+            "semnasnet_076",
+            "weight",
+            "Cosine",
+            "randaug",
+            "cuda",
+            "cuda:0",
+            "1,2,3",
+            "128",
+            "0.01",
+            "30",
+        ];
+        let mut offers = 0;
+        for key in KEYS.iter().map(|key| key.name).chain(["lr"]) {
+            for text in texts {
+                let Err(error) = Resolver::new().flag(key, text) else {
+                    continue;
+                };
+                let error = error.to_string();
+                let after = |mark: &str| error.split_once(mark).map(|(_, rest)| rest);
+                let offer = (after(": say ").filter(|rest| !rest.contains(' ')))
+                    .or_else(|| after("did you mean `")?.split('`').next())
+                    .or_else(|| after("did you mean ")?.strip_suffix('?'));
+                let Some(offer) = offer else { continue };
+                offers += 1;
+                let mut layers = Resolver::new();
+                layers
+                    .flag(key, offer)
+                    .unwrap_or_else(|again| panic!("{error}\n{again}"));
+                // A fold needs folds beside it.
+                assert!(
+                    key.starts_with("fold") || layers.finish().is_ok(),
+                    "{key} {text}: {error}"
+                );
+            }
+        }
+        assert!(offers > 100, "{offers}");
+        for (key, text, message) in [
+            (
+                "hflip",
+                "150%",
+                "takes a number, not `150%`; it must be at least 0 and at most 1",
+            ),
+            ("hflip", "50%", "takes a number, not `50%`: say 0.5"),
+            (
+                "warmup_epochs",
+                "50%",
+                "takes a number, not `50%`; it must be at least 0 and at most 1000000",
+            ),
+            (
+                "batch_size",
+                "2,4",
+                "takes a whole number, not `2,4`; it must be at least 1 and at most 65536",
+            ),
+            (
+                "epoch_size",
+                "99999999999999999999",
+                "takes a whole number, not `99999999999999999999`; it must be at least 1 and at most 1000000",
+            ),
+            (
+                "precision",
+                "bfloat16",
+                "cannot be `bfloat16` (did you mean `bf16`?); it is one of auto, f32, bf16",
+            ),
+            (
+                "precision",
+                "fp16",
+                "cannot be `fp16` (there is no float16; `bf16` takes as little room); it is one of auto, f32, bf16",
+            ),
+        ] {
+            let error = Resolver::new().flag(key, text).unwrap_err().to_string();
+            assert_eq!(error, format!("command line: `{key}` {message}"));
+        }
     }
 
     #[test]

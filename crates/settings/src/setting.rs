@@ -1,6 +1,7 @@
 //! What one setting can hold, and how it is read from TOML or from a command line.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::path::PathBuf;
 
@@ -70,14 +71,26 @@ impl Kind {
             Kind::Integer => text
                 .parse()
                 .map(toml::Value::Integer)
-                .map_err(|_| format!("takes a whole number, not `{text}`{}", meant_number(text, true))),
+                .map_err(|_| format!("takes a whole number, not `{text}`")),
             Kind::Number => text
                 .parse()
                 .map(toml::Value::Float)
-                .map_err(|_| format!("takes a number, not `{text}`{}", meant_number(text, false))),
+                .map_err(|_| format!("takes a number, not `{text}`")),
             Kind::Text | Kind::Path | Kind::Network | Kind::Device | Kind::Choice { .. } => {
                 Ok(toml::Value::String(text.to_owned()))
             }
+        }
+    }
+
+    /// The number that is meant by a text which is none; `None` too where it cannot be told. `part` says that percents make sense.
+    pub fn meant(self, text: &str, part: bool) -> Option<toml::Value> {
+        match self {
+            Kind::Integer => {
+                let number = meant_whole(text).filter(|number| number.fract() == 0.0 && number.abs() < EXACT);
+                number.map(|number| toml::Value::Integer(number as i64))
+            }
+            Kind::Number => meant_number(text, part).map(toml::Value::Float),
+            _ => None,
         }
     }
 
@@ -95,36 +108,45 @@ impl Kind {
     }
 }
 
-/// The number that another way to write one means, as ": say N": a decimal comma, a percentage, a fraction, a power, thousands.
-fn meant_number(text: &str, whole: bool) -> String {
-    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+/// Whole numbers below it are exact as numbers with a point.
+const EXACT: f64 = (1u64 << 53) as f64;
+
+fn finite(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// The number with thousands apart: 1,000 or 1_000_000.
+fn thousands(text: &str) -> Option<f64> {
+    let parts: Vec<&str> = text.split([',', '_', '\'', ' ']).collect();
+    let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
+    let groups = parts.len() > 1 && digits(parts[0]) && !parts[0].is_empty() && parts[0].len() < 4;
+    let groups = groups && parts[1..].iter().all(|part| part.len() == 3 && digits(part));
+    groups.then(|| finite(&parts.concat())).flatten()
+}
+
+/// The whole number that another way to write one means: thousands, a power, a `k`.
+fn meant_whole(text: &str) -> Option<f64> {
+    let thousand = || finite(text.strip_suffix(['k', 'K'])?).map(|number| number * 1000.0);
+    thousands(text).or_else(thousand).or_else(|| finite(text))
+}
+
+/// The number that another way to write one means: a decimal comma, a fraction, and a percentage where that is a part of something.
+fn meant_number(text: &str, part: bool) -> Option<f64> {
     let fraction = || {
         let (a, b) = text.split_once('/')?;
-        number(a).zip(number(b).filter(|b| *b != 0.0)).map(|(a, b)| a / b)
+        finite(a).zip(finite(b).filter(|b| *b != 0.0)).map(|(a, b)| a / b)
     };
-    // 1,000 may be either where the setting is no whole number.
-    let thousands = || {
-        let parts: Vec<&str> = text.split([',', '_', '\'', ' ']).collect();
-        let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
-        let groups = parts.len() > 1 && digits(parts[0]) && !parts[0].is_empty() && parts[0].len() < 4;
-        let groups = groups && parts[1..].iter().all(|part| part.len() == 3 && digits(part));
-        groups.then(|| number(&parts.concat())).flatten()
-    };
+    // 1,000 can be either.
+    let is_either = thousands(text).is_some() && !text.starts_with('0');
     let comma = || {
-        (text.matches(',').count() == 1)
-            .then(|| number(&text.replace(',', ".")))
-            .flatten()
+        let one = text.matches(',').count() == 1 && !is_either;
+        one.then(|| finite(&text.replace(',', "."))).flatten()
     };
-    let percent = || number(text.trim_end().strip_suffix('%')?).map(|percent| percent / 100.0);
-    let thousand = || number(text.strip_suffix(['k', 'K'])?).map(|number| number * 1000.0);
-    let meant = match whole {
-        true => thousands().or_else(thousand).or_else(|| number(text)),
-        false => comma().or_else(percent).or_else(fraction),
+    let percent = || {
+        let digits = text.trim_end().strip_suffix('%').filter(|_| part)?;
+        finite(digits).map(|percent| percent / 100.0)
     };
-    match meant.filter(|meant| !whole || meant.fract() == 0.0) {
-        Some(meant) => format!(": say {meant}"),
-        None => String::new(),
-    }
+    comma().or_else(percent).or_else(fraction)
 }
 
 /// A type that a setting can have.
@@ -135,10 +157,6 @@ pub trait Setting: Sized {
     fn from_toml(value: &toml::Value) -> Result<Self, String>;
     /// To a TOML value.
     fn to_toml(&self) -> toml::Value;
-    /// The value as a number where it has a range.
-    fn number(&self) -> f64 {
-        f64::NAN
-    }
 }
 
 fn wrong_type(wanted: &str, value: &toml::Value) -> String {
@@ -220,9 +238,6 @@ impl Setting for f64 {
     fn to_toml(&self) -> toml::Value {
         toml::Value::Float(*self)
     }
-    fn number(&self) -> f64 {
-        *self
-    }
 }
 
 /// Whole numbers from 0 on; a TOML integer has 63 bits for them.
@@ -232,36 +247,83 @@ macro_rules! whole_number {
             const KIND: Kind = Kind::Integer;
             fn from_toml(value: &toml::Value) -> Result<Self, String> {
                 let integer = value.as_integer().ok_or_else(|| wrong_type("a whole number", value))?;
-                integer.try_into().map_err(|_| format!("cannot be {integer}"))
+                integer.try_into().map_err(|_| format!("must be at least 0, not {integer}"))
             }
             fn to_toml(&self) -> toml::Value {
                 toml::Value::Integer(i64::try_from(*self).unwrap_or(i64::MAX))
-            }
-            fn number(&self) -> f64 {
-                *self as f64
             }
         }
     )*};
 }
 whole_number!(u64, usize);
 
-/// Whether `value` lies in `range`; the error completes the sentence "`key` ...".
-pub fn in_range(value: &impl Setting, range: impl RangeBounds<f64>) -> Result<(), String> {
-    if range.contains(&value.number()) {
-        return Ok(());
+/// The numbers that a setting can be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    low: Bound<f64>,
+    high: Bound<f64>,
+}
+
+impl Range {
+    /// Those of a range.
+    pub fn of(range: impl RangeBounds<f64>) -> Self {
+        Self {
+            low: range.start_bound().cloned(),
+            high: range.end_bound().cloned(),
+        }
     }
-    let low = match range.start_bound() {
-        Bound::Included(low) => format!("at least {low}"),
-        Bound::Excluded(low) => format!("above {low}"),
-        Bound::Unbounded => String::new(),
-    };
-    let high = match range.end_bound() {
-        Bound::Included(high) => format!("at most {high}"),
-        Bound::Excluded(high) => format!("below {high}"),
-        Bound::Unbounded => String::new(),
-    };
-    let joint = if low.is_empty() || high.is_empty() { "" } else { " and " };
-    Err(format!("must be {low}{joint}{high}, not {}", value.number()))
+
+    /// Whether `value` lies within, if it is a number; the error completes the sentence "`key` ...".
+    pub fn check(self, value: &toml::Value) -> Result<(), String> {
+        let integer = value.as_integer().map(|integer| integer as f64);
+        match integer.or(value.as_float()).filter(|number| number.is_finite()) {
+            Some(number) if !(self.low, self.high).contains(&number) => Err(format!("must be {self}, not {number}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads a number within from a flag's text; the error completes the sentence "`--flag` ...".
+    pub fn read(self, kind: Kind, text: &str) -> Result<toml::Value, String> {
+        let value = kind.read(text.as_ref()).map_err(|message| {
+            let meant = kind.meant(text, self.is_of_parts());
+            let fits = meant.filter(|value| self.check(value).is_ok());
+            message + &advice(kind, fits, Some(self))
+        })?;
+        self.check(&value).map(|()| value)
+    }
+
+    /// Whether the numbers are parts of something, none of which is more than the whole.
+    pub fn is_of_parts(self) -> bool {
+        matches!(self.high, Bound::Included(high) | Bound::Excluded(high) if high <= 1.0)
+    }
+}
+
+/// What to say in place of a text that is no number: the number that is `meant`, or those that can be.
+pub fn advice(kind: Kind, meant: Option<toml::Value>, range: Option<Range>) -> String {
+    match (meant, range, kind) {
+        (Some(toml::Value::Float(number)), ..) => format!(": say {number}"),
+        (Some(value), ..) => format!(": say {value}"),
+        (None, Some(range), _) => format!("; it must be {range}"),
+        (None, None, Kind::Integer) => format!("; it must be at least 0 and at most {}", i64::MAX),
+        (None, None, _) => String::new(),
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let low = match self.low {
+            Bound::Included(low) => format!("at least {low}"),
+            Bound::Excluded(low) => format!("above {low}"),
+            Bound::Unbounded => String::new(),
+        };
+        let high = match self.high {
+            Bound::Included(high) => format!("at most {high}"),
+            Bound::Excluded(high) => format!("below {high}"),
+            Bound::Unbounded => String::new(),
+        };
+        let joint = if low.is_empty() || high.is_empty() { "" } else { " and " };
+        write!(f, "{low}{joint}{high}")
+    }
 }
 
 /// The choices that are settings under their own names.
@@ -351,8 +413,47 @@ impl Setting for Target {
 fn unknown_choice(value: &toml::Value, kind: Kind) -> String {
     let given = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let names: Vec<&str> = kind.names().iter().map(|named| named.name).collect();
-    let hint = hint(&given, names.iter().copied());
-    format!("cannot be `{given}`{hint}; it is one of {}", names.join(", "))
+    format!(
+        "cannot be `{given}`{}; it is one of {}",
+        choice_hint(&given, &names),
+        names.join(", ")
+    )
+}
+
+/// What other programs call choices that are here, and what they have beside them.
+const ELSEWHERE: &[(&[&str], &str, &str)] = &[
+    (&["bfloat16", "bf-16", "bfloat"], "bf16", " (did you mean `bf16`?)"),
+    (
+        &["float32", "fp32", "float", "single", "full", "32"],
+        "f32",
+        " (did you mean `f32`?)",
+    ),
+    (&["float16", "fp16", "half", "16"], "f16", " (did you mean `f16`?)"),
+    (
+        &["float16", "fp16", "f16", "half", "16", "mixed", "amp", "16-mixed"],
+        "bf16",
+        " (there is no float16; `bf16` takes as little room)",
+    ),
+    (&["bf16-mixed"], "bf16", " (did you mean `bf16`?)"),
+    (&["csv", "tsv", "jsonl", "json"], "table", " (did you mean `table`?)"),
+    (
+        &["imagefolder", "image-folder", "folders"],
+        "folder",
+        " (did you mean `folder`?)",
+    ),
+    (&["tar", "wds"], "webdataset", " (did you mean `webdataset`?)"),
+];
+
+/// The choice that is meant by one that is none, in brackets; nothing where that cannot be told.
+pub fn choice_hint(given: &str, names: &[&str]) -> String {
+    let given = given.to_ascii_lowercase();
+    let row = ELSEWHERE
+        .iter()
+        .find(|(others, name, _)| others.contains(&&*given) && names.contains(name));
+    match row {
+        Some((.., hint)) => (*hint).to_owned(),
+        None => hint(&given, names.iter().copied()),
+    }
 }
 
 /// A name of the table, or rows written out as JSON. Files of rows become that before ([`crate::network_file`]).
@@ -373,7 +474,11 @@ pub fn hint<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Strin
     // Half a name needs many edits and is no typing error: MindSpore's `other` is `mindspore-other` here.
     let half = |name: &&str| wanted.len() > 2 && name.contains(wanted);
     let whole = nearest(wanted, names.iter().copied().filter(half));
-    let like = |(_, edits): &(&str, usize)| 3 * edits <= wanted.len();
+    // Of short names a letter is much: `csh` is no `zsh`.
+    let like = |(name, edits): &(&str, usize)| {
+        let alike = wanted.len() > 4 || name.chars().next() == wanted.to_lowercase().chars().next();
+        alike && 3 * edits <= wanted.len()
+    };
     match whole.or_else(|| nearest(wanted, names).filter(like)) {
         Some((name, _)) => format!(" (did you mean `{name}`?)"),
         None => String::new(),
@@ -402,6 +507,7 @@ mod tests {
             ("batch-size", " (did you mean `batch_size`?)"),
             ("decay", ""),
             ("zzz", ""),
+            ("minear", " (did you mean `linear`?)"),
         ] {
             assert_eq!(hint(wanted, names), expected, "{wanted}");
         }
@@ -410,37 +516,47 @@ mod tests {
     #[test]
     fn values_are_read_or_refused() {
         assert_eq!(f64::from_toml(&toml::Value::Integer(3)), Ok(3.0));
-        assert_eq!(usize::from_toml(&toml::Value::Integer(-3)), Err("cannot be -3".into()));
+        assert_eq!(
+            usize::from_toml(&toml::Value::Integer(-3)),
+            Err("must be at least 0, not -3".into())
+        );
         assert_eq!(bool::from_toml(&Kind::Flag.read("False".as_ref()).unwrap()), Ok(false));
         assert!(f64::from_toml(&Kind::Number.read("nan".as_ref()).unwrap()).is_err());
         assert!(Kind::Integer.read("3.5".as_ref()).is_err());
         for (kind, text, meant) in [
-            (Kind::Number, "0,01", ": say 0.01"),
-            (Kind::Number, "20%", ": say 0.2"),
-            (Kind::Number, "12.5 %", ": say 0.125"),
-            (Kind::Number, "1/8", ": say 0.125"),
-            (Kind::Number, "1,2,3", ""),
-            (Kind::Number, "much", ""),
-            (Kind::Integer, "1,000", ": say 1000"),
-            (Kind::Integer, "1_281_167", ": say 1281167"),
-            (Kind::Integer, "1e3", ": say 1000"),
-            (Kind::Integer, "64.0", ": say 64"),
-            (Kind::Integer, "2k", ": say 2000"),
-            (Kind::Integer, "3.5", ""),
+            (Kind::Number, "0,01", Some("0.01")),
+            (Kind::Number, "20%", Some("0.2")),
+            (Kind::Number, "12.5 %", Some("0.125")),
+            (Kind::Number, "1/8", Some("0.125")),
+            (Kind::Number, "0,125", Some("0.125")),
+            (Kind::Number, "1,000", None),
+            (Kind::Number, "1,2,3", None),
+            (Kind::Number, "much", None),
+            (Kind::Integer, "1,000", Some("1000")),
+            (Kind::Integer, "1_281_167", Some("1281167")),
+            (Kind::Integer, "1e3", Some("1000")),
+            (Kind::Integer, "64.0", Some("64")),
+            (Kind::Integer, "2k", Some("2000")),
+            (Kind::Integer, "3.5", None),
+            (Kind::Integer, "2,4", None),
+            (Kind::Integer, "1e30", None),
         ] {
             let what = if kind == Kind::Integer {
                 "a whole number"
             } else {
                 "a number"
             };
-            let refusal = format!("takes {what}, not `{text}`{meant}");
+            let refusal = format!("takes {what}, not `{text}`");
             assert_eq!(kind.read(text.as_ref()), Err(refusal), "{text}");
+            let found = kind.meant(text, true).map(|value| value.to_string());
+            assert_eq!(found.as_deref(), meant, "{text}");
         }
+        assert_eq!(Kind::Number.meant("20%", false), None);
         assert_eq!(
-            in_range(&1.0, 0.0..1.0),
+            Range::of(0.0..1.0).check(&toml::Value::Integer(1)),
             Err("must be at least 0 and below 1, not 1".into())
         );
-        assert_eq!(in_range(&0.5, 0.0..1.0), Ok(()));
+        assert_eq!(Range::of(0.0..1.0).check(&toml::Value::Float(0.5)), Ok(()));
     }
 
     #[test]

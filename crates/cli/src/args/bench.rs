@@ -7,7 +7,7 @@ use mnasnet_data::Policy;
 use mnasnet_engine::Precision;
 use mnasnet_group::Wire;
 
-use super::{DeviceArgs, RankArgs, RuntimeArgs, positive, side, threads};
+use super::{DeviceArgs, RankArgs, RuntimeArgs, classes, number, positive, side, threads, width};
 use crate::settings::{self, Offered, OrOpen, Valued};
 
 /// What `mnasnet bench` times.
@@ -39,10 +39,10 @@ pub struct BenchArgs {
     #[command(flatten)]
     pub runtime: RuntimeArgs,
     /// Width multiplier
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = width())]
     pub width: f64,
     /// Number of classes
-    #[arg(long = "class-num", value_name = "N", default_value_t = 1000)]
+    #[arg(long = "class-num", value_name = "N", default_value_t = 1000, value_parser = classes())]
     pub classes: usize,
     /// Images in a step, of each rank where there are several
     #[arg(long = "batch-size", value_name = "N", default_value_t = 32, value_parser = positive())]
@@ -64,7 +64,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = positive())]
     pub steps: Option<u64>,
     /// Time for it, in seconds
-    #[arg(long, value_name = "X", default_value_t = 5.0)]
+    #[arg(long, value_name = "X", default_value_t = 5.0, value_parser = number(0.0..=1e6))]
     pub seconds: f64,
     /// For `train`: print each unit's sweeps with their speed and their share of this machine's floor
     #[arg(long)]

@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use mnasnet_data::{BadImages, Format};
 use mnasnet_settings::config::Config;
 
-use super::{config_help, positive, threads};
+use super::{config_help, positive, threads, whole};
 use crate::settings::{self, OrOpen, SettingFlags, Valued};
 
 /// `mnasnet data`.
@@ -70,7 +70,7 @@ pub struct PackArgs {
     #[arg(long = "max-side", value_name = "N", value_parser = positive())]
     pub max_side: Option<u64>,
     /// JPEG quality of the photos that are resized
-    #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, value_name = "Q", default_value_t = 90, value_parser = whole::<u8>(1, 100))]
     pub quality: u8,
     /// Photos in a shard
     #[arg(long = "shard-size", value_name = "N", default_value_t = 1000, value_parser = positive())]
@@ -106,10 +106,10 @@ pub struct ShowArgs {
     #[arg(short, long, value_name = "FILE.png", default_value = "sheet.png")]
     pub out: PathBuf,
     /// Photos in a section, spread over the set
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = whole::<u64>(1, 256))]
     pub images: u64,
     /// Epochs of training that are shown
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole::<u64>(1, 64))]
     pub epochs: u64,
     /// The settings.
     #[command(flatten)]

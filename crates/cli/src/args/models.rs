@@ -8,7 +8,10 @@ use mnasnet_engine::Precision;
 use mnasnet_model::Dialect;
 use mnasnet_onnx::Method;
 
-use super::{DeviceArgs, MindsporeDeviceArgs, PixelArgs, RankArgs, RuntimeArgs, SetArgs, positive, threads, tolerance};
+use super::{
+    DeviceArgs, MindsporeDeviceArgs, PixelArgs, RankArgs, RuntimeArgs, SetArgs, number, positive, threads, tolerance,
+    whole, width,
+};
 use crate::settings::{self, OrOpen, Valued};
 
 /// What a model is evaluated on, and how.
@@ -84,7 +87,7 @@ pub struct EvalArgs {
 #[derive(Debug, clap::Args)]
 pub struct EvalOnnxArgs {
     /// ONNX model: ours, or another image classifier; weights beside the model are read from its folder
-    #[arg(long, alias = "onnx_url", value_name = "FILE")]
+    #[arg(long, aliases = ["onnx_url", "weights"], short_alias = 'w', value_name = "FILE")]
     pub model: PathBuf,
     /// What computes it.
     #[command(flatten)]
@@ -208,14 +211,14 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// Width multiplier, likewise
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = width())]
     pub width: Option<f64>,
     /// File of class names, one a line, in the order of the logits
     #[arg(long = "class_list", value_name = "FILE")]
     pub class_list: Option<PathBuf>,
     /// Batch norm's epsilon, where the weights were not trained with 1e-5
-    #[arg(long = "bn_epsilon", value_name = "X")]
-    pub bn_epsilon: Option<f32>,
+    #[arg(long = "bn_epsilon", value_name = "X", value_parser = number(1e-12..=1.0))]
+    pub bn_epsilon: Option<f64>,
     /// What becomes of photos, where the file does not say it, or not as it was in training.
     #[command(flatten)]
     pub pixels: PixelArgs,
@@ -317,8 +320,17 @@ SHA-256 of the file of weights, and all that this program needs to evaluate the 
 pub struct ExportArgs {
     /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's, MindSpore's or mindcv's; or a name of pretrained
     /// weights: timm/mnasnet_100.rmsp_in1k
-    #[arg(long, alias = "ckpt_file", alias = "checkpoint_path", value_name = "FILE")]
-    pub weights: PathBuf,
+    #[arg(
+        long,
+        alias = "ckpt_file",
+        alias = "checkpoint_path",
+        value_name = "FILE",
+        required_unless_present = "source"
+    )]
+    pub weights: Option<PathBuf>,
+    /// The same
+    #[arg(value_name = "WEIGHTS", conflicts_with = "weights")]
+    pub source: Option<PathBuf>,
     /// Export the moving average that a checkpoint holds, instead of the weights
     #[arg(long)]
     pub ema: bool,
@@ -347,7 +359,7 @@ pub struct ExportArgs {
     #[command(flatten)]
     pub pixels: PixelArgs,
     /// Version of ONNX's operator set, 11 to 22 [default: 17, with preprocessing 18]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(0, 1000))]
     pub opset: Option<u32>,
     /// Take batch norm into the convolutions: the default
     #[arg(long = "fold-bn", conflicts_with = "no_fold_bn")]
@@ -396,11 +408,19 @@ pub struct ExportArgs {
     pub runtime: RuntimeArgs,
     /// Largest difference of two logits that --check allows, times the largest logit where that is above 1 [default: 0.001, with
     /// preprocessing 0.01, with f16 0.1; with int8 0.3 times an image's own largest logit, on all but one image in 50, as ranges are cut]
-    #[arg(long, value_name = "X", requires = "check", value_parser = tolerance)]
+    #[arg(long, value_name = "X", requires = "check", value_parser = tolerance())]
     pub tolerance: Option<f64>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+impl ExportArgs {
+    /// The weights.
+    pub fn weights(&self) -> &Path {
+        let given = self.source.as_deref().or(self.weights.as_deref());
+        given.unwrap_or(Path::new(""))
+    }
 }
 
 /// Help of `--precision` for weights, whose training had one.
@@ -453,7 +473,7 @@ pub struct CompareArgs {
     #[command(flatten)]
     pub device: DeviceArgs,
     /// Fail, with exit code 4, if two logits differ by more, times the largest logit where that is above 1
-    #[arg(long, value_name = "X", value_parser = tolerance)]
+    #[arg(long, value_name = "X", value_parser = tolerance())]
     pub tolerance: Option<f64>,
     /// What computes an ONNX model.
     #[command(flatten)]

@@ -4,7 +4,7 @@ use mnasnet_data::{Interpolation, Preprocessing};
 use mnasnet_settings::config::Channels;
 use mnasnet_settings::wiring;
 
-use super::side;
+use super::{number, side};
 use crate::failure::Failure;
 use crate::settings::Valued;
 
@@ -18,7 +18,9 @@ pub struct PixelArgs {
     #[arg(long, value_name = "N", value_parser = side(), conflicts_with_all = ["crop_ratio", "no_resize"])]
     pub resize: Option<usize>,
     /// The same as the part of the shorter side that is taken: 0.875 resizes to 256 pixels for 224 (timm's crop_pct)
-    #[arg(long = "crop_ratio", alias = "crop_pct", value_name = "X", value_parser = ratio, conflicts_with = "no_resize")]
+    // Less than an eighth would make photos larger than any is.
+    #[arg(long = "crop_ratio", alias = "crop_pct", value_name = "X", value_parser = number(0.125..=1.0))]
+    #[arg(conflicts_with = "no_resize")]
     pub crop_ratio: Option<f64>,
     /// Take the middle of photos as large as they are
     #[arg(long = "no-resize")]
@@ -88,14 +90,5 @@ impl PixelArgs {
         let (mean, std) = (self.mean.unwrap_or_default(), self.std.unwrap_or_default());
         wiring::normalised_by(preprocessing, mean, std);
         Ok(())
-    }
-}
-
-/// Part of a side that is taken. Less than an eighth would make photos larger than any is.
-fn ratio(text: &str) -> Result<f64, String> {
-    let ratio: f64 = text.parse().map_err(|error| format!("{error}"))?;
-    match (0.125..=1.0).contains(&ratio) {
-        true => Ok(ratio),
-        false => Err(format!("{ratio} is no part of a side; give a number from 0.125 to 1")),
     }
 }

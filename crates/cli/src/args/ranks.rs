@@ -1,5 +1,9 @@
 //! Arguments of commands that several ranks carry out together.
 
+use std::ops::Bound;
+
+use super::number;
+
 /// What ranks do about each other.
 #[derive(Debug, clap::Args)]
 pub struct RankArgs {
@@ -8,15 +12,7 @@ pub struct RankArgs {
         long = "rank_timeout",
         value_name = "X",
         default_value_t = 600.0,
-        value_parser = seconds
+        value_parser = number((Bound::Excluded(0.0), Bound::Included(1e6)))
     )]
     pub timeout: f64,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|error| format!("{error}"))?;
-    match 0.0 < value && value <= 1e6 {
-        true => Ok(value),
-        false => Err("give a number above 0, at most 1000000".into()),
-    }
 }

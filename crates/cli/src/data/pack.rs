@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{splits, workers};
 use crate::args::PackArgs;
-use crate::console::{print, print_json, tell, visible_name};
+use crate::console::{note, print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::paths;
 use crate::report::Counter;
@@ -60,9 +60,7 @@ pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
     let pool = workers(args.workers as usize)?;
     let mut done = Vec::new();
     for (split, set) in &sets {
-        set.notes
-            .iter()
-            .for_each(|note| tell(&format!("note: {}", visible_name(note))));
+        set.notes.iter().for_each(|text| note(&visible_name(text)));
         let counter = Counter::new(split, set.samples.len());
         let images = AtomicU64::new(0);
         let progress = |more: usize| counter.set(images.fetch_add(more as u64, Ordering::Relaxed) + more as u64);

@@ -120,11 +120,15 @@ fn named(name: &str, gpus: &[Seen], local: Local) -> Result<Chosen, String> {
             .collect()
     };
     let mut found = matching(|name, wanted| name == wanted);
-    if found.is_empty() {
+    // A bare number is no part of a name: `0` is no H200.
+    if found.is_empty() && !name.chars().all(|c| c.is_ascii_digit()) {
         found = matching(|name, wanted| name.contains(wanted));
     }
     let Some(&first) = found.first() else {
-        let hint = hint(name, Target::NAMES.iter().map(|named| named.name));
+        let hint = match pytorchs(name).filter(|target| choose(target, gpus, local).is_ok()) {
+            Some(target) => format!(" (did you mean `{target}`?)"),
+            None => hint(name, Target::NAMES.iter().map(|named| named.name)),
+        };
         return Err(format!("no device is called `{name}`{hint}; {}", there(gpus)));
     };
     if found.iter().any(|&i| gpus[i].name != gpus[first].name) {
@@ -135,6 +139,19 @@ fn named(name: &str, gpus: &[Seen], local: Local) -> Result<Chosen, String> {
         ));
     }
     Ok(Chosen::Gpu(found[local.rank % found.len()]))
+}
+
+/// What PyTorch's name of a device, or a bare number, is here.
+fn pytorchs(name: &str) -> Option<Target> {
+    let name = name.to_ascii_lowercase();
+    let (kind, number) = name.split_once(':').unwrap_or((&name, ""));
+    match (kind, number) {
+        ("cuda" | "mps" | "xpu" | "rocm" | "hip", "") => Some(Target::Gpu),
+        ("cuda" | "mps" | "xpu" | "rocm" | "hip", number) | (number, "") => {
+            Some(Target::Numbered(vec![number.parse().ok()?]))
+        }
+        _ => None,
+    }
 }
 
 fn described(number: usize, seen: &Seen) -> String {
@@ -220,7 +237,16 @@ mod tests {
                 "nvidia",
                 ["`nvidia` can be gpu:1 vulkan NVIDIA H200, or gpu:2", "say more"],
             ),
-            ("cuda", ["no device is called `cuda`;", "gpu:3 vulkan NVIDIA T4"]),
+            (
+                "cuda",
+                [
+                    "no device is called `cuda` (did you mean `gpu`?);",
+                    "gpu:3 vulkan NVIDIA T4",
+                ],
+            ),
+            ("CUDA:1", ["(did you mean `gpu:1`?)", ""]),
+            ("2", ["(did you mean `gpu:2`?)", ""]),
+            ("cuda:9", ["no device is called `cuda:9`;", ""]),
             ("cpuu", ["no device is called `cpuu` (did you mean `cpu`?)", ""]),
         ] {
             let error = chosen(target, &all, ALONE).unwrap_err();
@@ -236,6 +262,7 @@ mod tests {
         );
         assert_eq!(chosen("auto", &[], ALONE), Ok(Chosen::Cpu));
         assert!(chosen("gpu", &[], ALONE).unwrap_err().contains("no GPU that a driver"));
+        assert!(!chosen("cuda", &[], ALONE).unwrap_err().contains("did you mean"));
     }
 
     #[test]

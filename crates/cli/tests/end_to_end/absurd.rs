@@ -212,7 +212,7 @@ fn a_record_of_a_network_that_cannot_be_is_the_files_fault() {
     changed(&place, "later.safetensors", later, SAME);
     changed(&place, "wide.safetensors", wide, SAME);
     for (file, message) in [
-        ("later.safetensors", "unknown model \"mnasnet-z\""),
+        ("later.safetensors", "unknown model `mnasnet-z`"),
         ("wide.safetensors", "width multiplier 9 is out of range"),
     ] {
         let message = format!("{file} cannot be used: {message}");

@@ -232,7 +232,7 @@ fn what_cannot_be_converted_is_refused_in_a_sentence() {
         (
             "convert semnasnet_075.pth a.safetensors --bn_epsilon 0",
             2,
-            "--bn_epsilon is 0",
+            "`--bn_epsilon` must be at least 0.000000000001 and at most 1, not 0",
         ),
         (
             "convert semnasnet_075.pth a.safetensors --ema",
@@ -248,7 +248,7 @@ fn what_cannot_be_converted_is_refused_in_a_sentence() {
         (
             "convert semnasnet_075.pth a.safetensors --width nan",
             2,
-            "width multiplier NaN is out of range",
+            "`--width` takes a finite number, not `nan`",
         ),
         (
             "convert semnasnet_075.pth a.safetensors --calibration-images 9",

@@ -74,7 +74,7 @@ fn a_device_that_is_not_there_is_refused() {
                 "no device is called `cpuu` (did you mean `cpu`?); this machine has cpu",
             ),
             ("gpu:99", "there is no gpu:99; this machine has cpu"),
-            ("gpu:x", "command line: `device` cannot be `gpu:x`; it is gpu:N"),
+            ("gpu:x", "`--device` cannot be `gpu:x`; it is gpu:N"),
         ] {
             let command = format!("{command} --device {device}");
             let (code, _, stderr) = place.run(&command);
@@ -196,7 +196,7 @@ fn a_run_goes_on_on_another_device_and_says_so() {
     ));
     assert_eq!(code, 2, "{stderr}");
     assert!(
-        stderr.contains("run holds a run with other settings: device \"cpu\" -> \"gpu:99\"; `--resume run`"),
+        stderr.contains("run holds a run with other settings: --device \"cpu\" -> \"gpu:99\"; `--resume run`"),
         "{stderr}"
     );
     let (code, _, stderr) = place.run("train --resume run --epoch_size 3 --device gpu:99");

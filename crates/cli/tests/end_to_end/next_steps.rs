@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use mnasnet_testing::place::{NO_GPUS, sample};
 use mnasnet_testing::process::{signal, wait_for};
-use mnasnet_testing::{Place, text};
+use mnasnet_testing::{Place, TINY, text};
 
 /// Settings of a small run, each of those that belong to the weights other than the default.
 const OTHER: &str = "--model mnasnet-small --width 0.35 --resolution 32 --batch_size 4 --warmup_epochs 1 --opt sgd \
@@ -86,6 +86,22 @@ fn after_training() {
     for setting in ["lr_init = 0.003", "lr_max = 0.03", "warmup_epochs = 0.4"] {
         assert!(settings.contains(&format!("\n{setting}\n")), "{settings}");
     }
+}
+
+/// A setting that counts for nothing is told.
+#[test]
+fn what_is_asked_for_in_vain() {
+    let place = Place::three_classes();
+    let stdout = place.done(&format!(
+        "train {TINY} --epoch_size 1 --ema-decay 0.5 --opt-decay 0.5 --device cpu"
+    ));
+    for note in [
+        "note: --ema-decay changes nothing here: what it belongs to is off\n",
+        "note: --opt-decay changes nothing here: it is for rmsprop\n",
+    ] {
+        text::holds(&stdout, note);
+    }
+    assert!(!stdout.contains("--device changes"), "{stdout}");
 }
 
 #[test]

@@ -142,12 +142,17 @@ fn models_of_other_programs_are_evaluated_and_asked() {
             2,
             "photos of a shorter side of 12 pixels have no middle of 16",
         ),
-        ("torch.onnx", "--resize 20 --no-resize", 2, "cannot be used with"),
+        (
+            "torch.onnx",
+            "--resize 20 --no-resize",
+            2,
+            "`--resize` does not go with `--no-resize`",
+        ),
         (
             "torch.onnx",
             "--crop_ratio 1.5",
             2,
-            "1.5 is no part of a side; give a number from 0.125 to 1",
+            "`--crop_ratio` must be at least 0.125 and at most 1, not 1.5",
         ),
         (
             "quantized-operators.onnx",
@@ -221,7 +226,7 @@ fn what_is_no_model_is_refused_in_a_sentence() {
         (
             "eval-onnx --data photos --model run/checkpoints/best.safetensors",
             2,
-            "evaluate it by `mnasnet eval --weights",
+            "is a file of weights, and no ONNX model; `mnasnet eval photos -w run",
         ),
         (
             "eval-onnx --data photos --model model.onnx --runtime onnxruntime --runtime-library none.so",
@@ -272,17 +277,17 @@ fn what_is_no_model_is_refused_in_a_sentence() {
         (
             "export --weights run/checkpoints/best.safetensors -o b.onnx --calibration-method entropy",
             2,
-            "--calibrate <PATH>",
+            "`mnasnet export` needs `--calibrate PATH`",
         ),
         (
             "export --weights run/checkpoints/best.safetensors -o b.onnx --check photos --tolerance nan",
             2,
-            "NaN is no difference",
+            "`--tolerance` takes a finite number, not ",
         ),
         (
             "compare model.onnx model.onnx --data photos --tolerance=-1",
             2,
-            "-1 is no difference; give a number from 0 on",
+            "`--tolerance` must be at least 0, not -1",
         ),
     ] {
         let (is, _, stderr) = place.run(arguments);

@@ -76,7 +76,7 @@ fn names_reach_the_terminal_escaped_and_json_as_they_are() {
 
     let (code, stdout, stderr) = place.run(&format!("predict --weights {BEST} . none\u{1b}[1A.jpg"));
     assert_eq!(code, 3);
-    let error = "error: cannot read none\\u001b[1A.jpg: No such file or directory (os error 2)\n";
+    let error = "error: cannot read none\\u001b[1A.jpg: no such file or folder\n";
     assert!(
         stderr.ends_with(error) && stderr.starts_with("note: .: passed over "),
         "{stderr}"

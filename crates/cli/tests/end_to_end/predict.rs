@@ -37,6 +37,15 @@ fn predict_names_the_classes() {
     assert_eq!(code, 3);
     text::begins(&stderr, "error: broken.jpg: not an image");
     assert!(stdout.starts_with(photo) && stdout.contains(" %  "), "{stdout}");
+    // Whoever reads JSON has an object for each photo.
+    let (code, stdout, stderr) = place.run(&format!("predict --weights {BEST} none.jpg broken.jpg {photo} --json"));
+    let objects: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((code, objects.len()), (3, 3), "{stdout}");
+    for (object, image) in objects.iter().zip(["none.jpg", "broken.jpg"]) {
+        let error = object["error"].as_str().unwrap();
+        assert!(object["image"] == image && stderr.contains(error), "{object} {stderr}");
+    }
+    assert_eq!(objects[2], predictions[0]);
 }
 
 #[test]

@@ -15,11 +15,11 @@ fn command_line_and_settings() {
         ("train --batchsize 3", "--batch"),
         (
             "train --batch_size 0",
-            "command line: `batch_size` must be at least 1 and at most 65536, not 0",
+            "error: `--batch_size` must be at least 1 and at most 65536, not 0",
         ),
         (
             "train --lr_decay_mode cosin",
-            "`lr_decay_mode` cannot be `cosin` (did you mean `cosine`?); it is one of linear, ",
+            "`--lr_decay_mode` cannot be `cosin` (did you mean `cosine`?); it is one of linear, ",
         ),
         ("train --lr_decay_mode other", "(did you mean `mindspore-other`?)"),
         (
@@ -34,8 +34,22 @@ fn command_line_and_settings() {
             "train --run_distribute yes",
             "--run_distribute is yes; say True or False",
         ),
-        ("train --opt adam", "`opt` cannot be `adam`; it is one of rmsprop, sgd"),
-        ("train --model mnasnet-b2", "did you mean \"mnasnet-b1\"?"),
+        (
+            "train --opt adam",
+            "`--opt` cannot be `adam`; it is one of rmsprop, sgd",
+        ),
+        (
+            "train --model mnasnet-b2",
+            "`--model` cannot be used: unknown model `mnasnet-b2` (did you mean `mnasnet-b1`?); the models are ",
+        ),
+        (
+            "train -m resnet50",
+            "unknown model `resnet50`; the models are mnasnet-b1, ",
+        ),
+        (
+            "bench train --model nope",
+            "unknown model `nope`; the models are mnasnet-b1, ",
+        ),
         (
             "train --config bad.toml",
             "bad.toml: unknown key `batch_sizes` (did you mean `batch_size`?)",
@@ -43,29 +57,59 @@ fn command_line_and_settings() {
         ("train --config none.toml", "cannot read the configuration none.toml"),
         ("train --config imagnet", "(did you mean `imagenet`?)"),
         ("train --config mine", "(did you mean `./mine.toml`?)"),
-        ("train --config sample --resume", "cannot be used with"),
+        ("train --config sample --resume", "cannot be used with `--config`"),
         (
             "train --warmup_epochs 200",
-            "`warmup_epochs` is 200, longer than the run of 40; leave `--warmup-epochs` out, or say a longer `--epoch-size`",
+            "`--warmup_epochs` is 200, longer than the run of 40 epochs; leave `--warmup_epochs` out, or say a longer \
+             `--epoch-size`",
         ),
-        ("train --mixup 1e-30", "`mixup` must be 0 or at least 0.01, not "),
+        ("train --mixup 1e-30", "`--mixup` must be 0 or at least 0.01, not "),
         ("info --width 0", "width multiplier 0 is out of range"),
         ("info --model resnet", "unknown model"),
         (
             "bench train --precision bf8",
-            "`precision` cannot be `bf8`; it is one of auto, f32, bf16",
+            "`--precision` cannot be `bf8`; it is one of auto, f32, bf16",
         ),
         (
             "bench infer --units",
             "--units and --assert-best time `train` only, so far",
         ),
-        ("bench train --batch 0", "0 is not in 1..=65536"),
-        ("bench train --resolution 0", "0 is not in 1..=4096"),
+        (
+            "bench train --batch 0",
+            "`--batch` must be at least 1 and at most 65536, not 0",
+        ),
+        (
+            "bench train --resolution 0",
+            "`--resolution` must be at least 1 and at most 4096, not 0",
+        ),
         (
             "train --cache ram --cache_gib 0",
-            "`cache_gib` must be above 0 and at most 65536, not 0",
+            "`--cache_gib` must be above 0 and at most 65536, not 0",
         ),
-        ("predict --weights x", "required"),
+        (
+            "predict --weights x",
+            "`mnasnet predict` needs IMAGE|DIR|-; `mnasnet predict -h` shows how",
+        ),
+        (
+            "train --fold 2",
+            "`--fold` is one of the parts that `--folds` makes, and there are none: say how many, at least 2",
+        ),
+        (
+            "train --epochs 5 --warmup 8",
+            "`--warmup` is 8, longer than the run of 5 epochs; leave `--warmup` out, or say a longer `--epochs`",
+        ),
+        (
+            "train photos --hflip 150%",
+            "`--hflip` takes a number, not `150%`; it must be at least 0 and at most 1",
+        ),
+        (
+            "train --time 1m --epochs 3",
+            "`--time` does not go with `--epochs`; leave one of them out",
+        ),
+        (
+            "train photos -o photos",
+            "photos holds the photos; choose another folder for the run by `-o`",
+        ),
     ] {
         refused(&place, arguments, 2, message);
     }
@@ -98,11 +142,19 @@ fn whoever_reads_json_gets_the_error_there_too() {
     let place = Place::three_classes();
     for (arguments, code, message) in [
         ("train --data none --json", 3, "cannot read none"),
-        ("train --batch_size 0 --json", 2, "`batch_size` must be at least 1"),
+        ("train --batch_size 0 --json", 2, "`--batch_size` must be at least 1"),
         ("eval --data none --weights none --json", 4, "none"),
         ("data check none --json", 3, "cannot read none"),
-        ("bench train --resolution 0 --json", 2, "invalid value '0'"),
-        ("info --no-such-flag --json", 2, "unexpected argument '--no-such-flag'"),
+        (
+            "bench train --resolution 0 --json",
+            2,
+            "`--resolution` must be at least 1",
+        ),
+        (
+            "info --no-such-flag --json",
+            2,
+            "`--no-such-flag` is no flag of `mnasnet info`",
+        ),
     ] {
         let (found, stdout, stderr) = place.run(arguments);
         let printed: serde_json::Value = serde_json::from_str(&stdout).unwrap();
@@ -142,7 +194,7 @@ fn photos() {
         ),
         (
             train("--class_num 1000"),
-            "class_num is 1000, but photos/train has 3 classes",
+            "`--class_num` is 1000, but photos/train has 3 classes; say `--class-num 0` to take as many as the data has",
         ),
     ] {
         refused(&place, &arguments, 3, message);
@@ -204,7 +256,7 @@ fn weights() {
         &place,
         "eval --data photos --weights run/checkpoints/best.safetensors --ema",
         2,
-        "is of a run without a moving average (`ema` was false); leave out --ema",
+        "is of a run without a moving average; leave out --ema",
     );
     refused(
         &place,

@@ -70,7 +70,8 @@ fn idle_settings(of_run: &str) -> Vec<String> {
         let value = other.unwrap_or_else(|| panic!("no other value of {}", key.name));
         format!("--{} {value}", key.name)
     };
-    let changes_nothing = |key: &&Key| !run.changes_bits(&run, key);
+    // A fold without folds is refused.
+    let changes_nothing = |key: &&Key| !run.changes_bits(&run, key) && key.name != "fold";
     KEYS.iter().filter(changes_nothing).map(another).collect()
 }
 
@@ -98,7 +99,9 @@ fn the_same_command_again_goes_on() {
     let before = fs::read(place.path("run/checkpoints/best.safetensors")).unwrap();
     let stdout = place.done(&command);
     assert!(
-        stdout.contains("note: the run in run is done: 3 epochs; a larger --epoch-size"),
+        stdout.contains(
+            "note: the run in run is done: 3 epochs; more --epochs go on with it, another --out begins another"
+        ),
         "{stdout}"
     );
     assert!(fs::read(place.path("run/checkpoints/best.safetensors")).unwrap() == before);
@@ -132,25 +135,27 @@ fn the_same_command_again_goes_on() {
         &place,
         &on,
         2,
-        "other settings: ema false -> true, ema_decay 0.9999 -> 0.5; ",
+        "other settings: --ema false -> true, --ema-decay 0.9999 -> 0.5; ",
     );
     let stdout = place.done(&format!("{command} --epoch_size 4"));
     assert!(stdout.contains("note: epoch_size 3 -> 4\n"), "{stdout}");
+    let note = "note: run holds a run that has done its 3 epochs, which goes on to 4, with the weights that it has";
+    assert!(stdout.contains(note), "{stdout}");
     let before = snapshot(&place.path("run"));
     refused(
         &place,
         &format!("{command} --epoch_size 4 --lr_max 0.01"),
         2,
-        "run holds a run with other settings: lr_max 0.05 -> 0.01; `--resume run` and the changes as flags",
+        "run holds a run with other settings: --lr-max 0.05 -> 0.01; `--resume run` and the changes as flags",
     );
     // A run with another seed is another run, which no flag goes on with.
     refused(
         &place,
         &format!("{command} --epoch_size 4 --lr_max 0.01 --seed 4"),
         2,
-        "run holds a run with other settings: lr_max 0.05 -> 0.01, seed 3 -> 4; another `--out` begins another",
+        "run holds a run with other settings: --lr-max 0.05 -> 0.01, --seed 3 -> 4; another `--out` begins another",
     );
-    refused(&place, &command, 2, "other settings: epoch_size 4 -> 3; ");
+    refused(&place, &command, 2, "other settings: --epoch-size 4 -> 3; ");
     refused(
         &place,
         &format!("{command} --resume never"),
@@ -187,8 +192,8 @@ fn without_a_folder_an_unfinished_run_goes_on() {
         stdout.contains("note: runs/mnasnet-small-1 holds a run of these settings"),
         "{stdout}"
     );
-    // It is done now: the next one is another.
-    place.done(&format!("train {TINY} --epoch_size 40 --log_every 0"));
+    // It is done now: the next one is another, a longer one too.
+    place.done(&format!("train {TINY} --epoch_size 41 --log_every 0"));
     assert!(place.path("runs/mnasnet-small-2").exists());
 }
 
@@ -212,6 +217,31 @@ fn other_photos_are_another_run() {
         resume,
         3,
         "(24 images then, 23 now); put them back as they were; to begin another run",
+    );
+}
+
+/// What a run set aside from its photos is no wish for others that come with validation photos.
+#[test]
+fn a_run_with_other_photos_is_told_so() {
+    let place = Place::three_classes();
+    fs::rename(place.path("photos/train"), place.path("one")).unwrap();
+    let settings = TINY.replace("--data photos", "--epoch_size 1 --out run");
+    place.done(&format!("train one {settings}"));
+    fs::create_dir(place.path("both")).unwrap();
+    fs::rename(place.path("photos/val"), place.path("both/val")).unwrap();
+    fs::rename(place.path("one"), place.path("both/train")).unwrap();
+    refused(
+        &place,
+        &format!("train both {settings}"),
+        2,
+        "other settings: --data \"one\" -> \"both\", --val-share \"20%\" -> \"auto\"; where the photos are the same, \
+         `--resume run` and the changes as flags go on with it, another `--out` begins another",
+    );
+    refused(
+        &place,
+        "train --resume run --data both --epoch_size 4",
+        3,
+        "the training photos are not those of the run (20 images then, 24 now)",
     );
 }
 

@@ -153,7 +153,7 @@ fn bad_images_are_told_and_dealt_with_as_asked() {
     let (code, _, stderr) =
         place.run("eval --data photos --weights whole/checkpoints/best.safetensors --bad_images drop");
     assert!(
-        code == 2 && stderr.contains("`bad_images` cannot be `drop`; it is one of fail, skip, replace"),
+        code == 2 && stderr.contains("`--bad_images` cannot be `drop`; it is one of fail, skip, replace"),
         "{stderr}"
     );
 }

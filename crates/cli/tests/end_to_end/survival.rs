@@ -82,7 +82,7 @@ fn checkpoints_within_an_epoch_have_their_own_number() {
     assert_eq!(code, 2, "{stderr}");
     assert!(
         stderr.contains(
-            "`checkpoint_every` takes a time or a number of steps (30s, 10m, 2h, 500steps) or never, not \"10\""
+            "`--checkpoint_every` takes a time or a number of steps (30s, 10m, 2h, 500steps) or never, not \"10\""
         ),
         "{stderr}"
     );
@@ -163,7 +163,7 @@ fn a_run_is_computed_again_to_the_same_bits() {
         "{stderr}"
     );
     for (arguments, code, message) in [
-        ("none".to_owned(), 4, "no checkpoint in none/checkpoints"),
+        ("none".to_owned(), 4, "cannot read none: no such file or folder"),
         (
             "run --to run/checkpoints/best.safetensors".to_owned(),
             2,

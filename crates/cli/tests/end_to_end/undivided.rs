@@ -100,7 +100,11 @@ fn shares_and_folds() {
             "takes a part such as 20% or 0.2, or auto, not `0,2`",
         ),
         ("--folds 3 --fold 4", 2, "is 3, which has no fold 4"),
-        ("--folds 3 --val_share 0.5", 2, "does not go with `folds`"),
+        (
+            "--folds 3 --val_share 0.5",
+            2,
+            "`--val_share` does not go with `--folds`",
+        ),
     ] {
         refused(&place, &format!("{train} {setting} --out none"), code, message);
     }
@@ -115,7 +119,7 @@ fn test_photos_choose_no_weights_in_silence() {
     let (code, told) = tell(&place, &format!("{train} --out run"));
     let note = "there are no validation photos but those of photos/Test: the best weights are chosen on them";
     assert!(
-        code == 0 && told.contains(note) && told.contains("`val_share`"),
+        code == 0 && told.contains(note) && told.contains("`--val-share 20%`"),
         "{code} {told}"
     );
     assert_eq!(val_images(&place, "run"), 9);
@@ -151,7 +155,7 @@ fn the_check_says_what_training_would() {
         stdout
     };
     let told = check(0);
-    let batch = "24 photos do not fill a step of batch_size 64: a step has 4 images";
+    let batch = "24 photos do not fill a step of 64: a step has 4 images";
     assert!(told.contains(batch) && !told.contains("advice"), "{told}");
     let (code, told) = tell(
         &place,

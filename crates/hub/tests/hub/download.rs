@@ -168,6 +168,14 @@ fn torchvisions_file_is_checked_by_the_digits_in_its_name() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(left, ["mnasnet1_3-a4c69d6f.pth.lock"]);
+    // A token is of no use there.
+    for status in [401, 403] {
+        machine.hub.fault(Fault::Status(status));
+        let error = machine.refusal("torchvision/mnasnet1_3");
+        let message =
+            format!("the server answers {status}; download it by hand, and give the file instead of the name");
+        assert!(error.ends_with(&message), "{error}");
+    }
 }
 
 #[test]

@@ -187,11 +187,11 @@ fn ranks_that_are_asked_for_different_things_are_told() {
         (
             [train.clone(), with(&train, "--no_such")],
             "the command: train",
-            "unexpected argument '--no_such'",
+            "`--no_such` is no flag of `mnasnet ",
         ),
         (
             [with(eval, "--no_such"), eval.into()],
-            "unexpected argument '--no_such'",
+            "`--no_such` is no flag of `mnasnet ",
             "the command: eval",
         ),
         (
@@ -226,7 +226,11 @@ fn ranks_that_are_asked_for_different_things_are_told() {
 fn command_lines_are_judged_once() {
     let place = Place::three_classes();
     for (arguments, code, message) in [
-        ("train --no_such_flag 1", 2, "unexpected argument"),
+        (
+            "train --no_such_flag 1",
+            2,
+            "`--no_such_flag` is no flag of `mnasnet train`",
+        ),
         ("train --rank_timeout 0", 2, "`rank_timeout` must be "),
         ("train --rank_timeout 1e300", 2, "`rank_timeout` must be "),
         ("train --rank_timeout nan", 2, "`rank_timeout` takes a finite number"),
