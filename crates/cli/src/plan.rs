@@ -69,6 +69,7 @@ pub fn epochs(config: &Config, device: &dyn Device, asked: Interval) -> Result<u
     let epochs = ((left / epoch) as usize).max(1);
     let time = about(epoch * epochs as f64);
     note(&match epoch > left {
+        false if epochs == 1 => format!("1 epoch fits into {asked}: about {time}"),
         false => format!("{epochs} epochs fit into {asked}: about {time}"),
         true => format!("one epoch takes about {time}, and what is left of {asked} is less"),
     });

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use mnasnet_data::counted;
 use mnasnet_engine::Cpu;
 use mnasnet_train::folder::log::StepLog;
 use mnasnet_train::{Event, Observer};
@@ -250,13 +251,16 @@ impl Observer for Reporter {
             } => {
                 let parameters: usize = network.parameters.iter().map(|tensor| tensor.len()).sum();
                 self.line(&format!(
-                    "{} (width {}, {parameters} parameters, {} classes), {} on {device}\n\
-                     {train_images} training and {val_images} validation images, {epochs} epochs of {steps_per_epoch} steps\n\
+                    "{} (width {}, {parameters} parameters, {}), {} on {device}\n\
+                     {train_images} training and {}, {} of {}\n\
                      memory: {} planned",
                     network.variant.name,
                     network.width,
-                    network.classes,
+                    counted(network.classes, "class"),
                     precision.name(),
+                    counted(val_images, "validation image"),
+                    counted(epochs, "epoch"),
+                    counted(steps_per_epoch, "step"),
                     HumanBytes(planned_bytes as u64),
                 ));
                 if done > 0 {

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use mnasnet_data::counted;
 use mnasnet_group::{Group, agree};
 use mnasnet_settings::config::{Config, Effect, KEYS};
 use mnasnet_settings::interval::Interval;
@@ -201,8 +202,8 @@ fn lengthen(job: &mut Job, args: &TrainArgs, ranks: usize) -> Result<(), Failure
     let (Some(mut layers), false) = (job.layers.clone(), matches!(job.start, Start::Resume(_))) else {
         return Ok(());
     };
-    let images = match photos::training_images(&job.config) {
-        Ok(images) => images,
+    let (images, exactly) = match photos::training_images(&job.config) {
+        Ok(found) => found,
         // Told when training would begin.
         Err(_) => return Ok(()),
     };
@@ -219,8 +220,11 @@ fn lengthen(job: &mut Job, args: &TrainArgs, ranks: usize) -> Result<(), Failure
     } = job.config;
     if !args.print_config {
         job.notes.push(format!(
-            "fine-tuning on about {images} photos: {epoch_size} epochs, {batch_size} images a step, learning rate {lr_max}; \
-             --epochs, -b and --lr say otherwise"
+            "fine-tuning on {}{}: {}, {} a step, learning rate {lr_max}; --epochs, -b and --lr say otherwise",
+            if exactly { "" } else { "about " },
+            counted(images, "photo"),
+            counted(epoch_size, "epoch"),
+            counted(batch_size, "image")
         ));
     }
     Ok(())
@@ -379,8 +383,9 @@ fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure>
             )));
         }
         (Likeness::Done(epochs), Some(_)) => format!(
-            "the run in {} is done: {epochs} epochs; a larger --epoch-size goes on with it, another --out begins another",
-            place.display()
+            "the run in {} is done: {}; a larger --epoch-size goes on with it, another --out begins another",
+            place.display(),
+            counted(epochs, "epoch")
         ),
         (Likeness::Unfinished, _) => format!(
             "{} holds a run of these settings, which goes on (`--resume never` and another --out begin another)",

@@ -13,7 +13,7 @@ fn few_epochs_of_fewer_photos_than_a_batch() {
         stdout.contains("note: 24 photos do not fill a step of batch_size 64: a step has 4 images"),
         "{stdout}"
     );
-    assert!(stdout.contains("1 epochs of 6 steps"), "{stdout}");
+    assert!(stdout.contains("1 epoch of 6 steps"), "{stdout}");
     let settings = |key: &str| {
         let config = std::fs::read_to_string(place.path("run/config.toml")).unwrap();
         let line = config.lines().find(|line| line.starts_with(key)).map(str::to_owned);
