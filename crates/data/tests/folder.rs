@@ -124,7 +124,12 @@ fn links_are_followed_but_not_round_in_circles() {
             .iter()
             .any(|note| note.contains("links that lead round in a circle: 1"))
     );
-    assert!(dataset.notes.iter().any(|note| note.contains("broken links or special files: 1")));
+    assert!(
+        dataset
+            .notes
+            .iter()
+            .any(|note| note.contains("broken links or special files: 1"))
+    );
 }
 
 #[test]
