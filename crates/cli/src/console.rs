@@ -177,12 +177,6 @@ fn another_tells() -> bool {
     Launched::detect().is_some_and(|launched| launched.is_mpis && launched.rank > 0)
 }
 
-/// A number of things, of which one is called `one`: `1 epoch`, `2 epochs`.
-pub fn counted(count: usize, one: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {one}{plural}")
-}
-
 /// A text of lines with its other hidden characters escaped.
 pub fn visible(text: &str) -> String {
     escaped(text, |c| is_hidden(c) && c != '\n', in_text)

@@ -4,7 +4,7 @@ mod check;
 mod pack;
 mod show;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mnasnet_data::{DataError, Dataset, Split};
 use mnasnet_settings::config::Config;
@@ -32,30 +32,39 @@ fn workers(count: usize) -> Result<ThreadPool, Failure> {
 }
 
 /// The splits of a set, with their names; one alone where it is not divided.
-fn splits(config: &Config, source: &Path, val: Option<&PathBuf>) -> Result<Vec<(&'static str, Dataset)>, Failure> {
-    for path in [source].into_iter().chain(val.map(PathBuf::as_path)) {
-        paths::photos(path)?;
-    }
+fn splits(config: &Config, source: &Path) -> Result<Vec<(&'static str, Dataset)>, Failure> {
+    paths::photos(source)?;
     let lacking = |error: &PhotosError| matches!(error, PhotosError::Data(DataError::OtherSplit { .. }));
     let train = match photos::open(config, source, Split::Train) {
         // Only val/ is there.
-        Err(error) if lacking(&error) && val.is_none() => {
+        Err(error) if lacking(&error) => {
             let val = photos::open(config, source, Split::Val).map_err(|_| error)?;
             return Ok(vec![("val", val)]);
         }
         train => train?,
     };
-    let val = match val {
-        Some(path) => Some(photos::open(config, path, Split::Val)?),
-        None => match photos::open(config, source, Split::Val) {
-            Err(error) if lacking(&error) => None,
-            // A set that is not divided is found as either.
-            Ok(val) if photos::same(&val, &train) => None,
-            val => Some(val?),
-        },
+    let val = match photos::open(config, source, Split::Val) {
+        Err(error) if lacking(&error) => None,
+        // A set that is not divided is found as either.
+        Ok(val) if photos::same(&val, &train) => None,
+        val => Some(val?),
     };
-    Ok([("train", Some(train)), ("val", val)]
-        .into_iter()
-        .filter_map(|(name, set)| Some((name, set?)))
-        .collect())
+    let val = val.map(|val| ("val", val));
+    Ok([("train", train)].into_iter().chain(val).collect())
+}
+
+/// Refuses to write `what` into the photos' own folder, where it would be taken for a part of the set from then on.
+fn apart(source: &Path, target: &Path, what: &str) -> Result<(), Failure> {
+    let (Ok(source), Ok(absolute)) = (source.canonicalize(), std::path::absolute(target)) else {
+        return Ok(());
+    };
+    // Of a target that is not there yet its nearest folder counts.
+    let there = absolute.ancestors().find_map(|folder| folder.canonicalize().ok());
+    if there.is_some_and(|there| there.starts_with(&source)) {
+        return Err(Failure::Usage(format!(
+            "{} lies in the set, and {what} would be taken for a part of the set; name a place outside",
+            target.display()
+        )));
+    }
+    Ok(())
 }

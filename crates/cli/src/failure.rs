@@ -213,6 +213,7 @@ fn photos_advice(error: &PhotosError) -> &'static str {
         PhotosError::OwnValidation { .. } => "; leave out `--val-share` and `--folds`, or name training's folder alone",
         PhotosError::ClassCount { .. } => "; say `--class-num 0` to take as many as the data has",
         PhotosError::CacheTooLarge { .. } => "; say less, or `--cache disk`",
+        PhotosError::NoPhotosFolder { .. } => "; name the folder by `--image-dir`",
         PhotosError::TooFew { .. } | PhotosError::Data(_) => "",
     }
 }

@@ -21,6 +21,9 @@ pub fn trouble(path: &Path) -> Option<String> {
     if text.contains("://") || text.starts_with("www.") {
         return Some("this is an address, and nothing is fetched from the net; download it, and give the file".into());
     }
+    if let Some(why) = unexpanded(path) {
+        return Some(why);
+    }
     // Patterns are the sets' own.
     if path.exists() || text.contains(['{', '*', '?', '[']) || text.is_empty() {
         return None;
@@ -30,6 +33,26 @@ pub fn trouble(path: &Path) -> Option<String> {
     }
     let hint = meant(path).map_or(String::new(), |meant| format!(" (did you mean `{}`?)", meant.display()));
     Some(format!("no such file or folder{hint}"))
+}
+
+/// What there is to say of a pattern that the shell left as it is.
+fn unexpanded(path: &Path) -> Option<String> {
+    let is_pattern = |path: &Path| path.to_string_lossy().contains(['*', '?']);
+    if path.exists() || !is_pattern(path) {
+        return None;
+    }
+    let folder = path.ancestors().find(|folder| !is_pattern(folder))?;
+    let folder = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    };
+    Some(match folder.is_dir() {
+        true => format!(
+            "the shell did not expand this pattern (it is in quotes, or no name fits); name the folder, `{}`",
+            folder.display()
+        ),
+        false => format!("no such file, and no such folder as {}", folder.display()),
+    })
 }
 
 /// The path that was meant by one that is not there.

@@ -10,7 +10,7 @@ use mnasnet_settings::interval::Interval;
 use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
 
 use crate::clock::about;
-use crate::console::{counted, note};
+use crate::console::note;
 use crate::failure::Failure;
 use crate::report::Plan;
 
@@ -65,7 +65,8 @@ pub fn epochs(config: &Config, device: &dyn Device, time: Duration) -> Result<us
     let epochs = ((left / epoch) as usize).max(1);
     let time = about(epoch * epochs as f64);
     note(&match epoch > left {
-        false => format!("{} fit into {asked}: about {time}", counted(epochs, "epoch")),
+        false if epochs == 1 => format!("1 epoch fits into {asked}: about {time}"),
+        false => format!("{epochs} epochs fit into {asked}: about {time}"),
         true => format!("one epoch takes about {time}, and what is left of {asked} is less"),
     });
     Ok(epochs)

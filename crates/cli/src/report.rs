@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use ::console::Term;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use mnasnet_data::counted;
 use mnasnet_engine::Cpu;
 use mnasnet_train::folder::log::StepLog;
 use mnasnet_train::{Event, Observer};
 
 use crate::clock::{about, moment};
-use crate::console::{Volume, columns, counted, in_lines, shell_word, tell, visible, visible_name, volume};
+use crate::console::{Volume, columns, in_lines, shell_word, tell, visible, visible_name, volume};
 
 /// A bar on standard error; hidden where that is not a terminal.
 fn bar(length: u64, template: &str) -> ProgressBar {
@@ -256,13 +257,14 @@ impl Observer for Reporter {
             } => {
                 let parameters: usize = network.parameters.iter().map(|tensor| tensor.len()).sum();
                 self.line(&format!(
-                    "{} (width {}, {parameters} parameters, {} classes), {} on {device}\n\
-                     {train_images} training and {val_images} validation images, {} of {}\n\
+                    "{} (width {}, {parameters} parameters, {}), {} on {device}\n\
+                     {train_images} training and {}, {} of {}\n\
                      memory: {} planned",
                     network.variant.name,
                     network.width,
-                    network.classes,
+                    counted(network.classes, "class"),
                     precision.name(),
+                    counted(val_images, "validation image"),
                     counted(epochs, "epoch"),
                     counted(steps_per_epoch, "step"),
                     HumanBytes(planned_bytes as u64),

@@ -5,6 +5,7 @@ use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mnasnet_data::counted;
 use mnasnet_group::{Group, agree};
 use mnasnet_settings::config::{Config, Effect, KEYS, Key};
 use mnasnet_settings::resolve::{ConfigError, Resolver};
@@ -15,7 +16,7 @@ use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
 use serde::Serialize;
 
 use crate::args::TrainArgs;
-use crate::console::{Volume, counted, json_path, print, print_json, shell_word, tell, volume};
+use crate::console::{Volume, json_path, print, print_json, shell_word, tell, volume};
 use crate::device::{self, Opener};
 use crate::failure::{Exit, Failure};
 use crate::init::Recorded;
@@ -244,8 +245,8 @@ fn lengthen(job: &mut Job, args: &TrainArgs, ranks: usize) -> Result<(), Failure
     let (Some(mut layers), false) = (job.layers.clone(), matches!(job.start, Start::Resume(_))) else {
         return Ok(());
     };
-    let images = match photos::training_images(&job.config) {
-        Ok(images) => images,
+    let (images, exactly) = match photos::training_images(&job.config) {
+        Ok(found) => found,
         // Told when training would begin.
         Err(_) => return Ok(()),
     };
@@ -262,8 +263,11 @@ fn lengthen(job: &mut Job, args: &TrainArgs, ranks: usize) -> Result<(), Failure
     } = job.config;
     if !args.print_config {
         job.notes.push(format!(
-            "fine-tuning on about {images} photos: {epoch_size} epochs, {batch_size} images a step, learning rate {lr_max}; \
-             --epochs, -b and --lr say otherwise"
+            "fine-tuning on {}{}: {}, {} a step, learning rate {lr_max}; --epochs, -b and --lr say otherwise",
+            if exactly { "" } else { "about " },
+            counted(images, "photo"),
+            counted(epoch_size, "epoch"),
+            counted(batch_size, "image")
         ));
     }
     Ok(())

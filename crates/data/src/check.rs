@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
 use crate::decode::{Photo, decode_part, orientation};
-use crate::{DataError, Dataset, ImageFormat, Rect};
+use crate::{DataError, Dataset, ImageFormat, Rect, counted};
 
 /// What was found in one set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,6 +37,42 @@ pub struct SetReport {
     /// Images with the same bytes, in groups of two or more.
     #[serde(serialize_with = "names")]
     pub duplicates: Vec<Vec<PathBuf>>,
+    /// Pairs of classes that have photos of the same bytes.
+    pub twins: Vec<Twins>,
+}
+
+impl SetReport {
+    /// What to do about each pair of classes that have the same photos.
+    pub fn twin_classes(&self) -> Vec<String> {
+        let photos = |class: &String| {
+            let counted = self.classes.iter().find(|counted| counted.name == *class);
+            counted.map_or(0, |counted| counted.images)
+        };
+        let sentence = |Twins {
+                            classes: [a, b],
+                            images,
+                        }: &Twins| match photos(a).min(photos(b)) <= *images {
+            true => format!(
+                "classes {a:?} and {b:?} have the same photos ({images}): if they are one class, put their photos together; \
+                 otherwise take each photo out of the class that it does not belong to"
+            ),
+            false => format!(
+                "{} of class {a:?} {} in class {b:?} too: take each out of the class that it does not belong to",
+                counted(*images, "photo"),
+                if *images == 1 { "is" } else { "are" }
+            ),
+        };
+        self.twins.iter().map(sentence).collect()
+    }
+}
+
+/// Two classes and how many photos they have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Twins {
+    /// Names.
+    pub classes: [String; 2],
+    /// How many.
+    pub images: usize,
 }
 
 /// A path for JSON, which cannot hold every byte of one: those that are no UTF-8 become U+FFFD.
@@ -107,18 +143,12 @@ pub fn check(dataset: &Dataset, progress: impl Fn() + Sync) -> Result<Checked, D
         })
         .collect::<Result<Vec<_>, _>>()?;
 
-    let mut classes: Vec<ClassCount> = dataset
-        .classes
-        .iter()
-        .map(|name| ClassCount {
+    let classes = (dataset.classes.iter().zip(dataset.photos_of_classes()))
+        .map(|(name, images)| ClassCount {
             name: name.clone(),
-            images: 0,
+            images,
         })
         .collect();
-    dataset
-        .samples
-        .iter()
-        .for_each(|sample| classes[sample.label as usize].images += 1);
     let mut report = SetReport {
         path: dataset.root.clone(),
         images: seen.len(),
@@ -135,6 +165,7 @@ pub fn check(dataset: &Dataset, progress: impl Fn() + Sync) -> Result<Checked, D
         unreadable: Vec::new(),
         suspicious: Vec::new(),
         duplicates: Vec::new(),
+        twins: twins(dataset, &seen),
     };
     let mut contents = Vec::new();
     for (seen, index) in seen.into_iter().zip(0..) {
@@ -189,6 +220,12 @@ fn look(dataset: &Dataset, index: u32, bytes: &mut Vec<u8>, photo: &mut Photo) -
             seen.unreadable = Some(match error {
                 DataError::Image { source, .. } => source.to_string(),
                 DataError::Io { source, .. } => source.to_string(),
+                DataError::Absent { table, .. } => {
+                    format!(
+                        "not there, and {} names it; put it there or take its row out",
+                        table.display()
+                    )
+                }
                 other => other.to_string(),
             });
             return Ok(seen);
@@ -250,6 +287,26 @@ fn spread(mut values: Vec<usize>) -> [usize; 3] {
         [first, .., last] => [*first, values[values.len() / 2], *last],
         [only] => [*only; 3],
     }
+}
+
+/// Pairs of classes that have images of the same content, in the order of the labels.
+fn twins(dataset: &Dataset, seen: &[Seen]) -> Vec<Twins> {
+    let mut first: HashMap<Content, u32> = HashMap::new();
+    let mut pairs: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+    for (seen, sample) in seen.iter().zip(&dataset.samples) {
+        let Some(content) = seen.content else { continue };
+        let label = *first.entry(content).or_insert(sample.label);
+        if label != sample.label {
+            let pair = (label.min(sample.label), label.max(sample.label));
+            *pairs.entry(pair).or_default() += 1;
+        }
+    }
+    let name = |label: u32| dataset.classes[label as usize].clone();
+    let twins = |((a, b), images)| Twins {
+        classes: [name(a), name(b)],
+        images,
+    };
+    pairs.into_iter().map(twins).collect()
 }
 
 /// Images of the same content, in the set's order.

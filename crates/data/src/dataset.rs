@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::decode::Photo;
 use crate::source::Source;
-use crate::{BadImages, Cache, DataError, Rect, RgbImage};
+use crate::{BadImages, Cache, DataError, Rect, RgbImage, counted};
 
 /// A set of images with their labels; the images stay where they are.
 #[derive(Clone, Debug)]
@@ -63,9 +63,9 @@ impl Dataset {
         has_gaps.then(|| {
             let first: Vec<&str> = self.classes.iter().take(3).map(String::as_str).collect();
             format!(
-                "the labels of {} are numbers that do not count from 0 without a gap: they are the names of {} classes ({}{})",
+                "the labels of {} are numbers that do not count from 0 without a gap: they are the names of {} ({}{})",
                 self.root.display(),
-                self.classes.len(),
+                counted(self.classes.len(), "class"),
                 first.join(", "),
                 if self.classes.len() > 3 { ", ..." } else { "" }
             )
@@ -75,6 +75,15 @@ impl Dataset {
     /// Name of the image that is sample `index`: its path, or that of its archive with the member's name.
     pub fn name(&self, index: u32) -> PathBuf {
         self.source.name(self.samples[index as usize].entry)
+    }
+
+    /// How many photos each class has.
+    pub fn photos_of_classes(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.len()];
+        self.samples
+            .iter()
+            .for_each(|sample| counts[sample.label as usize] += 1);
+        counts
     }
 
     /// 16 hexadecimal digits that tell the list of images from any other: FNV-1a over each image's file name and label, in

@@ -10,6 +10,7 @@ mod memory;
 mod orientation;
 mod photo;
 mod png;
+mod sniff;
 mod through_image;
 mod webp;
 
@@ -21,6 +22,7 @@ pub use self::memory::MAX_PHOTO_MEMORY;
 use self::memory::{filled, resize, size};
 pub(crate) use self::orientation::orientation;
 pub(crate) use self::photo::Photo;
+pub(crate) use self::sniff::{AS_CSV, Kind, OFFICE, sniff};
 use crate::{DataError, DecodeError, Rect, RgbImage};
 
 /// The most bytes that an image file may have: 256 MiB.
@@ -60,6 +62,7 @@ pub(crate) fn decode_part(
             Format::Gif | Format::Tiff | Format::Pnm => through_image::decode(format, bytes, photo)?,
         },
         Some(Kind::Known(name)) => return Err(DecodeError::Unsupported(name)),
+        Some(Kind::Else(what, step)) => return Err(DecodeError::Else { what, step }),
         None => return Err(DecodeError::NotAnImage(bytes[..bytes.len().min(8)].to_vec())),
     }
     photo.mark_whole();
@@ -106,15 +109,6 @@ impl Format {
             Format::Pnm => ("PNM", &["ppm", "pgm", "pbm", "pnm"]),
         }
     }
-}
-
-/// What the first bytes of a file tell.
-#[derive(Clone, Copy)]
-pub(crate) enum Kind {
-    /// A format that is read.
-    Read(Format),
-    /// An image of a format that is not.
-    Known(&'static str),
 }
 
 /// Reads and decodes one file; `upright` turns it as its EXIF orientation says.
@@ -245,41 +239,6 @@ impl Claim {
         }
         Ok(memory)
     }
-}
-
-/// Tells a format by its first bytes; those that people try and that are not read are named, so that the error can.
-pub(crate) fn sniff(bytes: &[u8]) -> Option<Kind> {
-    use Kind::{Known, Read};
-    const MAGIC: [(usize, &[u8], Kind); 16] = [
-        (0, &[0xff, 0xd8, 0xff], Read(Format::Jpeg)),
-        (0, b"\x89PNG", Read(Format::Png)),
-        (8, b"WEBP", Read(Format::Webp)),
-        (0, b"BM", Read(Format::Bmp)),
-        (0, b"GIF8", Read(Format::Gif)),
-        (0, b"II*\0", Read(Format::Tiff)),
-        (0, b"MM\0*", Read(Format::Tiff)),
-        (4, b"ftypavi", Known("AVIF")),
-        (4, b"ftyphei", Known("HEIC")),
-        (4, b"ftyphev", Known("HEIC")),
-        (4, b"ftypmif1", Known("HEIC or AVIF")),
-        (4, b"jP  ", Known("JPEG 2000")),
-        (0, &[0xff, 0x4f, 0xff, 0x51], Known("JPEG 2000")),
-        (0, &[0xff, 0x0a], Known("JPEG XL")),
-        (4, b"JXL ", Known("JPEG XL")),
-        (0, b"qoif", Known("QOI")),
-    ];
-    let found = MAGIC
-        .iter()
-        .find(|(at, magic, _)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
-    // A letter and a digit begin other texts too: a number has to follow.
-    let is_pnm = |bytes: &[u8]| {
-        matches!(bytes, [b'P', b'1'..=b'6', space, next, ..]
-            if space.is_ascii_whitespace() && (next.is_ascii_digit() || next.is_ascii_whitespace() || *next == b'#'))
-            || bytes.starts_with(b"P7\nWIDTH")
-    };
-    found
-        .map(|&(_, _, kind)| kind)
-        .or_else(|| is_pnm(bytes).then_some(Read(Format::Pnm)))
 }
 
 /// Fills an image of `size` with what `read` writes as samples of three channels, or of four, of which the last is dropped.

@@ -9,10 +9,12 @@
 //! group, and joins two groups if it looks like both: a group is on one side, so that the group may go to the other. And a
 //! class too small for its share lends a photo to the side that would have none, until there are more.
 
+use std::collections::HashMap;
+
 use rayon::prelude::*;
 
 use crate::decode::Photo;
-use crate::{DataError, Dataset, Rect, Sample};
+use crate::{DataError, Dataset, Rect, Sample, counted, lonely_classes};
 
 /// How a set is divided.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,12 +51,31 @@ impl Division {
 /// Sets larger than that are divided by bytes alone: each photo would have to be decoded.
 const MAX_LOOKED_AT: usize = 200_000;
 
+/// Refuses a set in which no class has a photo for either side.
+///
+/// # Errors
+/// [`DataError::Layout`].
+pub fn can_be_divided(dataset: &Dataset) -> Result<(), DataError> {
+    if dataset.photos_of_classes().iter().any(|photos| *photos > 1) {
+        return Ok(());
+    }
+    Err(DataError::Layout {
+        path: dataset.root.clone(),
+        found: format!(
+            "{}, and no class with two of them to divide",
+            counted(dataset.samples.len(), "photo")
+        ),
+        expected: "photos of each class for training and for validation".to_owned(),
+    })
+}
+
 /// Divides a set into training and validation, on the threads of the pool that this is called in; the first note of each says
 /// how.
 ///
 /// # Errors
-/// The source's, where it is not about one photo. [`DataError::Layout`] where no class has two photos.
+/// The source's, where it is not about one photo. [`can_be_divided`]'s.
 pub fn divide(dataset: &Dataset, division: Division) -> Result<(Dataset, Dataset), DataError> {
+    can_be_divided(dataset)?;
     let all = dataset.samples.len();
     let by_looks = all <= MAX_LOOKED_AT;
     let seen = (0..all as u32)
@@ -84,32 +105,28 @@ pub fn divide(dataset: &Dataset, division: Division) -> Result<(Dataset, Dataset
             .collect()
     };
     let (train, val) = (part(false), part(true));
-    if val.is_empty() || train.is_empty() {
-        return Err(DataError::Layout {
-            path: dataset.root.clone(),
-            found: format!("{all} photos, and no class with two of them to divide"),
-            expected: "photos of each class for training and for validation".to_owned(),
-        });
-    }
     let how = match division {
-        Division::Share(share) => format!("{} % of each class", (share * 1000.0).round() / 10.0),
+        Division::Share(share) => format!("{} % of each class on the mean", (share * 1000.0).round() / 10.0),
         Division::Fold { of, number } => format!("fold {number} of {of} of each class"),
     };
     let mut notes = vec![format!(
-        "{} has no validation photos: {how}, {} of {all}, are set aside by content",
+        "{} has no validation photos: {} of {all} are set aside by content, {how} (one at least; photos that look alike stay on \
+         one side)",
         dataset.root.display(),
         val.len()
     )];
+    notes.extend(lonely_classes(dataset));
     let split: Vec<&str> = (sides.iter().zip(&dataset.classes))
         .filter(|((_, split), _)| *split)
         .map(|(_, class)| class.as_str())
         .collect();
     if let Some(example) = split.first() {
         notes.push(format!(
-            "all photos of {} classes look alike, e.g. {example}: they are divided all the same, and validation is easier for it",
-            split.len()
+            "all photos of {} look alike, e.g. {example}: they are divided all the same, and validation is easier for it",
+            counted(split.len(), "class")
         ));
     }
+    notes.extend(in_two_classes(dataset, &seen));
     if !by_looks {
         notes.push(format!(
             "more than {MAX_LOOKED_AT} photos: only photos of the same bytes are kept on one side, not those that look alike"
@@ -126,10 +143,30 @@ pub fn divide(dataset: &Dataset, division: Division) -> Result<(Dataset, Dataset
     Ok((train, val))
 }
 
+/// Photos of the same bytes that are in two classes: at most one of both labels is right.
+fn in_two_classes(dataset: &Dataset, seen: &[Seen]) -> Option<String> {
+    let mut classes: HashMap<u64, u32> = HashMap::new();
+    let mut twins = Vec::new();
+    for (index, (seen, sample)) in (0..).zip(seen.iter().zip(&dataset.samples)) {
+        if *classes.entry(seen.number).or_insert(sample.label) != sample.label && !seen.is_bad {
+            twins.push(index);
+        }
+    }
+    let first = dataset.name(*twins.first()?);
+    let count = counted(twins.len(), "photo");
+    let verb = if twins.len() == 1 { "is" } else { "are" };
+    Some(format!(
+        "{count} {verb} in another class too, e.g. {}: one label a photo is right, and `data check` names them",
+        first.display()
+    ))
+}
+
 /// What a photo's side depends on.
 struct Seen {
     /// A number that its bytes give.
     number: u64,
+    /// Whether it cannot be decoded; the number is then its name's.
+    is_bad: bool,
     /// What it looks like; `None` where it cannot be decoded or was not.
     looks: Option<Looks>,
 }
@@ -172,6 +209,7 @@ fn look(
         Err(error) if error.is_bad_image() => {
             return Ok(Seen {
                 number: number(dataset.name(index).file_name().unwrap_or_default().as_encoded_bytes()),
+                is_bad: true,
                 looks: None,
             });
         }
@@ -179,6 +217,7 @@ fn look(
     }
     let seen = Seen {
         number: number(bytes),
+        is_bad: false,
         looks: decode.then(|| Looks::of(photo)),
     };
     photo.release();

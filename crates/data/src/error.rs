@@ -33,6 +33,16 @@ pub enum DataError {
         /// What should be there.
         expected: String,
     },
+    /// A file is no set of photos.
+    #[error("{path} is no set of photos but {what}; {step}", path = path.display())]
+    NoSet {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// What to do about it.
+        step: String,
+    },
     /// A set has the other split only.
     #[error("{path}: {found}; expected {expected}", path = path.display())]
     OtherSplit {
@@ -95,8 +105,16 @@ pub enum DataError {
         /// Cause.
         source: DecodeError,
     },
+    /// A table names a photo that is not there.
+    #[error("{path} is not there, and {table} names it", path = path.display(), table = table.display())]
+    Absent {
+        /// The photo.
+        path: PathBuf,
+        /// The table.
+        table: PathBuf,
+    },
     /// One of these errors is about one image, and nothing says that bad images may be passed over.
-    #[error("{0}; repair the file or remove it, or choose by `bad_images` what to do with such")]
+    #[error("{cause}{}, or choose by `bad_images` what to do with such", mending(.0), cause = .0)]
     BadImage(Box<DataError>),
     /// There can be no cache on disk.
     #[error(
@@ -134,6 +152,7 @@ impl DataError {
         use io::ErrorKind::{InvalidInput, IsADirectory, NotFound, PermissionDenied};
         match self {
             Self::Image { source, .. } => !matches!(source, DecodeError::NoMemory { .. }),
+            Self::Absent { .. } => true,
             Self::Io { source, .. } => {
                 matches!(source.kind(), NotFound | PermissionDenied | InvalidInput | IsADirectory)
             }
@@ -149,11 +168,19 @@ pub enum DecodeError {
     #[error("the file is empty")]
     Empty,
     /// A known format that is not read.
-    #[error("unsupported format {0}; save it as JPEG or PNG (read are JPEG, PNG, WebP, BMP, GIF, TIFF and PNM)")]
+    #[error("unsupported format {0} (read are JPEG, PNG, WebP, BMP, GIF, TIFF and PNM); save it as JPEG or PNG")]
     Unsupported(&'static str),
     /// A kind of JPEG that is not read.
     #[error("unsupported JPEG with {0}; those with Huffman coding and 8 bits are read")]
     UnsupportedJpeg(&'static str),
+    /// A known kind of file that is no image.
+    #[error("not an image but {what}; {step}")]
+    Else {
+        /// What it is.
+        what: &'static str,
+        /// What to do about it.
+        step: &'static str,
+    },
     /// No known format.
     #[error("not an image: begins with {}; JPEG, PNG, WebP, BMP, GIF, TIFF and PNM are read", beginning(.0))]
     NotAnImage(Vec<u8>),
@@ -230,6 +257,20 @@ pub enum PackError {
         /// Cause.
         reason: String,
     },
+}
+
+/// What to do about one bad image, where the error does not say it.
+fn mending(error: &DataError) -> &'static str {
+    use DecodeError::{Else, Unsupported};
+    match error {
+        DataError::Image {
+            source: Else { .. } | Unsupported(_),
+            ..
+        } => "",
+        DataError::Absent { .. } => "; put it there or take its row out",
+        DataError::Io { .. } => "; put the file there, or make it readable",
+        _ => "; repair the file or remove it",
+    }
 }
 
 /// The first bytes of a file in words: as text where they are some.

@@ -30,11 +30,13 @@
 
 #![forbid(unsafe_code)]
 
+mod advice;
 mod augment;
 mod bad_images;
 mod batch;
 mod cache;
 mod check;
+mod counted;
 mod crop;
 mod dataset;
 mod decode;
@@ -56,15 +58,17 @@ mod throughput;
 mod transform;
 mod wordnet;
 
+pub use advice::{lonely_classes, only_class, same_names, uneven_classes, unjudged_classes};
 pub use augment::{ColorJitter, Policy, RandAugment};
 pub use bad_images::{BadImage, BadImages};
 pub use batch::Batch;
 pub use cache::{Cache, CacheIn};
-pub use check::{Checked, ClassCount, Finding, SetReport, check};
+pub use check::{Checked, ClassCount, Finding, SetReport, Twins, check};
+pub use counted::counted;
 pub use crop::Rect;
 pub use dataset::{Dataset, Sample};
 pub use decode::{Format as ImageFormat, MAX_FILE_BYTES, MAX_PHOTO_MEMORY, decode, read_image, read_image_from};
-pub use divide::{Division, divide};
+pub use divide::{Division, can_be_divided, divide};
 pub use draws::epoch_order;
 pub use error::{DataError, DecodeError, PackError};
 pub use glance::glance;

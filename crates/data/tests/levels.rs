@@ -129,6 +129,18 @@ fn both_splits_are_found() {
             "train/may/0.png=cat train/june/1.png=dog",
             "val/cat/2.png=cat",
         ),
+        // Roboflow's, with a column a class.
+        (
+            &[
+                "train/0.jpg",
+                "train/1.jpg",
+                "train/_classes.csv=filename, daisy, rose\n0.jpg, 0, 1\n1.jpg, 1, 0\n",
+                "valid/2.jpg",
+                "valid/_classes.csv=filename, daisy, rose\n2.jpg, 0, 1\n",
+            ],
+            "train/0.jpg=rose train/1.jpg=daisy",
+            "valid/2.jpg=rose",
+        ),
         // A class of that name.
         (
             &["train/train/0.jpg", "train/bus/1.jpg", "val/train/2.jpg"],
@@ -237,14 +249,24 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
         (
             &["train/0.jpg", "val/1.jpg"][..],
             Split::Train,
-            &["train", "photos without labels", "metadata.csv"][..],
+            &["train", "1 photo without labels", "metadata.csv"][..],
         ),
         (
             &["Train/0.jpg", "Test/1.jpg"],
             Split::Train,
-            &["photos without labels", "a folder of its own"],
+            &["1 photo without labels", "a folder of its own"],
         ),
         (&["0.jpg", "1.jpg"], Split::Train, &["2 photos without labels"]),
+        // Folders are no classes where metadata speaks of labels, though its photos are elsewhere.
+        (
+            &[
+                "may/0.png",
+                "june/1.png",
+                "metadata.csv=file_name,label\ngone/2.png,cat\n",
+            ],
+            Split::Train,
+            &["metadata.csv: no image of the table is there", "gone/2.png"],
+        ),
         (
             &["Train/a/0.jpg"],
             Split::Val,
@@ -266,6 +288,21 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
         for message in messages {
             assert!(error.contains(message), "{files:?}: {error}");
         }
+    }
+    // What lies beside the only split, and Excel's files, are told.
+    for (files, note) in [
+        (
+            &["train/a/0.jpg", "holdout/a/1.jpg", "docs/read.txt"][..],
+            "holdout, as no split is called so: if the photos in it are for validation, call it val",
+        ),
+        (
+            &["a/0.jpg", "b/1.jpg", "labels.xls"],
+            "labels.xls: if it holds the labels, save it as CSV",
+        ),
+    ] {
+        let folder = tree(files);
+        let notes = locate(folder.path(), Split::Train, None).unwrap().notes.join("\n");
+        assert!(notes.starts_with("passes over ") && notes.ends_with(note), "{notes}");
     }
     // Test photos without labels are no validation.
     let folder = tree(&["train/0a.jpg", "labels.csv=id,breed\n0a,pug\n", "test/2.jpg"]);

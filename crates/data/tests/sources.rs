@@ -394,13 +394,13 @@ fn a_class_list_relabels_and_leaves_out() {
     );
     let note = dataset.notes.last().unwrap();
     assert!(
-        note.starts_with("left out 2 images of 1 classes that are not in ") && note.ends_with("e.g. n01443537"),
+        note.starts_with("left out 2 images of 1 class, which the list ") && note.ends_with("e.g. n01443537"),
         "{note}"
     );
     let misspelt = apply("\u{feff}n02119789\tfox\nn014\tfish\n", "imagenet").unwrap();
     let note = misspelt.notes.last().unwrap();
     assert!(
-        note.starts_with("1 classes of ") && note.ends_with("have no image here, e.g. fish"),
+        note.starts_with("no image here is of 1 class of ") && note.ends_with(", e.g. fish"),
         "{note}"
     );
     // Two classes of the set may become one.
@@ -446,6 +446,26 @@ fn unknown_layouts_are_told_with_what_was_found() {
     fs::write(at("set.tar.gz"), [0x1f, 0x8b, 8, 0]).unwrap();
     fs::write(at("empty.tar"), [0; 1024]).unwrap();
     fs::write(at("cut.parquet"), "PAR1....").unwrap();
+    fs::write(at("none.parquet"), "rows").unwrap();
+    fs::write(at("page.zip"), "\n<!DOCTYPE HTML><html>").unwrap();
+    fs::write(at("empty.zip"), "").unwrap();
+    fs::write(at("photo"), b"\x89PNG\r\n").unwrap();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7\nsize 12345\n";
+    for name in [
+        "lfs.csv",
+        "lfs.tar",
+        "lfs.parquet",
+        "shards/train-0.tar",
+        "rows/train.parquet",
+    ] {
+        fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+        fs::write(at(name), pointer).unwrap();
+    }
+    fs::write(at("utf16.csv"), b"\xff\xfep\0").unwrap();
+    fs::write(at("latin.csv"), b"path,label\n\xe4.jpg,cat\n").unwrap();
+    fs::create_dir_all(at("excel")).unwrap();
+    fs::write(at("excel/0.jpg"), "x").unwrap();
+    fs::write(at("excel/labels.xlsx"), "x").unwrap();
     let tar = fs::read(fixture("imagenet/ILSVRC2012_img_train.tar")).unwrap();
     fs::write(at("cut.tar"), &tar[..9000]).unwrap();
     fs::create_dir_all(at("two")).unwrap();
@@ -454,9 +474,12 @@ fn unknown_layouts_are_told_with_what_was_found() {
     for (name, messages) in [
         (
             "flat",
-            vec!["1 photos without labels: no class folders", "metadata.csv beside them"],
+            vec!["1 photo without labels: no class folders", "metadata.csv beside them"],
         ),
-        ("notes.doc", vec!["a file of no known kind", "one of the known layouts"]),
+        (
+            "notes.doc",
+            vec!["a file of no known kind", "(other layouts: docs/data.md)"],
+        ),
         (
             "set.tar.gz",
             vec!["a compressed archive, which cannot be read in any order", "unpacked"],
@@ -467,6 +490,30 @@ fn unknown_layouts_are_told_with_what_was_found() {
             "cut.tar",
             vec!["it is cut short: n02119789.tar should have 10240 bytes from byte 512 on"],
         ),
+        (
+            "none.parquet",
+            vec!["is no set of photos but a file that is called .parquet and holds none; fetch or write it again"],
+        ),
+        (
+            "page.zip",
+            vec!["is no set of photos but an HTML page", "fetch the file again"],
+        ),
+        ("empty.zip", vec!["is no set of photos but an empty file"]),
+        (
+            "photo",
+            vec!["one photo (PNG)", "name the folder that the folders of classes are in"],
+        ),
+        ("lfs.csv", vec!["a Git LFS pointer", "`git lfs pull` fetches the file"]),
+        ("lfs.tar", vec!["a Git LFS pointer"]),
+        ("lfs.parquet", vec!["a Git LFS pointer"]),
+        ("shards", vec!["no tar archive but a Git LFS pointer"]),
+        ("rows", vec!["no Parquet file but a Git LFS pointer"]),
+        ("utf16.csv", vec!["it is text in UTF-16; save it as UTF-8"]),
+        ("latin.csv", vec!["it is no text in UTF-8; save it as such"]),
+        (
+            "excel",
+            vec!["1 photo and the Excel file ", "labels.xlsx", "saved as CSV"],
+        ),
         ("two", vec!["2 files that could be meant", "name the file itself"]),
         ("none", vec!["cannot read"]),
     ] {
@@ -476,7 +523,7 @@ fn unknown_layouts_are_told_with_what_was_found() {
         }
     }
     assert!(error("notes.doc", Some(Format::Parquet)).contains("cannot use the archive"));
-    assert!(error("flat", Some(Format::Webdataset)).contains("no folders among"));
+    assert!(error("flat", Some(Format::Webdataset)).contains("nothing of the layout webdataset among a.jpg"));
 }
 
 /// An archive whose header says that a name of terabytes follows takes no memory for it.

@@ -135,17 +135,47 @@ fn a_small_file_cannot_claim_a_large_image() {
 
 #[test]
 fn other_formats_are_named() {
-    let cases: [(&[u8], &str); 8] = [
+    let office = [&b"PK\x03\x04"[..], &[0; 26], b"xl/workbook.xml"].concat();
+    let cases: [(&[u8], &str); 22] = [
         (b"", "the file is empty"),
         (
             b"\0\0\0 ftypheic....",
-            "unsupported format HEIC; save it as JPEG or PNG (read are JPEG, PNG, WebP, BMP, GIF, TIFF and PNM)",
+            "unsupported format HEIC (read are JPEG, PNG, WebP, BMP, GIF, TIFF and PNM); save it as JPEG or PNG",
         ),
         (b"RIFF\0\0\0\0WEBPVP8 ", "broken WebP: "),
         (b"BM..", "broken BMP: "),
         (b"GIF89a....", "broken GIF: "),
         (b"II*\0....", "broken TIFF: "),
         (b"P6\n3 2\n255\n...", "broken PNM: "),
+        (b"8BPS\0\x01", "unsupported format Photoshop's PSD"),
+        (b"II*\0\x10\0\0\0CR\x02\0", "unsupported format camera raw"),
+        (b"PK\x03\x04\x14\0", "not an image but a zip archive; unpack it"),
+        (
+            &office,
+            "not an image but an Office file such as Excel's; save its table as CSV",
+        ),
+        (
+            b"\0\0\0 ftypmp42",
+            "not an image but a video (MP4 or MOV); save frames of it",
+        ),
+        (b"RIFF\0\0\0\0AVI LIST", "not an image but a video (AVI)"),
+        (b"%PDF-1.7", "not an image but a PDF; export it as JPEG or PNG"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            "not an image but a Git LFS pointer, which stands for the file; `git lfs pull` fetches the file",
+        ),
+        (
+            b"\xef\xbb\xbf\n<!doctype HTML>\n<html>",
+            "not an image but an HTML page, as a download that failed leaves it; fetch the file again",
+        ),
+        (b"<html lang", "not an image but an HTML page"),
+        (
+            b"<?xml version=\"1.0\"?><Error>",
+            "not an image but an XML text, as a download",
+        ),
+        (b"<?xml version=\"1.0\"?>\n<svg>", "not an image but a drawing (SVG)"),
+        (&[0; 100], "not an image but zeros, as a copy that failed leaves them"),
+        (b"<hello", "not an image: begins with the text \"<hello\""),
         (
             b"hello",
             "not an image: begins with the text \"hello\"; JPEG, PNG, WebP, BMP, GIF, TIFF and PNM are read",

@@ -72,6 +72,23 @@ fn usual_tables_are_read_right() {
             "a.jpg=cat",
             "column `location` for paths and `species` for labels",
         ),
+        // A column a class, as Kaggle and Roboflow have them; other columns do not matter where each row has one 1.
+        (
+            "filename, cat, dog\na.jpg, 1, 0\nb.jpg, 0, 1\n",
+            "a.jpg=cat b.jpg=dog",
+            "takes column `filename` for paths and cat, dog for classes, of which each row has one",
+        ),
+        (
+            "image,MEL,NV,BCC\na,0.0,1.0,0.0\nb,1.0,0.0,0.0\n",
+            "a.jpg=NV b.jpg=MEL",
+            "MEL, NV, BCC for classes",
+        ),
+        (
+            "width,path,7,3\n500,a.jpg,True,False\n1,b.jpg,False,True\n",
+            "a.jpg=7 b.jpg=3",
+            "7, 3 for classes",
+        ),
+        ("path,label,cat,dog\na.jpg,x,1,0\nb.jpg,y,0,1\n", "a.jpg=x b.jpg=y", ""),
         (
             "image,where,label\n17,a.jpg,cat\n18,b.jpg,dog\n",
             "a.jpg=cat b.jpg=dog",
@@ -130,9 +147,12 @@ fn other_tables_are_refused() {
         ("path\tlabel\n", vec!["no rows below its header (path, label)"]),
         (
             "a.jpg\n",
-            vec!["the first line is `a.jpg`", "known names are path, file", "label, "],
+            vec!["the first line is `a.jpg`", "usual names are path and label"],
         ),
-        ("path,label\na.jpg,\n", vec!["line 2 has an empty path or label"]),
+        (
+            "path,label\na.jpg,\n",
+            vec!["line 2 has no label: write it in column `label`"],
+        ),
         (
             "where,width,kind\na.jpg,5,cat\n",
             vec!["the first line is `where, width, kind`", "must be named"],
@@ -148,11 +168,48 @@ fn other_tables_are_refused() {
         ("a,b,label\na.jpg,b.jpg,cat\n", vec!["the first line is `a, b, label`"]),
         (
             "path,label\na.jpg,black, white\n",
-            vec!["line 2 has 3 columns, the first line 2", "in quotes"],
+            vec!["line 2 has 3 columns, and the first line 2: put a cell that holds ',' in quotes"],
         ),
         (
             "path,label\na.jpg,\"cat\nb.jpg,dog\n",
             vec!["line 2 has a cell that goes on in the next line"],
+        ),
+        (
+            "path,label\na.jpg,cat\n\n\nb.jpg\n",
+            vec!["line 5 has 1 column, and the first line 2: write what is missing, or take the line out"],
+        ),
+        (
+            "path,label\n\na.jpg,cat\n,dog\n",
+            vec!["line 4 names no photo: write the photo in column `path`"],
+        ),
+        (
+            "link,label\nhttps://x.org/1.jpg,cat\n",
+            vec![
+                "column `link` holds addresses such as https://x.org/1.jpg, and nothing is fetched",
+                "download the photos",
+            ],
+        ),
+        (
+            "id,link,label\n1,https://x.org/1.jpg,cat\n",
+            vec!["column `link` holds addresses"],
+        ),
+        ("s3://x/1.jpg,cat\n", vec!["column 1 holds addresses"]),
+        (
+            "path,label\na.jpg,cat\nhttps://x.org/1.jpg,dog\n",
+            vec!["line 3 has the address https://x.org/1.jpg"],
+        ),
+        // One label a photo.
+        (
+            "path,cat,dog,emu\na.jpg,1,0,0\n\nb.jpg,1,0,1\n",
+            vec!["line 4 (b.jpg) is of 2 classes (cat, emu): one label a photo is trained"],
+        ),
+        (
+            "path,cat,dog,emu\na.jpg,0,0,0\n",
+            vec!["line 2 (a.jpg) has a 1 in no column of a class (cat, dog, emu)"],
+        ),
+        (
+            "path,width,height\na.jpg,1,2\n",
+            vec!["the first line is `path, width, height`"],
         ),
         (
             "path,label\nimages/x.jpg,cat\n",
@@ -251,6 +308,35 @@ fn cells_lead_to_photos_in_every_usual_way() {
         let dataset = open(name, text, photos).unwrap_or_else(|error| panic!("{text:?}: {error}"));
         assert_eq!(rows(&dataset), expected, "{text:?}");
     }
+    // The lines of JSON lines are those of the file.
+    for (text, expected) in [
+        (
+            "{\"path\": \"0001\", \"label\": 1}\n{\"path\": \"0002\"}\n",
+            "line 2 has no label",
+        ),
+        ("\n{\"path\": \"0001\", \"label\": [1]}\n", "line 2 has no label"),
+        (
+            "{\"path\": \"0001\", \"label\": \"a, \\\"b\\\"\"}\n\n\n{\"label\": 2}\n",
+            "line 4 names no photo",
+        ),
+    ] {
+        let error = open("set/t.jsonl", text, None).unwrap_err();
+        assert!(error.contains(expected), "{text:?}: {error}");
+    }
+    // A photo that is not there is told with the table, and is one bad photo of many.
+    let dataset = open(
+        "set/t.csv",
+        "image,label\nphotos/0001.jpg,pug\nphotos/none.jpg,pug\n",
+        None,
+    )
+    .unwrap();
+    let error = dataset.read(1, &mut Vec::new()).unwrap_err();
+    assert!(error.is_bad_image());
+    let error = error.to_string();
+    assert!(
+        error.contains("none.jpg is not there, and ") && error.ends_with("t.csv names it"),
+        "{error}"
+    );
     // Two photos of one name: the folders above say which, or nothing does.
     fs::create_dir_all(at("set/more")).unwrap();
     fs::write(at("set/more/0001.jpg"), "").unwrap();

@@ -87,6 +87,42 @@ fn stored_and_deflated_members_have_the_same_bytes() {
     assert_eq!(read("splits"), firsts);
 }
 
+/// An archive with members of these names, a byte each.
+fn archive(names: &[&str]) -> Vec<u8> {
+    let (mut members, mut directory) = (Vec::new(), Vec::new());
+    for name in names {
+        let place = members.len() as u32;
+        // Version, flags, method, time, date; the checksum of one 0; sizes; lengths of the name and of the rest.
+        let mut about = vec![20, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        about.extend(0xd202_ef8d_u32.to_le_bytes());
+        about.extend([1, 0, 0, 0, 1, 0, 0, 0, name.len() as u8, 0, 0, 0]);
+        members.extend([&b"PK\x03\x04"[..], &about, name.as_bytes(), &[0]].concat());
+        directory.extend([&b"PK\x01\x02\x14\0"[..], &about, &[0; 10]].concat());
+        directory.extend([&place.to_le_bytes()[..], name.as_bytes()].concat());
+    }
+    let count = (names.len() as u16).to_le_bytes();
+    let [len, start] = [directory.len(), members.len()].map(|bytes| (bytes as u32).to_le_bytes());
+    let end = [&b"PK\x05\x06"[..], &[0; 4], &count, &count, &len, &start, &[0; 2]].concat();
+    [members, directory, end].concat()
+}
+
+#[test]
+fn members_that_lead_out_of_the_archive_are_read_where_they_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.zip");
+    fs::write(
+        &path,
+        archive(&["../../a/0.jpg", "/b/1.jpg", "c/./d/../2.jpg", "../a/"]),
+    )
+    .unwrap();
+    let set = locate(&path, Split::Train, None).unwrap().open().unwrap();
+    assert_eq!(set.classes, ["a", "b", "c"]);
+    assert_eq!(set.name(0), path.join("a/0.jpg"));
+    let mut bytes = Vec::new();
+    set.read(1, &mut bytes).unwrap();
+    assert_eq!(bytes, [0]);
+}
+
 #[test]
 fn what_cannot_be_read_is_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -109,6 +145,14 @@ fn what_cannot_be_read_is_told() {
         (
             fs::read(fixture("none")).unwrap(),
             "set.zip: an archive without a class of photos",
+        ),
+        (
+            archive(&[]),
+            "set.zip: an archive without photos; expected the photos of each class",
+        ),
+        (
+            archive(&["xl/workbook.xml", "[Content_Types].xml"]),
+            "set.zip is no set of photos but an Office file such as Excel's; save its table as CSV",
         ),
         (
             whole[..whole.len() - 30].to_vec(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mnasnet_data::DataError;
+use mnasnet_data::{DataError, counted};
 
 /// Why there are no photos.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,12 @@ pub enum PhotosError {
     /// The settings name none.
     #[error("no photos given")]
     NoneGiven,
+    /// `image_dir` is no folder.
+    #[error("cannot find the photos of the table: `image_dir` is {path}, and there is no such folder", path = path.display())]
+    NoPhotosFolder {
+        /// The setting.
+        path: PathBuf,
+    },
     /// Training and validation would see the same photos.
     #[error("{root} has no photos kept apart for validation", root = root.display())]
     NotApart {
@@ -26,7 +32,7 @@ pub enum PhotosError {
         root: PathBuf,
     },
     /// The number of classes that the settings ask for is another.
-    #[error("`class_num` is {asked}, but {root} has {classes} classes", root = root.display())]
+    #[error("`class_num` is {asked}, but {root} has {}", counted(*classes, "class"), root = root.display())]
     ClassCount {
         /// The setting.
         asked: usize,
@@ -36,7 +42,7 @@ pub enum PhotosError {
         classes: usize,
     },
     /// There is not one image for each rank.
-    #[error("{root} has {images} images, fewer than the {ranks} ranks; start fewer", root = root.display())]
+    #[error("{root} has {}, fewer than the {ranks} ranks; start fewer", counted(*images, "image"), root = root.display())]
     TooFew {
         /// The photos.
         root: PathBuf,

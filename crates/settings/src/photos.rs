@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mnasnet_data::{
-    BadImages, Cache, CacheIn, ClassList, DataError, Dataset, Division, Location, PhotoList, Split as Half, divide,
-    glance, locate_listed, machine_memory, unlabelled,
+    BadImages, Cache, CacheIn, ClassList, DataError, Dataset, Division, Location, PhotoList, Split as Half,
+    can_be_divided, counted, divide, glance, locate_listed, machine_memory, only_class, unjudged_classes, unlabelled,
 };
 
 use crate::config::{Config, Share};
@@ -29,9 +29,9 @@ impl Photos {
         }
         let (mut train, val) = match Split::of(config)? {
             Split::Apart(train, val) => {
-                let train = list(config, &train)?;
-                let mut val = list(config, &val)?;
+                let (mut train, mut val) = (list(config, &train)?, list(config, &val)?);
                 val.relabel(&train.classes)?;
+                train.notes.extend(unjudged_classes(&train, &val));
                 (train, val)
             }
             Split::Divided(whole, division) => {
@@ -40,6 +40,7 @@ impl Photos {
             }
         };
         train.notes.extend(train.gaps());
+        train.notes.extend(only_class(&train));
         let (classes, images) = (train.classes.len(), train.samples.len());
         if config.class_num != 0 && config.class_num != classes {
             return Err(PhotosError::ClassCount {
@@ -67,15 +68,35 @@ impl Photos {
     }
 }
 
+/// The sets of `config` as they lie, before a part is set aside or classes are compared: what is learnt from, and what is judged
+/// on where that is a set of its own.
+pub fn as_they_lie(config: &Config) -> Result<(Dataset, Option<Dataset>), PhotosError> {
+    Ok(match Split::of(config)? {
+        Split::Apart(train, val) => (list(config, &train)?, Some(list(config, &val)?)),
+        Split::Divided(whole, _) => (list(config, &whole)?, None),
+    })
+}
+
+/// Why training refuses such sets, if it does; gives validation the classes of training.
+pub fn refusal(train: &Dataset, val: Option<&mut Dataset>) -> Option<DataError> {
+    match val {
+        Some(val) => val.relabel(&train.classes).err(),
+        None => can_be_divided(train).err(),
+    }
+}
+
 /// What becomes of the batch where so many images do not fill a step of it.
 pub fn smaller_batch(config: &Config, images: usize, ranks: usize) -> Option<String> {
     let batch = wiring::batch_size(config, images, ranks);
     let each = if ranks == 1 { "" } else { " of each rank" };
     (batch != config.batch_size).then(|| {
         format!(
-            "{images} photos do not fill a step of {}{each}: a step has {batch} images{each}, and the learning rate \
-             is {batch}/{} of what is set",
-            config.batch_size, config.batch_size
+            "{} {} not fill a step of {}{each}: a step has {}{each}, and the learning rate is {batch}/{} of what is set",
+            counted(images, "photo"),
+            if images == 1 { "does" } else { "do" },
+            config.batch_size,
+            counted(batch, "image"),
+            config.batch_size
         )
     })
 }
@@ -153,20 +174,21 @@ fn beside(config: &Config) -> Option<Location> {
     (is_it && train != val).then_some(val)
 }
 
-/// How many photos a run with these settings learns from, or nearly: which ones are set aside is not looked into.
-pub fn training_images(config: &Config) -> Result<usize, PhotosError> {
+/// How many photos a run with these settings learns from, and whether so many exactly: which ones are set aside is not looked
+/// into.
+pub fn training_images(config: &Config) -> Result<(usize, bool), PhotosError> {
     if config.data.as_os_str().is_empty() {
         return Err(PhotosError::NoneGiven);
     }
     let images = |location: &Location| Ok::<_, PhotosError>(labelled(config, location)?.samples.len());
     Ok(match Split::of(config)? {
-        Split::Apart(train, _) => images(&train)?,
+        Split::Apart(train, _) => (images(&train)?, true),
         Split::Divided(whole, division) => {
             let aside = match division {
                 Division::Share(share) => share,
                 Division::Fold { of, .. } => 1.0 / of as f64,
             };
-            (images(&whole)? as f64 * (1.0 - aside)).round() as usize
+            ((images(&whole)? as f64 * (1.0 - aside)).round() as usize, false)
         }
     })
 }
@@ -254,6 +276,11 @@ const GIB: f64 = (1u64 << 30) as f64;
 
 fn find(config: &Config, path: &Path, split: Half) -> Result<Location, PhotosError> {
     let photos = Some(config.image_dir.as_path()).filter(|photos| !photos.as_os_str().is_empty());
+    if let Some(photos) = photos.filter(|photos| !photos.is_dir()) {
+        return Err(PhotosError::NoPhotosFolder {
+            path: photos.to_path_buf(),
+        });
+    }
     Ok(locate_listed(path, split, config.data_format, photos)?)
 }
 

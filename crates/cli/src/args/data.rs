@@ -33,8 +33,8 @@ pub enum DataAction {
 /// `mnasnet data check`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The set is clean if every photo can be decoded, none is there twice and none is in both splits. The \
-exit code is 0 if so, and 3 if not."
+    after_help = "The set is clean if `train` would take it, every photo can be decoded, none is there twice and none is \
+in both splits. The exit code is 0 if so, and 3 if not."
 )]
 pub struct CheckArgs {
     /// Photos: a folder with train/ and val/ or of classes, an archive, shards, Parquet files or a table

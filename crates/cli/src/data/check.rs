@@ -1,19 +1,23 @@
 //! `mnasnet data check`.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mnasnet_data::{Checked, ClassCount, Dataset, Division, Finding, SetReport, check, divide};
+use mnasnet_data::{
+    Checked, DataError, Dataset, Division, Finding, SetReport, Split as Half, check, counted, divide, lonely_classes,
+    only_class, same_names, uneven_classes, unjudged_classes,
+};
 use mnasnet_settings::config::{Config, Share};
-use mnasnet_settings::photos::smaller_batch;
+use mnasnet_settings::error::PhotosError;
+use mnasnet_settings::photos::{self, smaller_batch};
 use serde::Serialize;
 
-use super::{splits, workers};
+use super::workers;
 use crate::args::CheckArgs;
 use crate::console::{print, print_json, visible_name};
 use crate::failure::{Exit, Failure};
+use crate::paths;
 use crate::report::Counter;
 
 #[derive(Serialize)]
@@ -40,13 +44,20 @@ const SHOWN: usize = 10;
 
 /// Checks a set.
 pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
-    let config = args.set.config();
-    let mut sets = splits(&config, &args.source, args.val_data.as_ref())?;
-    let pool = workers(args.workers as usize)?;
-    let batch = pool.install(|| batch(&config, &sets));
-    if let Some((_, train)) = sets.first_mut() {
-        train.notes.extend(batch);
+    for path in [&args.source].into_iter().chain(&args.val_data) {
+        paths::photos(path)?;
     }
+    let config = Config {
+        data: args.source.clone(),
+        val_data: args.val_data.clone().unwrap_or_default(),
+        ..args.set.config()
+    };
+    let pool = workers(args.workers as usize)?;
+    let Found {
+        sets,
+        refused,
+        mut advice,
+    } = pool.install(|| Found::new(&config))?;
     let mut checked: Vec<(&str, Checked)> = Vec::new();
     for (split, set) in &sets {
         let counter = Counter::new(split, set.samples.len());
@@ -58,8 +69,7 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         [(_, train), (_, val)] => train.shared(val),
         _ => Vec::new(),
     };
-    let reports: Vec<(&str, &SetReport)> = checked.iter().map(|(split, set)| (*split, &set.report)).collect();
-    let (refused, advice) = (refusals(&reports), advice(&reports));
+    advice.extend(checked.iter().flat_map(|(_, set)| set.report.twin_classes()));
     let clean = leaks.is_empty()
         && refused.is_empty()
         && checked.iter().all(|(_, set)| set.is_clean() && set.report.images > 0);
@@ -94,24 +104,60 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     Ok(if clean { Exit::Success } else { Exit::Data })
 }
 
-/// Why `train` would refuse the set.
-fn refusals(sets: &[(&str, &SetReport)]) -> Vec<String> {
-    let [(_, train), (_, val)] = sets else {
-        return Vec::new();
-    };
-    let known = |class: &&ClassCount| train.classes.iter().any(|other| other.name == class.name);
-    // Numbers are places where the other side has names.
-    let numbers = val.classes.iter().all(|class| class.name.parse::<u32>().is_ok());
-    let strangers = val
-        .classes
-        .iter()
-        .filter(|class| class.images > 0 && !known(class) && !numbers);
-    let sentence = |class: &ClassCount| {
+/// A set as `train` would find it.
+struct Found {
+    /// The splits, with their names.
+    sets: Vec<(&'static str, Dataset)>,
+    /// Why `train` would refuse it.
+    refused: Vec<String>,
+    /// What makes it a bad one to learn from or to judge on, and what to do.
+    advice: Vec<String>,
+}
+
+impl Found {
+    fn new(config: &Config) -> Result<Self, Failure> {
+        let (train, mut val) = match photos::as_they_lie(config) {
+            // Only val/ is there, which can be looked at too.
+            Err(PhotosError::Data(error @ DataError::OtherSplit { .. })) if config.val_data.as_os_str().is_empty() => {
+                return match photos::open(config, &config.data, Half::Val) {
+                    Ok(val) => Ok(Self {
+                        sets: vec![("val", val)],
+                        refused: vec![error.to_string()],
+                        advice: Vec::new(),
+                    }),
+                    Err(_) => Err(error.into()),
+                };
+            }
+            found => found?,
+        };
+        let refused = match (photos::refusal(&train, val.as_mut()), &val) {
+            (Some(DataError::UnknownClass { .. }), Some(val)) => strangers(&train, val),
+            (refused, _) => refused.iter().map(DataError::to_string).collect(),
+        };
+        let mut advice: Vec<String> = only_class(&train).into_iter().chain(uneven_classes(&train)).collect();
+        advice.extend(same_names(&train));
+        if refused.is_empty() {
+            advice.extend(match &val {
+                Some(val) => unjudged_classes(&train, val),
+                None => lonely_classes(&train),
+            });
+        }
+        let val = val.map(|val| ("val", val));
+        let mut sets: Vec<_> = [("train", train)].into_iter().chain(val).collect();
+        let batch = batch(config, &sets);
+        sets[0].1.notes.extend(batch);
+        Ok(Self { sets, refused, advice })
+    }
+}
+
+/// Classes of validation that training does not know, a sentence each.
+fn strangers(train: &Dataset, val: &Dataset) -> Vec<String> {
+    let strangers = val.classes.iter().filter(|class| !train.classes.contains(class));
+    let sentence = |class: &String| {
         format!(
-            "class {:?} of {} is not among those of {}: rename it as it is called there, or remove it",
-            class.name,
-            val.path.display(),
-            train.path.display()
+            "class {class:?} of {} is not among those of {}: rename it as it is called there, or remove it",
+            val.root.display(),
+            train.root.display()
         )
     };
     strangers.map(sentence).collect()
@@ -128,67 +174,6 @@ fn batch(config: &Config, sets: &[(&str, Dataset)]) -> Option<String> {
         _ => return None,
     };
     smaller_batch(config, images, 1)
-}
-
-/// A class with so many times the photos of another is told.
-const UNEVEN: usize = 20;
-
-/// What makes the set a bad one to learn from or to judge on, and what to do.
-fn advice(sets: &[(&str, &SetReport)]) -> Vec<String> {
-    let mut advice = Vec::new();
-    let Some((_, first)) = sets.first() else {
-        return advice;
-    };
-    let classes: Vec<&ClassCount> = first.classes.iter().filter(|class| class.images > 0).collect();
-    if let [only] = classes.as_slice() {
-        advice.push(format!(
-            "there is only one class, {:?}: add photos of what it is not, as a class of its own",
-            only.name
-        ));
-    }
-    if let (Some(fewest), Some(most)) = (
-        classes.iter().min_by_key(|class| class.images),
-        classes.iter().max_by_key(|class| class.images),
-    ) && fewest.images * UNEVEN <= most.images
-    {
-        advice.push(format!(
-            "class {:?} has {} photos, class {:?} has {}: add photos of the first, or judge by more than the accuracy of all",
-            fewest.name, fewest.images, most.name, most.images
-        ));
-    }
-    let plain = |name: &str| -> String {
-        let letters = name.chars().filter(|letter| letter.is_alphanumeric());
-        letters.flat_map(char::to_lowercase).collect()
-    };
-    let mut seen: HashMap<String, &str> = HashMap::new();
-    for class in &first.classes {
-        let plain = Some(plain(&class.name)).filter(|plain| !plain.is_empty());
-        if let Some(other) = plain.and_then(|plain| seen.insert(plain, &class.name)) {
-            advice.push(format!(
-                "classes {other:?} and {:?} have one name: if they are one class, put their photos together",
-                class.name
-            ));
-        }
-    }
-    let numbers = |set: &SetReport| set.classes.iter().all(|class| class.name.parse::<u32>().is_ok());
-    if let [(_, train), (split, val)] = sets
-        && numbers(train) == numbers(val)
-    {
-        let is_there = |name: &str| val.classes.iter().any(|class| class.name == name && class.images > 0);
-        let missing = train
-            .classes
-            .iter()
-            .filter(|class| class.images > 0 && !is_there(&class.name));
-        let missing: Vec<&ClassCount> = missing.collect();
-        if let Some(example) = missing.first() {
-            advice.push(format!(
-                "{split} has no photo of {} classes, e.g. {:?}: nothing is known of how well they are told; move some there",
-                missing.len(),
-                example.name
-            ));
-        }
-    }
-    advice
 }
 
 fn text(split: &str, report: &SetReport) -> String {
@@ -209,6 +194,9 @@ fn text(split: &str, report: &SetReport) -> String {
     let fewest = classes.iter().min_by_key(|class| class.images);
     let most = classes.iter().max_by_key(|class| class.images);
     let range = match (fewest, most) {
+        (Some(fewest), Some(most)) if fewest.images == most.images => {
+            format!("{} each", counted(fewest.images, "image"))
+        }
         (Some(fewest), Some(most)) => format!(
             "{} to {} images each (fewest: {}, most: {})",
             fewest.images, most.images, fewest.name, most.name
@@ -216,11 +204,12 @@ fn text(split: &str, report: &SetReport) -> String {
         _ => "no images".to_owned(),
     };
     let mut text = format!(
-        "{split}: {}\n  {images} images ({}), {:.1} MiB, {} classes of {range}\n  width {} to {} (median {}), height {} to {} (median {})\n",
+        "{split}: {}\n  {} ({}), {:.1} MiB, {} of {range}\n  width {} to {} (median {}), height {} to {} (median {})\n",
         path.display(),
+        counted(*images, "image"),
         formats.join(", "),
         *bytes as f64 / f64::from(1 << 20),
-        classes.len(),
+        counted(classes.len(), "class"),
         width[0],
         width[2],
         width[1],

@@ -1,13 +1,14 @@
 //! `mnasnet data pack`.
 
+use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mnasnet_data::{Packed, Packing, pack, write_index};
+use mnasnet_data::{Packed, Packing, counted, pack, write_index};
 use mnasnet_settings::config::Config;
 use serde::Serialize;
 
-use super::{splits, workers};
+use super::{apart, splits, workers};
 use crate::args::PackArgs;
 use crate::console::{note, print, print_json, tell, visible_name};
 use crate::failure::{Exit, Failure};
@@ -22,20 +23,39 @@ struct Report {
     bad_images: usize,
 }
 
-/// Refuses a target in the source, whose shards would be taken for the set from then on.
-fn apart(source: &Path, target: &Path) -> Result<(), Failure> {
-    let (Ok(source), Ok(absolute)) = (source.canonicalize(), std::path::absolute(target)) else {
+/// Refuses a folder that holds anything but a packing: a run, or another set.
+fn of_its_own(target: &Path) -> Result<(), Failure> {
+    let refused = |what: String| {
+        Err(Failure::Usage(format!(
+            "{} {what}; name a new folder for the shards",
+            target.display()
+        )))
+    };
+    let Ok(absolute) = std::path::absolute(target) else {
         return Ok(());
     };
-    // Of a target that is not there yet its nearest folder counts.
-    let there = absolute.ancestors().find_map(|folder| folder.canonicalize().ok());
-    if there.is_some_and(|there| there.starts_with(&source)) {
-        return Err(Failure::Usage(format!(
-            "{} lies in the set that it would be a packing of; name a folder outside",
-            target.display()
-        )));
+    if let Some(run) = absolute.ancestors().find(|folder| folder.join("run.json").is_file()) {
+        return refused(match run == absolute {
+            true => "is the folder of a run".to_owned(),
+            false => format!("lies in the folder of a run, {}", run.display()),
+        });
     }
-    Ok(())
+    let other = |folder: &Path, own: &dyn Fn(&str, &Path) -> bool| {
+        let names = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names = names.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()));
+        names.find(|(name, path)| !name.starts_with('.') && !own(name, path))
+    };
+    let splits = ["train", "val"];
+    let around = other(target, &|name, _| name == "_info.json" || splits.contains(&name));
+    let inside = || {
+        splits
+            .iter()
+            .find_map(|split| other(&target.join(split), &|_, path| !path.is_dir()))
+    };
+    match around.or_else(inside) {
+        Some((_, path)) => refused(format!("is not empty and no packing: it holds {}", path.display())),
+        None => Ok(()),
+    }
 }
 
 /// Packs a set.
@@ -46,8 +66,9 @@ pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
         ..args.set.config()
     };
     paths::output(&args.target)?;
-    apart(&args.source, &args.target)?;
-    let mut sets = splits(&config, &args.source, None)?;
+    apart(&args.source, &args.target, "the shards")?;
+    of_its_own(&args.target)?;
+    let mut sets = splits(&config, &args.source)?;
     if let [(_, train), (_, val)] = sets.as_mut_slice() {
         val.relabel(&train.classes)?;
     }
@@ -72,11 +93,11 @@ pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
         if !args.json {
             let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
             print(&format!(
-                "{split}: {} shards in {}, {} of them there before; {} images written, {:.1} MiB of {:.1}{}{}",
-                packed.shards,
+                "{split}: {} in {}, {} of them there before; {} written, {:.1} MiB of {:.1}{}{}",
+                counted(packed.shards, "shard"),
                 args.target.join(split).display(),
                 packed.kept,
-                packed.images,
+                counted(packed.images, "image"),
                 mib(packed.bytes_out),
                 mib(packed.bytes_in),
                 match (packed.oriented, args.exif_orientation) {
@@ -88,7 +109,7 @@ pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
                 },
                 match packed.bad.len() {
                     0 => String::new(),
-                    bad => format!("; {bad} bad images left out"),
+                    bad => format!("; {} left out", counted(bad, "bad image")),
                 }
             ))?;
         }

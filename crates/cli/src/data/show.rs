@@ -7,7 +7,7 @@ use mnasnet_group::thread_count;
 use mnasnet_settings::resolve::Resolver;
 use mnasnet_settings::wiring;
 
-use super::splits;
+use super::{apart, splits};
 use crate::args::ShowArgs;
 use crate::console::{print, shell_word};
 use crate::failure::{Exit, Failure};
@@ -27,12 +27,13 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
             shell_word(args.out.with_extension("png"))
         )));
     }
+    apart(&args.source, &args.out, "the sheet")?;
     let layers = match &args.config {
         Some(name) => Resolver::new().recipe_or_file(name)?,
         None => Resolver::new(),
     };
     let config = args.settings.apply(layers)?.finish()?;
-    let sets = splits(&config, &args.source, None)?;
+    let sets = splits(&config, &args.source)?;
     let (images, workers) = (args.images as usize, thread_count(config.workers));
     let mut sheet = Sheet::default();
     // The last split is the one that is evaluated, where there are two.

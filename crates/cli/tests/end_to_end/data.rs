@@ -112,7 +112,32 @@ fn a_packed_set_goes_on_where_it_stopped_and_trains() {
         assert!(fs::read(train.join(shards[1])).unwrap() == whole);
     }
     let (code, _, stderr) = place.run("data pack photos photos/train/packed");
-    assert!(code == 2 && stderr.contains("name a folder outside"), "{code} {stderr}");
+    assert!(code == 2 && stderr.contains("name a place outside"), "{code} {stderr}");
+    // Neither into a run nor into another set.
+    fs::create_dir_all(place.path("run/checkpoints")).unwrap();
+    fs::write(place.path("run/run.json"), "{}").unwrap();
+    fs::create_dir_all(place.path("other/train/cat")).unwrap();
+    for (target, message) in [
+        ("run", "error: run is the folder of a run; name a new folder"),
+        (
+            "run/checkpoints",
+            "error: run/checkpoints lies in the folder of a run, ",
+        ),
+        (
+            "other",
+            "error: other is not empty and no packing: it holds other/train/cat",
+        ),
+        (
+            "other/train",
+            "error: other/train is not empty and no packing: it holds other/train/cat",
+        ),
+    ] {
+        let (code, _, stderr) = place.run(&format!("data pack photos {target}"));
+        text::begins(&stderr, message);
+        assert_eq!(code, 2);
+    }
+    assert_eq!(names(&place.path("other/train")), ["cat"]);
+    fs::remove_dir_all(place.path("run")).unwrap();
     let (code, _, stderr) = place.run("data pack photos packed --short-side 32 --shard-size 7");
     assert!(
         code == 2 && stderr.contains("packed/train/train.json is of another packing"),
@@ -176,6 +201,14 @@ fn a_contact_sheet_shows_what_the_settings_do() {
     let half = plain.pixels.len() / 2;
     assert!(plain.pixels[..half] == mixed.pixels[..half], "evaluation is the same");
     assert!(plain.pixels[half..] != mixed.pixels[half..], "training is not");
+    for sheet in ["photos/train/watch/sheet.png", "photos/sheet.png"] {
+        let (code, _, stderr) = place.run(&format!("{show} -o {sheet}"));
+        text::begins(
+            &stderr,
+            &format!("error: {sheet} lies in the set, and the sheet would be taken for a part of the set"),
+        );
+        assert!(code == 2 && !place.path(sheet).exists());
+    }
     let (code, _, stderr) = place.run(&format!("{show} -o none/sheet.png"));
     assert!(
         code == 1 && stderr.contains("cannot write none/sheet.png"),

@@ -80,7 +80,7 @@ fn after_training() {
     text::holds(&stdout, "backbone taken over");
     text::holds(
         &stdout,
-        "note: fine-tuning on about 16 photos: 2 epochs, 4 images a step, learning rate 0.03; --epochs, -b and --lr say otherwise\n",
+        "note: fine-tuning on 16 photos: 2 epochs, 4 images a step, learning rate 0.03; --epochs, -b and --lr say otherwise\n",
     );
     let settings = fs::read_to_string(place.path("next/config.toml")).unwrap();
     for setting in ["lr_init = 0.003", "lr_max = 0.03", "warmup_epochs = 0.4"] {

@@ -193,6 +193,14 @@ fn photos() {
             "there are validation photos already, photos/val: none are set aside",
         ),
         (
+            train("--class-list photos"),
+            "photos: it is a folder, and a file of text is wanted",
+        ),
+        (
+            train("--image-dir none"),
+            "`image_dir` is none, and there is no such folder; name the folder by `--image-dir`",
+        ),
+        (
             train("--class_num 1000"),
             "`--class_num` is 1000, but photos/train has 3 classes; say `--class-num 0` to take as many as the data has",
         ),

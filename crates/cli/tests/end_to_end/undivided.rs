@@ -49,7 +49,9 @@ fn a_folder_of_classes_trains_resumes_and_is_evaluated_on_what_was_set_aside() {
     assert_eq!(code, 0, "{told}");
     let count = val_images(&place, "run");
     assert!((3..=15).contains(&count), "{count}");
-    let note = format!("flowers has no validation photos: 20 % of each class, {count} of 36, are set aside by content");
+    let note = format!(
+        "flowers has no validation photos: {count} of 36 are set aside by content, 20 % of each class on the mean (one at least;"
+    );
     assert!(told.contains(&note), "{told}");
     let recorded = fs::read_to_string(place.path("run/config.toml")).unwrap();
     assert!(recorded.contains("val_share = \"20%\"\n"), "{recorded}");
@@ -126,7 +128,7 @@ fn test_photos_choose_no_weights_in_silence() {
     let (code, told) = tell(&place, &format!("{train} --val_share 25% --batch_size 4 --out aside"));
     assert!(code == 0 && told.contains("photos/Test is left alone"), "{code} {told}");
     assert!(
-        told.contains("photos/Training has no validation photos: 25 % of each class"),
+        told.contains("photos/Training has no validation photos: ") && told.contains("25 % of each class"),
         "{told}"
     );
     let eval = place.json("eval --data photos --weights aside/checkpoints/best.safetensors --json");
@@ -171,10 +173,17 @@ fn the_check_says_what_training_would() {
     let told = check(0);
     for expected in [
         "classes \"Watch\" and \"watch\" have one name: if they are one class, put their photos together",
-        "val has no photo of 1 classes, e.g. \"Watch\"",
+        "photos/val has no photo of class \"Watch\": how well it is told stays unknown; move some there",
     ] {
         assert!(told.contains(expected), "{told}");
     }
+    // Training tells the same.
+    let (code, told) = tell(&place, &format!("train {TINY} --epoch_size 1 --out run"));
+    assert!(
+        code == 0 && told.contains("photos/val has no photo of class \"Watch\""),
+        "{told}"
+    );
+    fs::remove_dir_all(place.path("run")).unwrap();
     // A class that training does not know.
     fs::rename(place.path("photos/val/watch"), place.path("photos/val/clock")).unwrap();
     let told = check(3);
@@ -187,5 +196,102 @@ fn the_check_says_what_training_would() {
         &format!("train {TINY} --out run"),
         3,
         "class \"clock\" is not one of the 4 known classes",
+    );
+}
+
+/// What `train` refuses is not clean; what makes a set a bad one is told by both.
+#[test]
+fn the_check_refuses_what_training_does() {
+    let place = Place::three_classes();
+    let photos = sample().join("train/watch");
+    let photos: Vec<_> = names(&photos).iter().map(|name| photos.join(name)).collect();
+    let fill = |folder: &str, from: usize, to: usize| {
+        fs::create_dir_all(place.path(folder)).unwrap();
+        for photo in &photos[from..to] {
+            let to = place.path(folder).join(photo.file_name().unwrap());
+            fs::copy(photo, to).unwrap();
+        }
+    };
+    fill("one/watch", 0, 1);
+    fill("singles/a", 0, 1);
+    fill("singles/b", 1, 2);
+    fill("judged/val/a", 0, 3);
+    fill("class/a", 0, 6);
+    fill("lonely/a", 0, 6);
+    fill("lonely/b", 6, 7);
+    fill("twins/a", 0, 6);
+    fill("twins/b", 0, 6);
+    fill("shared/a", 0, 6);
+    fill("shared/b", 5, 10);
+    fill("beside/train/a", 0, 6);
+    fill("beside/train/b", 6, 12);
+    fill("beside/holdout/a", 12, 15);
+    fill("strange/train/a", 0, 6);
+    fill("strange/val/b", 6, 8);
+    let none = "no class with two of them to divide";
+    let lonely = "lonely has one photo alone of class \"b\": it is learnt from, and how well it is told stays unknown";
+    for (set, trains, clean, checked, trained) in [
+        ("one", false, false, none, none),
+        ("singles", false, false, none, none),
+        ("judged", false, false, "found only val", "found only val"),
+        // The folder of training alone has its validation beside it for both.
+        (
+            "strange/train",
+            false,
+            false,
+            "validation photos are those of ",
+            "class \"b\" is not one of the 1 known classes",
+        ),
+        (
+            "class",
+            true,
+            true,
+            "there is only one class, \"a\"",
+            "there is only one class",
+        ),
+        ("lonely", true, true, lonely, lonely),
+        (
+            "twins",
+            true,
+            false,
+            "classes \"a\" and \"b\" have the same photos (6): if they are one class, put their photos together",
+            "6 photos are in another class too",
+        ),
+        (
+            "shared",
+            true,
+            false,
+            "1 photo of class \"a\" is in class \"b\" too",
+            "1 photo is in another class too",
+        ),
+        (
+            "beside",
+            true,
+            true,
+            "passes over beside/holdout, as no split is called so",
+            "passes over beside/holdout",
+        ),
+    ] {
+        let (code, told) = tell(&place, &format!("data check {set}"));
+        assert!(
+            code == if clean { 0 } else { 3 } && told.contains(checked),
+            "{set}: {code} {told}"
+        );
+        assert_eq!(told.contains("train would refuse the set"), !trains, "{set}: {told}");
+        let (code, told) = tell(
+            &place,
+            &format!("train {} --data {set} --epoch_size 1 --out run", settings()),
+        );
+        assert!(
+            code == if trains { 0 } else { 3 } && told.contains(trained),
+            "{set}: {code} {told}"
+        );
+        _ = fs::remove_dir_all(place.path("run"));
+    }
+    let twins = place.run("data check twins --json").1;
+    let twins: serde_json::Value = serde_json::from_str(&twins).unwrap();
+    assert_eq!(
+        twins["sets"][0]["twins"],
+        serde_json::json!([{"classes": ["a", "b"], "images": 6}])
     );
 }

@@ -112,6 +112,12 @@ fn wrong_inputs_are_called_what_they_are() {
             3,
             "cannot read fotos: no such file or folder (did you mean `photos`?)",
         ),
+        (
+            "train photos/*.jpg",
+            3,
+            "the shell did not expand this pattern (it is in quotes, or no name fits); name the folder, `photos`",
+        ),
+        ("data check foto/x?.jpg", 3, "no such file, and no such folder as foto"),
         ("train photos/trian", 3, "(did you mean `photos/train`?)"),
         ("eval photo/val -w run", 3, "(did you mean `photos/val`?)"),
         (

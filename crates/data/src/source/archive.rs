@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Source;
 use super::positioned::Positioned;
-use crate::decode::{MAX_FILE_BYTES, read_bytes};
+use crate::decode::{Kind, MAX_FILE_BYTES, read_bytes, sniff};
 use crate::{DataError, DecodeError};
 
 /// Images of one or more archives.
@@ -101,7 +101,10 @@ pub(super) fn index(part: &Positioned, path: &Path) -> Result<Vec<Placed>, DataE
         let cause = error.to_string();
         let cause = cause.split(':').next().unwrap_or_default();
         broken(match files {
-            0 => format!("it is no tar archive: {cause}"),
+            0 => match stranger(part) {
+                Some(what) => format!("it is no tar archive but {what}"),
+                None => format!("it is no tar archive: {cause}"),
+            },
             files => format!("it is damaged behind its first {files} files: {cause}"),
         })
     };
@@ -133,6 +136,16 @@ pub(super) fn index(part: &Positioned, path: &Path) -> Result<Vec<Placed>, DataE
         members.push((name, offset, len));
     }
     Ok(members)
+}
+
+/// What a part of a file is whose first bytes tell, and what to do about it.
+pub(super) fn stranger(part: &Positioned) -> Option<String> {
+    let mut start = Vec::with_capacity(512);
+    part.part(0, part.len().min(512)).read_to_end(&mut start).ok()?;
+    match sniff(&start) {
+        Some(Kind::Else(what, step)) => Some(format!("{what}; {step}")),
+        _ => None,
+    }
 }
 
 /// Lets an archive's headers be read, and not so much at once that a stranger's "long name" fills the memory.

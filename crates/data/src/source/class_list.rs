@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::files::read_text;
-use crate::{DataError, Dataset, Sample};
+use crate::{DataError, Dataset, Sample, counted};
 
 /// A list of classes for sets that are relabelled or used in part. A line is a class's name; with a tab, `NAME IN THE
 /// SET<tab>NAME`. Lines `0 NAME`, ImageNet's synsets, and JSON between numbers and names are read too. Labels follow the names' first appearance, so several classes of a set may become one. Classes of the
@@ -84,9 +84,9 @@ impl ClassList {
         }
         if let Some(example) = missing.first() {
             dataset.notes.push(format!(
-                "left out {} images of {} classes that are not in {}, e.g. {example}",
-                before - dataset.samples.len(),
-                missing.len(),
+                "left out {} of {}, which the list {} does not have, e.g. {example}",
+                counted(before - dataset.samples.len(), "image"),
+                counted(missing.len(), "class"),
                 self.path.display()
             ));
         }
@@ -103,8 +103,8 @@ impl ClassList {
             .collect();
         if let Some(example) = without.first() {
             dataset.notes.push(format!(
-                "{} classes of {} have no image here, e.g. {example}",
-                without.len(),
+                "no image here is of {} of {}, e.g. {example}",
+                counted(without.len(), "class"),
                 self.path.display()
             ));
         }

@@ -19,7 +19,7 @@ use crate::{DataError, Dataset};
 
 pub use self::folder::{images_below, unlabelled};
 pub(super) use self::imagenet_tar::labels_of_folder;
-pub(super) use self::table::is_labelled;
+pub(super) use self::table::{is_labelled, speaks_of_labels};
 
 mnasnet_choice::choices! {
     /// Kinds of sets.
@@ -44,8 +44,6 @@ mnasnet_choice::choices! {
 pub(super) struct Layout {
     /// The kind.
     pub(super) format: Format,
-    /// What such a set is, for messages.
-    pub(super) looks: &'static str,
     /// What makes one set.
     pub(super) unit: Unit,
     /// Endings of its files in a folder.
@@ -106,11 +104,8 @@ impl Format {
     }
 }
 
-/// All kinds, for messages.
-pub(super) fn known() -> String {
-    let looks: Vec<&str> = LAYOUTS.iter().map(|layout| layout.looks).collect();
-    format!("one of the known layouts: {}", looks.join("; "))
-}
+/// What is usual, for messages.
+pub(super) const EXPECTED: &str = "the photos of each class in a folder of its own (other layouts: docs/data.md)";
 
 /// A file that is looked at.
 pub(super) struct Look<'a> {

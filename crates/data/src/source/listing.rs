@@ -59,7 +59,7 @@ impl Entry {
         Ok(match sniff(&start) {
             Some(Content::Read(_)) => Guess::Image,
             Some(Content::Known(_)) => Guess::OtherFormat,
-            None => Guess::Else,
+            Some(Content::Else(..)) | None => Guess::Else,
         })
     }
 }
@@ -127,7 +127,7 @@ impl PassedOver {
     /// One sentence for each kind.
     pub(super) fn notes(&self) -> Vec<String> {
         let note = |(what, count, example): &(_, _, PathBuf)| {
-            format!("passed over {count} {what}, e.g. {}", example.display())
+            format!("passed over {what}: {count}, e.g. {}", example.display())
         };
         self.0.iter().map(note).collect()
     }

@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::layout::{Format, LAYOUTS, Layout, Look, Opening, Unit, is_labelled, known, labels_of_folder};
+use super::layout::{
+    EXPECTED, Format, LAYOUTS, Layout, Look, Opening, Unit, is_labelled, labels_of_folder, speaks_of_labels,
+};
 use super::listing::{Entry, Kind, has_ending, list};
 use super::pattern::expand_braces;
 use super::split::{Split, is_split};
-use crate::{DataError, Dataset};
+use crate::decode::{Kind as Content, sniff};
+use crate::{DataError, Dataset, counted};
 
 /// Where the images of one split are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,6 +203,9 @@ fn folder(path: &Path, search: &Search) -> Result<Location, DataError> {
             },
         };
         location.test = Split::is_test(name).then(|| inside.to_string_lossy().into_owned());
+        if search.split == Split::Train && split_folder(path, Split::Val, search)?.is_none() {
+            location.notes.extend(beside_a_split(path, search)?);
+        }
         return Ok(location);
     }
     if let Some((other, _)) = split_folder(path, search.split.other(), search)? {
@@ -210,6 +216,27 @@ fn folder(path: &Path, search: &Search) -> Result<Location, DataError> {
         Some(flat) if location.format == Format::Folder && search.format.is_none() => Err(unlabelled(&flat, "photos")),
         _ => Ok(location),
     }
+}
+
+/// What there is to say of folders of photos beside the one of a split, whose names are no split's.
+fn beside_a_split(path: &Path, search: &Search) -> Result<Option<String>, DataError> {
+    let mut others = Vec::new();
+    for entry in list(path)? {
+        if !entry.is_visible_folder() || is_split(&entry.name) {
+            continue;
+        }
+        let inside = list(&entry.path).unwrap_or_default();
+        let holds_some = |inside: &Entry| inside.is_visible_folder() || inside.has_image_ending();
+        if inside.iter().any(holds_some) || !candidates(&inside, search.format).is_empty() {
+            others.push(entry.path);
+        }
+    }
+    Ok((!others.is_empty()).then(|| {
+        format!(
+            "passes over {}, as no split is called so: if the photos in it are for validation, call it val",
+            enumerate(&others)
+        )
+    }))
 }
 
 /// The folder of a split, `path/train` for example, and the usual name that it bears. A class may be called "train" too: a
@@ -334,7 +361,9 @@ impl Candidates {
             file.file_stem()
                 .is_some_and(|stem| stem.eq_ignore_ascii_case("metadata"))
         };
-        self.files.iter().all(named) && (!self.list() || self.files.iter().any(|file| is_labelled(file, search.photos)))
+        // One of captions alone has no labels. One that speaks of labels is meant, though it may lead to no photo.
+        let labels = |file: &PathBuf| is_labelled(file, search.photos) || speaks_of_labels(file);
+        self.files.iter().all(named) && (!self.list() || self.files.iter().any(labels))
     }
 
     /// Whether the files list images, which may lie in folders beside them.
@@ -423,21 +452,51 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
         }
     }
     if format.is_none() && folders {
-        return Ok(at(dir, Format::Folder, Vec::new()));
+        let workbook = workbook(&entries).map(|workbook| {
+            format!(
+                "passes over the Excel file {}: if it holds the labels, save it as CSV",
+                workbook.display()
+            )
+        });
+        return Ok(Location {
+            notes: workbook.into_iter().collect(),
+            ..at(dir, Format::Folder, Vec::new())
+        });
     }
     let photos = entries
         .iter()
         .filter(|entry| entry.kind == Kind::File && entry.has_image_ending())
         .count();
     if photos > 0 && format.is_none() {
-        return Err(unlabelled(dir, &format!("{photos} photos")));
+        return Err(match workbook(&entries) {
+            Some(workbook) => layout_error(
+                dir,
+                format!(
+                    "{} and the Excel file {}, which is not read",
+                    counted(photos, "photo"),
+                    workbook.display()
+                ),
+                "its table saved as CSV",
+            ),
+            None => unlabelled(dir, &counted(photos, "photo")),
+        });
     }
     let names: Vec<PathBuf> = entries.iter().map(|entry| PathBuf::from(&entry.name)).collect();
+    if let (Some(format), false) = (format, names.is_empty()) {
+        let found = format!("nothing of the layout {} among {}", format.name(), enumerate(&names));
+        return Err(layout_error(dir, found, "its files, or another data format"));
+    }
     let found = match names.as_slice() {
         [] => "the folder is empty".to_owned(),
-        names => format!("no folders among {} entries ({})", names.len(), enumerate(names)),
+        names => format!("no folders, photos or tables, but {}", enumerate(names)),
     };
-    Err(layout_error(dir, found, &known()))
+    Err(layout_error(dir, found, EXPECTED))
+}
+
+/// A table of Excel's among a folder's files.
+fn workbook(entries: &[Entry]) -> Option<&Path> {
+    let is_one = |entry: &&Entry| entry.kind == Kind::File && has_ending(&entry.path, &["xlsx", "xls"]);
+    entries.iter().find(is_one).map(|entry| entry.path.as_path())
 }
 
 /// The first folder of photos alone, where all folders are called as splits are: those are no classes.
@@ -463,20 +522,50 @@ fn file_format(path: &Path, format: Option<Format>) -> Result<Format, DataError>
             return Ok(layout.format);
         }
     }
-    let found = match look.members()? {
+    let members = look.members()?;
+    if let (Some((what, step)), None) = (no_set(&look), members) {
+        return Err(DataError::NoSet {
+            path: path.to_path_buf(),
+            what,
+            step: step.to_owned(),
+        });
+    }
+    let found = match members {
         Some([]) => "an archive without files".to_owned(),
         Some(members) => {
             let names: Vec<PathBuf> = members.iter().map(|(name, ..)| PathBuf::from(name)).collect();
             format!(
-                "an archive of {} files without labels ({})",
-                names.len(),
+                "an archive of {} without labels ({})",
+                counted(names.len(), "file"),
                 enumerate(&names)
             )
         }
         None if path.is_file() => "a file of no known kind".to_owned(),
         None => "neither a folder nor a regular file".to_owned(),
     };
-    Err(layout_error(path, found, &known()))
+    Err(layout_error(path, found, EXPECTED))
+}
+
+/// What a file is that is none of the kinds of sets, and what to do about it.
+fn no_set(look: &Look) -> Option<(String, &'static str)> {
+    if look
+        .path
+        .metadata()
+        .is_ok_and(|about| about.is_file() && about.len() == 0)
+    {
+        return Some(("an empty file".to_owned(), "fetch or write it again"));
+    }
+    let folder = "name the folder that the folders of classes are in";
+    match sniff(&look.start) {
+        Some(Content::Read(format)) => Some((format!("one photo ({})", format.name_and_endings().0), folder)),
+        Some(Content::Known(name)) => Some((format!("one photo ({name})"), folder)),
+        Some(Content::Else(what, step)) => Some((what.to_owned(), step)),
+        None if has_ending(look.path, &["parquet"]) => Some((
+            "a file that is called .parquet and holds none".to_owned(),
+            "fetch or write it again",
+        )),
+        None => None,
+    }
 }
 
 /// A pattern with braces, all of whose files must be there.

@@ -223,13 +223,24 @@ fn entry(directory: &mut BufReader<Positioned>, left: &mut u64) -> Option<Result
         )));
     }
     Some(Ok(Packed {
-        name: name.replace('\\', "/").trim_start_matches("./").into(),
+        name: inner(&name).into(),
         header,
         packed,
         len,
         checksum: u32_at(&fixed, 16),
         deflated: method == 8,
     }))
+}
+
+/// A member's name with its folders. One that leads out of the archive is read where it lies, as nothing is unpacked.
+fn inner(name: &str) -> String {
+    let name = name.replace('\\', "/");
+    let parts = name.split('/').filter(|part| !matches!(*part, "" | "." | ".."));
+    let inner = parts.collect::<Vec<_>>().join("/");
+    match name.ends_with('/') {
+        true => inner + "/",
+        false => inner,
+    }
 }
 
 /// The numbers of 64 bits in an entry's extra fields.

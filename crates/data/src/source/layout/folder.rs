@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Format, Layout, Unit, known};
+use super::{EXPECTED, Format, Layout, Unit};
 use crate::DataError;
 use crate::dataset::{Classes, Dataset};
 use crate::source::files::Files;
@@ -10,7 +10,6 @@ use crate::source::listing::{Entry, Guess, Kind, PassedOver, list};
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::Folder,
-    looks: "one folder for each class with images inside",
     unit: Unit::Folder,
     endings: &[],
     below: None,
@@ -59,10 +58,10 @@ fn open(dir: &Path) -> Result<Dataset, DataError> {
                 [] => "the folder is empty".to_owned(),
                 notes => format!("no class with an image ({})", notes.join("; ")),
             },
-            expected: known(),
+            expected: EXPECTED.to_owned(),
         });
     }
-    let mut dataset = Dataset::new(dir, Classes::named(classes), labels, Files(walk.images));
+    let mut dataset = Dataset::new(dir, Classes::named(classes), labels, Files::plain(walk.images));
     dataset.notes.extend(notes);
     Ok(dataset)
 }
@@ -91,7 +90,7 @@ pub fn unlabelled(dir: &Path) -> Result<Dataset, DataError> {
         });
     }
     let labels = vec![0; images.len()];
-    let mut dataset = Dataset::new(dir, Classes::named(vec![String::new()]), labels, Files(images));
+    let mut dataset = Dataset::new(dir, Classes::named(vec![String::new()]), labels, Files::plain(images));
     dataset.notes.extend(notes);
     Ok(dataset)
 }

@@ -16,7 +16,6 @@ use crate::source::listing::{Entry, PassedOver, has_ending, is_image, list};
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::Imagenet,
-    looks: "ILSVRC2012_img_train.tar or ILSVRC2012_img_val.tar with its labels beside it",
     unit: Unit::File,
     endings: &["tar"],
     below: None,
@@ -154,7 +153,7 @@ fn open_val_folder(path: &Path) -> Result<Dataset, DataError> {
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let (classes, labels) = truth.label(&names, || classes_in(path))?;
-    let mut dataset = Dataset::new(path, classes, labels, Files(photos));
+    let mut dataset = Dataset::new(path, classes, labels, Files::plain(photos));
     dataset.notes.extend(notes);
     Ok(dataset)
 }

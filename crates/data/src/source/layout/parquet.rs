@@ -5,6 +5,7 @@ mod listing;
 mod zstd;
 
 use std::fs::File;
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,11 +23,11 @@ use super::{Format, Layout, Unit, table};
 use crate::Source;
 use crate::dataset::{Classes, Dataset};
 use crate::decode::MAX_FILE_BYTES;
+use crate::source::archive;
 use crate::{DataError, DecodeError};
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::Parquet,
-    looks: "Parquet files with columns of images (or their paths) and labels",
     unit: Unit::Files,
     endings: &["parquet"],
     below: Some("data"),
@@ -225,7 +226,18 @@ impl Table {
 
 /// What a file says of itself.
 fn footer(path: &Path) -> Result<ParquetMetaData, DataError> {
-    let file = File::open(path).map_err(|source| DataError::io(path, source))?;
+    let mut file = File::open(path).map_err(|source| DataError::io(path, source))?;
+    let mut start = [0; 4];
+    if file.read_exact(&mut start).is_err() || &start != b"PAR1" {
+        let what = archive::stranger(&archive::open(path)?);
+        return Err(DataError::Archive {
+            path: path.to_path_buf(),
+            reason: match what {
+                Some(what) => format!("it is no Parquet file but {what}"),
+                None => "it is no Parquet file, whatever its name says: fetch or write it again".to_owned(),
+            },
+        });
+    }
     guarded(|| ParquetMetaDataReader::new().parse_and_finish(&file)).map_err(|error| broken(path, &error))
 }
 

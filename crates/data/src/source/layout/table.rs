@@ -6,18 +6,17 @@ mod photos;
 
 use std::path::{Path, PathBuf};
 
-use self::columns::{Columns, Refused};
+use self::columns::{Columns, Label, Refused, is_address};
 use self::photos::Photos;
 use super::{Format, Layout, Unit};
 use crate::dataset::{Classes, Dataset};
 use crate::source::Source;
 use crate::source::files::{Files, read_text};
 use crate::source::listing::has_ending;
-use crate::{DataError, Split};
+use crate::{DataError, Split, counted};
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::Table,
-    looks: "a table of path and label (.csv, .tsv or .jsonl)",
     unit: Unit::File,
     endings: ENDINGS,
     below: None,
@@ -37,6 +36,8 @@ pub(super) struct Sheet<'a> {
     pub(super) text: String,
     /// The names of labels that are numbers.
     pub(super) names: Option<Vec<String>>,
+    /// Lines of the text above the first one of the file.
+    pub(super) above: u64,
     /// The photos that it may mean, where they are members of an archive.
     pub(super) inside: Option<Vec<PathBuf>>,
 }
@@ -48,24 +49,37 @@ impl<'a> Sheet<'a> {
 
     /// The table of this text. Photos of an archive that it may mean are listed `inside`.
     pub(super) fn of(path: &'a Path, text: String, inside: Option<Vec<PathBuf>>) -> Result<Self, DataError> {
-        let text = match has_ending(path, &["jsonl", "ndjson"]) {
-            true => json_lines::to_csv(&text).map_err(|reason| label_error(path, reason))?,
-            false => text,
+        let (text, above) = match has_ending(path, &["jsonl", "ndjson"]) {
+            true => (
+                json_lines::to_csv(&text).map_err(|reason| label_error(path, reason))?,
+                1,
+            ),
+            false => (text, 0),
         };
         Ok(Self {
             path,
             text,
             names: None,
+            above,
             inside,
         })
+    }
+
+    fn lines(&self) -> Lines<'_> {
+        let text = self.text.trim_start_matches('\u{feff}');
+        Lines {
+            text,
+            delimiter: delimiter(text),
+            above: self.above,
+        }
     }
 
     /// How it is to be read; its photos may lie in the folder `photos`.
     fn table(&self, photos: Option<&Path>) -> Result<Table<'_>, String> {
         let folder = photos.unwrap_or(self.path.parent().unwrap_or(Path::new("")));
         match &self.inside {
-            Some(inside) => Table::new(&self.text, [Photos::among(folder, inside.clone())]),
-            None => Table::new(&self.text, Photos::ways(folder)),
+            Some(inside) => Table::new(self.lines(), [Photos::among(folder, inside.clone())]),
+            None => Table::new(self.lines(), Photos::ways(folder)),
         }
     }
 }
@@ -81,7 +95,8 @@ fn open(path: &Path, split: Option<Split>, photos: Option<&Path>) -> Result<Data
 
 /// The same of a table that was read already.
 pub(super) fn open_sheet(sheet: Sheet, split: Option<Split>, photos: Option<&Path>) -> Result<Dataset, DataError> {
-    open_from(sheet, split, photos, |files| Ok(Files(files)))
+    let table = Some(sheet.path.to_path_buf());
+    open_from(sheet, split, photos, |paths| Ok(Files { paths, table }))
 }
 
 /// The same of a table whose photos are listed with it, and read from what `source` makes of them.
@@ -107,24 +122,35 @@ fn open_from<S: Source + 'static>(
         None => None,
     };
     table.check_splits().map_err(error)?;
-    let Columns { path: file, label, .. } = table.columns;
+    let Columns { path: file, .. } = table.columns;
     let (mut files, mut labels, mut lines): (Vec<PathBuf>, Vec<String>, Vec<u64>) = Default::default();
     for row in table.rows() {
         let (line, row) = row.map_err(error)?;
         if wanted.is_some() && table.word(&row) != wanted {
             continue;
         }
-        if row[file].is_empty() || row[label].is_empty() {
-            return Err(error(format!("line {line} has an empty path or label")));
+        let at_line = |reason: String| error(format!("line {line}{reason}"));
+        if row[file].is_empty() {
+            let column = table.columns.name(file);
+            return Err(at_line(format!(
+                " names no photo: write the photo in column {column}, or take the line out"
+            )));
         }
-        let photo = table
-            .photos
-            .path(&row[file])
-            .map_err(|reason| error(format!("line {line}: {reason}")))?;
-        files.push(photo);
-        labels.push(row[label].to_owned());
+        labels.push(table.columns.label_of(&row).map_err(at_line)?);
+        if is_address(&row[file]) && !table.photos.has(&row[file]) {
+            return Err(at_line(format!(
+                " has the address {}, and nothing is fetched from the net: download the photo, and write the name of the file",
+                columns::cut(&row[file])
+            )));
+        }
+        let photo = table.photos.path(&row[file]);
+        files.push(photo.map_err(|reason| at_line(format!(": {reason}")))?);
         lines.push(line);
     }
+    let names = match &table.columns.label {
+        Label::OneOf(classes) => Some(classes.iter().map(|(_, name)| name.clone()).collect()),
+        Label::Column(_) => names,
+    };
     let (classes, labels) =
         Classes::of_labels(&labels, names).map_err(|(at, reason)| error(format!("line {}: {reason}", lines[at])))?;
     let mut dataset = Dataset::new(path, classes, labels, source(files).map_err(error)?);
@@ -168,6 +194,15 @@ pub(in crate::source) fn is_labelled(path: &Path, photos: Option<&Path>) -> bool
     Sheet::read(path).is_ok_and(|sheet| sheet.table(photos).is_ok())
 }
 
+/// Whether the header of a table speaks of photos and of labels, whatever is there.
+pub(in crate::source) fn speaks_of_labels(path: &Path) -> bool {
+    let header = |sheet: Sheet| match sheet.lines().rows().next() {
+        Some(Ok((_, first))) => columns::speaks_of_labels(&first),
+        _ => false,
+    };
+    Sheet::read(path).is_ok_and(header)
+}
+
 fn label_error(path: &Path, reason: String) -> DataError {
     DataError::Label {
         path: path.to_path_buf(),
@@ -179,27 +214,19 @@ fn label_error(path: &Path, reason: String) -> DataError {
 /// than its text.
 struct Table<'a> {
     photos: Photos,
-    text: &'a str,
-    delimiter: u8,
+    lines: Lines<'a>,
     columns: Columns,
 }
 
 impl<'a> Table<'a> {
     /// Finds the columns, and the way from a cell to a photo, the first of `ways` that works. Errors are sentences for
     /// [`DataError::Label`].
-    fn new(text: &'a str, ways: impl IntoIterator<Item = Photos>) -> Result<Self, String> {
-        let text = text.trim_start_matches('\u{feff}');
-        let delimiter = delimiter(text);
+    fn new(lines: Lines<'a>, ways: impl IntoIterator<Item = Photos>) -> Result<Self, String> {
         let mut refused = None;
         for photos in ways {
-            match Columns::find(&photos, &|| parse(text, delimiter)) {
+            match Columns::find(&photos, &|| lines.rows()) {
                 Ok(columns) => {
-                    return Ok(Self {
-                        photos,
-                        text,
-                        delimiter,
-                        columns,
-                    });
+                    return Ok(Self { photos, lines, columns });
                 }
                 Err(Refused::NoPhotos(reason)) => _ = refused.get_or_insert(reason),
                 Err(Refused::Else(reason)) => return Err(reason),
@@ -210,7 +237,7 @@ impl<'a> Table<'a> {
 
     /// The rows below the header, with their lines.
     fn rows(&self) -> impl Iterator<Item = Result<(u64, csv::StringRecord), String>> + use<'a> {
-        parse(self.text, self.delimiter).skip(usize::from(self.columns.header))
+        self.lines.rows().skip(usize::from(self.columns.header))
     }
 
     /// What a row says of its split.
@@ -262,34 +289,71 @@ impl<'a> Table<'a> {
 
 /// The delimiter that divides the first row. Blanks do so in Caffe's lists, and come last: they stand in names too.
 fn delimiter(text: &str) -> u8 {
-    let divides = |delimiter: &u8| {
-        let first = parse(text, *delimiter).next();
+    let divides = |&delimiter: &u8| {
+        let lines = Lines {
+            text,
+            delimiter,
+            above: 0,
+        };
+        let first = lines.rows().next();
         first.is_some_and(|row| row.is_ok_and(|(_, row)| row.len() > 1))
     };
     [b'\t', b',', b';', b' '].into_iter().find(divides).unwrap_or(b',')
 }
 
-/// The rows with their lines, all of one length.
-fn parse(text: &str, delimiter: u8) -> impl Iterator<Item = Result<(u64, csv::StringRecord), String>> + use<'_> {
-    let rows = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(text.as_bytes());
-    let mut first = None;
-    rows.into_records().map(move |row| {
-        let row = row.map_err(|cause| cause.to_string())?;
-        let line = row.position().map_or(0, csv::Position::line);
-        let (len, expected) = (row.len(), *first.get_or_insert(row.len()));
-        if len != expected {
-            return Err(format!(
-                "line {line} has {len} columns, the first line {expected}; put a cell that holds the delimiter in quotes"
-            ));
+/// A text of rows.
+#[derive(Clone, Copy)]
+struct Lines<'a> {
+    text: &'a str,
+    delimiter: u8,
+    /// Lines of the text above the first one of the file that it came from.
+    above: u64,
+}
+
+impl<'a> Lines<'a> {
+    /// The rows with their lines in the file, all of one length.
+    fn rows(self) -> impl Iterator<Item = Result<(u64, csv::StringRecord), String>> + use<'a> {
+        let rows = csv::ReaderBuilder::new()
+            .delimiter(self.delimiter)
+            .has_headers(false)
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .from_reader(self.text.as_bytes());
+        let mut first = None;
+        rows.into_records().map(move |row| {
+            let row = row.map_err(|cause| cause.to_string())?;
+            let line = row.position().map_or(0, |start| self.line(start));
+            let (len, expected) = (row.len(), *first.get_or_insert(row.len()));
+            if len != expected {
+                return Err(self.uneven(line, len, expected));
+            }
+            if row.iter().any(|cell| cell.contains(['\n', '\r'])) {
+                return Err(format!(
+                    "line {line} has a cell that goes on in the next line; close its quotes"
+                ));
+            }
+            Ok((line, row))
+        })
+    }
+
+    /// The line of the file that a row begins in. The reader's own does not count empty lines before it.
+    fn line(self, start: &csv::Position) -> u64 {
+        let rest = self.text.as_bytes().get(start.byte() as usize..).unwrap_or_default();
+        let empty = rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
+        (start.line() + empty.filter(|byte| **byte == b'\n').count() as u64).saturating_sub(self.above)
+    }
+
+    fn uneven(self, line: u64, len: usize, expected: usize) -> String {
+        let what = format!(
+            "line {line} has {}, and the first line {expected}",
+            counted(len, "column")
+        );
+        match len < expected {
+            true => format!("{what}: write what is missing, or take the line out"),
+            false => format!(
+                "{what}: put a cell that holds {:?} in quotes",
+                char::from(self.delimiter)
+            ),
         }
-        if row.iter().any(|cell| cell.contains(['\n', '\r'])) {
-            return Err(format!("line {line} has a cell that goes on in the next line; close its quotes"));
-        }
-        Ok((line, row))
-    })
+    }
 }

@@ -4,16 +4,15 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{Format, Layout, Look, Unit, known};
-use crate::DataError;
+use super::{EXPECTED, Format, Layout, Look, Unit};
 use crate::dataset::{Classes, Dataset};
 use crate::source::archive::{self, Member, Members, Placed};
 use crate::source::class_list::read_names;
 use crate::source::listing::{PassedOver, is_image};
+use crate::{DataError, counted};
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::Webdataset,
-    looks: "WebDataset shards (.tar) of .jpg with .cls or .json",
     unit: Unit::Files,
     endings: &["tar"],
     below: None,
@@ -64,10 +63,10 @@ fn open(root: &Path, shards: &[PathBuf]) -> Result<Dataset, DataError> {
         return Err(DataError::Layout {
             path: root.to_path_buf(),
             found: match passed.notes().as_slice() {
-                [] => format!("{} tar archives without an image", shards.len()),
+                [] => format!("{} without an image", counted(shards.len(), "tar archive")),
                 notes => notes.join("; "),
             },
-            expected: known(),
+            expected: EXPECTED.to_owned(),
         });
     }
     let folder = shards.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));

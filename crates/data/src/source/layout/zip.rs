@@ -5,8 +5,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::table::{self, Sheet};
-use super::{Format, Layout, Opening, Unit, known};
+use super::{EXPECTED, Format, Layout, Opening, Unit};
 use crate::dataset::{Classes, Dataset};
+use crate::decode::{AS_CSV, OFFICE};
 use crate::source::listing::{PassedOver, has_ending, is_image};
 use crate::source::split::is_split;
 use crate::source::zip::{Packed, ZipMembers, index, read_text};
@@ -14,16 +15,18 @@ use crate::{DataError, Split};
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::Zip,
-    looks: "a .zip of class folders, or of photos and a table",
     unit: Unit::File,
     // A download that lies beside the folders unpacked from it is not the set: an archive is named itself.
     endings: &[],
     below: None,
     lists: false,
     divided: |path, _| Inside::of(path).ok()?.validation_word(path),
-    looks_like: |look| Ok(look.start.starts_with(b"PK\x03\x04")),
+    looks_like: |look| Ok(STARTS.iter().any(|start| look.start.starts_with(start))),
     open: |opening| Inside::of(&opening.files[0])?.open(opening),
 };
+
+/// How an archive begins, and one without members.
+const STARTS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
 /// An archive's photos, and what tells their labels.
 struct Inside {
@@ -37,7 +40,15 @@ struct Inside {
 impl Inside {
     fn of(path: &Path) -> Result<Self, DataError> {
         let (mut photos, mut tables, mut passed) = (Vec::new(), Vec::new(), PassedOver::default());
-        for member in index(path)? {
+        let members = index(path)?;
+        if members.iter().any(|member| &*member.name == "[Content_Types].xml") {
+            return Err(DataError::NoSet {
+                path: path.to_path_buf(),
+                what: OFFICE.to_owned(),
+                step: AS_CSV.to_owned(),
+            });
+        }
+        for member in members {
             let hidden = |part: &str| part.starts_with('.') || part == "__MACOSX";
             match &*member.name {
                 name if name.split('/').any(hidden) => passed.add("hidden files or folders", path.join(name)),
@@ -144,7 +155,7 @@ impl Inside {
                     [] => "an archive without photos".to_owned(),
                     notes => format!("an archive without a class of photos ({})", notes.join("; ")),
                 },
-                expected: known(),
+                expected: EXPECTED.to_owned(),
             });
         }
         // Classes in byte order of their names, as those of folders are.

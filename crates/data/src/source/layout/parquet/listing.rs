@@ -86,6 +86,7 @@ pub(super) fn sheet(files: &[PathBuf]) -> Result<Option<Sheet<'_>>, DataError> {
         path: first,
         text,
         names,
+        above: 1,
         inside: None,
     }))
 }

@@ -72,13 +72,24 @@ pub(super) fn cut(text: &str) -> String {
 #[derive(Debug)]
 pub(super) struct Columns {
     pub(super) path: usize,
-    pub(super) label: usize,
+    pub(super) label: Label,
+    /// What the first row calls the columns; their numbers from 1 where it is no header.
+    names: Vec<String>,
     /// The column that says which split a row is of, and whether by true and false.
     pub(super) split: Option<(usize, bool)>,
     /// Whether the first row is a header.
     pub(super) header: bool,
     /// What was taken for what, where the header's names alone do not say it.
     pub(super) note: Option<String>,
+}
+
+/// Where a row's label is.
+#[derive(Debug)]
+pub(super) enum Label {
+    /// In this column.
+    Column(usize),
+    /// In the name of the one of these columns that holds a 1 where the others hold a 0.
+    OneOf(Vec<(usize, String)>),
 }
 
 /// Why columns cannot be told, as a sentence.
@@ -102,6 +113,37 @@ struct Look<'a> {
     header: bool,
     /// Columns that hold files' names.
     paths: Vec<usize>,
+    /// Rows below the header, spread over the table.
+    rows: Vec<csv::StringRecord>,
+}
+
+/// What a row of columns of 0 and 1 says in one of them; `None` for anything else.
+fn mark(cell: &str) -> Option<bool> {
+    match cell.to_ascii_lowercase().as_str() {
+        "1" | "1.0" | "true" => Some(true),
+        "0" | "0.0" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether a cell is an address of the net.
+pub(super) fn is_address(cell: &str) -> bool {
+    cell.contains("://")
+}
+
+/// Whether a header names a column of paths and one of labels.
+pub(super) fn speaks_of_labels(first: &csv::StringRecord) -> bool {
+    let any = |names: &[&str]| first.iter().any(|cell| is_named(cell, names));
+    any(&PATH_NAMES) && any(&LABEL_NAMES)
+}
+
+/// Whether a column's name is one of `names`.
+fn is_named(cell: &str, names: &[&str]) -> bool {
+    let key: String = cell.chars().filter(|c| c.is_alphanumeric()).collect();
+    let key = key.to_lowercase();
+    names
+        .iter()
+        .any(|name| key == *name || key.strip_suffix('s') == Some(name))
 }
 
 impl Columns {
@@ -125,21 +167,18 @@ impl Columns {
         let below = count - usize::from(header);
         if below == 0 {
             return Err(format!(
-                "the table has no rows below its header ({}); known names are {}",
-                cut(&first.join(", ")),
-                known_names()
+                "the table has no rows below its header ({}); {USUAL_NAMES}",
+                cut(&first.join(", "))
             )
             .into());
         }
         let mut files = vec![0; first.len()];
-        let mut example = Vec::new();
+        let mut sample = Vec::new();
         let step = below.div_ceil(LOOKED_AT);
         for row in rows().skip(usize::from(header)).step_by(step) {
             let (_, row) = row?;
             (0..first.len()).for_each(|column| files[column] += usize::from(is_file(&row[column])));
-            if example.is_empty() {
-                example = row.iter().map(str::to_owned).collect();
-            }
+            sample.push(row);
         }
         let looked = below.div_ceil(step);
         // A number may be the name of a photo by chance.
@@ -149,8 +188,22 @@ impl Columns {
             first: &first,
             header,
             paths,
+            rows: sample,
+        };
+        let name = |column: usize| match header {
+            true => format!("`{}`", first[column]),
+            false => (column + 1).to_string(),
         };
         if look.paths.is_empty() {
+            let example = &look.rows[0];
+            if let Some(column) = (0..first.len()).find(|&column| is_address(&example[column])) {
+                return Err(Refused::NoPhotos(format!(
+                    "column {} holds addresses such as {}, and nothing is fetched from the net: download the photos, and write the \
+                     names of the files in a column `path`",
+                    name(column),
+                    cut(&example[column])
+                )));
+            }
             let named = look.named(&PATH_NAMES);
             let column = (0..first.len()).find(|&column| is_image_name(&example[column]));
             return Err(Refused::NoPhotos(match named.first().copied().or(column) {
@@ -169,13 +222,17 @@ impl Columns {
         let label = look.label(path, rows)?;
         let known = |column: usize, names| look.named(names).contains(&column);
         let alone = look.named(&LABEL_NAMES).len() == 1;
-        let sure = match header {
-            true => known(path, &PATH_NAMES) && known(label, &LABEL_NAMES) && alone,
-            false => first.len() == 2,
+        let sure = match &label {
+            Label::Column(label) if header => known(path, &PATH_NAMES) && known(*label, &LABEL_NAMES) && alone,
+            Label::Column(_) => first.len() == 2,
+            Label::OneOf(_) => false,
         };
-        let name = |column: usize| match header {
-            true => format!("`{}`", first[column]),
-            false => (column + 1).to_string(),
+        let labels = match &label {
+            Label::Column(label) => format!("{} for labels", name(*label)),
+            Label::OneOf(classes) => format!(
+                "{} for classes, of which each row has one",
+                listed(classes.iter().map(|(_, class)| class.as_str()))
+            ),
         };
         let flag = look.named(&[VALIDATION_FLAG]).first().map(|&column| (column, true));
         Ok(Self {
@@ -183,23 +240,65 @@ impl Columns {
             label,
             split: look.named(&SPLIT_NAMES).first().map(|&column| (column, false)).or(flag),
             header,
-            note: (!sure).then(|| format!("takes column {} for paths and {} for labels", name(path), name(label))),
+            note: (!sure).then(|| format!("takes column {} for paths and {labels}", name(path))),
+            names: (0..first.len()).map(name).collect(),
         })
+    }
+}
+
+impl Columns {
+    /// What a column is called, for messages.
+    pub(super) fn name(&self, column: usize) -> &str {
+        &self.names[column]
+    }
+
+    /// A row's label; of several columns the place of the one that holds a 1. The error goes on after `line 3`.
+    pub(super) fn label_of(&self, row: &csv::StringRecord) -> Result<String, String> {
+        let classes = match &self.label {
+            Label::Column(label) if row[*label].is_empty() => {
+                return Err(format!(
+                    " has no label: write it in column {}, or take the line out",
+                    self.name(*label)
+                ));
+            }
+            Label::Column(label) => return Ok(row[*label].to_owned()),
+            Label::OneOf(classes) => classes,
+        };
+        let photo = cut(&row[self.path]);
+        let mut found = Vec::new();
+        for (place, (column, class)) in classes.iter().enumerate() {
+            match mark(&row[*column]) {
+                Some(true) => found.push((place, class.as_str())),
+                Some(false) => {}
+                None => {
+                    return Err(format!(
+                        " ({photo}): column {} holds {:?}, where other lines have 0 or 1",
+                        self.name(*column),
+                        cut(&row[*column])
+                    ));
+                }
+            }
+        }
+        match found[..] {
+            [(place, _)] => Ok(place.to_string()),
+            [] => Err(format!(
+                " ({photo}) has a 1 in no column of a class ({}): one label a photo is trained; give it one, or take the line out",
+                listed(classes.iter().map(|(_, class)| class.as_str()))
+            )),
+            _ => Err(format!(
+                " ({photo}) is of {} classes ({}): one label a photo is trained; leave one 1, or take the line out",
+                found.len(),
+                listed(found.iter().map(|(_, class)| *class))
+            )),
+        }
     }
 }
 
 impl Look<'_> {
     /// Columns whose name is one of `names`.
     fn named(&self, names: &[&str]) -> Vec<usize> {
-        let is_named = |&column: &usize| {
-            let key: String = self.first[column].chars().filter(|c| c.is_alphanumeric()).collect();
-            let key = key.to_lowercase();
-            names
-                .iter()
-                .any(|name| key == *name || key.strip_suffix('s') == Some(name))
-        };
         (0..self.first.len())
-            .filter(|column| self.header && is_named(column))
+            .filter(|&column| self.header && is_named(&self.first[column], names))
             .collect()
     }
 
@@ -215,8 +314,8 @@ impl Look<'_> {
         only(&both).or_else(|| only(&self.paths))
     }
 
-    /// The column that is named so, one of several that say the same, or the only one that is left.
-    fn label<R>(&self, path: usize, rows: &dyn Fn() -> R) -> Result<usize, String>
+    /// The column that is named so, one of several that say the same, the only one that is left, or those of one class each.
+    fn label<R>(&self, path: usize, rows: &dyn Fn() -> R) -> Result<Label, String>
     where
         R: Iterator<Item = Result<(u64, csv::StringRecord), String>>,
     {
@@ -231,8 +330,11 @@ impl Look<'_> {
             .filter(|column| left.contains(column))
             .collect();
         match named.as_slice() {
-            [] => only(&left).ok_or_else(|| self.refusal()),
-            [one] => Ok(*one),
+            [] => match only(&left) {
+                Some(one) => Ok(Label::Column(one)),
+                None => self.one_of(&left).map(Label::OneOf).ok_or_else(|| self.refusal()),
+            },
+            [one] => Ok(Label::Column(*one)),
             [first, rest @ ..] => {
                 for other in rest {
                     if !say_the_same(*first, *other, rows)? {
@@ -246,26 +348,48 @@ impl Look<'_> {
                         .as_ref()
                         .is_some_and(|(_, row)| row[**column].parse::<u32>().is_err())
                 };
-                Ok(*named.iter().find(is_name).unwrap_or(first))
+                Ok(Label::Column(*named.iter().find(is_name).unwrap_or(first)))
             }
         }
     }
 
+    /// Of the columns that are `left` those of one class each: 0 and 1, with one 1 in each row where there are others beside
+    /// them.
+    fn one_of(&self, left: &[usize]) -> Option<Vec<(usize, String)>> {
+        let of_marks = |column: &usize| self.rows.iter().all(|row| mark(&row[*column]).is_some());
+        let classes: Vec<usize> = left.iter().copied().filter(of_marks).collect();
+        let ones = |row: &csv::StringRecord| {
+            let ones = classes.iter().filter(|column| mark(&row[**column]) == Some(true));
+            ones.count()
+        };
+        let sure = classes.len() == left.len() || self.rows.iter().all(|row| ones(row) == 1);
+        let named = classes.into_iter().map(|column| (column, self.first[column].clone()));
+        let named: Vec<_> = named.collect();
+        (self.header && sure && named.len() > 1).then_some(named)
+    }
+
     fn refusal(&self) -> String {
         format!(
-            "cannot tell the column of paths and that of labels: the first line is `{}`{}; known names are {}",
-            self.first.join(", "),
+            "cannot tell the column of paths and that of labels: the first line is `{}`{}; {USUAL_NAMES}",
+            cut(&self.first.join(", ")),
             match self.header {
                 true => ", where these two must be named, and one of each",
                 false => ", which is no header: put one above it",
-            },
-            known_names()
+            }
         )
     }
 }
 
-fn known_names() -> String {
-    format!("{} and {}", PATH_NAMES.join(", "), LABEL_NAMES.join(", "))
+const USUAL_NAMES: &str = "usual names are path and label (others: docs/data.md)";
+
+/// `a, b, c and 7 more`.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    let shown = names[..names.len().min(5)].join(", ");
+    match names.len().saturating_sub(5) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 fn only(columns: &[usize]) -> Option<usize> {

@@ -5,10 +5,12 @@ use serde_json::{Map, Value};
 /// A header of all keys, and a row a line. What is neither text, number nor truth value is left empty. The error is a
 /// sentence.
 pub(super) fn to_csv(text: &str) -> Result<String, String> {
-    let mut rows: Vec<Map<String, Value>> = Vec::new();
+    // An empty line stays one, so that each row is in the line below its own.
+    let mut rows: Vec<Option<Map<String, Value>>> = Vec::new();
     let mut keys: Vec<String> = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         if line.trim().is_empty() {
+            rows.push(None);
             continue;
         }
         let row: Map<String, Value> =
@@ -21,21 +23,30 @@ pub(super) fn to_csv(text: &str) -> Result<String, String> {
         if keys.len() > MAX_KEYS {
             return Err(format!("line {number}: the lines have more than {MAX_KEYS} keys"));
         }
-        rows.push(row);
+        rows.push(Some(row));
     }
-    let mut csv = csv::Writer::from_writer(Vec::new());
     let cell = |row: &Map<String, Value>, key: &String| match row.get(key) {
         Some(Value::String(text)) => text.replace(['\n', '\r'], " "),
         Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
         _ => String::new(),
     };
-    let records =
-        std::iter::once(keys.clone()).chain(rows.iter().map(|row| keys.iter().map(|key| cell(row, key)).collect()));
-    for record in records {
-        csv.write_record(&record).map_err(|error| error.to_string())?;
+    let mut csv = line(&keys) + "\n";
+    for row in &rows {
+        csv += &row.as_ref().map_or(String::new(), |row| {
+            line(&keys.iter().map(|key| cell(row, key)).collect::<Vec<_>>())
+        });
+        csv.push('\n');
     }
-    let bytes = csv.into_inner().map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| error.to_string())
+    Ok(csv)
+}
+
+/// The cells of a row.
+fn line(cells: &[String]) -> String {
+    let quoted: Vec<String> = cells
+        .iter()
+        .map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")))
+        .collect();
+    quoted.join(",")
 }
 
 /// More columns than a table of photos has.
