@@ -253,7 +253,7 @@ fn what_cannot_be_converted_is_refused_in_a_sentence() {
         (
             "convert semnasnet_075.pth a.safetensors --calibration-images 9",
             2,
-            "--recalibrate-bn <PHOTOS>",
+            "--recalibrate-bn PHOTOS",
         ),
     ] {
         let (is, _, stderr) = place.run(arguments);

@@ -198,7 +198,7 @@ fn photos() {
         ),
         (
             train("--image-dir none"),
-            "`image_dir` is none, and there is no such folder; name the folder by `--image-dir`",
+            "`--image-dir` is none, and there is no such folder; name the folder by `--image-dir`",
         ),
         (
             train("--class_num 1000"),
