@@ -22,6 +22,9 @@ use std::ops::Range;
 /// Most images that a task takes through all layers.
 const TOGETHER: usize = 4;
 
+/// Values of a task that makes bytes of images: whole pixels.
+const CHUNK: usize = 3 << 12;
+
 /// A network of bytes, ready for images: see [`crate::Predictor`], its like for networks of floats.
 pub struct QuantisedPredictor {
     values: Vec<Value>,
@@ -133,6 +136,10 @@ impl<'a> Table<'a> {
 
     /// Writes the bytes from `first` on, which is a pixel's first.
     fn write(&self, first: usize, to: &mut [u8]) {
+        for_each(chunks_mut(to, CHUNK), |i, to| self.write_chunk(first + i * CHUNK, to));
+    }
+
+    fn write_chunk(&self, first: usize, to: &mut [u8]) {
         match self {
             Table::Bytes(pixels, table) => {
                 let pixels = pixels[first..][..to.len()].as_chunks().0;
