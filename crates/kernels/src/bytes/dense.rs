@@ -56,7 +56,7 @@ pub fn needs(conv: &Dense) -> Needs {
     };
     Needs {
         partials: 0,
-        scratch: 4 * SIDE * SIDE + panel.div_ceil(4) + 16,
+        scratch: 6 * SIDE * SIDE + panel.div_ceil(4) + 16,
     }
 }
 

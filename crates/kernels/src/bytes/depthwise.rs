@@ -27,10 +27,9 @@ const MANY: usize = 400;
 /// Bands of such an image.
 const BANDS: usize = 4;
 
-/// Windows of a row: the last ones lie up to a register tile behind the last output's.
+/// Windows of a row, one for each output of whole register tiles, and those of the taps behind the first four.
 fn windows(conv: &Depthwise) -> usize {
-    let last = (conv.width_out() + TOGETHER - 1) * conv.stride + parts(conv.kernel) * TAPS;
-    last.div_ceil(conv.stride) + 1
+    conv.width_out().next_multiple_of(TOGETHER) + (parts(conv.kernel) - 1) * TAPS / conv.stride
 }
 
 /// Dot products of a row of taps.
@@ -213,14 +212,14 @@ impl Task<'_> {
                 window = window.shift(pixel(pixels, conv, x.checked_sub(pad), zero));
             }
             // Windows whose last pixels lie inside the image, and then the others.
-            let inside = (pad + conv.width).saturating_sub(TAPS - 1) / stride;
+            let inside = ((pad + conv.width).saturating_sub(TAPS - 1) / stride).min(windows);
             let mut from = pixels.wrapping_offset((TAPS as isize - 1 - pad as isize) * conv.channels as isize);
             for i in 0..inside {
-                window = window.shift(L::widen(from));
+                window = window.push(from);
                 window.store(to.add(i * L::LANES));
                 from = from.wrapping_add(conv.channels);
                 for _ in 1..stride {
-                    window = window.shift(L::widen(from));
+                    window = window.push(from);
                     from = from.wrapping_add(conv.channels);
                 }
             }

@@ -54,6 +54,12 @@ pub(crate) trait Lanes: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// Each lane's four bytes move down by one, and the lowest of `next` follows.
     unsafe fn shift(self, next: Self) -> Self;
+    /// The same with `LANES` bytes from memory as the next ones.
+    #[inline(always)]
+    unsafe fn push(self, from: *const u8) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { self.shift(Self::widen(from)) }
+    }
     /// As float32.
     unsafe fn to_floats(self) -> Self::Floats;
     /// The nearest integers, ties to even.

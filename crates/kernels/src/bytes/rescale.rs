@@ -115,7 +115,10 @@ impl Take for ToBytes<'_> {
         unsafe {
             let mut to = [self.out; 4];
             for i in 0..4 {
-                sums[i] = L::nearest(scaled(&self.rescale, sums[i], channel)).add(L::splat(self.rescale.zero.into()));
+                sums[i] = L::nearest(scaled(&self.rescale, sums[i], channel));
+                if self.rescale.zero != 0 {
+                    sums[i] = sums[i].add(L::splat(self.rescale.zero.into()));
+                }
                 to[i] = self.out.add((row + i) * self.channels + channel);
             }
             L::store_four(sums, self.rescale.low, to, count);

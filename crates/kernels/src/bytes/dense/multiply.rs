@@ -50,7 +50,7 @@ impl<T: Take> Task<'_, T> {
             let stride = self.conv.c_in;
             return (self.input[self.rows.start * stride..].as_ptr(), stride);
         }
-        let panel: &mut [u8] = bytemuck::cast_slice_mut(&mut self.scratch[4 * TILE..]);
+        let panel: &mut [u8] = bytemuck::cast_slice_mut(&mut self.scratch[6 * TILE..]);
         // SAFETY: the caller's promise.
         unsafe {
             gather(
@@ -175,7 +175,13 @@ impl<T: Take> TileWork for Task<'_, T> {
                 let weights = self.weights.from(column).cast::<u8>();
                 let columns = self.columns.end - column;
                 let second = if columns > SIDE { column + SIDE } else { column };
-                let bias = [self.take.bias::<U::L>(column), self.take.bias::<U::L>(second)];
+                // Tiles whose rows are the bias: sums begin with it.
+                for (j, column) in [column, second].into_iter().enumerate() {
+                    let bias = self.take.bias::<U::L>(column);
+                    for row in 0..SIDE {
+                        bias.store(sums.add((4 + j) * TILE + row * SIDE));
+                    }
+                }
                 for row in (0..self.rows.len()).step_by(2 * SIDE) {
                     let count = self.rows.len() - row;
                     let a = left.add(row * stride);
@@ -189,9 +195,9 @@ impl<T: Take> TileWork for Task<'_, T> {
                         let (channel, part) = (column + j * SIDE, SIDE.min(columns - j * SIDE));
                         for r in (0..count.min(2 * SIDE)).step_by(4) {
                             let from = sums.add((r / SIDE * 2 + j) * TILE + r % SIDE * SIDE);
-                            let mut four = [bias[j]; 4];
+                            let mut four = [U::L::load(from); 4];
                             for (i, sums) in four.iter_mut().enumerate() {
-                                *sums = sums.add(U::L::load(from.add(i * SIDE)));
+                                *sums = U::L::load(from.add(i * SIDE));
                             }
                             let at = self.rows.start + row + r;
                             if r + 4 <= count {
@@ -209,7 +215,7 @@ impl<T: Take> TileWork for Task<'_, T> {
     }
 }
 
-/// M x N tiles of sums, to `sums`: tile (i, j) is the `2 i + j`th.
+/// M x N tiles of sums, to `sums`: tile (i, j) is the `2 i + j`th. Behind the four lie the tiles that sums of both columns begin with.
 #[inline(always)]
 unsafe fn tile<U: Tiles, const M: usize, const N: usize>(
     tiles: &mut U,
@@ -221,10 +227,11 @@ unsafe fn tile<U: Tiles, const M: usize, const N: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        tiles.zero::<0>();
-        tiles.zero::<1>();
-        tiles.zero::<2>();
-        tiles.zero::<3>();
+        let [first, second] = [sums.add(4 * TILE), sums.add(5 * TILE)].map(|bias| bias.cast_const().cast::<u8>());
+        tiles.load::<0>(first, DEPTH);
+        tiles.load::<1>(second, DEPTH);
+        tiles.load::<2>(first, DEPTH);
+        tiles.load::<3>(second, DEPTH);
         for k in (0..depth).step_by(DEPTH) {
             tiles.load::<4>(left.add(k), stride);
             tiles.load::<6>(right.add(k * SIDE), DEPTH);

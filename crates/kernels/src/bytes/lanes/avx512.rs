@@ -98,6 +98,24 @@ impl<const DOTS: bool> Lanes for Avx512<DOTS> {
         }
     }
     #[inline(always)]
+    unsafe fn push(self, from: *const u8) -> Self {
+        /// Byte `n` becomes the highest of lane `n`, with zeros below it.
+        static HIGHEST: [i32; 16] = {
+            let mut order = [0; 16];
+            let mut n = 0;
+            while n < 16 {
+                order[n] = (n as i32) << 24 | 0x80_8080;
+                n += 1;
+            }
+            order
+        };
+        unsafe {
+            let next = _mm512_broadcast_i32x4(_mm_loadu_si128(from.cast()));
+            let next = _mm512_shuffle_epi8(next, _mm512_loadu_si512(HIGHEST.as_ptr().cast()));
+            Self(_mm512_or_si512(_mm512_srli_epi32::<8>(self.0), next))
+        }
+    }
+    #[inline(always)]
     unsafe fn to_floats(self) -> Self::Floats {
         simd::Avx512(unsafe { _mm512_cvtepi32_ps(self.0) })
     }
