@@ -72,8 +72,6 @@ impl<T: Take> Work for Task<'_, T> {
         unsafe {
             let (left, stride) = self.left();
             for column in self.columns.clone().step_by(2 * L::LANES) {
-                let weights = self.weights.from(column);
-                let columns = self.columns.end - column;
                 for row in (0..self.rows.len()).step_by(L::ROWS) {
                     let count = L::ROWS.min(self.rows.len() - row);
                     // Rows beyond the last one are the last one again.
@@ -82,28 +80,10 @@ impl<T: Take> Work for Task<'_, T> {
                         rows[r] = left.add((row + r.min(count - 1)) * stride);
                     }
                     let at = self.rows.start + row;
-                    if columns > L::LANES {
-                        block::<L, T, 2>(
-                            &rows,
-                            count,
-                            weights,
-                            self.weights.depth(),
-                            self.take,
-                            at,
-                            column,
-                            columns,
-                        );
+                    if self.columns.end - column > L::LANES {
+                        self.block::<L, 2>(&rows, count, at, column);
                     } else {
-                        block::<L, T, 1>(
-                            &rows,
-                            count,
-                            weights,
-                            self.weights.depth(),
-                            self.take,
-                            at,
-                            column,
-                            columns,
-                        );
+                        self.block::<L, 1>(&rows, count, at, column);
                     }
                 }
             }
@@ -111,51 +91,52 @@ impl<T: Take> Work for Task<'_, T> {
     }
 }
 
-/// `ROWS x C` vectors of sums, in registers.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-unsafe fn block<L: Lanes, T: Take, const C: usize>(
-    rows: &[*const u8; MAX_ROWS],
-    count: usize,
-    weights: *const i8,
-    depth: usize,
-    take: &T,
-    row: usize,
-    column: usize,
-    columns: usize,
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut sums = [[take.bias::<L>(column); C]; MAX_ROWS];
-        if C > 1 {
-            let second = take.bias::<L>(column + L::LANES);
-            for sums in &mut sums {
-                sums[C - 1] = second;
-            }
-        }
-        for k in (0..depth).step_by(4) {
-            let mut factors = [L::weights(weights.add(k * L::LANES)); C];
+impl<T: Take> Task<'_, T> {
+    /// `ROWS x C` vectors of sums, in registers: of `count` rows from `row` on, whose left factors are `rows`.
+    ///
+    /// # Safety
+    /// As [`Work::run`].
+    #[inline(always)]
+    unsafe fn block<L: Lanes, const C: usize>(
+        &self,
+        rows: &[*const u8; MAX_ROWS],
+        count: usize,
+        row: usize,
+        column: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (weights, depth) = (self.weights.from(column), self.weights.depth());
+            let mut sums = [[self.take.bias::<L>(column); C]; MAX_ROWS];
             if C > 1 {
-                factors[C - 1] = L::weights(weights.add((depth + k) * L::LANES));
-            }
-            for r in 0..L::ROWS {
-                let bytes = L::quad(rows[r].add(k));
-                for c in 0..C {
-                    sums[r][c] = sums[r][c].dot(bytes, factors[c]);
+                let second = self.take.bias::<L>(column + L::LANES);
+                for sums in &mut sums {
+                    sums[C - 1] = second;
                 }
             }
-        }
-        for c in 0..C {
-            let (channel, part) = (column + c * L::LANES, L::LANES.min(columns - c * L::LANES));
-            for r in (0..L::ROWS).step_by(4) {
-                if r + 4 <= count && r + 4 <= L::ROWS {
-                    let four = [sums[r][c], sums[r + 1][c], sums[r + 2][c], sums[r + 3][c]];
-                    take.take_four(four, row + r, channel, part);
-                    continue;
+            for k in (0..depth).step_by(4) {
+                let mut factors = [L::weights(weights.add(k * L::LANES)); C];
+                if C > 1 {
+                    factors[C - 1] = L::weights(weights.add((depth + k) * L::LANES));
                 }
-                for more in 0..4 {
-                    if r + more < count.min(L::ROWS) {
-                        take.take(sums[(r + more).min(MAX_ROWS - 1)][c], row + r + more, channel, part);
+                for r in 0..L::ROWS {
+                    let bytes = L::quad(rows[r].add(k));
+                    for c in 0..C {
+                        sums[r][c] = sums[r][c].dot(bytes, factors[c]);
+                    }
+                }
+            }
+            for c in 0..C {
+                let channel = column + c * L::LANES;
+                let part = L::LANES.min(self.columns.end - channel);
+                for r in (0..L::ROWS).step_by(4) {
+                    if r + 4 <= count {
+                        let four = [sums[r][c], sums[r + 1][c], sums[r + 2][c], sums[r + 3][c]];
+                        self.take.take_four(four, row + r, channel, part);
+                    } else {
+                        for more in r..count.max(r) {
+                            self.take.take(sums[more][c], row + more, channel, part);
+                        }
                     }
                 }
             }
