@@ -7,6 +7,8 @@
 mod constant;
 mod operators;
 mod pending;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,7 @@ use mnasnet_model::Shape;
 use mnasnet_model::quantised::{Last, Layer, Op, QuantisedNetwork, Scale, Value};
 use prost::Message;
 
-use crate::proto::{self, INT8, Node, Tensor};
+use crate::proto::{self, INT8, Node, Tensor, UINT8};
 use crate::read::{Model, is_standard, text};
 use constant::Constant;
 use pending::{Pending, attribute};
@@ -25,13 +27,24 @@ enum Meaning {
     /// The images.
     Image,
     /// A value's bytes.
-    Bytes(usize),
+    Bytes(usize, Sides),
     /// The numbers that a value's bytes stand for.
-    Numbers(usize),
+    Numbers(usize, Sides),
     /// Numbers that never change.
     Constant(Constant),
     /// Of arithmetic, before they are bytes.
-    Pending(Pending),
+    Pending(Pending, Sides),
+    /// Softmax of what it holds, perhaps as bytes: the model's last result, of which the caller wants the logits.
+    Probabilities(Box<Meaning>),
+}
+
+/// The sides that the graph sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sides {
+    /// `[batch, channels, height, width]`.
+    Image,
+    /// `[batch, channels]`, of one pixel.
+    Row,
 }
 
 /// The network of a model whose arithmetic is all of bytes.
@@ -69,12 +82,16 @@ pub fn lower(model: &Model) -> Result<QuantisedNetwork, String> {
         let meaning = walk.node(node).map_err(named)?;
         walk.meanings.insert(output, meaning);
     }
-    let (output, last) = match walk.meanings.get(model.output.as_str()) {
-        Some(Meaning::Pending(classifier @ Pending::Convolution(input, convolution, false))) => {
+    let mut said = walk.meanings.get(model.output.as_str());
+    if let Some(Meaning::Probabilities(logits)) = said {
+        said = Some(logits);
+    }
+    let (output, last) = match said {
+        Some(Meaning::Pending(classifier @ Pending::Convolution(input, convolution, false), Sides::Row)) => {
             classifier.check(&walk.values, None)?;
             (*input, Last::Classifier(convolution.clone()))
         }
-        Some(Meaning::Numbers(value)) => (*value, Last::Numbers),
+        Some(Meaning::Numbers(value, Sides::Row)) => (*value, Last::Numbers),
         _ => return Err("does not end in numbers of a classifier".into()),
     };
     let network = QuantisedNetwork {
@@ -121,12 +138,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether a value is one pixel an image.
-    fn is_pixel(&self, value: usize) -> bool {
-        let Shape { height, width, .. } = self.values[value].shape;
-        (height, width) == (1, 1)
-    }
-
     /// Whether a node has an input there.
     fn has(node: &Node, at: usize) -> bool {
         node.input.get(at).is_some_and(|name| !name.is_empty())
@@ -135,9 +146,14 @@ impl<'a> Walk<'a> {
     /// Scale and zero point that are inputs `at` and `at + 1`; whether their bytes are signed.
     fn scale_at(&self, node: &Node, at: usize) -> Result<(Scale, bool), String> {
         let scale = self.constant(node, at)?.one().ok_or("has a scale a channel")?;
-        let zero = match Self::has(node, at + 1) {
-            true => self.constant(node, at + 1)?,
-            false => Constant::zero(),
+        let zero = match (
+            Self::has(node, at + 1),
+            attribute(node, "output_dtype").and_then(|kind| kind.i),
+        ) {
+            (true, _) => self.constant(node, at + 1)?,
+            (false, None | Some(0)) => Constant::zero(UINT8),
+            (false, Some(kind)) if [UINT8, INT8].map(i64::from).contains(&kind) => Constant::zero(kind as i32),
+            (false, Some(_)) => return Err("makes no bytes".into()),
         };
         let signed = zero.data_type() == INT8;
         let zero = zero.integer().ok_or("has several zero points")? + if signed { 128 } else { 0 };
@@ -179,20 +195,23 @@ impl<'a> Walk<'a> {
         match text(&node.op_type) {
             "QuantizeLinear" => {
                 let (scale, _) = self.scale_at(node, 1)?;
-                let value = match self.input(node, 0)? {
-                    Meaning::Image if self.values.is_empty() => self.push(scale, self.image()),
+                Ok(match self.input(node, 0)? {
+                    Meaning::Image if self.values.is_empty() => {
+                        Meaning::Bytes(self.push(scale, self.image()), Sides::Image)
+                    }
                     Meaning::Image => return Err("is the second one that makes bytes of the images".into()),
-                    Meaning::Numbers(value) => self.make(Pending::Same(value), scale)?,
-                    Meaning::Pending(pending) => self.make(pending, scale)?,
+                    Meaning::Numbers(value, sides) => Meaning::Bytes(self.make(Pending::Same(value), scale)?, sides),
+                    Meaning::Pending(pending, sides) => Meaning::Bytes(self.make(pending, scale)?, sides),
+                    probabilities @ Meaning::Probabilities(_) => probabilities,
                     _ => return Err("makes bytes of bytes".into()),
-                };
-                Ok(Meaning::Bytes(value))
+                })
             }
             "DequantizeLinear" => match self.input(node, 0)? {
-                Meaning::Bytes(value) if self.scale_at(node, 1)?.0 == self.values[value].scale => {
-                    Ok(Meaning::Numbers(value))
+                Meaning::Bytes(value, sides) if self.scale_at(node, 1)?.0 == self.values[value].scale => {
+                    Ok(Meaning::Numbers(value, sides))
                 }
-                Meaning::Bytes(_) => Err("takes bytes for other numbers".into()),
+                Meaning::Bytes(..) => Err("takes bytes for other numbers".into()),
+                probabilities @ Meaning::Probabilities(_) => Ok(probabilities),
                 Meaning::Constant(_) => {
                     let axis = attribute(node, "axis").and_then(|axis| axis.i).unwrap_or(1);
                     Ok(Meaning::Constant(self.weights_at(node, 0, axis)?))

@@ -1,6 +1,7 @@
 //! A model from a file of anyone: bounds first, then what goes in and what comes out.
 
 mod beside;
+mod defaults;
 mod extent;
 mod interface;
 mod order;
@@ -202,6 +203,7 @@ pub fn parse_in(bytes: Bytes, folder: Option<&Path>, side: Option<usize>) -> Res
     gather_constants(graph).map_err(|(name, reason)| broken(format!("its node {name:?} (Constant) {reason}")))?;
     shapes::few(graph).map_err(unfit)?;
     sort(graph).map_err(unfit)?;
+    defaults::write_out(graph);
     take_in(&mut graph.initializer, folder, inside).map_err(of_tensor)?;
     for tensor in &graph.initializer {
         whole(tensor).map_err(|reason| of_tensor((text(&tensor.name).to_owned(), reason)))?;

@@ -77,10 +77,10 @@ impl Constant {
     }
 
     /// The zero point that is left out.
-    pub fn zero() -> Self {
+    pub fn zero(data_type: i32) -> Self {
         Self {
             shape: Vec::new(),
-            data_type: UINT8,
+            data_type,
             values: Values::Integers(vec![0]),
             scales: Vec::new(),
             axis: 0,

@@ -3,8 +3,8 @@
 use mnasnet_model::Shape;
 use mnasnet_model::quantised::{Convolution, Scale, Value};
 
-use super::Meaning;
 use super::constant::Constant;
+use super::{Meaning, Sides};
 use crate::proto::{Attribute, Node};
 use crate::read::text;
 
@@ -55,67 +55,118 @@ pub(super) fn attribute<'a>(node: &'a Node, name: &str) -> Option<&'a Attribute>
 
 /// What a node makes of inputs that mean something.
 pub(super) fn of(node: &Node, inputs: &[Meaning], values: &[Value]) -> Result<Meaning, String> {
-    let pending = match (text(&node.op_type), inputs) {
-        ("Conv", [Meaning::Numbers(input), Meaning::Constant(weight), bias @ ..]) => {
-            let convolution = convolution(node, values[*input], weight, bias)?;
-            Pending::Convolution(*input, convolution, false)
+    use Meaning::{Numbers, Pending as Result};
+    let numbers = |value: usize| values[value];
+    let (pending, sides) = match (text(&node.op_type), inputs) {
+        ("Conv", [Numbers(input, Sides::Image), Meaning::Constant(weight), bias @ ..]) => {
+            let convolution = convolution(node, numbers(*input), weight, bias)?;
+            (Pending::Convolution(*input, convolution, false), Sides::Image)
         }
-        ("Gemm" | "MatMul", [Meaning::Numbers(input), Meaning::Constant(weight), bias @ ..]) => {
-            let convolution = classifier(node, values[*input], weight, bias)?;
-            Pending::Convolution(*input, convolution, false)
+        ("Gemm" | "MatMul", [Numbers(input, Sides::Row), Meaning::Constant(weight), bias @ ..]) => {
+            let convolution = classifier(node, numbers(*input), weight, bias)?;
+            (Pending::Convolution(*input, convolution, false), Sides::Row)
         }
         // A product's bias.
         (
             "Add",
             [
-                Meaning::Pending(Pending::Convolution(input, convolution, false)),
+                Result(Pending::Convolution(input, convolution, false), Sides::Row),
                 bias @ Meaning::Constant(_),
             ],
         ) if convolution.bias.iter().all(|&bias| bias == 0) => {
             let mut convolution = convolution.clone();
-            convolution.bias = self::bias(std::slice::from_ref(bias), &convolution.scales, values[*input].scale)?;
-            Pending::Convolution(*input, convolution, false)
+            let scale = numbers(*input).scale;
+            convolution.bias = self::bias(std::slice::from_ref(bias), &convolution.scales, scale)?;
+            (Pending::Convolution(*input, convolution, false), Sides::Row)
         }
-        ("Add", [Meaning::Numbers(a), Meaning::Numbers(b)]) if values[*a].shape == values[*b].shape => {
-            Pending::Add(*a, *b, false)
+        ("Add", [Numbers(a, sides), Numbers(b, other)]) if sides == other && numbers(*a).shape == numbers(*b).shape => {
+            (Pending::Add(*a, *b, false), *sides)
         }
-        ("Mul", [Meaning::Numbers(a), Meaning::Numbers(b)]) => Pending::gate(*a, *b, values)?,
-        ("Relu", [Meaning::Pending(Pending::Convolution(input, convolution, _))]) => {
-            Pending::Convolution(*input, convolution.clone(), true)
+        ("Mul", [Numbers(a, sides), Numbers(b, other)]) if sides == other => (Pending::gate(*a, *b, values)?, *sides),
+        ("Relu", [Result(Pending::Convolution(input, convolution, _), sides)]) => {
+            (Pending::Convolution(*input, convolution.clone(), true), *sides)
         }
-        ("Relu", [Meaning::Pending(Pending::Add(a, b, _))]) => Pending::Add(*a, *b, true),
-        ("Relu", [Meaning::Numbers(input)]) => Pending::Each(*input, Each::Relu),
-        ("Sigmoid", [Meaning::Numbers(input)]) => Pending::Each(*input, Each::Sigmoid),
-        ("HardSigmoid", [Meaning::Numbers(input)]) => {
+        ("Relu", [Result(Pending::Add(a, b, _), sides)]) => (Pending::Add(*a, *b, true), *sides),
+        ("Relu", [Numbers(input, sides)]) => (Pending::Each(*input, Each::Relu), *sides),
+        ("Sigmoid", [Numbers(input, sides)]) => (Pending::Each(*input, Each::Sigmoid), *sides),
+        ("HardSigmoid", [Numbers(input, sides)]) => {
             let number = |name, usual| attribute(node, name).and_then(|number| number.f).unwrap_or(usual);
-            Pending::Each(*input, Each::HardSigmoid(number("alpha", 0.2), number("beta", 0.5)))
+            let each = Each::HardSigmoid(number("alpha", 0.2), number("beta", 0.5));
+            (Pending::Each(*input, each), *sides)
         }
-        ("GlobalAveragePool", [Meaning::Numbers(input)]) => Pending::Mean(*input),
-        ("ReduceMean", [Meaning::Numbers(input), axes @ ..]) => {
-            let axes = match axes {
-                [Meaning::Constant(axes)] => axes.integers().unwrap_or_default(),
-                _ => attribute(node, "axes").map_or_else(Vec::new, |axes| axes.ints.clone()),
-            };
-            match axes.as_slice() {
-                [2, 3] | [-2, -1] | [3, 2] | [-1, -2] => Pending::Mean(*input),
-                _ => return Err("takes the mean over other sides".into()),
+        ("GlobalAveragePool", [Numbers(input, Sides::Image)]) => (Pending::Mean(*input), Sides::Image),
+        ("ReduceMean", [Numbers(input, Sides::Image), axes @ ..]) => {
+            let keeps = attribute(node, "keepdims").and_then(|keeps| keeps.i).unwrap_or(1) != 0;
+            match self::axes(node, axes) {
+                Some(Axes::HeightAndWidth) if keeps => (Pending::Mean(*input), Sides::Image),
+                Some(Axes::HeightAndWidth) => (Pending::Mean(*input), Sides::Row),
+                None => return Err("takes the mean over other sides".into()),
             }
         }
-        // Of one pixel, the order of numbers is that of channels.
-        ("Flatten" | "Reshape" | "Squeeze" | "Unsqueeze", [Meaning::Numbers(input), ..])
-            if (values[*input].shape.height, values[*input].shape.width) == (1, 1) =>
+        ("Flatten" | "Reshape" | "Squeeze" | "Unsqueeze", [Numbers(input, sides), to @ ..])
+            if is_pixel(numbers(*input).shape) =>
         {
-            return Ok(Meaning::Numbers(*input));
+            let sides = reshaped(node, to, *sides, numbers(*input).shape.channels)?;
+            return Ok(Numbers(*input, sides));
         }
-        ("Flatten" | "Reshape" | "Squeeze", [Meaning::Pending(Pending::Mean(input)), ..]) => Pending::Mean(*input),
+        ("Flatten" | "Reshape" | "Squeeze", [Result(Pending::Mean(input), sides), to @ ..]) => {
+            let sides = reshaped(node, to, *sides, numbers(*input).shape.channels)?;
+            (Pending::Mean(*input), sides)
+        }
         ("Identity" | "Dropout", [meaning, ..]) => return Ok(meaning.clone()),
-        // The caller wants logits.
-        ("Softmax", [meaning @ (Meaning::Pending(Pending::Convolution(..)) | Meaning::Numbers(_))]) => {
-            return Ok(meaning.clone());
+        ("Softmax", [logits @ (Result(Pending::Convolution(_, _, false), Sides::Row) | Numbers(_, Sides::Row))])
+            if matches!(attribute(node, "axis").and_then(|axis| axis.i), None | Some(1 | -1)) =>
+        {
+            return Ok(Meaning::Probabilities(Box::new(logits.clone())));
         }
         _ => return Err("does not work on bytes here".into()),
     };
-    Ok(Meaning::Pending(pending))
+    Ok(Meaning::Pending(pending, sides))
+}
+
+/// Sides that a node works along.
+enum Axes {
+    HeightAndWidth,
+}
+
+/// The axes of a node, given as its second input or as an attribute.
+fn axes(node: &Node, input: &[Meaning]) -> Option<Axes> {
+    let axes = match input {
+        [Meaning::Constant(axes)] => axes.integers().unwrap_or_default(),
+        _ => attribute(node, "axes").map_or_else(Vec::new, |axes| axes.ints.clone()),
+    };
+    match axes.as_slice() {
+        [2, 3] | [-2, -1] | [3, 2] | [-1, -2] => Some(Axes::HeightAndWidth),
+        _ => None,
+    }
+}
+
+pub(super) fn is_pixel(shape: Shape) -> bool {
+    (shape.height, shape.width) == (1, 1)
+}
+
+/// The sides of one pixel's channels behind a node that gives them others. The order of numbers stays that of channels.
+pub(super) fn reshaped(node: &Node, to: &[Meaning], sides: Sides, channels: usize) -> Result<Sides, String> {
+    let refused = || "gives one pixel other sides".to_owned();
+    let is_channels = |side: i64| side == -1 || usize::try_from(side) == Ok(channels);
+    match (text(&node.op_type), sides) {
+        ("Flatten", _) if attribute(node, "axis").and_then(|axis| axis.i).unwrap_or(1) == 1 => Ok(Sides::Row),
+        ("Squeeze", Sides::Image) => axes(node, to)
+            .map(|Axes::HeightAndWidth| Sides::Row)
+            .ok_or_else(refused),
+        ("Unsqueeze", Sides::Row) => axes(node, to)
+            .map(|Axes::HeightAndWidth| Sides::Image)
+            .ok_or_else(refused),
+        ("Reshape", _) => match to {
+            [Meaning::Constant(shape)] => match shape.integers().unwrap_or_default()[..] {
+                [_, last] if is_channels(last) => Ok(Sides::Row),
+                [_, last, 1, 1] if is_channels(last) => Ok(Sides::Image),
+                _ => Err(refused()),
+            },
+            _ => Err(refused()),
+        },
+        _ => Err(refused()),
+    }
 }
 
 /// The parts of weights `[outputs, ...]` with a scale for each output, in that order.

@@ -150,7 +150,15 @@ fn float_info(name: &str, dim: Vec<Dim>) -> ValueInfo {
 
 /// Whether the output is probabilities: softmax, with nothing behind it that changes a value.
 pub(super) fn ends_in_softmax(graph: &Graph, output: &str) -> bool {
-    const PASSED: &[&str] = &["Cast", "Flatten", "Identity", "Reshape", "Squeeze"];
+    const PASSED: &[&str] = &[
+        "Cast",
+        "DequantizeLinear",
+        "Flatten",
+        "Identity",
+        "QuantizeLinear",
+        "Reshape",
+        "Squeeze",
+    ];
     let mut value = output;
     // In order, each node comes after those that it reads from: one way back meets all.
     for node in graph.node.iter().rev() {
@@ -158,7 +166,7 @@ pub(super) fn ends_in_softmax(graph: &Graph, output: &str) -> bool {
             continue;
         }
         match text(&node.op_type) {
-            "Softmax" => return true,
+            "Softmax" | "QLinearSoftmax" => return true,
             op if PASSED.contains(&op) => value = node.input.first().map_or("", |input| input),
             _ => return false,
         }

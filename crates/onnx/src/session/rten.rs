@@ -4,10 +4,12 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use ::rten::{ModelOptions, NodeId, OpRegistry, RunOptions, ThreadPool, op_types};
+use prost::Message;
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, NdTensorView};
 
-use crate::read::Model;
+use crate::proto;
+use crate::read::{Model, text};
 
 /// A model, ready to run.
 pub struct Loaded {
@@ -26,6 +28,7 @@ pub(crate) fn pool(threads: usize) -> Arc<ThreadPool> {
 impl Loaded {
     /// Loads a model, to run on `threads` threads.
     pub fn new(model: &Model, threads: usize) -> Result<Self, String> {
+        refuse_otherwise_padded(model)?;
         let loaded = load(model.bytes.to_vec(), true)?;
         let node = |name: &str| loaded.node_id(name).map_err(|error| error.to_string());
         Ok(Self {
@@ -49,6 +52,24 @@ impl Loaded {
             .map_err(|_| "its output is not float32 [batch, classes]")?;
         logits.extend(output.iter());
         Ok(output.shape().to_vec())
+    }
+}
+
+/// Refuses `auto_pad = SAME_LOWER` with a stride: rten 0.27 pads as for `SAME_UPPER`.
+fn refuse_otherwise_padded(model: &Model) -> Result<(), String> {
+    let graph = proto::Model::decode(model.bytes.clone()).map_err(|error| error.to_string())?;
+    let graph = graph.graph.unwrap_or_default();
+    let padded = |node: &&proto::Node| {
+        let is = |name: &str| node.attribute.iter().find(|attribute| text(&attribute.name) == name);
+        let lower = is("auto_pad").is_some_and(|pad| pad.s.as_deref() == Some(b"SAME_LOWER"));
+        lower && is("strides").is_some_and(|strides| strides.ints.iter().any(|&stride| stride > 1))
+    };
+    match graph.node.iter().find(padded) {
+        None => Ok(()),
+        Some(node) => Err(format!(
+            "its node {:?} pads with SAME_LOWER, which rten computes otherwise; say `--runtime onnxruntime`",
+            text(&node.name)
+        )),
     }
 }
 
