@@ -74,9 +74,13 @@ fn label(dataset: &mut Dataset, model: &ModelFile, chosen: bool) -> Result<(), F
         return Ok(dataset.relabel(known)?);
     }
     if known.len() != here {
-        let remedy = match model.kind {
+        let remedy = match &model.kind {
             Kind::Weights { .. } => {
                 format!("name them by `mnasnet convert {weights} NAMED.safetensors --class-list FILE`")
+            }
+            // Of another program.
+            Kind::Onnx(onnx) if !onnx.metadata.contains_key("program") => {
+                format!("evaluate it on photos of all {} classes", known.len())
             }
             Kind::Onnx(_) => "export it again from weights that `mnasnet convert --class-list FILE` has named".into(),
         };

@@ -83,6 +83,9 @@ pub(crate) fn several(state: &State, dialect: Dialect, prefix: &str, misfits: &[
         .filter(|(name, _)| name.ends_with(".weight"))
         .map(|(name, shape)| format!("{name} {shape:?}"))
         .collect();
+    if layers.len() < 2 {
+        return None;
+    }
     Some(format!(
         "its classifier has {} layers with weights ({}); write the model as ONNX in Python, which eval, predict and compare take: \
          torch.onnx.export(model, torch.zeros(1, 3, 224, 224), \"model.onnx\", external_data=False)",

@@ -16,6 +16,7 @@ use crate::Record;
 #[serde(default)]
 struct Config {
     pretrained_cfg: Option<Pretrained>,
+    num_classes: Option<usize>,
     label_names: Option<Names>,
     labels: Option<Names>,
     id2label: Option<Names>,
@@ -78,6 +79,12 @@ impl Names {
 /// What this program cannot do, or what is wrong with the file, completing "PATH ...".
 pub(crate) fn apply(text: &str, classes: &mut Vec<String>, preprocessing: &mut Preprocessing) -> Result<(), String> {
     let config: Config = serde_json::from_str(text).map_err(|error| format!("cannot be read: {error}"))?;
+    if let Some(said) = config.num_classes.filter(|&said| said != classes.len()) {
+        return Err(format!(
+            "says that there are {said} classes, but the weights have {}; correct `num_classes` in it",
+            classes.len()
+        ));
+    }
     let inside = config.pretrained_cfg.unwrap_or(config.outside);
     let names = [config.label_names, inside.names.clone(), config.labels, config.id2label];
     if let Some(names) = names.into_iter().flatten().next() {

@@ -388,6 +388,10 @@ fn a_folder_that_cannot_be_followed_is_refused_by_its_file() {
         replaced("\"emu\"", "\"emu\", \"fox\""),
         "names 6 classes, but the weights have 5",
     );
+    check(
+        text.replacen("\"num_classes\": 5", "\"num_classes\": 11", 1),
+        "says that there are 11 classes, but the weights have 5",
+    );
     check(replaced("\"center\"", "\"squash\""), "has `crop_mode` \"squash\"");
     check(
         replaced("\"bilinear\"", "\"lanczos\""),

@@ -87,6 +87,11 @@ impl PixelArgs {
             )));
         }
         preprocessing.interpolation = self.interpolation.unwrap_or(preprocessing.interpolation);
+        if let Some(Channels(Some(std))) = self.std
+            && let Some(deviation) = std.into_iter().find(|&deviation| deviation <= 0.0)
+        {
+            return Err(Failure::Usage(format!("`--std` must be above 0, not {deviation}")));
+        }
         let (mean, std) = (self.mean.unwrap_or_default(), self.std.unwrap_or_default());
         wiring::normalised_by(preprocessing, mean, std);
         Ok(())

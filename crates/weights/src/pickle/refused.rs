@@ -26,6 +26,11 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("torch.per_tensor_affine", QUANTISED, UNQUANTISED),
     ("torch.per_channel_affine", QUANTISED, UNQUANTISED),
     (
+        "torch._utils._rebuild_tensor_v3",
+        "tensors of a type that PyTorch keeps apart, float8 for one",
+        "save them as float32 in Python: c = torch.load(FILE); torch.save({k: v.float() for k, v in c.items()}, \"weights.pth\")",
+    ),
+    (
         "torch.distributed",
         "one rank's part of a model that several ranks trained",
         "gather all parts in Python, on every rank: torch.save(torch.distributed.checkpoint.state_dict.get_model_state_dict(model, \
