@@ -104,6 +104,10 @@ pub fn parse(bytes: Bytes) -> Result<State, String> {
         _ => return Err(format!("begins with the bytes {first:02x?}, which {READ}")),
     };
     state.map_err(|refusal| match refusal {
+        // The library's word for a directory that is not there.
+        Refusal::Damaged(reason) if reason.ends_with("Could not find EOCD") => {
+            format!("is not a whole {kind}: its end is missing; copy or download it again")
+        }
         Refusal::Damaged(reason) => format!("is not a whole {kind}: {reason}"),
         Refusal::Another(reason) => reason,
     })
