@@ -305,13 +305,79 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
         assert!(notes.starts_with("passes over ") && notes.ends_with(note), "{notes}");
     }
     // Test photos without labels are no validation.
-    let folder = tree(&["train/0a.jpg", "labels.csv=id,breed\n0a,pug\n", "test/2.jpg"]);
-    assert_eq!(photos(folder.path(), Split::Train).as_deref(), Ok("train/0a.jpg=pug"));
-    assert!(
-        photos(folder.path(), Split::Val)
-            .unwrap_err()
-            .contains("found only train")
-    );
+    let answers = "which is a template for answers and holds no labels";
+    let ids = "which has no column of labels";
+    for (train, files, note) in [
+        (
+            "train/0a.jpg=pug",
+            &["train/0a.jpg", "labels.csv=id,breed\n0a,pug\n"][..],
+            "",
+        ),
+        ("train/pug/0a.jpg=pug", &["train/pug/0a.jpg"], ""),
+        (
+            "train/pug/0a.jpg=pug",
+            &["train/pug/0a.jpg", "sample_submission.csv=id,label\n2,0\n3,0\n"],
+            answers,
+        ),
+        (
+            "train/0a.jpg=pug",
+            &[
+                "train/0a.jpg",
+                "labels.csv=id,breed\n0a,pug\n",
+                "SampleSubmission.csv=id,breed\n2,pug\n3,pug\n",
+            ],
+            answers,
+        ),
+        (
+            "train/0a.jpg=pug",
+            &[
+                "train/0a.jpg",
+                "train.csv=id,breed\n0a,pug\n",
+                "submission.csv=id,breed\n2,pug\n",
+            ],
+            answers,
+        ),
+        (
+            "train/pug/0a.jpg=pug",
+            &[
+                "train/pug/0a.jpg",
+                "sample_sub.csv=id,label\n2,0\n",
+                "test.csv=id\n2\n3\n",
+            ],
+            answers,
+        ),
+        (
+            "train/0a.jpg=pug",
+            &["train/0a.jpg", "train.csv=id,breed\n0a,pug\n", "test.csv=id\n2\n3\n"],
+            ids,
+        ),
+        // A column of something else is none of labels.
+        (
+            "train/0a.jpg=pug",
+            &[
+                "train/0a.jpg",
+                "train.csv=id,age,label\n0a,3,pug\n",
+                "test.csv=id,age\n2,4\n3,4\n",
+            ],
+            ids,
+        ),
+        (
+            "test/0a.jpg=pug",
+            &["test/0a.jpg", "train.csv=id,breed\n0a,pug\n", "test.csv=id\n2\n3\n"],
+            ids,
+        ),
+    ] {
+        let folder = tree(&[files, &["test/2.jpg", "test/3.jpg"]].concat());
+        assert_eq!(photos(folder.path(), Split::Train).as_deref(), Ok(train), "{files:?}");
+        let error = photos(folder.path(), Split::Val).unwrap_err();
+        assert!(error.contains("found only train"), "{files:?}: {error}");
+        let notes = locate(folder.path(), Split::Train, None).unwrap().notes.join("\n");
+        assert!(notes.contains(note), "{files:?}: {notes}");
+    }
+    // With labels they are.
+    let table = "id,breed\n2,pug\n";
+    let folder = tree(&["train/pug/0a.jpg", "test/2.jpg", &format!("test.csv={table}")]);
+    assert_eq!(photos(folder.path(), Split::Val).as_deref(), Ok("test/2.jpg=pug"));
     let folder = tree(&["Train/a/0.jpg"]);
     let error = locate(folder.path(), Split::Val, None).unwrap_err();
     assert!(matches!(error, DataError::OtherSplit { .. }));

@@ -124,6 +124,17 @@ fn members_that_lead_out_of_the_archive_are_read_where_they_lie() {
 }
 
 #[test]
+fn templates_for_answers_are_no_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.zip");
+    fs::write(&path, archive(&["train/a/0.jpg", "train/b/1.jpg", "sample_submission.csv"])).unwrap();
+    let set = locate(&path, Split::Train, None).unwrap().open().unwrap();
+    assert_eq!(set.classes, ["a", "b"]);
+    let notes = set.notes.join("\n");
+    assert!(notes.contains("templates for answers, which hold no labels: 1"), "{notes}");
+}
+
+#[test]
 fn what_cannot_be_read_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let whole = fs::read(fixture("classes")).unwrap();

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::layout::{
-    EXPECTED, Format, LAYOUTS, Layout, Look, Opening, Unit, is_labelled, labels_of_folder, speaks_of_labels,
+    EXPECTED, Format, LAYOUTS, Layout, Look, Opening, Unit, is_labelled, labels_of_folder, lacks_labels,
+    speaks_of_labels,
 };
-use super::listing::{Entry, Kind, has_ending, list};
+use super::listing::{Entry, Kind, has_ending, is_submission, list};
 use super::pattern::expand_braces;
 use super::split::{Split, is_split};
 use crate::decode::{Kind as Content, sniff};
@@ -111,12 +112,36 @@ pub fn locate_listed(
         let format = file_format(path, format)?;
         return Ok(Location::new(path, format, vec![path.to_path_buf()], search));
     }
-    let Some(inside) = one_folder_more(path, search)? else {
-        return folder(path, search);
-    };
-    let mut location = folder(&inside, search)?;
-    location.notes.push(format!("the set lies in {}", inside.display()));
+    let inside = one_folder_more(path, search)?;
+    let mut location = folder(inside.as_deref().unwrap_or(path), search)?;
+    for dir in [Some(path), inside.as_deref()].into_iter().flatten() {
+        location.notes.extend(tables_without_labels(&list(dir)?));
+    }
+    if let Some(inside) = inside {
+        location.notes.push(format!("the set lies in {}", inside.display()));
+    }
     Ok(location)
+}
+
+/// What there is to say of tables that are none of labels: each is passed over.
+fn tables_without_labels(entries: &[Entry]) -> Vec<String> {
+    let tables = of_endings(entries, Format::Table.layout());
+    let note = |table: &PathBuf| {
+        let what = match is_submission(table) {
+            true => "which is a template for answers and holds no labels",
+            false if without_labels(table, &tables) => "which has no column of labels",
+            false => return None,
+        };
+        Some(format!("passes over {}, {what}", table.display()))
+    };
+    tables.iter().filter_map(note).collect()
+}
+
+/// Whether a table of `tables`, which lie in one folder, is none of labels: Kaggle's template for answers, or the table of
+/// test photos.
+fn without_labels(table: &Path, tables: &[PathBuf]) -> bool {
+    let is_test = || Split::Val.named_in(table).is_some_and(Split::is_test);
+    is_submission(table) || is_test() && lacks_labels(table, &Split::Train.of(tables).0)
 }
 
 /// What is looked for.
@@ -302,21 +327,22 @@ fn labels_beside(dir: &Path, split: Split, search: &Search) -> Result<Option<Loc
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let tables = ["{}.csv", "{}.tsv", "{}_labels.csv", "{}_label.csv", "{}.jsonl"];
     let tables = tables.map(|table| dir.with_file_name(table.replace("{}", &name)));
-    let named = tables.into_iter().find(|table| table.is_file());
+    let above = list(dir.parent().unwrap_or(dir))?;
+    let all = of_endings(&above, Format::Table.layout());
+    let named = tables
+        .into_iter()
+        .find(|table| table.is_file() && !without_labels(table, &all));
     // A table of another name that names these photos.
-    let beside = || -> Result<Option<PathBuf>, DataError> {
-        let mut tables = match dir.parent() {
-            Some(above) if search.format.is_none() => candidates(&list(above)?, Some(Format::Table)),
-            _ => Vec::new(),
+    let beside = || {
+        let tables = match search.format {
+            None => candidates(&above, Some(Format::Table)),
+            Some(_) => Vec::new(),
         };
-        let files = tables.drain(..).flat_map(|tables| tables.files).take(MAX_TABLES);
-        Ok(files.into_iter().find(|table| is_labelled(table, Some(&photos))))
+        let mut files = tables.into_iter().flat_map(|tables| tables.files).take(MAX_TABLES);
+        let of_other = |table: &Path| split.named_in(table).is_none() && split.other().named_in(table).is_some();
+        files.find(|table| !of_other(table) && is_labelled(table, Some(&photos)))
     };
-    let table = match named {
-        Some(table) => Some(table),
-        None => beside()?,
-    };
-    let Some(table) = table else {
+    let Some(table) = named.or_else(beside) else {
         return Ok(None);
     };
     let search = Search {
@@ -333,15 +359,23 @@ struct Candidates {
     layouts: Vec<&'static Layout>,
 }
 
+/// The files that are called as those of a kind are.
+fn of_endings(entries: &[Entry], layout: &Layout) -> Vec<PathBuf> {
+    let fits = |entry: &&Entry| entry.kind == Kind::File && !entry.hidden() && has_ending(&entry.path, layout.endings);
+    entries.iter().filter(fits).map(|entry| entry.path.clone()).collect()
+}
+
 fn candidates(entries: &[Entry], format: Option<Format>) -> Vec<Candidates> {
     let mut found: Vec<Candidates> = Vec::new();
     for layout in LAYOUTS
         .iter()
         .filter(|layout| format.is_none_or(|format| layout.format == format))
     {
-        let fits =
-            |entry: &&Entry| entry.kind == Kind::File && !entry.hidden() && has_ending(&entry.path, layout.endings);
-        let files: Vec<PathBuf> = entries.iter().filter(fits).map(|entry| entry.path.clone()).collect();
+        let mut files = of_endings(entries, layout);
+        if layout.format == Format::Table {
+            let all = files.clone();
+            files.retain(|table| !without_labels(table, &all));
+        }
         match found.iter_mut().find(|known| known.files == files) {
             _ if files.is_empty() => {}
             Some(known) => known.layouts.push(layout),

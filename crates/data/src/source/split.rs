@@ -41,7 +41,7 @@ impl Split {
     }
 
     /// The split's name that is one of the words of a file's name, as in `train-00000-of-00294.parquet`.
-    fn named_in(self, path: &Path) -> Option<&'static str> {
+    pub(super) fn named_in(self, path: &Path) -> Option<&'static str> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
         let mut words = name.split(|c: char| !c.is_ascii_alphabetic());
         words.find_map(|word| self.named_by(word))

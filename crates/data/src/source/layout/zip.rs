@@ -8,7 +8,7 @@ use super::table::{self, Sheet};
 use super::{EXPECTED, Format, Layout, Opening, Unit};
 use crate::dataset::{Classes, Dataset};
 use crate::decode::{AS_CSV, OFFICE};
-use crate::source::listing::{PassedOver, has_ending, is_image};
+use crate::source::listing::{PassedOver, has_ending, is_image, is_submission};
 use crate::source::split::is_split;
 use crate::source::zip::{Packed, ZipMembers, index, read_text};
 use crate::{DataError, Split};
@@ -53,6 +53,9 @@ impl Inside {
             match &*member.name {
                 name if name.split('/').any(hidden) => passed.add("hidden files or folders", path.join(name)),
                 name if is_image(name) => photos.push(member),
+                name if has_ending(Path::new(name), table::ENDINGS) && is_submission(Path::new(name)) => {
+                    passed.add("templates for answers, which hold no labels", path.join(name));
+                }
                 name if has_ending(Path::new(name), table::ENDINGS) => tables.push(member),
                 name => passed.add("files that are no images", path.join(name)),
             }
