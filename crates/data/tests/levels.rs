@@ -61,6 +61,41 @@ fn both_splits_are_found() {
             "train2017/a/0.jpg=a",
             "val2017/a/1.jpg=a",
         ),
+        // Words around the split's name, and the name once more.
+        (
+            &[
+                "seg_train/seg_train/a/0.jpg",
+                "seg_test/seg_test/a/1.jpg",
+                "seg_pred/seg_pred/2.jpg",
+            ],
+            "seg_train/seg_train/a/0.jpg=a",
+            "seg_test/seg_test/a/1.jpg=a",
+        ),
+        (
+            &[
+                "my_train/a/0.jpg",
+                "my_train/b/0.jpg",
+                "my_val/a/1.jpg",
+                "my_val/b/1.jpg",
+            ],
+            "my_train/a/0.jpg=a my_train/b/0.jpg=b",
+            "my_val/a/1.jpg=a my_val/b/1.jpg=b",
+        ),
+        (
+            &["set/TRAIN_DIR/a/0.jpg", "set/VAL_DIR/a/1.jpg"],
+            "set/TRAIN_DIR/a/0.jpg=a",
+            "set/VAL_DIR/a/1.jpg=a",
+        ),
+        (
+            &["train/Train/a/0.jpg", "train/Train/b/0.jpg", "val/Val/a/1.jpg"],
+            "train/Train/a/0.jpg=a train/Train/b/0.jpg=b",
+            "val/Val/a/1.jpg=a",
+        ),
+        (
+            &["train/train/0.jpg", "train.csv=id,breed\n0,pug\n", "val/pug/1.jpg"],
+            "train/train/0.jpg=pug",
+            "val/pug/1.jpg=pug",
+        ),
         // A folder more, and the rest of a Mac's archive.
         (
             &["set/train/a/0.jpg", "set/dev/a/1.jpg", "__MACOSX/set/x.jpg"],
@@ -257,6 +292,16 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
             &["1 photo without labels", "a folder of its own"],
         ),
         (&["0.jpg", "1.jpg"], Split::Train, &["2 photos without labels"]),
+        (
+            &["x_train/0.jpg", "x_test/1.jpg"],
+            Split::Train,
+            &["x_train: 1 photo without labels"],
+        ),
+        (
+            &["train/train/0.jpg", "val/val/1.jpg"],
+            Split::Train,
+            &["train/train: 1 photo without labels"],
+        ),
         // Folders are no classes where metadata speaks of labels, though its photos are elsewhere.
         (
             &[

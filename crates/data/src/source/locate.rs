@@ -1,6 +1,7 @@
 //! Tells from a path what kind of set lies there, and where the images of a split are.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::layout::{
@@ -9,7 +10,7 @@ use super::layout::{
 };
 use super::listing::{Entry, Kind, has_ending, is_submission, list};
 use super::pattern::expand_braces;
-use super::split::{Split, is_split};
+use super::split::{Named, Split, repeats, splits_of};
 use crate::decode::{Kind as Content, sniff};
 use crate::{DataError, Dataset, counted};
 
@@ -165,10 +166,11 @@ fn one_folder_more(path: &Path, search: &Search) -> Result<Option<PathBuf>, Data
     if has_splits(path, search)? || !candidates(&entries, search.format).is_empty() {
         return Ok(None);
     }
-    let folders: Vec<&Entry> = entries.iter().filter(|entry| entry.is_visible_folder()).collect();
+    let named = folders_of(&entries);
+    let folders: Vec<&Entry> = named.iter().map(|(entry, _)| *entry).collect();
     let mut sets = Vec::new();
-    for folder in &folders {
-        if folder.name.to_str().is_some_and(below) || is_split(&folder.name) {
+    for (folder, split) in &named {
+        if folder.name.to_str().is_some_and(below) || split.is_some() {
             return Ok(None);
         }
         let Ok(inside) = list(&folder.path) else { continue };
@@ -188,9 +190,7 @@ fn one_folder_more(path: &Path, search: &Search) -> Result<Option<PathBuf>, Data
             // A class of that name has photos in it; a folder around the set has none.
             let inside = list(&only.path)?;
             let classes = inside.iter().filter(|entry| entry.is_visible_folder()).count();
-            let photos = inside
-                .iter()
-                .any(|entry| entry.kind == Kind::File && entry.has_image_ending());
+            let photos = inside.iter().any(is_photo);
             return match (classes, photos) {
                 (1, false) if split_folder(&only.path, search.split, search)?.is_some() => Ok(Some(only.path.clone())),
                 (1, false) => one_folder_more(&only.path, search),
@@ -222,10 +222,13 @@ fn folder(path: &Path, search: &Search) -> Result<Location, DataError> {
     if let Some((inside, name)) = split_folder(path, search.split, search)? {
         let mut location = match labels_beside(&inside, search.split, search)? {
             Some(location) => location,
-            None => match one_folder_more(&inside, search)? {
-                Some(more) => whole(&more, search)?,
-                None => whole(&inside, search)?,
-            },
+            None => {
+                let inside = innermost(&inside)?;
+                match one_folder_more(&inside, search)? {
+                    Some(more) => whole(&more, search)?,
+                    None => whole(&inside, search)?,
+                }
+            }
         };
         location.test = Split::is_test(name).then(|| inside.to_string_lossy().into_owned());
         if search.split == Split::Train && split_folder(path, Split::Val, search)?.is_none() {
@@ -246,14 +249,15 @@ fn folder(path: &Path, search: &Search) -> Result<Location, DataError> {
 /// What there is to say of folders of photos beside the one of a split, whose names are no split's.
 fn beside_a_split(path: &Path, search: &Search) -> Result<Option<String>, DataError> {
     let mut others = Vec::new();
-    for entry in list(path)? {
-        if !entry.is_visible_folder() || is_split(&entry.name) {
+    let entries = list(path)?;
+    for (entry, split) in folders_of(&entries) {
+        if split.is_some() {
             continue;
         }
         let inside = list(&entry.path).unwrap_or_default();
         let holds_some = |inside: &Entry| inside.is_visible_folder() || inside.has_image_ending();
         if inside.iter().any(holds_some) || !candidates(&inside, search.format).is_empty() {
-            others.push(entry.path);
+            others.push(entry.path.clone());
         }
     }
     Ok((!others.is_empty()).then(|| {
@@ -268,10 +272,11 @@ fn beside_a_split(path: &Path, search: &Search) -> Result<Option<String>, DataEr
 /// split has more inside than images, or there are folders of splits alone.
 fn split_folder(path: &Path, split: Split, search: &Search) -> Result<Option<(PathBuf, &'static str)>, DataError> {
     let entries = list(path)?;
-    let folders: Vec<&Entry> = entries.iter().filter(|entry| entry.is_visible_folder()).collect();
-    let splits_alone = folders.iter().all(|folder| is_split(&folder.name));
-    for name in split.names() {
-        for entry in folders.iter().filter(|entry| split.named_as(&entry.name) == Some(name)) {
+    let folders = folders_of(&entries);
+    let splits_alone = folders.iter().all(|(_, named)| named.is_some());
+    for &name in split.names() {
+        let called_so = folders.iter().filter(|(_, named)| *named == Some((split, name)));
+        for (entry, _) in called_so {
             let Ok(inside) = list(&entry.path) else { continue };
             // Test photos are handed out without labels too.
             if splits_alone && !inside.is_empty() && !Split::is_test(name)
@@ -286,6 +291,32 @@ fn split_folder(path: &Path, split: Split, search: &Search) -> Result<Option<(Pa
     Ok(None)
 }
 
+/// The visible folders, and which splits they are called as.
+fn folders_of(entries: &[Entry]) -> Vec<(&Entry, Option<Named>)> {
+    let folders: Vec<&Entry> = entries.iter().filter(|entry| entry.is_visible_folder()).collect();
+    let names: Vec<&OsStr> = folders.iter().map(|folder| folder.name.as_os_str()).collect();
+    let splits = splits_of(&names);
+    folders.into_iter().zip(splits).collect()
+}
+
+/// Where the photos of a split's folder are: in the only folder inside, where that one repeats the split's name.
+fn innermost(dir: &Path) -> Result<PathBuf, DataError> {
+    let mut dir = dir.to_path_buf();
+    loop {
+        let entries = list(&dir)?;
+        let outside = dir.file_name().unwrap_or_default();
+        match folders_of(&entries)[..] {
+            [(only, _)] if repeats(&only.name, outside) && !entries.iter().any(is_photo) => dir = only.path.clone(),
+            _ => return Ok(dir),
+        }
+    }
+}
+
+/// Whether an entry is a file that is called as photos are.
+fn is_photo(entry: &Entry) -> bool {
+    entry.kind == Kind::File && entry.has_image_ending()
+}
+
 /// Photos that lie in a split's folder without class folders, whose labels are beside: ImageNet's lists, or a table that is
 /// called as the folder is.
 fn labels_beside(dir: &Path, split: Split, search: &Search) -> Result<Option<Location>, DataError> {
@@ -296,20 +327,19 @@ fn labels_beside(dir: &Path, split: Split, search: &Search) -> Result<Option<Loc
         return Ok(None);
     }
     let photos = match list(dir)?.as_slice() {
-        entries
-            if entries
-                .iter()
-                .any(|entry| entry.kind == Kind::File && entry.has_image_ending()) =>
-        {
-            dir.to_path_buf()
-        }
+        entries if entries.iter().any(is_photo) => dir.to_path_buf(),
         entries => match entries
             .iter()
             .filter(|entry| entry.is_visible_folder())
             .collect::<Vec<_>>()[..]
         {
             // Tiny ImageNet's photos are one folder deeper.
-            [one] if one.name.eq_ignore_ascii_case("images") => one.path.clone(),
+            [one]
+                if one.name.eq_ignore_ascii_case("images")
+                    || repeats(&one.name, dir.file_name().unwrap_or_default()) =>
+            {
+                one.path.clone()
+            }
             _ => return Ok(None),
         },
     };
@@ -497,10 +527,7 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
             ..at(dir, Format::Folder, Vec::new())
         });
     }
-    let photos = entries
-        .iter()
-        .filter(|entry| entry.kind == Kind::File && entry.has_image_ending())
-        .count();
+    let photos = entries.iter().filter(|entry| is_photo(entry)).count();
     if photos > 0 && format.is_none() {
         return Err(match workbook(&entries) {
             Some(workbook) => layout_error(
@@ -535,9 +562,12 @@ fn workbook(entries: &[Entry]) -> Option<&Path> {
 
 /// The first folder of photos alone, where all folders are called as splits are: those are no classes.
 fn flat_splits(entries: &[Entry]) -> Option<PathBuf> {
-    let mut folders = entries.iter().filter(|entry| entry.is_visible_folder()).peekable();
-    let first = folders.peek()?.path.clone();
-    folders.all(|folder| is_split(&folder.name)).then_some(first)
+    let folders = folders_of(entries);
+    let (first, _) = folders.first()?;
+    folders
+        .iter()
+        .all(|(_, split)| split.is_some())
+        .then(|| first.path.clone())
 }
 
 /// The format of one file, by its content where that tells.
