@@ -266,6 +266,45 @@ fn sets_that_are_not_divided() {
             ],
             "images/0.jpg=x images/1.jpg=y",
         ),
+        // Lists, wherever they lie.
+        (
+            &[
+                "list.txt=images/0.jpg 0\nimages/1.jpg 1\n",
+                "README.txt=Photos of me.",
+                "images/0.jpg",
+                "images/1.jpg",
+            ],
+            "images/0.jpg=0 images/1.jpg=1",
+        ),
+        (
+            &[
+                "annotations/list.txt=0 x\n1 y\n",
+                "annotations/trimaps/0.png",
+                "images/0.jpg",
+                "images/1.jpg",
+            ],
+            "images/0.jpg=x images/1.jpg=y",
+        ),
+        (
+            &[
+                "set/labels.csv=file,kind\n0.jpg,x\n1.jpg,y\n",
+                "set/images/0.jpg",
+                "set/images/1.jpg",
+            ],
+            "set/images/0.jpg=x set/images/1.jpg=y",
+        ),
+        (&["list.txt=0.jpg x\n1.jpg y\n", "0.jpg", "1.jpg"], "0.jpg=x 1.jpg=y"),
+        // Of two tables the one of labels.
+        (
+            &[
+                "labels.csv=file,kind\n0.jpg,x\n",
+                "classes.csv=number,name\n7,x\n",
+                "images/0.jpg",
+            ],
+            "images/0.jpg=x",
+        ),
+        // A text for people, and a class alone.
+        (&["README.txt=Photos of me.", "a/0.jpg"], "a/0.jpg=a"),
         // One class, and one called as a split is.
         (&["a/deep/0.jpg"], "a/deep/0.jpg=a"),
         (&["bus/0.jpg", "train/1.jpg"], "bus/0.jpg=bus train/1.jpg=train"),
@@ -312,6 +351,44 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
             Split::Train,
             &["metadata.csv: no image of the table is there", "gone/2.png"],
         ),
+        // A folder of photos is no class where labels lie beside it.
+        (
+            &["labels.csv=", "images/0.jpg"],
+            Split::Train,
+            &[
+                "labels.csv: the table has no rows",
+                "images, or the data format `folder`",
+            ],
+        ),
+        (
+            &["labels.csv=path,label\ngone.jpg,x\n", "images/0.jpg"],
+            Split::Train,
+            &["labels.csv: no image of the table is there"],
+        ),
+        (
+            &["_annotations.coco.json={}", "images/0.jpg"],
+            Split::Train,
+            &["_annotations.coco.json: labels in JSON are not read: write a CSV"],
+        ),
+        (
+            &["annotations/instances.json={}", "images/0.jpg"],
+            Split::Train,
+            &["instances.json: labels in JSON are not read"],
+        ),
+        (
+            &[
+                "a.csv=path,label\n0.jpg,0\n",
+                "b.csv=path,label\n0.jpg,1\n",
+                "images/0.jpg",
+            ],
+            Split::Train,
+            &["2 tables that could be meant (", "name the table itself"],
+        ),
+        (
+            &["train.txt=0.jpg x\n", "images/0.jpg"],
+            Split::Val,
+            &["found only train ("],
+        ),
         (
             &["Train/a/0.jpg"],
             Split::Val,
@@ -333,6 +410,18 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
         for message in messages {
             assert!(error.contains(message), "{files:?}: {error}");
         }
+    }
+    for (bytes, message) in [
+        (
+            &b"\xff\xfep\0a\0"[..],
+            "labels.csv: it is text in UTF-16; save it as UTF-8; expected labels",
+        ),
+        (b"path,label\n0.jpg,p\xe4r\n", "labels.csv: it is no text in UTF-8"),
+    ] {
+        let folder = tree(&["images/0.jpg"]);
+        fs::write(folder.path().join("labels.csv"), bytes).unwrap();
+        let error = photos(folder.path(), Split::Train).unwrap_err();
+        assert!(error.contains(message), "{error}");
     }
     // What lies beside the only split, and Excel's files, are told.
     for (files, note) in [

@@ -1,5 +1,7 @@
 //! Tells from a path what kind of set lies there, and where the images of a split are.
 
+mod one_folder;
+
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -193,6 +195,7 @@ fn one_folder_more(path: &Path, search: &Search) -> Result<Option<PathBuf>, Data
             let photos = inside.iter().any(is_photo);
             return match (classes, photos) {
                 (1, false) if split_folder(&only.path, search.split, search)?.is_some() => Ok(Some(only.path.clone())),
+                (1, false) if one_folder::has_labels(&inside) => Ok(Some(only.path.clone())),
                 (1, false) => one_folder_more(&only.path, search),
                 (2.., false) => Ok(Some(only.path.clone())),
                 _ => Ok(None),
@@ -514,6 +517,11 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
             let format = Some(layout.format);
             return whole(&below, &Search { format, ..*search });
         }
+    }
+    if format.is_none()
+        && let Some(location) = one_folder::labels(dir, &entries, search)?
+    {
+        return Ok(location);
     }
     if format.is_none() && folders {
         let workbook = workbook(&entries).map(|workbook| {
