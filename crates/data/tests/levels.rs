@@ -61,6 +61,41 @@ fn both_splits_are_found() {
             "train2017/a/0.jpg=a",
             "val2017/a/1.jpg=a",
         ),
+        // Words around the split's name, and the name once more.
+        (
+            &[
+                "seg_train/seg_train/a/0.jpg",
+                "seg_test/seg_test/a/1.jpg",
+                "seg_pred/seg_pred/2.jpg",
+            ],
+            "seg_train/seg_train/a/0.jpg=a",
+            "seg_test/seg_test/a/1.jpg=a",
+        ),
+        (
+            &[
+                "my_train/a/0.jpg",
+                "my_train/b/0.jpg",
+                "my_val/a/1.jpg",
+                "my_val/b/1.jpg",
+            ],
+            "my_train/a/0.jpg=a my_train/b/0.jpg=b",
+            "my_val/a/1.jpg=a my_val/b/1.jpg=b",
+        ),
+        (
+            &["set/TRAIN_DIR/a/0.jpg", "set/VAL_DIR/a/1.jpg"],
+            "set/TRAIN_DIR/a/0.jpg=a",
+            "set/VAL_DIR/a/1.jpg=a",
+        ),
+        (
+            &["train/Train/a/0.jpg", "train/Train/b/0.jpg", "val/Val/a/1.jpg"],
+            "train/Train/a/0.jpg=a train/Train/b/0.jpg=b",
+            "val/Val/a/1.jpg=a",
+        ),
+        (
+            &["train/train/0.jpg", "train.csv=id,breed\n0,pug\n", "val/pug/1.jpg"],
+            "train/train/0.jpg=pug",
+            "val/pug/1.jpg=pug",
+        ),
         // A folder more, and the rest of a Mac's archive.
         (
             &["set/train/a/0.jpg", "set/dev/a/1.jpg", "__MACOSX/set/x.jpg"],
@@ -231,6 +266,45 @@ fn sets_that_are_not_divided() {
             ],
             "images/0.jpg=x images/1.jpg=y",
         ),
+        // Lists, wherever they lie.
+        (
+            &[
+                "list.txt=images/0.jpg 0\nimages/1.jpg 1\n",
+                "README.txt=Photos of me.",
+                "images/0.jpg",
+                "images/1.jpg",
+            ],
+            "images/0.jpg=0 images/1.jpg=1",
+        ),
+        (
+            &[
+                "annotations/list.txt=0 x\n1 y\n",
+                "annotations/trimaps/0.png",
+                "images/0.jpg",
+                "images/1.jpg",
+            ],
+            "images/0.jpg=x images/1.jpg=y",
+        ),
+        (
+            &[
+                "set/labels.csv=file,kind\n0.jpg,x\n1.jpg,y\n",
+                "set/images/0.jpg",
+                "set/images/1.jpg",
+            ],
+            "set/images/0.jpg=x set/images/1.jpg=y",
+        ),
+        (&["list.txt=0.jpg x\n1.jpg y\n", "0.jpg", "1.jpg"], "0.jpg=x 1.jpg=y"),
+        // Of two tables the one of labels.
+        (
+            &[
+                "labels.csv=file,kind\n0.jpg,x\n",
+                "classes.csv=number,name\n7,x\n",
+                "images/0.jpg",
+            ],
+            "images/0.jpg=x",
+        ),
+        // A text for people, and a class alone.
+        (&["README.txt=Photos of me.", "a/0.jpg"], "a/0.jpg=a"),
         // One class, and one called as a split is.
         (&["a/deep/0.jpg"], "a/deep/0.jpg=a"),
         (&["bus/0.jpg", "train/1.jpg"], "bus/0.jpg=bus train/1.jpg=train"),
@@ -257,6 +331,16 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
             &["1 photo without labels", "a folder of its own"],
         ),
         (&["0.jpg", "1.jpg"], Split::Train, &["2 photos without labels"]),
+        (
+            &["x_train/0.jpg", "x_test/1.jpg"],
+            Split::Train,
+            &["x_train: 1 photo without labels"],
+        ),
+        (
+            &["train/train/0.jpg", "val/val/1.jpg"],
+            Split::Train,
+            &["train/train: 1 photo without labels"],
+        ),
         // Folders are no classes where metadata speaks of labels, though its photos are elsewhere.
         (
             &[
@@ -266,6 +350,44 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
             ],
             Split::Train,
             &["metadata.csv: no image of the table is there", "gone/2.png"],
+        ),
+        // A folder of photos is no class where labels lie beside it.
+        (
+            &["labels.csv=", "images/0.jpg"],
+            Split::Train,
+            &[
+                "labels.csv: the table has no rows",
+                "images, or the data format `folder`",
+            ],
+        ),
+        (
+            &["labels.csv=path,label\ngone.jpg,x\n", "images/0.jpg"],
+            Split::Train,
+            &["labels.csv: no image of the table is there"],
+        ),
+        (
+            &["_annotations.coco.json={}", "images/0.jpg"],
+            Split::Train,
+            &["_annotations.coco.json: labels in JSON are not read: write a CSV"],
+        ),
+        (
+            &["annotations/instances.json={}", "images/0.jpg"],
+            Split::Train,
+            &["instances.json: labels in JSON are not read"],
+        ),
+        (
+            &[
+                "a.csv=path,label\n0.jpg,0\n",
+                "b.csv=path,label\n0.jpg,1\n",
+                "images/0.jpg",
+            ],
+            Split::Train,
+            &["2 tables that could be meant (", "name the table itself"],
+        ),
+        (
+            &["train.txt=0.jpg x\n", "images/0.jpg"],
+            Split::Val,
+            &["found only train ("],
         ),
         (
             &["Train/a/0.jpg"],
@@ -289,6 +411,18 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
             assert!(error.contains(message), "{files:?}: {error}");
         }
     }
+    for (bytes, message) in [
+        (
+            &b"\xff\xfep\0a\0"[..],
+            "labels.csv: it is text in UTF-16; save it as UTF-8; expected labels",
+        ),
+        (b"path,label\n0.jpg,p\xe4r\n", "labels.csv: it is no text in UTF-8"),
+    ] {
+        let folder = tree(&["images/0.jpg"]);
+        fs::write(folder.path().join("labels.csv"), bytes).unwrap();
+        let error = photos(folder.path(), Split::Train).unwrap_err();
+        assert!(error.contains(message), "{error}");
+    }
     // What lies beside the only split, and Excel's files, are told.
     for (files, note) in [
         (
@@ -305,13 +439,79 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
         assert!(notes.starts_with("passes over ") && notes.ends_with(note), "{notes}");
     }
     // Test photos without labels are no validation.
-    let folder = tree(&["train/0a.jpg", "labels.csv=id,breed\n0a,pug\n", "test/2.jpg"]);
-    assert_eq!(photos(folder.path(), Split::Train).as_deref(), Ok("train/0a.jpg=pug"));
-    assert!(
-        photos(folder.path(), Split::Val)
-            .unwrap_err()
-            .contains("found only train")
-    );
+    let answers = "which is a template for answers and holds no labels";
+    let ids = "which has no column of labels";
+    for (train, files, note) in [
+        (
+            "train/0a.jpg=pug",
+            &["train/0a.jpg", "labels.csv=id,breed\n0a,pug\n"][..],
+            "",
+        ),
+        ("train/pug/0a.jpg=pug", &["train/pug/0a.jpg"], ""),
+        (
+            "train/pug/0a.jpg=pug",
+            &["train/pug/0a.jpg", "sample_submission.csv=id,label\n2,0\n3,0\n"],
+            answers,
+        ),
+        (
+            "train/0a.jpg=pug",
+            &[
+                "train/0a.jpg",
+                "labels.csv=id,breed\n0a,pug\n",
+                "SampleSubmission.csv=id,breed\n2,pug\n3,pug\n",
+            ],
+            answers,
+        ),
+        (
+            "train/0a.jpg=pug",
+            &[
+                "train/0a.jpg",
+                "train.csv=id,breed\n0a,pug\n",
+                "submission.csv=id,breed\n2,pug\n",
+            ],
+            answers,
+        ),
+        (
+            "train/pug/0a.jpg=pug",
+            &[
+                "train/pug/0a.jpg",
+                "sample_sub.csv=id,label\n2,0\n",
+                "test.csv=id\n2\n3\n",
+            ],
+            answers,
+        ),
+        (
+            "train/0a.jpg=pug",
+            &["train/0a.jpg", "train.csv=id,breed\n0a,pug\n", "test.csv=id\n2\n3\n"],
+            ids,
+        ),
+        // A column of something else is none of labels.
+        (
+            "train/0a.jpg=pug",
+            &[
+                "train/0a.jpg",
+                "train.csv=id,age,label\n0a,3,pug\n",
+                "test.csv=id,age\n2,4\n3,4\n",
+            ],
+            ids,
+        ),
+        (
+            "test/0a.jpg=pug",
+            &["test/0a.jpg", "train.csv=id,breed\n0a,pug\n", "test.csv=id\n2\n3\n"],
+            ids,
+        ),
+    ] {
+        let folder = tree(&[files, &["test/2.jpg", "test/3.jpg"]].concat());
+        assert_eq!(photos(folder.path(), Split::Train).as_deref(), Ok(train), "{files:?}");
+        let error = photos(folder.path(), Split::Val).unwrap_err();
+        assert!(error.contains("found only train"), "{files:?}: {error}");
+        let notes = locate(folder.path(), Split::Train, None).unwrap().notes.join("\n");
+        assert!(notes.contains(note), "{files:?}: {notes}");
+    }
+    // With labels they are.
+    let table = "id,breed\n2,pug\n";
+    let folder = tree(&["train/pug/0a.jpg", "test/2.jpg", &format!("test.csv={table}")]);
+    assert_eq!(photos(folder.path(), Split::Val).as_deref(), Ok("test/2.jpg=pug"));
     let folder = tree(&["Train/a/0.jpg"]);
     let error = locate(folder.path(), Split::Val, None).unwrap_err();
     assert!(matches!(error, DataError::OtherSplit { .. }));

@@ -124,6 +124,46 @@ fn members_that_lead_out_of_the_archive_are_read_where_they_lie() {
 }
 
 #[test]
+fn words_around_a_splits_name_and_the_name_once_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.zip");
+    let names = [
+        "seg_train/seg_train/a/0.jpg",
+        "seg_train/seg_train/b/1.jpg",
+        "seg_test/seg_test/a/2.jpg",
+    ];
+    fs::write(&path, archive(&names)).unwrap();
+    for (split, photos, classes) in [(Split::Train, 2, &["a", "b"][..]), (Split::Val, 1, &["a"])] {
+        let set = locate(&path, split, None).unwrap().open().unwrap();
+        assert_eq!(
+            (set.samples.len(), &set.classes[..]),
+            (
+                photos,
+                &classes.iter().map(|name| name.to_string()).collect::<Vec<_>>()[..]
+            )
+        );
+    }
+}
+
+#[test]
+fn templates_for_answers_are_no_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.zip");
+    fs::write(
+        &path,
+        archive(&["train/a/0.jpg", "train/b/1.jpg", "sample_submission.csv"]),
+    )
+    .unwrap();
+    let set = locate(&path, Split::Train, None).unwrap().open().unwrap();
+    assert_eq!(set.classes, ["a", "b"]);
+    let notes = set.notes.join("\n");
+    assert!(
+        notes.contains("templates for answers, which hold no labels: 1"),
+        "{notes}"
+    );
+}
+
+#[test]
 fn what_cannot_be_read_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let whole = fs::read(fixture("classes")).unwrap();

@@ -19,7 +19,7 @@ use crate::{DataError, Dataset};
 
 pub use self::folder::{images_below, unlabelled};
 pub(super) use self::imagenet_tar::labels_of_folder;
-pub(super) use self::table::{is_labelled, speaks_of_labels};
+pub(super) use self::table::{is_labelled, lacks_labels, speaks_of_labels};
 
 mnasnet_choice::choices! {
     /// Kinds of sets.

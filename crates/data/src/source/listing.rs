@@ -81,6 +81,13 @@ pub(super) fn is_image(member: &str) -> bool {
     !name.starts_with('.') && has_ending(Path::new(member), IMAGE_ENDINGS)
 }
 
+/// Whether a table is called as the templates for answers of a contest are, `sample_submission.csv`: its labels mean nothing.
+pub(super) fn is_submission(table: &Path) -> bool {
+    let stem = table.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    let letters: String = stem.chars().filter(|c| c.is_alphabetic()).collect();
+    letters.contains("submission") || letters == "samplesub"
+}
+
 /// A folder's entries in byte order of their names. Links are followed.
 pub(super) fn list(dir: &Path) -> Result<Vec<Entry>, DataError> {
     let refused = |source| DataError::io(dir, source);

@@ -1,14 +1,18 @@
 //! Tells from a path what kind of set lies there, and where the images of a split are.
 
+mod one_folder;
+
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::layout::{
-    EXPECTED, Format, LAYOUTS, Layout, Look, Opening, Unit, is_labelled, labels_of_folder, speaks_of_labels,
+    EXPECTED, Format, LAYOUTS, Layout, Look, Opening, Unit, is_labelled, labels_of_folder, lacks_labels,
+    speaks_of_labels,
 };
-use super::listing::{Entry, Kind, has_ending, list};
+use super::listing::{Entry, Kind, has_ending, is_submission, list};
 use super::pattern::expand_braces;
-use super::split::{Split, is_split};
+use super::split::{Named, Split, repeats, splits_of};
 use crate::decode::{Kind as Content, sniff};
 use crate::{DataError, Dataset, counted};
 
@@ -111,12 +115,36 @@ pub fn locate_listed(
         let format = file_format(path, format)?;
         return Ok(Location::new(path, format, vec![path.to_path_buf()], search));
     }
-    let Some(inside) = one_folder_more(path, search)? else {
-        return folder(path, search);
-    };
-    let mut location = folder(&inside, search)?;
-    location.notes.push(format!("the set lies in {}", inside.display()));
+    let inside = one_folder_more(path, search)?;
+    let mut location = folder(inside.as_deref().unwrap_or(path), search)?;
+    for dir in [Some(path), inside.as_deref()].into_iter().flatten() {
+        location.notes.extend(tables_without_labels(&list(dir)?));
+    }
+    if let Some(inside) = inside {
+        location.notes.push(format!("the set lies in {}", inside.display()));
+    }
     Ok(location)
+}
+
+/// What there is to say of tables that are none of labels: each is passed over.
+fn tables_without_labels(entries: &[Entry]) -> Vec<String> {
+    let tables = of_endings(entries, Format::Table.layout());
+    let note = |table: &PathBuf| {
+        let what = match is_submission(table) {
+            true => "which is a template for answers and holds no labels",
+            false if without_labels(table, &tables) => "which has no column of labels",
+            false => return None,
+        };
+        Some(format!("passes over {}, {what}", table.display()))
+    };
+    tables.iter().filter_map(note).collect()
+}
+
+/// Whether a table of `tables`, which lie in one folder, is none of labels: Kaggle's template for answers, or the table of
+/// test photos.
+fn without_labels(table: &Path, tables: &[PathBuf]) -> bool {
+    let is_test = || Split::Val.named_in(table).is_some_and(Split::is_test);
+    is_submission(table) || is_test() && lacks_labels(table, &Split::Train.of(tables).0)
 }
 
 /// What is looked for.
@@ -140,10 +168,11 @@ fn one_folder_more(path: &Path, search: &Search) -> Result<Option<PathBuf>, Data
     if has_splits(path, search)? || !candidates(&entries, search.format).is_empty() {
         return Ok(None);
     }
-    let folders: Vec<&Entry> = entries.iter().filter(|entry| entry.is_visible_folder()).collect();
+    let named = folders_of(&entries);
+    let folders: Vec<&Entry> = named.iter().map(|(entry, _)| *entry).collect();
     let mut sets = Vec::new();
-    for folder in &folders {
-        if folder.name.to_str().is_some_and(below) || is_split(&folder.name) {
+    for (folder, split) in &named {
+        if folder.name.to_str().is_some_and(below) || split.is_some() {
             return Ok(None);
         }
         let Ok(inside) = list(&folder.path) else { continue };
@@ -163,11 +192,10 @@ fn one_folder_more(path: &Path, search: &Search) -> Result<Option<PathBuf>, Data
             // A class of that name has photos in it; a folder around the set has none.
             let inside = list(&only.path)?;
             let classes = inside.iter().filter(|entry| entry.is_visible_folder()).count();
-            let photos = inside
-                .iter()
-                .any(|entry| entry.kind == Kind::File && entry.has_image_ending());
+            let photos = inside.iter().any(is_photo);
             return match (classes, photos) {
                 (1, false) if split_folder(&only.path, search.split, search)?.is_some() => Ok(Some(only.path.clone())),
+                (1, false) if one_folder::has_labels(&inside) => Ok(Some(only.path.clone())),
                 (1, false) => one_folder_more(&only.path, search),
                 (2.., false) => Ok(Some(only.path.clone())),
                 _ => Ok(None),
@@ -197,10 +225,13 @@ fn folder(path: &Path, search: &Search) -> Result<Location, DataError> {
     if let Some((inside, name)) = split_folder(path, search.split, search)? {
         let mut location = match labels_beside(&inside, search.split, search)? {
             Some(location) => location,
-            None => match one_folder_more(&inside, search)? {
-                Some(more) => whole(&more, search)?,
-                None => whole(&inside, search)?,
-            },
+            None => {
+                let inside = innermost(&inside)?;
+                match one_folder_more(&inside, search)? {
+                    Some(more) => whole(&more, search)?,
+                    None => whole(&inside, search)?,
+                }
+            }
         };
         location.test = Split::is_test(name).then(|| inside.to_string_lossy().into_owned());
         if search.split == Split::Train && split_folder(path, Split::Val, search)?.is_none() {
@@ -221,14 +252,15 @@ fn folder(path: &Path, search: &Search) -> Result<Location, DataError> {
 /// What there is to say of folders of photos beside the one of a split, whose names are no split's.
 fn beside_a_split(path: &Path, search: &Search) -> Result<Option<String>, DataError> {
     let mut others = Vec::new();
-    for entry in list(path)? {
-        if !entry.is_visible_folder() || is_split(&entry.name) {
+    let entries = list(path)?;
+    for (entry, split) in folders_of(&entries) {
+        if split.is_some() {
             continue;
         }
         let inside = list(&entry.path).unwrap_or_default();
         let holds_some = |inside: &Entry| inside.is_visible_folder() || inside.has_image_ending();
         if inside.iter().any(holds_some) || !candidates(&inside, search.format).is_empty() {
-            others.push(entry.path);
+            others.push(entry.path.clone());
         }
     }
     Ok((!others.is_empty()).then(|| {
@@ -243,10 +275,11 @@ fn beside_a_split(path: &Path, search: &Search) -> Result<Option<String>, DataEr
 /// split has more inside than images, or there are folders of splits alone.
 fn split_folder(path: &Path, split: Split, search: &Search) -> Result<Option<(PathBuf, &'static str)>, DataError> {
     let entries = list(path)?;
-    let folders: Vec<&Entry> = entries.iter().filter(|entry| entry.is_visible_folder()).collect();
-    let splits_alone = folders.iter().all(|folder| is_split(&folder.name));
-    for name in split.names() {
-        for entry in folders.iter().filter(|entry| split.named_as(&entry.name) == Some(name)) {
+    let folders = folders_of(&entries);
+    let splits_alone = folders.iter().all(|(_, named)| named.is_some());
+    for &name in split.names() {
+        let called_so = folders.iter().filter(|(_, named)| *named == Some((split, name)));
+        for (entry, _) in called_so {
             let Ok(inside) = list(&entry.path) else { continue };
             // Test photos are handed out without labels too.
             if splits_alone && !inside.is_empty() && !Split::is_test(name)
@@ -261,6 +294,32 @@ fn split_folder(path: &Path, split: Split, search: &Search) -> Result<Option<(Pa
     Ok(None)
 }
 
+/// The visible folders, and which splits they are called as.
+fn folders_of(entries: &[Entry]) -> Vec<(&Entry, Option<Named>)> {
+    let folders: Vec<&Entry> = entries.iter().filter(|entry| entry.is_visible_folder()).collect();
+    let names: Vec<&OsStr> = folders.iter().map(|folder| folder.name.as_os_str()).collect();
+    let splits = splits_of(&names);
+    folders.into_iter().zip(splits).collect()
+}
+
+/// Where the photos of a split's folder are: in the only folder inside, where that one repeats the split's name.
+fn innermost(dir: &Path) -> Result<PathBuf, DataError> {
+    let mut dir = dir.to_path_buf();
+    loop {
+        let entries = list(&dir)?;
+        let outside = dir.file_name().unwrap_or_default();
+        match folders_of(&entries)[..] {
+            [(only, _)] if repeats(&only.name, outside) && !entries.iter().any(is_photo) => dir = only.path.clone(),
+            _ => return Ok(dir),
+        }
+    }
+}
+
+/// Whether an entry is a file that is called as photos are.
+fn is_photo(entry: &Entry) -> bool {
+    entry.kind == Kind::File && entry.has_image_ending()
+}
+
 /// Photos that lie in a split's folder without class folders, whose labels are beside: ImageNet's lists, or a table that is
 /// called as the folder is.
 fn labels_beside(dir: &Path, split: Split, search: &Search) -> Result<Option<Location>, DataError> {
@@ -271,20 +330,19 @@ fn labels_beside(dir: &Path, split: Split, search: &Search) -> Result<Option<Loc
         return Ok(None);
     }
     let photos = match list(dir)?.as_slice() {
-        entries
-            if entries
-                .iter()
-                .any(|entry| entry.kind == Kind::File && entry.has_image_ending()) =>
-        {
-            dir.to_path_buf()
-        }
+        entries if entries.iter().any(is_photo) => dir.to_path_buf(),
         entries => match entries
             .iter()
             .filter(|entry| entry.is_visible_folder())
             .collect::<Vec<_>>()[..]
         {
             // Tiny ImageNet's photos are one folder deeper.
-            [one] if one.name.eq_ignore_ascii_case("images") => one.path.clone(),
+            [one]
+                if one.name.eq_ignore_ascii_case("images")
+                    || repeats(&one.name, dir.file_name().unwrap_or_default()) =>
+            {
+                one.path.clone()
+            }
             _ => return Ok(None),
         },
     };
@@ -302,21 +360,22 @@ fn labels_beside(dir: &Path, split: Split, search: &Search) -> Result<Option<Loc
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let tables = ["{}.csv", "{}.tsv", "{}_labels.csv", "{}_label.csv", "{}.jsonl"];
     let tables = tables.map(|table| dir.with_file_name(table.replace("{}", &name)));
-    let named = tables.into_iter().find(|table| table.is_file());
+    let above = list(dir.parent().unwrap_or(dir))?;
+    let all = of_endings(&above, Format::Table.layout());
+    let named = tables
+        .into_iter()
+        .find(|table| table.is_file() && !without_labels(table, &all));
     // A table of another name that names these photos.
-    let beside = || -> Result<Option<PathBuf>, DataError> {
-        let mut tables = match dir.parent() {
-            Some(above) if search.format.is_none() => candidates(&list(above)?, Some(Format::Table)),
-            _ => Vec::new(),
+    let beside = || {
+        let tables = match search.format {
+            None => candidates(&above, Some(Format::Table)),
+            Some(_) => Vec::new(),
         };
-        let files = tables.drain(..).flat_map(|tables| tables.files).take(MAX_TABLES);
-        Ok(files.into_iter().find(|table| is_labelled(table, Some(&photos))))
+        let mut files = tables.into_iter().flat_map(|tables| tables.files).take(MAX_TABLES);
+        let of_other = |table: &Path| split.named_in(table).is_none() && split.other().named_in(table).is_some();
+        files.find(|table| !of_other(table) && is_labelled(table, Some(&photos)))
     };
-    let table = match named {
-        Some(table) => Some(table),
-        None => beside()?,
-    };
-    let Some(table) = table else {
+    let Some(table) = named.or_else(beside) else {
         return Ok(None);
     };
     let search = Search {
@@ -333,15 +392,23 @@ struct Candidates {
     layouts: Vec<&'static Layout>,
 }
 
+/// The files that are called as those of a kind are.
+fn of_endings(entries: &[Entry], layout: &Layout) -> Vec<PathBuf> {
+    let fits = |entry: &&Entry| entry.kind == Kind::File && !entry.hidden() && has_ending(&entry.path, layout.endings);
+    entries.iter().filter(fits).map(|entry| entry.path.clone()).collect()
+}
+
 fn candidates(entries: &[Entry], format: Option<Format>) -> Vec<Candidates> {
     let mut found: Vec<Candidates> = Vec::new();
     for layout in LAYOUTS
         .iter()
         .filter(|layout| format.is_none_or(|format| layout.format == format))
     {
-        let fits =
-            |entry: &&Entry| entry.kind == Kind::File && !entry.hidden() && has_ending(&entry.path, layout.endings);
-        let files: Vec<PathBuf> = entries.iter().filter(fits).map(|entry| entry.path.clone()).collect();
+        let mut files = of_endings(entries, layout);
+        if layout.format == Format::Table {
+            let all = files.clone();
+            files.retain(|table| !without_labels(table, &all));
+        }
         match found.iter_mut().find(|known| known.files == files) {
             _ if files.is_empty() => {}
             Some(known) => known.layouts.push(layout),
@@ -451,6 +518,11 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
             return whole(&below, &Search { format, ..*search });
         }
     }
+    if format.is_none()
+        && let Some(location) = one_folder::labels(dir, &entries, search)?
+    {
+        return Ok(location);
+    }
     if format.is_none() && folders {
         let workbook = workbook(&entries).map(|workbook| {
             format!(
@@ -463,10 +535,7 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
             ..at(dir, Format::Folder, Vec::new())
         });
     }
-    let photos = entries
-        .iter()
-        .filter(|entry| entry.kind == Kind::File && entry.has_image_ending())
-        .count();
+    let photos = entries.iter().filter(|entry| is_photo(entry)).count();
     if photos > 0 && format.is_none() {
         return Err(match workbook(&entries) {
             Some(workbook) => layout_error(
@@ -501,9 +570,12 @@ fn workbook(entries: &[Entry]) -> Option<&Path> {
 
 /// The first folder of photos alone, where all folders are called as splits are: those are no classes.
 fn flat_splits(entries: &[Entry]) -> Option<PathBuf> {
-    let mut folders = entries.iter().filter(|entry| entry.is_visible_folder()).peekable();
-    let first = folders.peek()?.path.clone();
-    folders.all(|folder| is_split(&folder.name)).then_some(first)
+    let folders = folders_of(entries);
+    let (first, _) = folders.first()?;
+    folders
+        .iter()
+        .all(|(_, split)| split.is_some())
+        .then(|| first.path.clone())
 }
 
 /// The format of one file, by its content where that tells.

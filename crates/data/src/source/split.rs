@@ -41,7 +41,7 @@ impl Split {
     }
 
     /// The split's name that is one of the words of a file's name, as in `train-00000-of-00294.parquet`.
-    fn named_in(self, path: &Path) -> Option<&'static str> {
+    pub(super) fn named_in(self, path: &Path) -> Option<&'static str> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
         let mut words = name.split(|c: char| !c.is_ascii_alphabetic());
         words.find_map(|word| self.named_by(word))
@@ -57,7 +57,7 @@ impl Split {
 
     /// The split's name that a folder bears, in any case: `Train`, `training_set`, `val2017`, `images-test`. A name with any
     /// other word is no split's.
-    pub(super) fn named_as(self, folder: &OsStr) -> Option<&'static str> {
+    fn named_as(self, folder: &OsStr) -> Option<&'static str> {
         const PARTS: [&str; 10] = [
             "set", "data", "dataset", "images", "image", "imgs", "img", "photos", "split", "folder",
         ];
@@ -93,11 +93,73 @@ impl Split {
     }
 }
 
-/// Whether a folder bears the name of either split.
-pub(super) fn is_split(folder: &OsStr) -> bool {
-    [Split::Train, Split::Val]
-        .iter()
-        .any(|split| split.named_as(folder).is_some())
+/// A split, and which of its names stands for it.
+pub(super) type Named = (Split, &'static str);
+
+/// Which splits the folders of one folder are called as, each alone or, where there is no `train` alone, beside the others:
+/// `seg_train` and `seg_test` differ by the split's name.
+pub(super) fn splits_of(folders: &[&OsStr]) -> Vec<Option<Named>> {
+    let alone: Vec<Option<Named>> = folders.iter().map(|folder| named(folder)).collect();
+    let is = |split: Split, named: &Option<Named>| named.is_some_and(|(named, _)| named == split);
+    if alone.iter().any(|named| is(Split::Train, named)) {
+        return alone;
+    }
+    let within: Vec<Option<(String, Named)>> = folders.iter().map(|folder| named_within(folder)).collect();
+    let has = |rest: &str, split| {
+        let mut all = within.iter().flatten();
+        all.any(|(other, (named, _))| other == rest && *named == split)
+    };
+    let both = |(rest, named): &(String, Named)| (has(rest, Split::Train) && has(rest, Split::Val)).then_some(*named);
+    let beside = within.iter().map(|within| within.as_ref().and_then(both));
+    alone
+        .into_iter()
+        .zip(beside)
+        .map(|(alone, beside)| alone.or(beside))
+        .collect()
+}
+
+/// Whether a folder within one of a split is called as that one, or as the split is: `train/Train`, `seg_train/seg_train`.
+pub(super) fn repeats(inside: &OsStr, outside: &OsStr) -> bool {
+    let split = |folder| named(folder).or_else(|| named_within(folder).map(|(_, named)| named));
+    let either = split(outside).map(|(split, _)| split);
+    either.is_some() && (inside.eq_ignore_ascii_case(outside) || named(inside).map(|(split, _)| split) == either)
+}
+
+/// The split that a folder's name alone tells.
+fn named(folder: &OsStr) -> Option<Named> {
+    let name = |split: Split| Some((split, split.named_as(folder)?));
+    name(Split::Train).or_else(|| name(Split::Val))
+}
+
+/// The split whose name is one word of a folder's name, and the name without that word.
+fn named_within(folder: &OsStr) -> Option<(String, Named)> {
+    let name = folder.to_str()?;
+    let mut spaced = String::new();
+    let mut small = false;
+    for c in name.chars() {
+        if small && c.is_uppercase() {
+            spaced.push(' ');
+        }
+        small = c.is_lowercase();
+        spaced.push(if c.is_alphanumeric() { c } else { ' ' });
+    }
+    let spaced = spaced.to_lowercase();
+    let word = |word: &str| {
+        let name = |split: Split| Some((split, split.named_by(word)?));
+        name(Split::Train).or_else(|| name(Split::Val))
+    };
+    let (mut rest, mut found) = (Vec::new(), None);
+    for part in spaced.split_whitespace() {
+        match word(part) {
+            Some(_) if found.is_some() => return None,
+            Some(named) => {
+                found = Some(named);
+                rest.push("/");
+            }
+            None => rest.push(part),
+        }
+    }
+    Some((rest.join(" "), found?))
 }
 
 #[cfg(test)]
@@ -127,6 +189,42 @@ mod tests {
         ] {
             let found = [Split::Train, Split::Val].map(|split| split.named_as(OsStr::new(folder)));
             assert_eq!(found, [train, val], "{folder}");
+        }
+    }
+
+    #[test]
+    fn folders_that_differ_by_a_splits_name_are_splits() {
+        for (folders, expected) in [
+            ("seg_pred seg_test seg_train", "- test train"),
+            ("my_train my_val my_test", "train val test"),
+            ("TRAIN_DIR VAL_DIR", "train val"),
+            ("TrainDir ValDir", "train val"),
+            ("train-resized valid-resized", "train valid"),
+            ("x_train x_test car", "train test -"),
+            ("train val masks_train masks_val", "train val - -"),
+            // Classes.
+            ("train_shoes test_tubes", "- -"),
+            ("toy_train toy_bus", "- -"),
+            ("train_x_val test_x_val", "- -"),
+            ("x_train y_val", "- -"),
+        ] {
+            let folders: Vec<&OsStr> = folders.split(' ').map(OsStr::new).collect();
+            let found = splits_of(&folders);
+            let found: Vec<&str> = found.iter().map(|named| named.map_or("-", |(_, name)| name)).collect();
+            assert_eq!(found.join(" "), expected, "{folders:?}");
+        }
+        for (inside, outside, expected) in [
+            ("Train", "train", true),
+            ("training", "train", true),
+            ("seg_train", "seg_train", true),
+            ("Seg_Train", "seg_train", true),
+            ("train", "my_train", true),
+            ("test", "val", true),
+            ("val", "train", false),
+            ("bus", "train", false),
+            ("bus", "bus", false),
+        ] {
+            assert_eq!(repeats(OsStr::new(inside), OsStr::new(outside)), expected, "{inside}");
         }
     }
 }

@@ -74,6 +74,12 @@ impl<'a> Sheet<'a> {
         }
     }
 
+    /// The cells of the first row.
+    fn header(&self) -> Option<Vec<String>> {
+        let (_, first) = self.lines().rows().next()?.ok()?;
+        Some(first.iter().map(str::to_lowercase).collect())
+    }
+
     /// How it is to be read; its photos may lie in the folder `photos`.
     fn table(&self, photos: Option<&Path>) -> Result<Table<'_>, String> {
         let folder = photos.unwrap_or(self.path.parent().unwrap_or(Path::new("")));
@@ -194,13 +200,27 @@ pub(in crate::source) fn is_labelled(path: &Path, photos: Option<&Path>) -> bool
     Sheet::read(path).is_ok_and(|sheet| sheet.table(photos).is_ok())
 }
 
+/// Whether a table has photos' names and no labels: one column, or none of those that hold the labels in a table of `labelled`.
+pub(in crate::source) fn lacks_labels(path: &Path, labelled: &[PathBuf]) -> bool {
+    let Some(own) = Sheet::read(path).ok().and_then(|sheet| sheet.header()) else {
+        return false;
+    };
+    let lacks = |other: &PathBuf| -> Option<bool> {
+        let sheet = Sheet::read(other).ok()?;
+        // Most tables of test photos have all columns of the other: no row of either is looked at.
+        if sheet.header()?.iter().all(|column| own.contains(column)) {
+            return Some(false);
+        }
+        let table = sheet.table(None).ok()?;
+        Some(table.columns.header && !table.columns.labels().iter().any(|column| own.contains(column)))
+    };
+    own.len() == 1 || labelled.iter().any(|other| lacks(other) == Some(true))
+}
+
 /// Whether the header of a table speaks of photos and of labels, whatever is there.
 pub(in crate::source) fn speaks_of_labels(path: &Path) -> bool {
-    let header = |sheet: Sheet| match sheet.lines().rows().next() {
-        Some(Ok((_, first))) => columns::speaks_of_labels(&first),
-        _ => false,
-    };
-    Sheet::read(path).is_ok_and(header)
+    let header = Sheet::read(path).ok().and_then(|sheet| sheet.header());
+    header.is_some_and(|first| columns::speaks_of_labels(&first))
 }
 
 fn label_error(path: &Path, reason: String) -> DataError {

@@ -8,8 +8,8 @@ use super::table::{self, Sheet};
 use super::{EXPECTED, Format, Layout, Opening, Unit};
 use crate::dataset::{Classes, Dataset};
 use crate::decode::{AS_CSV, OFFICE};
-use crate::source::listing::{PassedOver, has_ending, is_image};
-use crate::source::split::is_split;
+use crate::source::listing::{PassedOver, has_ending, is_image, is_submission};
+use crate::source::split::{Named, repeats, splits_of};
 use crate::source::zip::{Packed, ZipMembers, index, read_text};
 use crate::{DataError, Split};
 
@@ -53,6 +53,9 @@ impl Inside {
             match &*member.name {
                 name if name.split('/').any(hidden) => passed.add("hidden files or folders", path.join(name)),
                 name if is_image(name) => photos.push(member),
+                name if has_ending(Path::new(name), table::ENDINGS) && is_submission(Path::new(name)) => {
+                    passed.add("templates for answers, which hold no labels", path.join(name));
+                }
                 name if has_ending(Path::new(name), table::ENDINGS) => tables.push(member),
                 name => passed.add("files that are no images", path.join(name)),
             }
@@ -88,20 +91,27 @@ impl Inside {
         self.split_word(Split::Val)
     }
 
+    /// The folders of splits, where the photos lie in such alone.
+    fn splits(&self) -> Option<HashMap<&str, Named>> {
+        let names = self
+            .photos
+            .iter()
+            .map(|photo| first_folder(&photo.name[self.base.len()..]));
+        let names: BTreeSet<&str> = names.collect::<Option<_>>()?;
+        let folders: Vec<&OsStr> = names.iter().map(|name| OsStr::new(*name)).collect();
+        names
+            .iter()
+            .copied()
+            .zip(splits_of(&folders))
+            .map(|(name, split)| Some((name, split?)))
+            .collect()
+    }
+
     /// The best of a split's names that a folder of splits bears.
     fn split_word(&self, split: Split) -> Option<&'static str> {
-        let folders = || {
-            self.photos
-                .iter()
-                .filter_map(|photo| first_folder(&photo.name[self.base.len()..]))
-        };
-        if !folders().all(|folder| is_split(OsStr::new(folder))) {
-            return None;
-        }
-        let words: Vec<&str> = folders()
-            .filter_map(|folder| split.named_as(OsStr::new(folder)))
-            .collect();
-        split.names().iter().copied().find(|name| words.contains(name))
+        let folders = self.splits()?;
+        let mut names = split.names().iter().copied();
+        names.find(|name| folders.values().any(|named| *named == (split, *name)))
     }
 
     fn sheet<'a>(&self, path: &Path, table: &Packed, name: &'a Path) -> Result<Sheet<'a>, DataError> {
@@ -131,16 +141,30 @@ impl Inside {
             return Ok(dataset);
         }
         let wanted = opening.rows.and_then(|split| Some((split, self.split_word(split)?)));
+        let splits: HashMap<String, Named> = match self.splits() {
+            Some(splits) => splits
+                .into_iter()
+                .map(|(name, split)| (name.to_owned(), split))
+                .collect(),
+            None => HashMap::new(),
+        };
         let mut passed = self.passed;
         let mut found: Vec<(String, Packed)> = Vec::new();
         for photo in self.photos {
             let mut name = &photo.name[self.base.len()..];
-            if let Some((split, word)) = wanted {
+            if wanted.is_some() {
                 let folder = first_folder(name).unwrap_or_default();
-                if split.named_as(OsStr::new(folder)) != Some(word) {
+                if splits.get(folder).copied() != wanted {
                     continue;
                 }
                 name = &name[folder.len() + 1..];
+                // `train/train/CLASS`.
+                while let Some((again, rest)) = name.split_once('/')
+                    && rest.contains('/')
+                    && repeats(OsStr::new(again), OsStr::new(folder))
+                {
+                    name = rest;
+                }
             }
             let Some(class) = first_folder(name) else {
                 passed.add("photos beside the class folders", path.join(&*photo.name));

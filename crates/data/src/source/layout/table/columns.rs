@@ -132,7 +132,7 @@ pub(super) fn is_address(cell: &str) -> bool {
 }
 
 /// Whether a header names a column of paths and one of labels.
-pub(super) fn speaks_of_labels(first: &csv::StringRecord) -> bool {
+pub(super) fn speaks_of_labels(first: &[String]) -> bool {
     let any = |names: &[&str]| first.iter().any(|cell| is_named(cell, names));
     any(&PATH_NAMES) && any(&LABEL_NAMES)
 }
@@ -250,6 +250,14 @@ impl Columns {
     /// What a column is called, for messages.
     pub(super) fn name(&self, column: usize) -> &str {
         &self.names[column]
+    }
+
+    /// What the columns of labels are called, in small letters.
+    pub(super) fn labels(&self) -> Vec<String> {
+        match &self.label {
+            Label::Column(column) => vec![self.names[*column].trim_matches('`').to_lowercase()],
+            Label::OneOf(classes) => classes.iter().map(|(_, name)| name.to_lowercase()).collect(),
+        }
     }
 
     /// A row's label; of several columns the place of the one that holds a 1. The error goes on after `line 3`.
