@@ -145,7 +145,10 @@ pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Fail
     let learnt = (&model.config, record.photos.as_ref());
     let mut dataset = match photos::set_aside(&config, learnt.0, learnt.1, args.data())? {
         Some(dataset) => dataset,
-        None => photos::open(&config, args.data(), Split::Val)?,
+        None => {
+            let opened = photos::open(&config, args.data(), Split::Val)?;
+            photos::unlearnt(opened, learnt.0, record.photo_numbers.as_ref())?
+        }
     };
     label(&mut dataset, model, args.set.class_list.is_some())?;
     Ok(dataset)
