@@ -88,6 +88,9 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
         );
     }
     let mut reporter = Reporter::new(args.json, is_mindspores(args, &config));
+    if let (Some(time), Start::Fresh | Start::Init(_)) = (args.time, &start) {
+        reporter.planned(time);
+    }
     for note in &notes {
         reporter.event(Event::Note(note));
     }
