@@ -13,7 +13,9 @@ use mnasnet_settings::wiring;
 use serde::Serialize;
 
 use crate::args::{EvalArgs, EvalOnnxArgs, EvaluationArgs};
-use crate::console::{Volume, note, print, print_json, shell_word, tell, visible_name, volume};
+use crate::console::{
+    Volume, note, print, print_json, print_sentences, shell_word, tell, tell_sentences, visible_name, volume,
+};
 use crate::device::open_alike;
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile, on_runtime};
@@ -185,10 +187,10 @@ pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
         print_json(&report)?;
         return Ok(Exit::Success);
     }
-    print(&summary(&report, &evaluation, over))?;
+    print_sentences(&summary(&report, &evaluation, over))?;
     let Report { loss, top1, top5, .. } = report;
     let path = model.path.display();
-    print(&format!(
+    print_sentences(&format!(
         "result: {{'Loss': {loss:?}, 'Top_1_Acc': {top1:?}, 'Top_5_Acc': {top5:?}}} ckpt= {path}"
     ))?;
     Ok(Exit::Success)
@@ -223,7 +225,7 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
         print_json(&report)?;
     } else {
         if volume() != Volume::Quiet {
-            tell(&summary(&report, &evaluation, over));
+            tell_sentences(&summary(&report, &evaluation, over));
         }
         print(&format!("Top1-Acc: {:.4}\nTop5-Acc: {:.4}", report.top1, report.top5))?;
     }

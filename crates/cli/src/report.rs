@@ -12,7 +12,7 @@ use mnasnet_train::folder::log::StepLog;
 use mnasnet_train::{Event, Observer};
 
 use crate::clock::{about, moment};
-use crate::console::{Volume, columns, in_lines, shell_word, tell, visible, visible_name, volume};
+use crate::console::{Volume, columns, in_lines, shell_word, tell_sentences, visible, visible_name, volume};
 
 /// A bar on standard error; hidden where that is not a terminal.
 fn bar(length: u64, template: &str) -> ProgressBar {
@@ -102,6 +102,8 @@ pub struct Reporter {
     first: Option<(Instant, u64)>,
     /// Seconds of the last whole epoch, validation included.
     epoch: Option<f64>,
+    /// What the bar says of the last step.
+    state: String,
     /// When the run ends by what was told.
     end: Option<Instant>,
     /// When the last line was written.
@@ -146,6 +148,7 @@ impl Reporter {
             plan: Plan::default(),
             first: None,
             epoch: None,
+            state: String::new(),
             end: None,
             last: Instant::now(),
             speed: (0.0, 0.0),
@@ -157,6 +160,7 @@ impl Reporter {
         self.plan.val_images
     }
 
+    /// Writes lines, which fit where they go to a terminal.
     fn line(&mut self, text: &str) {
         self.last = Instant::now();
         if volume() == Volume::Quiet {
@@ -164,21 +168,17 @@ impl Reporter {
         }
         self.bar.suspend(|| {
             if self.to_stderr {
-                tell(text);
+                tell_sentences(text);
             } else {
+                let text = visible(&in_lines(text, columns(&Term::stdout())));
                 // Training goes on when nobody reads along: all of this is in log.txt too.
-                let _ = writeln!(io::stdout(), "{}", visible(text));
+                let _ = writeln!(io::stdout(), "{text}");
             }
         });
     }
 
     fn note(&mut self, note: &str) {
-        let terminal = match self.to_stderr {
-            true => Term::stderr(),
-            false => Term::stdout(),
-        };
-        let text = format!("note: {}", visible_name(note));
-        self.line(&in_lines(&text, columns(&terminal)));
+        self.line(&format!("note: {}", visible_name(note)));
     }
 
     /// The run was planned to fit into this time, and that was told.
@@ -233,7 +233,8 @@ impl Reporter {
                 step.epochs, step.steps
             ));
         }
-        self.bar.set_message(state);
+        self.bar.set_message(state.clone());
+        self.state = state;
     }
 }
 
@@ -342,6 +343,7 @@ impl Observer for Reporter {
                         epoch.val_s
                     ));
                 }
+                self.bar.set_message(self.state.clone());
                 // The first steps are slower than the others, and so may a machine become.
                 let whole = epoch.seconds + epoch.val_s;
                 self.epoch = Some(whole);
