@@ -10,7 +10,7 @@ use mnasnet_settings::photos;
 use serde::Serialize;
 
 use crate::args::{CompareArgs, EvaluationArgs};
-use crate::console::{print, print_json, tell, visible_name};
+use crate::console::{print_json, print_sentences, tell, visible_name};
 use crate::eval;
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile, on_runtime};
@@ -197,7 +197,7 @@ impl Report {
     /// For people.
     pub fn print(&self) -> Result<(), Failure> {
         for (letter, model) in [("A", &self.a), ("B", &self.b)] {
-            print(&format!(
+            print_sentences(&format!(
                 "{letter}: {}, {} on {}{}",
                 visible_name(&model.file),
                 model.precision,
@@ -210,7 +210,7 @@ impl Report {
                 }
             ))?;
         }
-        print(&format!(
+        print_sentences(&format!(
             "{} images: largest difference of the logits {:.3e} where they reach {:.3e} ({}), the same first class on {:.2} %",
             self.images,
             self.max_difference,
@@ -220,11 +220,11 @@ impl Report {
         ))?;
         for Image { image, class, a, b } in self.disagreements.iter().take(LISTED) {
             let [image, class, a, b] = [image, class, a, b].map(|text| visible_name(text));
-            print(&format!("  {image} ({class}): A says {a}, B says {b}"))?;
+            print_sentences(&format!("  {image} ({class}): A says {a}, B says {b}"))?;
         }
         match self.disagreements.len().saturating_sub(LISTED) {
             0 => Ok(()),
-            more => print(&format!("  and {more} more, which --json lists")),
+            more => print_sentences(&format!("  and {more} more, which --json lists")),
         }
     }
 

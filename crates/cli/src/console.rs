@@ -47,6 +47,11 @@ pub fn print(text: &str) -> Result<(), Failure> {
     print_line(&visible(text))
 }
 
+/// Prints sentences and a line end on standard output, in lines that fit where that is a terminal.
+pub fn print_sentences(text: &str) -> Result<(), Failure> {
+    print(&in_lines(text, columns(&Term::stdout())))
+}
+
 /// Prints a value as one line of JSON on standard output.
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let json = serde_json::to_string(value).map_err(|error| Failure::Io("write JSON", error.into()))?;
@@ -88,7 +93,7 @@ pub fn failed(failure: &Failure, whose: &str, json: bool) -> Exit {
         }
         _ => {
             let text = plainly(&as_typed(&failure.to_string()));
-            tell_sentence(&format!("error: {whose}{text}"));
+            tell_sentences(&format!("error: {whose}{text}"));
             text
         }
     };
@@ -135,12 +140,12 @@ pub fn tell(text: &str) {
 /// Tells the user what is worth knowing; of several ranks, all of which know it, the first one does.
 pub fn note(text: &str) {
     if !another_tells() && volume() != Volume::Quiet {
-        tell_sentence(&format!("note: {text}"));
+        tell_sentences(&format!("note: {text}"));
     }
 }
 
-/// Tells a sentence, in lines that fit where standard error is a terminal.
-fn tell_sentence(text: &str) {
+/// Tells sentences, in lines that fit where standard error is a terminal.
+pub fn tell_sentences(text: &str) {
     tell(&in_lines(text, columns(&Term::stderr())));
 }
 
@@ -150,17 +155,27 @@ pub fn columns(terminal: &Term) -> Option<usize> {
     Some(columns.into())
 }
 
-/// A text in lines of at most so many columns. What stands in backticks stays whole, to be copied.
+/// A text in lines of at most so many columns, each further than the line that it goes on with. What stands in backticks stays
+/// whole, to be copied.
 pub fn in_lines(text: &str, columns: Option<usize>) -> String {
-    let Some(columns) = columns else {
-        return text.to_owned();
-    };
+    match columns {
+        None => text.to_owned(),
+        Some(columns) => {
+            let lines: Vec<String> = text.split('\n').map(|line| broken(line, columns)).collect();
+            lines.join("\n")
+        }
+    }
+}
+
+fn broken(line: &str, columns: usize) -> String {
+    let indent = 2 + line.chars().take_while(|c| *c == ' ').count();
     let (mut lines, mut length, mut quoted) = (String::new(), 0, false);
-    for (at, word) in text.split(' ').enumerate() {
+    for (at, word) in line.split(' ').enumerate() {
         let letters = word.chars().count();
-        if at > 0 && !quoted && length + 1 + letters > columns {
-            lines += "\n  ";
-            length = 2;
+        if at >= indent - 1 && !quoted && length + 1 + letters > columns {
+            lines.push('\n');
+            lines.extend(std::iter::repeat_n(' ', indent));
+            length = indent;
         } else if at > 0 {
             lines.push(' ');
             length += 1;
@@ -294,6 +309,9 @@ mod tests {
         ] {
             assert_eq!(in_lines(text, columns), expected);
         }
+        let list = "  notes: 1\n    the first one is long\nclean";
+        let broken = "  notes: 1\n    the first one\n      is long\nclean";
+        assert_eq!(in_lines(list, Some(19)), broken);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use mnasnet_weights_file::{Contents, Form, Record, WeightsFile, hub, network_of,
 use serde::Serialize;
 
 use crate::args::{ConvertArgs, Target};
-use crate::console::{json_path, note, print, print_json, visible_name};
+use crate::console::{json_path, note, print_json, print_sentences, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::model_file::seen;
 use crate::paths;
@@ -294,7 +294,7 @@ fn report(
         });
     }
     let input = args.input.display();
-    print(&format!(
+    print_sentences(&format!(
         "{input}: {}, {}",
         described(network),
         from.unwrap_or_else(|| "a file of ours".into())
@@ -304,10 +304,10 @@ fn report(
             .iter()
             .map(|(name, text)| format!("{} {}", visible_name(name), visible_name(text)))
             .collect();
-        print(&format!("says of itself: {}", said.join(", ")))?;
+        print_sentences(&format!("says of itself: {}", said.join(", ")))?;
     }
     let pixels = &record.preprocessing;
-    print(&format!(
+    print_sentences(&format!(
         "photos: {}, mean {:?}, std {:?}; batch norm's epsilon {}",
         seen(pixels),
         pixels.mean,
@@ -320,7 +320,7 @@ fn report(
         [only] => format!("one class, {only}"),
         [] => String::new(),
     };
-    print(&format!("{names}\nwrote {} for {}", args.output.display(), to.name()))?;
+    print_sentences(&format!("{names}\nwrote {} for {}", args.output.display(), to.name()))?;
     if folded {
         note(&format!(
             "batch norm was folded into the convolutions: to train from these weights, measure it again by \

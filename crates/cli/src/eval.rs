@@ -13,7 +13,9 @@ use mnasnet_settings::wiring;
 use serde::Serialize;
 
 use crate::args::{EvalArgs, EvalOnnxArgs, EvaluationArgs};
-use crate::console::{Volume, note, print, print_json, shell_word, tell, visible_name, volume};
+use crate::console::{
+    Volume, note, print, print_json, print_sentences, shell_word, tell, tell_sentences, visible_name, volume,
+};
 use crate::device::open_alike;
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile, on_runtime};
@@ -149,7 +151,10 @@ pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Fail
     let learnt = (&model.config, record.photos.as_ref());
     let mut dataset = match photos::set_aside(&config, learnt.0, learnt.1, args.data())? {
         Some(dataset) => dataset,
-        None => photos::open(&config, args.data(), Split::Val)?,
+        None => {
+            let opened = photos::open(&config, args.data(), Split::Val)?;
+            photos::unlearnt(opened, learnt.0, record.photo_numbers.as_ref())?
+        }
     };
     label(&mut dataset, model, args.set.class_list.is_some())?;
     Ok(dataset)
@@ -186,10 +191,10 @@ pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
         print_json(&report)?;
         return Ok(Exit::Success);
     }
-    print(&summary(&report, &evaluation, over))?;
+    print_sentences(&summary(&report, &evaluation, over))?;
     let Report { loss, top1, top5, .. } = report;
     let path = model.path.display();
-    print(&format!(
+    print_sentences(&format!(
         "result: {{'Loss': {loss:?}, 'Top_1_Acc': {top1:?}, 'Top_5_Acc': {top5:?}}} ckpt= {path}"
     ))?;
     Ok(Exit::Success)
@@ -224,7 +229,7 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
         print_json(&report)?;
     } else {
         if volume() != Volume::Quiet {
-            tell(&summary(&report, &evaluation, over));
+            tell_sentences(&summary(&report, &evaluation, over));
         }
         print(&format!("Top1-Acc: {:.4}\nTop5-Acc: {:.4}", report.top1, report.top5))?;
     }

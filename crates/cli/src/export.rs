@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::args::{EvaluationArgs, ExportArgs, ExportPrecision, PixelArgs, RuntimeName};
 use crate::compare::compared;
-use crate::console::{json_path, print, print_json, shell_word};
+use crate::console::{json_path, print_json, print_sentences, shell_word};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile};
 use crate::paths;
@@ -107,7 +107,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
             true => format!("photos [{batch}, height, width, 3]"),
             false => format!("image [{batch}, 3, {resolution}, {resolution}]"),
         };
-        print(&format!(
+        print_sentences(&format!(
             "{}: {}, {input} to {} [{batch}, {}], opset {}, {}, batch norm {}, {}",
             output.display(),
             described(network),

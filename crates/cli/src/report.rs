@@ -12,7 +12,7 @@ use mnasnet_train::folder::log::StepLog;
 use mnasnet_train::{Event, Observer};
 
 use crate::clock::{about, moment};
-use crate::console::{Volume, columns, in_lines, shell_word, tell, visible, visible_name, volume};
+use crate::console::{Volume, columns, in_lines, shell_word, tell_sentences, visible, visible_name, volume};
 
 /// A bar on standard error; hidden where that is not a terminal.
 fn bar(length: u64, template: &str) -> ProgressBar {
@@ -100,7 +100,12 @@ pub struct Reporter {
     plan: Plan,
     /// When the first step of this start was done, and how many were done then.
     first: Option<(Instant, u64)>,
-    told_time: bool,
+    /// Seconds of the last whole epoch, validation included.
+    epoch: Option<f64>,
+    /// What the bar says of the last step.
+    state: String,
+    /// When the run ends by what was told.
+    end: Option<Instant>,
     /// When the last line was written.
     last: Instant,
     /// Mean training speed over all epochs: images and seconds.
@@ -142,7 +147,9 @@ impl Reporter {
             bar: ProgressBar::hidden(),
             plan: Plan::default(),
             first: None,
-            told_time: false,
+            epoch: None,
+            state: String::new(),
+            end: None,
             last: Instant::now(),
             speed: (0.0, 0.0),
         }
@@ -153,6 +160,7 @@ impl Reporter {
         self.plan.val_images
     }
 
+    /// Writes lines, which fit where they go to a terminal.
     fn line(&mut self, text: &str) {
         self.last = Instant::now();
         if volume() == Volume::Quiet {
@@ -160,25 +168,43 @@ impl Reporter {
         }
         self.bar.suspend(|| {
             if self.to_stderr {
-                tell(text);
+                tell_sentences(text);
             } else {
+                let text = visible(&in_lines(text, columns(&Term::stdout())));
                 // Training goes on when nobody reads along: all of this is in log.txt too.
-                let _ = writeln!(io::stdout(), "{}", visible(text));
+                let _ = writeln!(io::stdout(), "{text}");
             }
         });
     }
 
     fn note(&mut self, note: &str) {
-        let terminal = match self.to_stderr {
-            true => Term::stderr(),
-            false => Term::stdout(),
-        };
-        let text = format!("note: {}", visible_name(note));
-        self.line(&in_lines(&text, columns(&terminal)));
+        self.line(&format!("note: {}", visible_name(note)));
     }
 
-    /// Seconds to the end, once that can be said.
+    /// The run was planned to fit into this time, and that was told.
+    pub fn planned(&mut self, time: Duration) {
+        self.end = Instant::now().checked_add(time);
+    }
+
+    /// Tells the time that is left, first or where it is another than was told.
+    fn tell_time(&mut self, left: f64) {
+        let was = self.end.map(|end| (end - Instant::now()).as_secs_f64());
+        if !is_news(was, left) {
+            return;
+        }
+        self.end = Instant::now().checked_add(Duration::from_secs_f64(left));
+        if left.max(was.unwrap_or_default()) >= SHORT {
+            let now = if was.is_some() { "now " } else { "" };
+            self.line(&format!("{now}about {}, done at {}", about(left), moment(left)));
+        }
+    }
+
+    /// Seconds to the end, once that can be said: by the last whole epoch, or by the steps of the first one.
     fn seconds_left(&self, step: &StepLog) -> Option<f64> {
+        if let Some(epoch) = self.epoch {
+            let done = step.global_step as f64 / self.plan.steps_per_epoch.max(1) as f64;
+            return Some((self.plan.epochs as f64 - done) * epoch);
+        }
         let (first, done) = self.first?;
         let (steps, seconds) = (step.global_step.saturating_sub(done), first.elapsed().as_secs_f64());
         let enough = steps >= STEPS && seconds >= SECONDS;
@@ -197,11 +223,8 @@ impl Reporter {
             step.train_top1 * 100.0,
             step.lr,
         );
-        if let Some(left) = left.filter(|_| !self.told_time) {
-            self.told_time = true;
-            if left >= SHORT {
-                self.line(&format!("about {}, done at {}", about(left), moment(left)));
-            }
+        if let Some(left) = left.filter(|_| self.end.is_none()) {
+            self.tell_time(left);
         }
         if volume() == Volume::Verbose || self.bar.is_hidden() && self.last.elapsed() >= SILENCE {
             let (epoch, at) = (step.epoch + 1, step.step + 1);
@@ -210,8 +233,14 @@ impl Reporter {
                 step.epochs, step.steps
             ));
         }
-        self.bar.set_message(state);
+        self.bar.set_message(state.clone());
+        self.state = state;
     }
+}
+
+/// Whether the time that is left, seconds, is worth telling: `was` is what is left by what was told.
+fn is_news(was: Option<f64>, left: f64) -> bool {
+    was.is_none_or(|was| (left - was).abs() > was / 4.0)
 }
 
 /// A loss in a few characters, whatever it is.
@@ -314,6 +343,14 @@ impl Observer for Reporter {
                         epoch.val_s
                     ));
                 }
+                self.bar.set_message(self.state.clone());
+                // The first steps are slower than the others, and so may a machine become.
+                let whole = epoch.seconds + epoch.val_s;
+                self.epoch = Some(whole);
+                let more = epoch.epochs.saturating_sub(epoch.epoch + 1);
+                if more > 0 && self.end.is_some() {
+                    self.tell_time(whole * more as f64);
+                }
                 if epoch.epoch + 1 == epoch.epochs {
                     self.bar.finish_and_clear();
                 }
@@ -339,6 +376,20 @@ mod tests {
         assert!((plan.seconds_left(0, 0.5) - (100.0 + 10.0 * 300.0 / 60.0 / 3.0)).abs() < 1e-6);
         assert!((plan.seconds_left(100, 0.5) - plan.seconds_left(0, 0.5) / 2.0).abs() < 1e-6);
         assert_eq!(plan.seconds_left(200, 0.5), 0.0);
+    }
+
+    #[test]
+    fn a_time_is_told_again_where_it_is_another() {
+        for (was, left, expected) in [
+            (None, 50.0, true),
+            (Some(4900.0), 57.0, true),
+            (Some(40.0), 420.0, true),
+            (Some(100.0), 80.0, false),
+            (Some(100.0), 120.0, false),
+            (Some(0.0), 30.0, true),
+        ] {
+            assert_eq!(is_news(was, left), expected, "{was:?} {left}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
 use serde::Serialize;
 
 use crate::args::TrainArgs;
-use crate::console::{Volume, json_path, print, print_json, shell_word, tell, volume};
+use crate::console::{Volume, json_path, print, print_json, print_sentences, shell_word, tell, volume};
 use crate::device::{self, Opener};
 use crate::failure::{Exit, Failure};
 use crate::init::Recorded;
@@ -88,6 +88,9 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
         );
     }
     let mut reporter = Reporter::new(args.json, is_mindspores(args, &config));
+    if let (Some(time), Start::Fresh | Start::Init(_)) = (args.time, &start) {
+        reporter.planned(time);
+    }
     for note in &notes {
         reporter.event(Event::Note(note));
     }
@@ -110,7 +113,12 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
                     images_per_s,
                 })?;
             } else {
-                print(&farewell(&config, best, *best_top1, reporter.val_images()))?;
+                let images = reporter.val_images();
+                let best = best.display();
+                print_sentences(&format!("best top-1 {:.1} % of {images}: {best}", best_top1 * 100.0))?;
+                if volume() != Volume::Quiet {
+                    print(&next_steps(&config, &out))?;
+                }
             }
             Ok(Exit::Success)
         }
@@ -564,22 +572,22 @@ fn resumed(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
     })
 }
 
-/// What was reached, and unless all shall be quiet, what can be done with it.
-fn farewell(config: &Config, best: &Path, best_top1: f64, images: usize) -> String {
-    let reached = format!("best top-1 {:.1} % of {images}: {}", best_top1 * 100.0, best.display());
-    if volume() == Volume::Quiet {
-        return reached;
-    }
+/// What can be done with the run in `out`.
+fn next_steps(config: &Config, out: &Path) -> String {
     let judged_on = match config.val_data.as_os_str().is_empty() {
         true => &config.data,
         false => &config.val_data,
     };
-    let (data, best_word) = (shell_word(judged_on), shell_word(best));
+    let (mut data, run) = (shell_word(judged_on), shell_word(out));
+    for (flag, path) in [("image-dir", &config.image_dir), ("class-list", &config.class_list)] {
+        if !path.as_os_str().is_empty() {
+            data += &format!(" --{flag} {}", shell_word(path));
+        }
+    }
     format!(
-        "{reached}\n\n\
-         Try next:\n  \
-         mnasnet eval --data {data} --weights {best_word}\n  \
-         mnasnet predict --weights {best_word} YOUR_PHOTO.jpg\n  \
-         mnasnet train --data YOUR_PHOTOS --init {best_word}"
+        "\nTry next:\n  \
+         mnasnet eval {data} -w {run}\n  \
+         mnasnet predict YOUR_PHOTO.jpg -w {run}\n  \
+         mnasnet train YOUR_PHOTOS --init {run}"
     )
 }

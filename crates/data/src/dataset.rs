@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::decode::Photo;
 use crate::source::Source;
-use crate::{BadImages, Cache, DataError, Rect, RgbImage, counted};
+use crate::{BadImages, Cache, DataError, PhotoNumbers, Rect, RgbImage, counted};
 
 /// A set of images with their labels; the images stay where they are.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Dataset {
     pub source: Arc<dyn Source>,
     /// Where photos are kept once they are decoded and resized. It holds as many as there are samples.
     pub cache: Option<Arc<Cache>>,
+    /// What is in the photos, where a division has looked.
+    pub photo_numbers: Option<Arc<PhotoNumbers>>,
 }
 
 /// One image of a set.
@@ -53,6 +55,7 @@ impl Dataset {
             upright: false,
             source: Arc::new(source),
             cache: None,
+            photo_numbers: None,
         }
     }
 

@@ -10,11 +10,12 @@
 //! class too small for its share lends a photo to the side that would have none, until there are more.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use crate::decode::Photo;
-use crate::{DataError, Dataset, Rect, Sample, counted, lonely_classes};
+use crate::{DataError, Dataset, PhotoNumbers, Rect, Sample, counted, lonely_classes};
 
 /// How a set is divided.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,6 +106,8 @@ pub fn divide(dataset: &Dataset, division: Division) -> Result<(Dataset, Dataset
             .collect()
     };
     let (train, val) = (part(false), part(true));
+    let numbers = seen.iter().zip(&is_val).filter(|(_, is_val)| !**is_val);
+    let numbers = PhotoNumbers::new(numbers.map(|(seen, _)| seen.number));
     let how = match division {
         Division::Share(share) => format!("{} % of each class on the mean", (share * 1000.0).round() / 10.0),
         Division::Fold { of, number } => format!("fold {number} of {of} of each class"),
@@ -139,6 +142,7 @@ pub fn divide(dataset: &Dataset, division: Division) -> Result<(Dataset, Dataset
         ..dataset.clone()
     };
     let (mut train, val) = (set(train), set(val));
+    train.photo_numbers = Some(Arc::new(numbers));
     train.notes = notes.into_iter().chain(dataset.notes.iter().cloned()).collect();
     Ok((train, val))
 }
@@ -225,7 +229,7 @@ fn look(
 }
 
 /// FNV-1a over words of eight bytes, mixed as by SplitMix64. It is the same for ever.
-fn number(bytes: &[u8]) -> u64 {
+pub(crate) fn number(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);

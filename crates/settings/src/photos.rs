@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mnasnet_data::{
-    BadImages, Cache, CacheIn, ClassList, DataError, Dataset, Division, Location, PhotoList, Split as Half,
-    can_be_divided, counted, divide, glance, locate_listed, machine_memory, only_class, unjudged_classes, unlabelled,
+    BadImages, Cache, CacheIn, ClassList, DataError, Dataset, Division, Location, PhotoList, PhotoNumbers,
+    Split as Half, can_be_divided, counted, divide, glance, locate_listed, machine_memory, only_class,
+    unjudged_classes, unlabelled,
 };
 
 use crate::config::{Config, Share};
@@ -112,14 +113,7 @@ enum Split {
 impl Split {
     fn of(config: &Config) -> Result<Self, PhotosError> {
         let mut train = find(config, &config.data, Half::Train)?;
-        let asked = match (config.folds, config.val_share) {
-            (0, Share::Auto) => None,
-            (0, Share::Part(share)) => Some(Division::Share(share)),
-            (of, _) => {
-                let number = config.fold;
-                Some(Division::Fold { of, number })
-            }
-        };
+        let asked = division(config);
         let division = asked.unwrap_or(Division::Share(Share::USUAL));
         let given = !config.val_data.as_os_str().is_empty();
         let val_root = if given { &config.val_data } else { &config.data };
@@ -215,10 +209,8 @@ pub fn set_aside(
     learnt: Option<&PhotoList>,
     path: &Path,
 ) -> Result<Option<Dataset>, PhotosError> {
-    let division = match (run.folds, run.val_share) {
-        (0, Share::Auto) => return Ok(None),
-        (0, Share::Part(share)) => Division::Share(share),
-        (of, _) => Division::Fold { of, number: run.fold },
+    let Some(division) = division(run) else {
+        return Ok(None);
     };
     let here = find(config, path, Half::Train)?;
     if find(config, path, Half::Val).is_ok_and(|val| val != here) {
@@ -235,13 +227,62 @@ pub fn set_aside(
     if !is_runs && learnt != Some(&PhotoList::of(&train)) {
         return Ok(None);
     }
-    val.notes.push(format!(
-        "{} of the {} photos of {}: those that training set aside and did not learn from",
-        val.samples.len(),
-        whole.samples.len(),
-        path.display()
-    ));
+    val.notes.push(aside(val.samples.len(), whole.samples.len(), path));
     Ok(Some(cached(config, val)?))
+}
+
+/// Leaves out the photos that a run with the settings `run` learnt from, and says so: `learnt` is what is in those.
+pub fn unlearnt(mut dataset: Dataset, run: &Config, learnt: Option<&PhotoNumbers>) -> Result<Dataset, PhotosError> {
+    let Some(learnt) = learnt else {
+        return Ok(dataset);
+    };
+    let held = learnt.hold(&dataset)?;
+    let count = |wanted| held.iter().filter(|held| **held == wanted).count();
+    let (all, known, unknown) = (held.len(), count(Some(true)), count(None));
+    let set = dataset.root.display();
+    if known == 0 {
+        return Ok(dataset);
+    }
+    if known + unknown == all {
+        dataset.notes.push(format!(
+            "training learnt from all photos of {set}: the accuracy on them is too good to be reported"
+        ));
+        return Ok(dataset);
+    }
+    // Of a run of very many photos some are unknown. In a set that is mostly the run's, they are on the sides that they had.
+    if let (Some(division), true) = (division(run), unknown > 0 && known > count(Some(false))) {
+        let mut val = divide(&dataset, division)?.1;
+        val.notes = dataset.notes;
+        val.notes.push(aside(val.samples.len(), all, &val.root));
+        return Ok(val);
+    }
+    dataset.notes.push(format!(
+        "training learnt from {known} of the {all} photos of {set}; the other {} count",
+        all - known
+    ));
+    let samples = dataset.samples.iter().zip(&held);
+    dataset.samples = samples
+        .filter(|(_, held)| **held != Some(true))
+        .map(|(sample, _)| *sample)
+        .collect();
+    Ok(dataset)
+}
+
+/// How a run's settings divide its photos, if they do.
+fn division(run: &Config) -> Option<Division> {
+    match (run.folds, run.val_share) {
+        (0, Share::Auto) => None,
+        (0, Share::Part(share)) => Some(Division::Share(share)),
+        (of, _) => Some(Division::Fold { of, number: run.fold }),
+    }
+}
+
+/// A sentence on a part of a set that is evaluated.
+fn aside(part: usize, all: usize, path: &Path) -> String {
+    format!(
+        "{part} of the {all} photos of {}: those that training set aside and did not learn from",
+        path.display()
+    )
 }
 
 /// Opens one split at `path` under the settings of `config`; the rest of it does not matter.

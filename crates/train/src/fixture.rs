@@ -46,6 +46,7 @@ impl Small {
             config: config.to_toml(),
             device: None,
             photos: None,
+            photo_numbers: None,
             origin: None,
             progress,
         }

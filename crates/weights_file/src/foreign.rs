@@ -166,6 +166,7 @@ pub(crate) fn record(path: &Path, found: &Recognised, state: &State) -> Result<R
         classes,
         preprocessing,
         photos: None,
+        photo_numbers: None,
         origin: Some(Origin {
             dialect: found.dialect.name().into(),
             container: match config {

@@ -29,6 +29,7 @@
 //!     config: String::new(),
 //!     device: None,
 //!     photos: None,
+//!     photo_numbers: None,
 //!     origin: None,
 //!     progress: Default::default(),
 //! };

@@ -95,6 +95,7 @@ fn assumed(model: &Model) -> Record {
         config: String::new(),
         device: None,
         photos: None,
+        photo_numbers: None,
         origin: None,
         progress: Progress::default(),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use mnasnet_data::{PhotoList, Preprocessing};
+use mnasnet_data::{PhotoList, PhotoNumbers, Preprocessing};
 use mnasnet_model::shape::MAX_RESOLUTION;
 use mnasnet_model::{ModelError, Network, Variant};
 use mnasnet_settings::config::Config;
@@ -40,6 +40,9 @@ pub struct Record {
     /// The photos that were learnt from; files of the first days lack it.
     #[serde(default)]
     pub photos: Option<PhotoList>,
+    /// What is in them, where the program set some aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub photo_numbers: Option<PhotoNumbers>,
     /// The file of another program that the weights came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,

@@ -29,6 +29,7 @@ fn record(network: &Network) -> Record {
             images: 3,
             fingerprint: "0123456789abcdef".into(),
         }),
+        photo_numbers: None,
         origin: None,
         progress: Progress {
             epoch: 3,

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::workers;
 use crate::args::CheckArgs;
-use crate::console::{print, print_json, visible_name};
+use crate::console::{print_json, print_sentences, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::paths;
 use crate::report::Counter;
@@ -90,13 +90,13 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         })?;
     } else {
         for (split, set) in &checked {
-            print(text(split, &set.report).trim_end())?;
+            print_sentences(text(split, &set.report).trim_end())?;
         }
         let leak = |(train, val): &(PathBuf, PathBuf)| format!("{} = {}", train.display(), val.display());
         let leaks = listed("in both splits", leaks.iter().map(leak).collect());
         let refused = listed("train would refuse the set", refused);
         let advice = listed("advice", advice);
-        print(&format!(
+        print_sentences(&format!(
             "{leaks}{refused}{advice}{}",
             if clean { "clean" } else { "not clean" }
         ))?;

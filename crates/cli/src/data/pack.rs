@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{apart, splits, workers};
 use crate::args::PackArgs;
-use crate::console::{note, print, print_json, tell, visible_name};
+use crate::console::{note, print_json, print_sentences, tell, visible_name};
 use crate::failure::{Exit, Failure};
 use crate::paths;
 use crate::report::Counter;
@@ -92,7 +92,7 @@ pub fn run(args: &PackArgs) -> Result<Exit, Failure> {
             .for_each(|bad| tell(&format!("bad image: {}", visible_name(&bad.cause))));
         if !args.json {
             let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-            print(&format!(
+            print_sentences(&format!(
                 "{split}: {} in {}, {} of them there before; {} written, {:.1} MiB of {:.1}{}{}",
                 counted(packed.shards, "shard"),
                 args.target.join(split).display(),

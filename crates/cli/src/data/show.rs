@@ -9,7 +9,7 @@ use mnasnet_settings::wiring;
 
 use super::{apart, splits};
 use crate::args::ShowArgs;
-use crate::console::{print, shell_word};
+use crate::console::{print_sentences, shell_word};
 use crate::failure::{Exit, Failure};
 use crate::paths;
 
@@ -62,7 +62,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     }
     let drawn = sheet.draw()?;
     write_png(&args.out, &drawn)?;
-    print(&format!(
+    print_sentences(&format!(
         "{}: {}x{} pixels",
         args.out.display(),
         drawn.width,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
-use mnasnet_testing::place::{NO_GPUS, sample};
+use mnasnet_testing::place::{NO_GPUS, names, sample};
 use mnasnet_testing::process::{signal, wait_for};
 use mnasnet_testing::{Place, TINY, text};
 
@@ -86,6 +86,25 @@ fn after_training() {
     for setting in ["lr_init = 0.003", "lr_max = 0.03", "warmup_epochs = 0.4"] {
         assert!(settings.contains(&format!("\n{setting}\n")), "{settings}");
     }
+}
+
+/// A table's photos may lie in another folder, which evaluation has to know too.
+#[test]
+fn after_training_on_a_table() {
+    let place = Place::three_classes();
+    let mut table = "file,label\n".to_owned();
+    for class in ["airplanes", "leopards", "watch"] {
+        for name in names(&place.path(&format!("photos/train/{class}"))) {
+            table += &format!("train/{class}/{name},{class}\n");
+        }
+    }
+    fs::write(place.path("table.csv"), table).unwrap();
+    let settings = TINY.strip_prefix("--data photos").unwrap();
+    let stdout = place.done(&format!(
+        "train table.csv {settings} --image-dir photos --epoch_size 1 --out run"
+    ));
+    let eval = stdout.lines().find(|line| line.starts_with("  mnasnet eval ")).unwrap();
+    assert!(done(&place, eval).contains(" images in "), "{eval}");
 }
 
 /// A setting that counts for nothing is told.

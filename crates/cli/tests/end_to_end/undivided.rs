@@ -65,6 +65,29 @@ fn a_folder_of_classes_trains_resumes_and_is_evaluated_on_what_was_set_aside() {
     fs::rename(place.path("flowers"), place.path("moved")).unwrap();
     let moved = place.json(&eval.replace("flowers", "moved"));
     assert_eq!(moved["loss"], before["loss"]);
+    // A copy with other photos is known photo by photo: those that were learnt from are left out, of an ONNX model too.
+    place.done("export -w run -o model.onnx");
+    let photos = place.path("moved/watch");
+    fs::remove_file(photos.join(&names(&photos)[0])).unwrap();
+    for (from, to) in [(12, 13), (13, 16)] {
+        add(&place, "watch", from, to);
+        for name in names(&place.path("flowers/watch")) {
+            fs::rename(place.path("flowers/watch").join(&name), photos.join(&name)).unwrap();
+        }
+        let all = 35 + to as u64 - 12;
+        for command in ["eval moved -w run", "eval-onnx moved --model model.onnx"] {
+            let (code, told) = tell(&place, command);
+            let (_, note) = told.split_once("note: training learnt from ").expect(&told);
+            let known: u64 = note.split(' ').next().unwrap().parse().unwrap();
+            assert!((36 - count - 1..=36 - count).contains(&known), "{told}");
+            let note = format!("of the {all} photos of moved; the other {} count\n", all - known);
+            assert!(code == 0 && told.contains(&note), "{told}");
+            assert_eq!(place.json(&format!("{command} --json"))["images"], all - known);
+        }
+        let (_, told) = tell(&place, "compare model.onnx run --data moved");
+        assert!(told.contains("note: training learnt from "), "{told}");
+    }
+    fs::remove_dir_all(place.path("flowers")).unwrap();
     fs::rename(place.path("moved"), place.path("flowers")).unwrap();
     // Photos that are added move none of the others.
     for class in ["airplanes", "leopards", "watch"] {
@@ -75,6 +98,15 @@ fn a_folder_of_classes_trains_resumes_and_is_evaluated_on_what_was_set_aside() {
     // Another set is evaluated as a whole.
     let other = place.json("eval --data photos/val --weights run/checkpoints/best.safetensors --json");
     assert_eq!(other["images"], 9);
+    // Where all was learnt from nothing else is left, and that is said.
+    let watch = sample().join("train/watch");
+    fs::create_dir_all(place.path("one/watch")).unwrap();
+    let is_learnt = names(&watch)[..12].iter().any(|name| {
+        fs::copy(watch.join(name), place.path("one/watch/x.jpg")).unwrap();
+        let note = "note: training learnt from all photos of one: the accuracy on them is too good to be reported";
+        tell(&place, "eval one -w run").1.contains(note)
+    });
+    assert!(is_learnt);
 }
 
 #[test]

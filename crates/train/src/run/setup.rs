@@ -93,6 +93,7 @@ impl<'a> Setup<'a> {
             config: self.config.to_toml(),
             device: Some(self.device.clone()),
             photos: Some(self.photo_list.clone()),
+            photo_numbers: self.photos.photo_numbers.as_deref().cloned(),
             origin: None,
             progress: progress.clone(),
         }
