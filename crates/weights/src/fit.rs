@@ -56,7 +56,11 @@ pub fn told(misfits: &[Misfit]) -> String {
         Misfit::Shape(name, is, wanted) => format!("{name} has shape {is:?}, not {wanted:?}"),
         Misfit::Extra(name, _) => format!("{name} is not in the network"),
     };
-    joined(misfits.iter().take(TOLD).map(word).collect(), misfits.len())
+    let mut told = joined(misfits.iter().take(TOLD).map(word).collect(), misfits.len());
+    if misfits.iter().any(|misfit| !matches!(misfit, Misfit::Shape(..))) {
+        told += "; rename them in Python where the network is this one, or export the model as ONNX, which eval and predict take";
+    }
+    told
 }
 
 /// So many are told one by one: beyond it, it is another network altogether.
