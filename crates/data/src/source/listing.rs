@@ -88,6 +88,14 @@ pub(super) fn is_submission(table: &Path) -> bool {
     letters.contains("submission") || letters == "samplesub"
 }
 
+/// Whether a file may hold labels: a table, JSON, or a text that is called as lists of labels are. Other texts are for people.
+pub(super) fn may_hold_labels(file: &Path) -> bool {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    let words = ["label", "annotation", "list", "train", "val", "test"];
+    has_ending(file, &["csv", "tsv", "jsonl", "ndjson", "json"])
+        || has_ending(file, &["txt"]) && words.iter().any(|word| name.contains(word))
+}
+
 /// A folder's entries in byte order of their names. Links are followed.
 pub(super) fn list(dir: &Path) -> Result<Vec<Entry>, DataError> {
     let refused = |source| DataError::io(dir, source);
