@@ -264,6 +264,10 @@ fn what_cannot_be_read_is_told() {
             "set.zip: an archive without a class of photos",
         ),
         (
+            archive(&["a/0.heic", "b/1.heic"]),
+            "set.zip: 2 images in HEIC, which are not read; save them as JPEG or PNG",
+        ),
+        (
             archive(&[]),
             "set.zip: an archive without photos; expected the photos of each class",
         ),

@@ -7,8 +7,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::layout::{
-    EXPECTED, Format, LAYOUTS, Layout, Look, Opening, Unit, is_labelled, labels_of_folder, lacks_labels,
-    speaks_of_labels,
+    EXPECTED, Format, LAYOUTS, Layout, Look, Opening, Unit, is_labelled, labels_of_folder, lacks_labels, no_photo_read,
+    speaks_of_labels, unread_in,
 };
 use super::listing::{Entry, Kind, has_ending, is_submission, list};
 use super::pattern::expand_braces;
@@ -549,6 +549,9 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
             ),
             None => unlabelled(dir, &counted(photos, "photo")),
         });
+    }
+    if let (None, Some(unread)) = (format, unread_in(&entries)?) {
+        return Err(no_photo_read(dir, unread));
     }
     let names: Vec<PathBuf> = entries.iter().map(|entry| PathBuf::from(&entry.name)).collect();
     if let (Some(format), false) = (format, names.is_empty()) {

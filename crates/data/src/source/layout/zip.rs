@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::folder::no_photo_read;
 use super::table::{self, Sheet};
 use super::{EXPECTED, Format, Layout, Opening, Unit};
 use crate::dataset::{Classes, Dataset};
 use crate::decode::{AS_CSV, OFFICE};
-use crate::source::listing::{PassedOver, has_ending, is_image, is_submission, may_hold_labels};
+use crate::source::listing::{PassedOver, has_ending, is_image, is_submission, may_hold_labels, unread_format};
 use crate::source::split::{Named, repeats, splits_of};
 use crate::source::zip::{Packed, ZipMembers, index, read_text};
 use crate::{DataError, Split};
@@ -72,7 +73,10 @@ impl Inside {
                     if may_hold_labels(Path::new(name)) {
                         unread.get_or_insert_with(|| name.to_owned());
                     }
-                    passed.add("files that are no images", path.join(name));
+                    match unread_format(name) {
+                        Some(format) => passed.add_unread(format, path.join(name)),
+                        None => passed.add("files that are no images", path.join(name)),
+                    }
                 }
             }
         }
@@ -231,6 +235,9 @@ impl Inside {
             found.push((class.to_owned(), photo));
         }
         if found.is_empty() {
+            if let Some(unread) = passed.unread() {
+                return Err(no_photo_read(path, unread));
+            }
             return Err(DataError::Layout {
                 path: path.clone(),
                 found: match passed.notes().as_slice() {
