@@ -390,6 +390,20 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
             &["found only train ("],
         ),
         (
+            &["a/train/0.jpg", "a/val/1.jpg", "b/train/2.jpg", "b/val/3.jpg"],
+            Split::Train,
+            &[
+                "folders of splits in those of classes (",
+                "a/val); expected the folders of classes in those of splits (",
+                "val/a)",
+            ],
+        ),
+        (
+            &["a/train/0.jpg", "a/test/1.jpg", "b/train/2.jpg", "b/test/3.jpg"],
+            Split::Val,
+            &["folders of splits in those of classes (", "test/a)"],
+        ),
+        (
             &["Train/a/0.jpg"],
             Split::Val,
             &["found only train (", "Train)", "nothing called val"],

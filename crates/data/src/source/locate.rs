@@ -186,6 +186,9 @@ fn one_folder_more(path: &Path, search: &Search) -> Result<Option<PathBuf>, Data
             sets.push(folder.path.clone());
         }
     }
+    if search.format.is_none() && folders.len() > 1 {
+        splits_within_classes(path, &folders)?;
+    }
     match (sets.as_slice(), folders.as_slice()) {
         ([one], _) => return Ok(Some(one.clone())),
         ([], [only]) => {
@@ -213,6 +216,49 @@ fn one_folder_more(path: &Path, search: &Search) -> Result<Option<PathBuf>, Data
         ),
         "one: name the folder of the set that is meant",
     ))
+}
+
+/// Refuses folders of classes each of which has a folder of photos for each split: which photos are for validation would be
+/// forgotten.
+fn splits_within_classes(path: &Path, classes: &[&Entry]) -> Result<(), DataError> {
+    let mut example = None;
+    for class in classes {
+        let inside = list(&class.path)?;
+        let splits = folders_of(&inside);
+        let of = |split: Split| {
+            splits
+                .iter()
+                .find(|(_, named)| named.is_some_and(|(named, _)| named == split))
+        };
+        let (Some((train, _)), Some((val, _))) = (of(Split::Train), of(Split::Val)) else {
+            return Ok(());
+        };
+        let photos_alone = |split: &Entry| {
+            let inside = list(&split.path).unwrap_or_default();
+            inside.iter().any(is_photo) && !inside.iter().any(Entry::is_visible_folder)
+        };
+        if !splits
+            .iter()
+            .all(|(split, named)| named.is_some() && photos_alone(split))
+        {
+            return Ok(());
+        }
+        let moved = |split: &Entry| path.join(&split.name).join(&class.name);
+        example.get_or_insert_with(|| {
+            (
+                vec![train.path.clone(), val.path.clone()],
+                vec![moved(train), moved(val)],
+            )
+        });
+    }
+    match example {
+        None => Ok(()),
+        Some((found, moved)) => Err(layout_error(
+            path,
+            format!("folders of splits in those of classes ({})", enumerate(&found)),
+            &format!("the folders of classes in those of splits ({})", enumerate(&moved)),
+        )),
+    }
 }
 
 /// Whether a folder has both splits, as folders.
