@@ -247,6 +247,16 @@ fn test_standing_in_for_validation_is_known() {
     assert!(test(Split::Val).unwrap().ends_with("Test"));
     fs::create_dir_all(folder.path().join("val/a")).unwrap();
     assert_eq!(test(Split::Val), None);
+    // Tables and lists of both.
+    for ending in ["csv", "txt"] {
+        let [train, other] = ["train", "test"].map(|split| format!("{split}.{ending}=0.jpg x\n"));
+        let folder = tree(&[&train, &other, "images/0.jpg"]);
+        let test = |split| locate(folder.path(), split, None).unwrap().test;
+        assert_eq!(test(Split::Train), None);
+        assert!(test(Split::Val).unwrap().ends_with(&format!("test.{ending}")));
+        fs::write(folder.path().join(format!("val.{ending}")), "0.jpg x\n").unwrap();
+        assert_eq!(test(Split::Val), None);
+    }
 }
 
 #[test]

@@ -542,13 +542,19 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
             if files.len() != 1 {
                 return Err(layout_error(dir, found, "one: name the file itself"));
             }
+            let test = test_of(&files, split);
+            let location = at(&files[0].clone(), kind, files);
+            let test = location.test.clone().or(test);
             return Ok(Location {
                 notes,
-                ..at(&files[0].clone(), kind, files)
+                test,
+                ..location
             });
         }
+        let test = test_of(&files, split);
         return Ok(Location {
             notes,
+            test,
             ..at(dir, kind, files)
         });
     }
@@ -609,6 +615,12 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
         names => format!("no folders, photos or tables, but {}", enumerate(names)),
     };
     Err(layout_error(dir, found, EXPECTED))
+}
+
+/// What files of test photos are called where they stand in for those of validation.
+fn test_of(files: &[PathBuf], split: Split) -> Option<String> {
+    let is_test = |file: &PathBuf| split.named_in(file).is_some_and(Split::is_test);
+    (split == Split::Val && files.iter().all(is_test)).then(|| enumerate(files))
 }
 
 /// A table of Excel's among a folder's files.

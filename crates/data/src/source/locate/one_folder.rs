@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Location, Search, enumerate, is_photo, layout_error, other_split_only, without_labels};
+use super::{Location, Search, enumerate, is_photo, layout_error, other_split_only, test_of, without_labels};
 use crate::DataError;
 use crate::source::layout::{Format, is_labelled};
 use crate::source::listing::{Entry, Kind, has_ending, list, may_hold_labels};
-use crate::source::split::Split;
 
 /// The labels of photos that lie in `dir`, or all in one folder there: a table in `dir`, among the photos or in a folder without
 /// photos. `None` where there is no such folder, or no file that looks like labels.
@@ -31,9 +30,7 @@ pub(super) fn labels(dir: &Path, entries: &[Entry], search: &Search) -> Result<O
         _ if own.is_empty() && !others.is_empty() => return Err(other_split_only(dir, search.split, &others)),
         [table] => {
             let mut location = Location::new(table, Format::Table, vec![table.clone()], search);
-            if search.split == Split::Val && search.split.named_in(table).is_some_and(Split::is_test) {
-                location.test = Some(table.to_string_lossy().into_owned());
-            }
+            location.test = location.test.or_else(|| test_of(meant, search.split));
             let note = format!("labels are those of {}", table.display());
             location.notes.push(note);
             return Ok(Some(location));
