@@ -31,6 +31,9 @@ pub fn trouble(path: &Path) -> Option<String> {
     if text == "~" || text.starts_with("~/") {
         return Some("no such file or folder; a shell puts the home folder for ~ only outside of quotes".into());
     }
+    if cfg!(unix) && matches!(text.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic()) {
+        return Some("no such file or folder; this is a path of Windows, and this system has no drives".into());
+    }
     let hint = meant(path).map_or(String::new(), |meant| format!(" (did you mean `{}`?)", meant.display()));
     Some(format!("no such file or folder{hint}"))
 }

@@ -226,7 +226,9 @@ impl Classes {
         labels: &[impl AsRef<str>],
         names: Option<Vec<String>>,
     ) -> Result<(Self, Vec<u32>), (usize, String)> {
-        let numbers: Option<Vec<u32>> = labels.iter().map(|label| label.as_ref().trim().parse().ok()).collect();
+        // pandas writes numbers as 0.0 where a cell of the column was empty once.
+        let number = |label: &str| label.strip_suffix(".0").unwrap_or(label).parse().ok();
+        let numbers: Option<Vec<u32>> = labels.iter().map(|label| number(label.as_ref().trim())).collect();
         if let Some(numbers) = numbers {
             let limit = names.as_ref().map_or(usize::MAX, Vec::len);
             if let Some(at) = numbers.iter().position(|&number| number as usize >= limit) {

@@ -67,12 +67,38 @@ fn folders_are_classes_and_nothing_is_passed_over_in_silence() {
         ("hidden files or folders: 3", ".hidden"),
         ("class folders without an image: 1", "empty"),
         ("files beside the class folders: 1", "README"),
-        ("images of a format that is not read: 1", "small.avif"),
+        (
+            "images in AVIF, which are not read; save them as JPEG or PNG: 1",
+            "small.avif",
+        ),
         ("files that are no images: 1", "notes.txt"),
     ] {
         assert!(noted(text, example), "{text}: {:?}", dataset.notes);
     }
     assert_eq!(dataset.notes.len(), 5);
+}
+
+#[test]
+fn photos_of_formats_that_are_not_read_are_told() {
+    let heic = b"\0\0\0 ftypheic";
+    let told = "images in HEIC, which are not read; save them as JPEG or PNG (e.g. ";
+    for (name, files) in [("heic", ["a/0.heic", "b/1.HEIC"]), ("flat", ["0.heic", "1.heic"])] {
+        let dir = scratch(name);
+        for file in files {
+            fs::create_dir_all(dir.join(file).parent().unwrap()).unwrap();
+            fs::write(dir.join(file), heic).unwrap();
+        }
+        for error in [open(&dir), mnasnet_data::unlabelled(&dir)].map(|set| set.unwrap_err().to_string()) {
+            assert!(
+                error.contains(&format!(": 2 {told}")) && error.contains(files[0]),
+                "{error}"
+            );
+            assert!(
+                error.ends_with("expected photos in JPEG, PNG, WebP, BMP, GIF, TIFF or PNM"),
+                "{error}"
+            );
+        }
+    }
 }
 
 #[test]

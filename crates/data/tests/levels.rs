@@ -247,6 +247,16 @@ fn test_standing_in_for_validation_is_known() {
     assert!(test(Split::Val).unwrap().ends_with("Test"));
     fs::create_dir_all(folder.path().join("val/a")).unwrap();
     assert_eq!(test(Split::Val), None);
+    // Tables and lists of both.
+    for ending in ["csv", "txt"] {
+        let [train, other] = ["train", "test"].map(|split| format!("{split}.{ending}=0.jpg x\n"));
+        let folder = tree(&[&train, &other, "images/0.jpg"]);
+        let test = |split| locate(folder.path(), split, None).unwrap().test;
+        assert_eq!(test(Split::Train), None);
+        assert!(test(Split::Val).unwrap().ends_with(&format!("test.{ending}")));
+        fs::write(folder.path().join(format!("val.{ending}")), "0.jpg x\n").unwrap();
+        assert_eq!(test(Split::Val), None);
+    }
 }
 
 #[test]
@@ -388,6 +398,20 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
             &["train.txt=0.jpg x\n", "images/0.jpg"],
             Split::Val,
             &["found only train ("],
+        ),
+        (
+            &["a/train/0.jpg", "a/val/1.jpg", "b/train/2.jpg", "b/val/3.jpg"],
+            Split::Train,
+            &[
+                "folders of splits in those of classes (",
+                "a/val); expected the folders of classes in those of splits (",
+                "val/a)",
+            ],
+        ),
+        (
+            &["a/train/0.jpg", "a/test/1.jpg", "b/train/2.jpg", "b/test/3.jpg"],
+            Split::Val,
+            &["folders of splits in those of classes (", "test/a)"],
         ),
         (
             &["Train/a/0.jpg"],

@@ -49,6 +49,13 @@ fn usual_tables_are_read_right() {
         ("plain,cat\n", "plain=cat", ""),
         (&absolute, "a.jpg=cat", ""),
         ("a.jpg,3\nb.jpg,0\n", "a.jpg=3 b.jpg=0", ""),
+        // As pandas writes numbers.
+        (
+            "path,label\na.jpg,10.0\nb.jpg,2.0\nplain,2\n",
+            "a.jpg=10 b.jpg=2 plain=2",
+            "",
+        ),
+        ("path,label\na.jpg,1.5\nb.jpg,2.0\n", "a.jpg=1.5 b.jpg=2.0", ""),
         // Columns of no use here.
         (
             ",width,filename,class,height\n0,5,a.jpg,cat,6\n1,5,b.jpg,dog,6\n",

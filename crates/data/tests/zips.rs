@@ -87,16 +87,20 @@ fn stored_and_deflated_members_have_the_same_bytes() {
     assert_eq!(read("splits"), firsts);
 }
 
-/// An archive with members of these names, a byte each.
+/// An archive with members of these names, a byte each, or the text behind a `=`.
 fn archive(names: &[&str]) -> Vec<u8> {
     let (mut members, mut directory) = (Vec::new(), Vec::new());
     for name in names {
+        let (name, text) = name.split_once('=').unwrap_or((name, "\0"));
         let place = members.len() as u32;
-        // Version, flags, method, time, date; the checksum of one 0; sizes; lengths of the name and of the rest.
+        let mut checksum = flate2::Crc::new();
+        checksum.update(text.as_bytes());
+        // Version, flags, method, time, date; the checksum; sizes; lengths of the name and of the rest.
         let mut about = vec![20, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        about.extend(0xd202_ef8d_u32.to_le_bytes());
-        about.extend([1, 0, 0, 0, 1, 0, 0, 0, name.len() as u8, 0, 0, 0]);
-        members.extend([&b"PK\x03\x04"[..], &about, name.as_bytes(), &[0]].concat());
+        about.extend(checksum.sum().to_le_bytes());
+        (0..2).for_each(|_| about.extend((text.len() as u32).to_le_bytes()));
+        about.extend([name.len() as u8, 0, 0, 0]);
+        members.extend([&b"PK\x03\x04"[..], &about, name.as_bytes(), text.as_bytes()].concat());
         directory.extend([&b"PK\x01\x02\x14\0"[..], &about, &[0; 10]].concat());
         directory.extend([&place.to_le_bytes()[..], name.as_bytes()].concat());
     }
@@ -145,6 +149,79 @@ fn words_around_a_splits_name_and_the_name_once_more() {
     }
 }
 
+/// As in folders: days are no classes.
+#[test]
+fn metadata_of_each_split_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.zip");
+    let train = [
+        "train/may/0.png",
+        "train/june/1.png",
+        "train/metadata.csv=file_name,label\nmay/0.png,cat\njune/1.png,dog\n",
+    ];
+    let val = [
+        "val/may/2.png",
+        "val/metadata.jsonl={\"file_name\": \"may/2.png\", \"label\": \"dog\"}\n",
+    ];
+    for (members, classes) in [
+        ([&train[..], &val].concat(), [&["cat", "dog"][..], &["dog"]]),
+        // Captions are no labels, and what lies in folders of classes needs none.
+        (
+            vec![
+                "train/a/0.png",
+                "val/b/1.png",
+                "train/metadata.csv=file_name,text\n",
+                "val/metadata.csv=file_name,text\n",
+            ],
+            [&["a"], &["b"]],
+        ),
+    ] {
+        fs::write(&path, archive(&members)).unwrap();
+        for (split, classes) in [Split::Train, Split::Val].into_iter().zip(classes) {
+            let set = locate(&path, split, None).unwrap().open().unwrap();
+            assert_eq!(set.classes, classes, "{members:?}");
+        }
+    }
+    for (members, message) in [
+        (
+            &["train/may/0.png", "train/june/1.png", "train/metadata.parquet"][..],
+            "its labels are in train/metadata.parquet, which is read in folders alone; unpack the archive",
+        ),
+        (
+            &[
+                "may/0.png",
+                "june/1.png",
+                "may/metadata.csv=file_name,label\n",
+                "june/metadata.csv=file_name,label\n",
+            ],
+            "its labels are in several tables (may/metadata.csv, june/metadata.csv), and one is read; unpack",
+        ),
+        (
+            &["images/0.png", "images/1.png", "list.txt"],
+            "its photos are all in one folder, images, and list.txt is not read in an archive; unpack",
+        ),
+        (
+            &["images/0.png", "a.csv", "b.csv"],
+            "one folder, images, and a.csv is not read",
+        ),
+        (
+            &["images/0.png", "coco.json"],
+            "one folder, images, and coco.json is not read",
+        ),
+    ] {
+        fs::write(&path, archive(members)).unwrap();
+        let error = locate(&path, Split::Train, None).and_then(|location| location.open());
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    // A text for people.
+    fs::write(&path, archive(&["a/0.png", "README.txt"])).unwrap();
+    assert_eq!(
+        locate(&path, Split::Train, None).unwrap().open().unwrap().classes,
+        ["a"]
+    );
+}
+
 #[test]
 fn templates_for_answers_are_no_labels() {
     let folder = tempfile::tempdir().unwrap();
@@ -185,6 +262,10 @@ fn what_cannot_be_read_is_told() {
         (
             fs::read(fixture("none")).unwrap(),
             "set.zip: an archive without a class of photos",
+        ),
+        (
+            archive(&["a/0.heic", "b/1.heic"]),
+            "set.zip: 2 images in HEIC, which are not read; save them as JPEG or PNG",
         ),
         (
             archive(&[]),

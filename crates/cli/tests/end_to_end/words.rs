@@ -113,6 +113,11 @@ fn wrong_inputs_are_called_what_they_are() {
             "cannot read fotos: no such file or folder (did you mean `photos`?)",
         ),
         (
+            "train C:\\photos",
+            3,
+            "cannot read C:\\photos: no such file or folder; this is a path of Windows, and this system has no drives",
+        ),
+        (
             "train photos/*.jpg",
             3,
             "the shell did not expand this pattern (it is in quotes, or no name fits); name the folder, `photos`",

@@ -18,6 +18,7 @@ use super::split::Split;
 use crate::{DataError, Dataset};
 
 pub use self::folder::{images_below, unlabelled};
+pub(super) use self::folder::{no_photo_read, unread_in};
 pub(super) use self::imagenet_tar::labels_of_folder;
 pub(super) use self::table::{is_labelled, lacks_labels, speaks_of_labels};
 

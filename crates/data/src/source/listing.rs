@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::DataError;
 use crate::decode::{Kind as Content, sniff};
+use crate::{DataError, counted};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -27,8 +27,8 @@ pub(super) struct Entry {
 /// What a file is taken for.
 pub(super) enum Guess {
     Image,
-    /// An image of a format that is not read.
-    OtherFormat,
+    /// An image of a format that is not read, by the format's name.
+    OtherFormat(&'static str),
     Else,
 }
 
@@ -58,7 +58,7 @@ impl Entry {
         open().map_err(|source| DataError::io(&self.path, source))?;
         Ok(match sniff(&start) {
             Some(Content::Read(_)) => Guess::Image,
-            Some(Content::Known(_)) => Guess::OtherFormat,
+            Some(Content::Known(name)) => Guess::OtherFormat(name),
             Some(Content::Else(..)) | None => Guess::Else,
         })
     }
@@ -75,6 +75,19 @@ pub(super) const IMAGE_ENDINGS: &[&str] = &[
     "jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm",
 ];
 
+/// The format of an image that is not read, by its name: members of archives are not looked into.
+pub(super) fn unread_format(member: &str) -> Option<&'static str> {
+    let formats = [
+        ("heic", "HEIC"),
+        ("heif", "HEIC"),
+        ("avif", "AVIF"),
+        ("jxl", "JPEG XL"),
+        ("jp2", "JPEG 2000"),
+    ];
+    let of = |ending: &str| has_ending(Path::new(member), &[ending]);
+    formats.into_iter().find(|(ending, _)| of(ending)).map(|(_, name)| name)
+}
+
 /// Whether a member of an archive is an image, by its name.
 pub(super) fn is_image(member: &str) -> bool {
     let name = member.rsplit('/').next().unwrap_or(member);
@@ -86,6 +99,14 @@ pub(super) fn is_submission(table: &Path) -> bool {
     let stem = table.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
     let letters: String = stem.chars().filter(|c| c.is_alphabetic()).collect();
     letters.contains("submission") || letters == "samplesub"
+}
+
+/// Whether a file may hold labels: a table, JSON, or a text that is called as lists of labels are. Other texts are for people.
+pub(super) fn may_hold_labels(file: &Path) -> bool {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    let words = ["label", "annotation", "list", "train", "val", "test"];
+    has_ending(file, &["csv", "tsv", "jsonl", "ndjson", "json"])
+        || has_ending(file, &["txt"]) && words.iter().any(|word| name.contains(word))
 }
 
 /// A folder's entries in byte order of their names. Links are followed.
@@ -120,20 +141,39 @@ pub(super) fn list(dir: &Path) -> Result<Vec<Entry>, DataError> {
 
 /// What was passed over: for each kind how many, and the first of them.
 #[derive(Default)]
-pub(super) struct PassedOver(Vec<(&'static str, usize, PathBuf)>);
+pub(super) struct PassedOver(Vec<(String, usize, PathBuf)>);
+
+/// What to do with images of a format that is not read.
+const SAVE_THEM: &str = "which are not read; save them as JPEG or PNG";
 
 impl PassedOver {
     /// One more of a kind, named in the plural.
-    pub(super) fn add(&mut self, what: &'static str, example: impl AsRef<Path>) {
-        match self.0.iter_mut().find(|(known, ..)| *known == what) {
+    pub(super) fn add(&mut self, what: &str, example: impl AsRef<Path>) {
+        match self.0.iter_mut().find(|(known, ..)| known == what) {
             Some((_, count, _)) => *count += 1,
-            None => self.0.push((what, 1, example.as_ref().to_path_buf())),
+            None => self.0.push((what.to_owned(), 1, example.as_ref().to_path_buf())),
         }
+    }
+
+    /// One more image of a format that is not read.
+    pub(super) fn add_unread(&mut self, format: &str, example: impl AsRef<Path>) {
+        self.add(&format!("images in {format}, {SAVE_THEM}"), example);
+    }
+
+    /// Of images of formats that are not read the first format: `3 images in HEIC, which are not read; ...`.
+    pub(super) fn unread(&self) -> Option<String> {
+        let (what, count, example) = self.0.iter().find(|(what, ..)| what.ends_with(SAVE_THEM))?;
+        let what = what
+            .strip_suffix(SAVE_THEM)?
+            .trim_end_matches(", ")
+            .strip_prefix("images")?;
+        let what = counted(*count, "image") + what;
+        Some(format!("{what}, {SAVE_THEM} (e.g. {})", example.display()))
     }
 
     /// One sentence for each kind.
     pub(super) fn notes(&self) -> Vec<String> {
-        let note = |(what, count, example): &(_, _, PathBuf)| {
+        let note = |(what, count, example): &(String, usize, PathBuf)| {
             format!("passed over {what}: {count}, e.g. {}", example.display())
         };
         self.0.iter().map(note).collect()

@@ -7,8 +7,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::layout::{
-    EXPECTED, Format, LAYOUTS, Layout, Look, Opening, Unit, is_labelled, labels_of_folder, lacks_labels,
-    speaks_of_labels,
+    EXPECTED, Format, LAYOUTS, Layout, Look, Opening, Unit, is_labelled, labels_of_folder, lacks_labels, no_photo_read,
+    speaks_of_labels, unread_in,
 };
 use super::listing::{Entry, Kind, has_ending, is_submission, list};
 use super::pattern::expand_braces;
@@ -186,6 +186,9 @@ fn one_folder_more(path: &Path, search: &Search) -> Result<Option<PathBuf>, Data
             sets.push(folder.path.clone());
         }
     }
+    if search.format.is_none() && folders.len() > 1 {
+        splits_within_classes(path, &folders)?;
+    }
     match (sets.as_slice(), folders.as_slice()) {
         ([one], _) => return Ok(Some(one.clone())),
         ([], [only]) => {
@@ -213,6 +216,49 @@ fn one_folder_more(path: &Path, search: &Search) -> Result<Option<PathBuf>, Data
         ),
         "one: name the folder of the set that is meant",
     ))
+}
+
+/// Refuses folders of classes each of which has a folder of photos for each split: which photos are for validation would be
+/// forgotten.
+fn splits_within_classes(path: &Path, classes: &[&Entry]) -> Result<(), DataError> {
+    let mut example = None;
+    for class in classes {
+        let inside = list(&class.path)?;
+        let splits = folders_of(&inside);
+        let of = |split: Split| {
+            splits
+                .iter()
+                .find(|(_, named)| named.is_some_and(|(named, _)| named == split))
+        };
+        let (Some((train, _)), Some((val, _))) = (of(Split::Train), of(Split::Val)) else {
+            return Ok(());
+        };
+        let photos_alone = |split: &Entry| {
+            let inside = list(&split.path).unwrap_or_default();
+            inside.iter().any(is_photo) && !inside.iter().any(Entry::is_visible_folder)
+        };
+        if !splits
+            .iter()
+            .all(|(split, named)| named.is_some() && photos_alone(split))
+        {
+            return Ok(());
+        }
+        let moved = |split: &Entry| path.join(&split.name).join(&class.name);
+        example.get_or_insert_with(|| {
+            (
+                vec![train.path.clone(), val.path.clone()],
+                vec![moved(train), moved(val)],
+            )
+        });
+    }
+    match example {
+        None => Ok(()),
+        Some((found, moved)) => Err(layout_error(
+            path,
+            format!("folders of splits in those of classes ({})", enumerate(&found)),
+            &format!("the folders of classes in those of splits ({})", enumerate(&moved)),
+        )),
+    }
 }
 
 /// Whether a folder has both splits, as folders.
@@ -496,13 +542,19 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
             if files.len() != 1 {
                 return Err(layout_error(dir, found, "one: name the file itself"));
             }
+            let test = test_of(&files, split);
+            let location = at(&files[0].clone(), kind, files);
+            let test = location.test.clone().or(test);
             return Ok(Location {
                 notes,
-                ..at(&files[0].clone(), kind, files)
+                test,
+                ..location
             });
         }
+        let test = test_of(&files, split);
         return Ok(Location {
             notes,
+            test,
             ..at(dir, kind, files)
         });
     }
@@ -550,6 +602,9 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
             None => unlabelled(dir, &counted(photos, "photo")),
         });
     }
+    if let (None, Some(unread)) = (format, unread_in(&entries)?) {
+        return Err(no_photo_read(dir, unread));
+    }
     let names: Vec<PathBuf> = entries.iter().map(|entry| PathBuf::from(&entry.name)).collect();
     if let (Some(format), false) = (format, names.is_empty()) {
         let found = format!("nothing of the layout {} among {}", format.name(), enumerate(&names));
@@ -560,6 +615,12 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
         names => format!("no folders, photos or tables, but {}", enumerate(names)),
     };
     Err(layout_error(dir, found, EXPECTED))
+}
+
+/// What files of test photos are called where they stand in for those of validation.
+fn test_of(files: &[PathBuf], split: Split) -> Option<String> {
+    let is_test = |file: &PathBuf| split.named_in(file).is_some_and(Split::is_test);
+    (split == Split::Val && files.iter().all(is_test)).then(|| enumerate(files))
 }
 
 /// A table of Excel's among a folder's files.

@@ -52,6 +52,9 @@ fn open(dir: &Path) -> Result<Dataset, DataError> {
     }
     let notes = walk.passed.notes();
     if classes.is_empty() {
+        if let Some(unread) = walk.passed.unread() {
+            return Err(no_photo_read(dir, unread));
+        }
         return Err(DataError::Layout {
             path: dir.to_path_buf(),
             found: match notes.as_slice() {
@@ -81,8 +84,13 @@ pub fn images_below(dir: &Path) -> Result<(Vec<PathBuf>, Vec<String>), DataError
 /// # Errors
 /// [`DataError::Io`]; [`DataError::Layout`] where there is no image.
 pub fn unlabelled(dir: &Path) -> Result<Dataset, DataError> {
-    let (images, notes) = images_below(dir)?;
+    let mut walk = Walk::default();
+    walk.folder(dir, &[])?;
+    let (images, notes) = (walk.images, walk.passed.notes());
     if images.is_empty() {
+        if let Some(unread) = walk.passed.unread() {
+            return Err(no_photo_read(dir, unread));
+        }
         return Err(DataError::Layout {
             path: dir.to_path_buf(),
             found: "no photo".to_owned(),
@@ -93,6 +101,31 @@ pub fn unlabelled(dir: &Path) -> Result<Dataset, DataError> {
     let mut dataset = Dataset::new(dir, Classes::named(vec![String::new()]), labels, Files::plain(images));
     dataset.notes.extend(notes);
     Ok(dataset)
+}
+
+/// The error where all photos are of formats that are not read.
+pub(in crate::source) fn no_photo_read(dir: &Path, found: String) -> DataError {
+    DataError::Layout {
+        path: dir.to_path_buf(),
+        found,
+        expected: "photos in JPEG, PNG, WebP, BMP, GIF, TIFF or PNM".to_owned(),
+    }
+}
+
+/// What is said of images right in a folder that are all of formats that are not read.
+pub(in crate::source) fn unread_in(entries: &[Entry]) -> Result<Option<String>, DataError> {
+    let mut passed = PassedOver::default();
+    for entry in entries
+        .iter()
+        .filter(|entry| entry.kind == Kind::File && !entry.hidden())
+    {
+        match entry.guess()? {
+            Guess::OtherFormat(name) => passed.add_unread(name, &entry.path),
+            Guess::Image => return Ok(None),
+            Guess::Else => {}
+        }
+    }
+    Ok(passed.unread())
 }
 
 const SPECIAL: &str = "broken links or special files";
@@ -114,7 +147,7 @@ impl Walk {
                 Kind::Folder => self.folder(&entry.path, above)?,
                 Kind::File => match entry.guess()? {
                     Guess::Image => self.images.push(entry.path),
-                    Guess::OtherFormat => self.passed.add("images of a format that is not read", &entry.path),
+                    Guess::OtherFormat(name) => self.passed.add_unread(name, &entry.path),
                     Guess::Else => self.passed.add("files that are no images", &entry.path),
                 },
                 Kind::Special => self.passed.add(SPECIAL, &entry.path),

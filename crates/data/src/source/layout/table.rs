@@ -80,6 +80,11 @@ impl<'a> Sheet<'a> {
         Some(first.iter().map(str::to_lowercase).collect())
     }
 
+    /// Whether the header speaks of photos and of labels.
+    pub(super) fn speaks_of_labels(&self) -> bool {
+        self.header().is_some_and(|first| columns::speaks_of_labels(&first))
+    }
+
     /// How it is to be read; its photos may lie in the folder `photos`.
     fn table(&self, photos: Option<&Path>) -> Result<Table<'_>, String> {
         let folder = photos.unwrap_or(self.path.parent().unwrap_or(Path::new("")));
@@ -219,8 +224,7 @@ pub(in crate::source) fn lacks_labels(path: &Path, labelled: &[PathBuf]) -> bool
 
 /// Whether the header of a table speaks of photos and of labels, whatever is there.
 pub(in crate::source) fn speaks_of_labels(path: &Path) -> bool {
-    let header = Sheet::read(path).ok().and_then(|sheet| sheet.header());
-    header.is_some_and(|first| columns::speaks_of_labels(&first))
+    Sheet::read(path).is_ok_and(|sheet| sheet.speaks_of_labels())
 }
 
 fn label_error(path: &Path, reason: String) -> DataError {

@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::folder::no_photo_read;
 use super::table::{self, Sheet};
 use super::{EXPECTED, Format, Layout, Opening, Unit};
 use crate::dataset::{Classes, Dataset};
 use crate::decode::{AS_CSV, OFFICE};
-use crate::source::listing::{PassedOver, has_ending, is_image, is_submission};
+use crate::source::listing::{PassedOver, has_ending, is_image, is_submission, may_hold_labels, unread_format};
 use crate::source::split::{Named, repeats, splits_of};
 use crate::source::zip::{Packed, ZipMembers, index, read_text};
 use crate::{DataError, Split};
@@ -34,12 +35,17 @@ struct Inside {
     /// The folder that all lie in, with a `/` at its end, or nothing.
     base: String,
     table: Option<Packed>,
+    /// The other tables.
+    tables: Vec<Packed>,
+    /// A file that may hold labels and is not read.
+    unread: Option<String>,
     passed: PassedOver,
 }
 
 impl Inside {
     fn of(path: &Path) -> Result<Self, DataError> {
         let (mut photos, mut tables, mut passed) = (Vec::new(), Vec::new(), PassedOver::default());
+        let mut unread = None;
         let members = index(path)?;
         if members.iter().any(|member| &*member.name == "[Content_Types].xml") {
             return Err(DataError::NoSet {
@@ -57,27 +63,42 @@ impl Inside {
                     passed.add("templates for answers, which hold no labels", path.join(name));
                 }
                 name if has_ending(Path::new(name), table::ENDINGS) => tables.push(member),
-                name => passed.add("files that are no images", path.join(name)),
+                name => {
+                    if is_metadata(name) && has_ending(Path::new(name), &["parquet"]) {
+                        return Err(unpack_it(
+                            path,
+                            format!("its labels are in {name}, which is read in folders alone"),
+                        ));
+                    }
+                    if may_hold_labels(Path::new(name)) {
+                        unread.get_or_insert_with(|| name.to_owned());
+                    }
+                    match unread_format(name) {
+                        Some(format) => passed.add_unread(format, path.join(name)),
+                        None => passed.add("files that are no images", path.join(name)),
+                    }
+                }
             }
         }
         photos.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
         let base = common_folder(&photos);
         // Folders of classes are labels, unless there is one alone, or a table says that it is of what lies in them.
-        let metadata = |table: &Packed| stem(&table.name).eq_ignore_ascii_case("metadata");
         let folders: Option<BTreeSet<&str>> =
             (photos.iter().map(|photo| first_folder(&photo.name[base.len()..]))).collect();
         let of_classes = folders.is_some_and(|folders| folders.len() > 1);
         let table = match tables.len() {
-            1 if !of_classes || metadata(&tables[0]) => tables.pop(),
+            1 if !of_classes || is_metadata(&tables[0].name) => tables.pop(),
             _ => None,
         };
-        for table in tables {
+        for table in &tables {
             passed.add("tables beside the class folders", path.join(&*table.name));
         }
         Ok(Self {
             photos,
             base,
             table,
+            tables,
+            unread,
             passed,
         })
     }
@@ -119,26 +140,58 @@ impl Inside {
         Sheet::of(name, read_text(path, table)?, Some(photos))
     }
 
-    fn open(self, opening: &Opening) -> Result<Dataset, DataError> {
+    /// The photos that a table names, of those of one split where the table has rows of both.
+    fn open_table(&self, table: &Packed, opening: &Opening, rows: Option<Split>) -> Result<Dataset, DataError> {
+        let path = &opening.files[0];
+        let name = path.join(&*table.name);
+        let sheet = self.sheet(path, table, &name)?;
+        let photos: HashMap<PathBuf, &Packed> = (self.photos.iter())
+            .map(|photo| (path.join(&*photo.name), photo))
+            .collect();
+        let mut dataset = table::open_sheet_of(sheet, rows, |files| {
+            let member = |file: &PathBuf| match photos.get(file) {
+                Some(photo) => Ok((*photo).clone()),
+                None => Err(format!("{} is not in the archive", file.display())),
+            };
+            Ok(ZipMembers {
+                archive: path.clone(),
+                members: files.iter().map(member).collect::<Result<_, _>>()?,
+            })
+        })?;
+        dataset.root = opening.root.to_path_buf();
+        Ok(dataset)
+    }
+
+    /// Of several tables that say of themselves that they are of what lies beside them the one of a split; `None` where there
+    /// are none with labels.
+    fn metadata_of(&self, path: &Path, of_split: impl Fn(&str) -> bool) -> Result<Option<&Packed>, DataError> {
+        let mut found = Vec::new();
+        for table in self
+            .tables
+            .iter()
+            .filter(|table| is_metadata(&table.name) && of_split(&table.name))
+        {
+            if self.sheet(path, table, &path.join(&*table.name))?.speaks_of_labels() {
+                found.push(table);
+            }
+        }
+        match found[..] {
+            [] => Ok(None),
+            [one] => Ok(Some(one)),
+            [one, other, ..] => Err(unpack_it(
+                path,
+                format!(
+                    "its labels are in several tables ({}, {}), and one is read",
+                    one.name, other.name
+                ),
+            )),
+        }
+    }
+
+    fn open(mut self, opening: &Opening) -> Result<Dataset, DataError> {
         let path = &opening.files[0];
         if let Some(table) = &self.table {
-            let name = path.join(&*table.name);
-            let sheet = self.sheet(path, table, &name)?;
-            let photos: HashMap<PathBuf, &Packed> = (self.photos.iter())
-                .map(|photo| (path.join(&*photo.name), photo))
-                .collect();
-            let mut dataset = table::open_sheet_of(sheet, opening.rows, |files| {
-                let member = |file: &PathBuf| match photos.get(file) {
-                    Some(photo) => Ok((*photo).clone()),
-                    None => Err(format!("{} is not in the archive", file.display())),
-                };
-                Ok(ZipMembers {
-                    archive: path.clone(),
-                    members: files.iter().map(member).collect::<Result<_, _>>()?,
-                })
-            })?;
-            dataset.root = opening.root.to_path_buf();
-            return Ok(dataset);
+            return self.open_table(table, opening, opening.rows);
         }
         let wanted = opening.rows.and_then(|split| Some((split, self.split_word(split)?)));
         let splits: HashMap<String, Named> = match self.splits() {
@@ -148,6 +201,15 @@ impl Inside {
                 .collect(),
             None => HashMap::new(),
         };
+        let of_split = |name: &str| {
+            let folder = name.strip_prefix(&self.base).and_then(first_folder);
+            wanted.is_none() || folder.and_then(|folder| splits.get(folder)).copied() == wanted
+        };
+        if let Some(table) = self.metadata_of(path, of_split)?.cloned() {
+            let photos = std::mem::take(&mut self.photos);
+            self.photos = photos.into_iter().filter(|photo| of_split(&photo.name)).collect();
+            return self.open_table(&table, opening, None);
+        }
         let mut passed = self.passed;
         let mut found: Vec<(String, Packed)> = Vec::new();
         for photo in self.photos {
@@ -173,6 +235,9 @@ impl Inside {
             found.push((class.to_owned(), photo));
         }
         if found.is_empty() {
+            if let Some(unread) = passed.unread() {
+                return Err(no_photo_read(path, unread));
+            }
             return Err(DataError::Layout {
                 path: path.clone(),
                 found: match passed.notes().as_slice() {
@@ -192,6 +257,11 @@ impl Inside {
             labels.push(classes.len() as u32 - 1);
             members.push(photo);
         }
+        let labels_beside = self.tables.first().map(|table| table.name.to_string()).or(self.unread);
+        if let ([only], None, Some(file)) = (&classes[..], wanted, labels_beside) {
+            let found = format!("its photos are all in one folder, {only}, and {file} is not read in an archive");
+            return Err(unpack_it(path, found));
+        }
         let archive = path.clone();
         let mut dataset = Dataset::new(
             opening.root,
@@ -207,6 +277,19 @@ impl Inside {
 /// The folder that a path begins with.
 fn first_folder(name: &str) -> Option<&str> {
     name.split_once('/').map(|(folder, _)| folder)
+}
+
+/// An archive that is read when it is unpacked, and why.
+fn unpack_it(path: &Path, why: String) -> DataError {
+    DataError::Archive {
+        path: path.to_path_buf(),
+        reason: format!("{why}; unpack the archive"),
+    }
+}
+
+/// Whether a table says that it is of what lies in the folders beside it.
+fn is_metadata(table: &str) -> bool {
+    stem(table).eq_ignore_ascii_case("metadata")
 }
 
 fn stem(name: &str) -> &str {

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Location, Search, enumerate, is_photo, layout_error, other_split_only, without_labels};
+use super::{Location, Search, enumerate, is_photo, layout_error, other_split_only, test_of, without_labels};
 use crate::DataError;
 use crate::source::layout::{Format, is_labelled};
-use crate::source::listing::{Entry, Kind, has_ending, list};
-use crate::source::split::Split;
+use crate::source::listing::{Entry, Kind, has_ending, list, may_hold_labels};
 
 /// The labels of photos that lie in `dir`, or all in one folder there: a table in `dir`, among the photos or in a folder without
 /// photos. `None` where there is no such folder, or no file that looks like labels.
@@ -19,7 +18,6 @@ pub(super) fn labels(dir: &Path, entries: &[Entry], search: &Search) -> Result<O
     };
     let photos_of_tables = search.photos.unwrap_or(&photos);
     let is_json = |table: &&PathBuf| has_ending(table, &["json"]);
-    let is_text = |table: &&PathBuf| has_ending(table, &["txt"]);
     let usable = |table: &&PathBuf| !is_json(table) && is_labelled(table, Some(photos_of_tables));
     let labelled: Vec<PathBuf> = tables.iter().filter(usable).cloned().collect();
     let (own, others) = (search.split.of(&labelled).0, search.split.other().of(&labelled).0);
@@ -32,9 +30,7 @@ pub(super) fn labels(dir: &Path, entries: &[Entry], search: &Search) -> Result<O
         _ if own.is_empty() && !others.is_empty() => return Err(other_split_only(dir, search.split, &others)),
         [table] => {
             let mut location = Location::new(table, Format::Table, vec![table.clone()], search);
-            if search.split == Split::Val && search.split.named_in(table).is_some_and(Split::is_test) {
-                location.test = Some(table.to_string_lossy().into_owned());
-            }
+            location.test = location.test.or_else(|| test_of(meant, search.split));
             let note = format!("labels are those of {}", table.display());
             location.notes.push(note);
             return Ok(Some(location));
@@ -45,8 +41,7 @@ pub(super) fn labels(dir: &Path, entries: &[Entry], search: &Search) -> Result<O
             return Err(layout_error(dir, found, "one: name the table itself"));
         }
     }
-    let looks_like_labels = |table: &&PathBuf| !is_text(table) || speaks_of_labels(table);
-    let Some(table) = tables.iter().find(looks_like_labels) else {
+    let Some(table) = tables.iter().find(|table| may_hold_labels(table)) else {
         return Ok(None);
     };
     let reason = match is_json(&table) {
@@ -93,8 +88,7 @@ fn photos_and_tables(dir: &Path, entries: &[Entry]) -> Result<Option<(PathBuf, V
 
 /// Whether a file of a folder may hold labels.
 pub(super) fn has_labels(entries: &[Entry]) -> bool {
-    let mut tables = tables_of(entries).into_iter();
-    tables.any(|table| !has_ending(&table, &["txt"]) || speaks_of_labels(&table))
+    tables_of(entries).iter().any(|table| may_hold_labels(table))
 }
 
 fn is_called(entry: &Entry, names: &[&str]) -> bool {
@@ -105,12 +99,4 @@ fn tables_of(entries: &[Entry]) -> Vec<PathBuf> {
     let endings = ["csv", "tsv", "jsonl", "ndjson", "txt", "json"];
     let is_one = |entry: &&Entry| entry.kind == Kind::File && !entry.hidden() && has_ending(&entry.path, &endings);
     entries.iter().filter(is_one).map(|entry| entry.path.clone()).collect()
-}
-
-/// Whether a text is called as lists of labels are: others are for people.
-fn speaks_of_labels(text: &Path) -> bool {
-    let name = text.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-    ["label", "annotation", "list", "train", "val", "test"]
-        .iter()
-        .any(|word| name.contains(word))
 }
