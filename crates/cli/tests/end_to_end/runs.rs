@@ -17,7 +17,7 @@ fn a_run_leaves_settings_logs_and_checkpoints() {
         "{stdout}"
     );
     for next in [
-        "mnasnet eval --data photos --weights run/checkpoints/best.safetensors",
+        "mnasnet eval photos -w run",
         "mnasnet predict",
         "--init",
     ] {
