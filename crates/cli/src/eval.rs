@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mnasnet_data::{BadImage, BadImages, Dataset, Split};
+use mnasnet_data::{BadImage, BadImages, DataError, Dataset, Split};
 use mnasnet_engine::{Device, Precision};
 use mnasnet_group::{Group, agree, thread_pool};
 use mnasnet_judge::evaluate::{Evaluation, Evaluator};
@@ -73,7 +73,14 @@ fn label(dataset: &mut Dataset, model: &ModelFile, chosen: bool) -> Result<(), F
                 some(&dataset.classes)
             )));
         }
-        return Ok(dataset.relabel(known)?);
+        return dataset.relabel(known).map_err(|error| match error {
+            DataError::UnknownClass { path, class, .. } => Failure::Photos(format!(
+                "{}: class {class:?} is none that {weights} tells: those are {}",
+                path.display(),
+                some(known)
+            )),
+            error => error.into(),
+        });
     }
     if known.len() != here {
         let remedy = match model.kind {
