@@ -291,6 +291,13 @@ fn the_check_refuses_what_training_does() {
         ),
         ("lonely", true, true, lonely, lonely),
         (
+            "nested",
+            true,
+            true,
+            "the set lies in nested/photos",
+            "the set lies in nested/photos",
+        ),
+        (
             "twins",
             true,
             false,
