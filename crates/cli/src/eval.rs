@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mnasnet_data::{BadImage, BadImages, Dataset, Split};
+use mnasnet_data::{BadImage, BadImages, DataError, Dataset, Split};
 use mnasnet_engine::{Device, Precision};
 use mnasnet_group::{Group, agree, thread_pool};
 use mnasnet_judge::evaluate::{Evaluation, Evaluator};
 use mnasnet_settings::config::{Config, Target};
+use mnasnet_settings::error::PhotosError;
 use mnasnet_settings::photos;
 use mnasnet_settings::wiring;
 use serde::Serialize;
@@ -73,7 +74,14 @@ fn label(dataset: &mut Dataset, model: &ModelFile, chosen: bool) -> Result<(), F
                 some(&dataset.classes)
             )));
         }
-        return Ok(dataset.relabel(known)?);
+        return dataset.relabel(known).map_err(|error| match error {
+            DataError::UnknownClass { path, class, .. } => Failure::Photos(format!(
+                "{}: class {class:?} is none that {weights} tells: those are {}",
+                path.display(),
+                some(known)
+            )),
+            error => error.into(),
+        });
     }
     if known.len() != here {
         let remedy = match &model.kind {
@@ -152,8 +160,20 @@ pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Fail
     let mut dataset = match photos::set_aside(&config, learnt.0, learnt.1, args.data())? {
         Some(dataset) => dataset,
         None => {
-            let opened = photos::open(&config, args.data(), Split::Val)?;
-            photos::unlearnt(opened, learnt.0, record.photo_numbers.as_ref())?
+            let numbers = record.photo_numbers.as_ref();
+            match photos::open(&config, args.data(), Split::Val) {
+                // Of training photos alone those count that the run set aside, if it knows them.
+                Err(error @ PhotosError::Data(DataError::OtherSplit { .. })) => {
+                    let train = photos::open(&config, args.data(), Split::Train)?;
+                    let all = train.samples.len();
+                    let left = photos::unlearnt(train, learnt.0, numbers)?;
+                    if left.samples.len() == all {
+                        return Err(error.into());
+                    }
+                    left
+                }
+                opened => photos::unlearnt(opened?, learnt.0, numbers)?,
+            }
         }
     };
     label(&mut dataset, model, args.set.class_list.is_some())?;
@@ -191,7 +211,8 @@ pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
         print_json(&report)?;
         return Ok(Exit::Success);
     }
-    print_sentences(&summary(&report, &evaluation, over))?;
+    let classes = model.record.classes.len();
+    print_sentences(&summary(&report, &evaluation, over, classes))?;
     let Report { loss, top1, top5, .. } = report;
     let path = model.path.display();
     print_sentences(&format!(
@@ -229,7 +250,8 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
         print_json(&report)?;
     } else {
         if volume() != Volume::Quiet {
-            tell_sentences(&summary(&report, &evaluation, over));
+            let classes = model.record.classes.len();
+            tell_sentences(&summary(&report, &evaluation, over, classes));
         }
         print(&format!("Top1-Acc: {:.4}\nTop5-Acc: {:.4}", report.top1, report.top5))?;
     }
@@ -292,7 +314,7 @@ fn evaluate(
 }
 
 /// A line on what was done.
-fn summary(report: &Report, evaluation: &Evaluation, args: &EvaluationArgs) -> String {
+fn summary(report: &Report, evaluation: &Evaluation, args: &EvaluationArgs, classes: usize) -> String {
     let (total, wait) = (evaluation.total.as_secs_f64(), evaluation.wait.as_secs_f64());
     let Report {
         correct1,
@@ -304,6 +326,11 @@ fn summary(report: &Report, evaluation: &Evaluation, args: &EvaluationArgs) -> S
         device,
         ..
     } = report;
+    // Five answers are all there are, or nearly.
+    let five = match classes {
+        0..=5 => String::new(),
+        _ => format!(", top-5 right {correct5}"),
+    };
     let bad = match bad_images {
         0 => String::new(),
         bad if args.bad_images == BadImages::Skip => format!(", {bad} bad ones left out"),
@@ -311,6 +338,6 @@ fn summary(report: &Report, evaluation: &Evaluation, args: &EvaluationArgs) -> S
     };
     format!(
         "{images} images in {total:.1} s ({images_per_s:.1} images/s, {wait:.1} s of it waiting for photos), {precision} \
-         on {device}; top-1 right {correct1}, top-5 right {correct5}{bad}"
+         on {device}; top-1 right {correct1}{five}{bad}"
     )
 }

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::args::{EvaluationArgs, ExportArgs, ExportPrecision, PixelArgs, RuntimeName};
 use crate::compare::compared;
-use crate::console::{json_path, print_json, print_sentences, shell_word};
+use crate::console::{json_path, note, print_json, print_sentences, shell_word};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile};
 use crate::paths;
@@ -85,6 +85,12 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         _ => export(network, weights, &options, &metadata)?,
     };
     write_bytes(&output, &bytes)?;
+    if output.extension().is_none_or(|ending| ending != "onnx") {
+        note(&format!(
+            "{} is an ONNX model; other programs know one by the ending .onnx",
+            output.display()
+        ));
+    }
     let report = Report {
         output: &output,
         bytes: bytes.len(),

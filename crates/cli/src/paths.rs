@@ -4,11 +4,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mnasnet_data::{Split, locate};
 use mnasnet_model::error::nearest;
 use mnasnet_train::folder::runs;
 use mnasnet_weights::{FileError, hub};
 use mnasnet_weights_file::WeightsError;
 
+use crate::console::shell_word;
 use crate::failure::Failure;
 use crate::pretrained;
 
@@ -122,7 +124,10 @@ pub fn photos(path: &Path) -> Result<(), Failure> {
 
 /// Refuses a run or a checkpoint that is not there.
 pub fn run(path: &Path) -> Result<(), Failure> {
-    match trouble(path).or_else(|| folder_of_runs(path)) {
+    match trouble(path)
+        .or_else(|| folder_of_runs(path))
+        .or_else(|| photos_in(path))
+    {
         None => Ok(()),
         Some(why) => Err(unreadable(path, why)),
     }
@@ -137,6 +142,16 @@ fn folder_of_runs(path: &Path) -> Option<String> {
             "it is a folder of runs; give one of them, such as the newest, `{}`",
             newest.display()
         )
+    })
+}
+
+/// What to say of a folder of photos that is given for a run.
+fn photos_in(path: &Path) -> Option<String> {
+    let is_run = path.join("config.toml").is_file();
+    let holds_photos = || locate(path, Split::Train, None).is_ok();
+    (!is_run && path.is_dir() && holds_photos()).then(|| {
+        let word = shell_word(path);
+        format!("it holds photos, and no run; `mnasnet train {word}` begins one")
     })
 }
 
@@ -190,6 +205,16 @@ fn hinted(path: &Path, why: String) -> String {
             "this is an address; download it, and give the file, or give a name such as `timm/mnasnet_100.rmsp_in1k`"
                 .into()
         }
+        None if is_name(path) && !why.contains("did you mean") => format!(
+            "{why}, and no name of pretrained weights; there are those of MNASNet alone: {}",
+            mnasnet_hub::list()
+        ),
         None => why,
     }
+}
+
+/// Whether a path that is not there may be meant for a name, as no file of weights is called so.
+fn is_name(path: &Path) -> bool {
+    let is_there = |folder: &Path| !folder.as_os_str().is_empty() && folder.exists();
+    path.extension().is_none() && !path.is_absolute() && !path.parent().is_some_and(is_there)
 }

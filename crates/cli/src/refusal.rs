@@ -8,6 +8,7 @@ use mnasnet_model::error::nearest;
 use mnasnet_settings::config::Key;
 use mnasnet_settings::setting::choice_hint;
 
+use crate::console::shell_word;
 use crate::flags::{self, own_names};
 
 /// Flags of other programs that have no equal here, and what to do instead. A tip counts where the command has the flags that it names.
@@ -40,6 +41,7 @@ const TIPS: &[(&[&str], &str)] = &[
         &["patience", "early-stop", "early-stopping", "early-stopping-patience"],
         "a run does not end early: it keeps the weights of its best epoch",
     ),
+    (&["no-hflip", "no-flip", "no-horizontal-flip"], "say `--hflip 0`"),
     (
         &["crop-pct", "crop-ratio"],
         "say `--resize N`, the resolution divided by the part that is taken",
@@ -66,6 +68,20 @@ const TIPS: &[(&[&str], &str)] = &[
     ),
 ];
 
+/// Flags of other programs' predictions, in place of which there is a format.
+const PRINTED: (&[&str], &str) = (
+    &["o", "out", "output", "csv", "save"],
+    "say `--format csv > FILE`, as results go to standard output",
+);
+
+/// Commands of other programs, and what they are called here.
+const COMMANDS: &[(&[&str], &str)] = &[
+    (&["test", "val", "valid", "validate", "evaluate", "score"], "eval"),
+    (&["infer", "inference", "classify", "detect"], "predict"),
+    (&["fit", "finetune", "fine-tune", "retrain"], "train"),
+    (&["onnx", "quantise", "quantize"], "export"),
+];
+
 /// The error in one sentence. `words` are those of the command line after the program's name.
 pub fn sentence(error: &Error, command: &Command, words: &[String]) -> String {
     let (within, name) = within(command, words);
@@ -84,7 +100,13 @@ pub fn sentence(error: &Error, command: &Command, words: &[String]) -> String {
             // Two letters in five: commands are few.
             let near = |(_, edits): &(&str, usize)| 5 * edits <= 2 * given.chars().count();
             let meant = nearest(&given, within.get_subcommands().map(Command::get_name)).filter(near);
-            let hint = meant.map_or(String::new(), |(meant, _)| format!(" (did you mean `{meant}`?)"));
+            let here = |name: &str| within.find_subcommand(name).is_some();
+            let known = COMMANDS.iter().find(|(names, _)| names.contains(&given.as_str()));
+            let meant = known
+                .map(|(_, name)| *name)
+                .filter(|name| here(name))
+                .or(meant.map(|(meant, _)| meant));
+            let hint = meant.map_or(String::new(), |meant| format!(" (did you mean `{meant}`?)"));
             format!("`{given}` is no command of `{name}`{hint}; `{name} -h` lists them")
         }
         ErrorKind::ArgumentConflict => {
@@ -96,6 +118,12 @@ pub fn sentence(error: &Error, command: &Command, words: &[String]) -> String {
         }
         ErrorKind::MissingRequiredArgument => {
             let missing: Vec<String> = list(ContextKind::InvalidArg).iter().map(|arg| wanted(arg)).collect();
+            if let (true, Some(file)) = (
+                missing[0].starts_with("`--weights"),
+                words.iter().find(|word| is_weights(word)),
+            ) {
+                return format!("`{name}` takes weights by a flag: say `-w {}`", shell_word(file));
+            }
             format!("`{name}` needs {}; `{name} -h` shows how", missing.join(" and "))
         }
         ErrorKind::InvalidValue => {
@@ -120,6 +148,12 @@ pub fn sentence(error: &Error, command: &Command, words: &[String]) -> String {
             first.trim_start_matches("error: ").to_owned()
         }
     }
+}
+
+/// Whether a word is the name of a file of weights.
+fn is_weights(word: &str) -> bool {
+    const ENDINGS: &[&str] = &[".safetensors", ".onnx", ".ckpt", ".pth", ".pt", ".bin"];
+    ENDINGS.iter().any(|ending| word.ends_with(ending))
 }
 
 /// A sentence on flags that has the names of their settings in backticks, with the flags as they were typed.
@@ -249,7 +283,7 @@ fn unknown(root: &Command, within: &Command, name: &str, given: &str) -> String 
 fn tip(command: &Command, flag: &str) -> Option<&'static str> {
     let has = |name: &str| command.get_arguments().any(|arg| arg.get_long() == Some(name));
     let named = |tip: &'static str| tip.split(['`', ' ']).filter_map(|word| word.strip_prefix("--"));
-    let rows = TIPS.iter().filter(|(names, _)| names.contains(&flag));
+    let rows = TIPS.iter().chain([&PRINTED]).filter(|(names, _)| names.contains(&flag));
     rows.map(|(_, tip)| *tip).find(|tip| named(tip).all(has))
 }
 
@@ -289,6 +323,26 @@ mod tests {
             (
                 "trian photos",
                 "`trian` is no command of `mnasnet` (did you mean `train`?); `mnasnet -h` lists them",
+            ),
+            (
+                "test photos",
+                "`test` is no command of `mnasnet` (did you mean `eval`?); `mnasnet -h` lists them",
+            ),
+            (
+                "data test photos",
+                "`test` is no command of `mnasnet data`; `mnasnet data -h` lists them",
+            ),
+            (
+                "predict run/best.safetensors a.jpg",
+                "`mnasnet predict` takes weights by a flag: say `-w run/best.safetensors`",
+            ),
+            (
+                "predict photos -w r -o out.csv",
+                "`-o` is no flag of `mnasnet predict`: say `--format csv > FILE`, as results go to standard output",
+            ),
+            (
+                "train photos --no-hflip",
+                "`--no-hflip` is no flag of `mnasnet train`: say `--hflip 0`",
             ),
             (
                 "data chek photos",

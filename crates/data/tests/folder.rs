@@ -114,6 +114,11 @@ fn splits_are_found_or_what_is_there_is_told() {
     fs::create_dir_all(dir.join("train/cat")).unwrap();
     assert_eq!(find(&dir, Split::Train).unwrap(), dir.join("train"));
     assert!(message(Split::Val).contains("found only train") && message(Split::Val).contains("nothing called val;"));
+    // What may be the other one is named.
+    fs::create_dir_all(dir.join("essai/cat")).unwrap();
+    let hint = format!("or its own path: if {} is it, call it val", dir.join("essai").display());
+    assert!(message(Split::Val).ends_with(&hint), "{}", message(Split::Val));
+    fs::remove_dir_all(dir.join("essai")).unwrap();
     fs::create_dir_all(dir.join("validation/cat")).unwrap();
     assert_eq!(find(&dir, Split::Val).unwrap(), dir.join("validation"));
     assert_eq!(

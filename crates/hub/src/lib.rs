@@ -19,7 +19,7 @@ mod torch;
 use std::path::PathBuf;
 
 pub use error::HubError;
-pub use names::{Pretrained, find, near};
+pub use names::{Pretrained, find, list, near};
 pub use surroundings::Surroundings;
 
 use names::At;

@@ -113,7 +113,7 @@ pub fn near(text: &str) -> Option<&'static str> {
 }
 
 /// All names, for messages.
-pub(crate) fn list() -> String {
+pub fn list() -> String {
     let names: Vec<&str> = PRETRAINED.iter().map(|row| row.name).collect();
     names.join(", ")
 }

@@ -256,8 +256,9 @@ pub fn unlearnt(mut dataset: Dataset, run: &Config, learnt: Option<&PhotoNumbers
         val.notes.push(aside(val.samples.len(), all, &val.root));
         return Ok(val);
     }
+    let least = if unknown > 0 { "at least " } else { "" };
     dataset.notes.push(format!(
-        "training learnt from {known} of the {all} photos of {set}; the other {} count",
+        "training learnt from {least}{known} of the {all} photos of {set}; the other {} count",
         all - known
     ));
     let samples = dataset.samples.iter().zip(&held);

@@ -642,6 +642,7 @@ mod tests {
                 "takes a number, not `150%`; it must be at least 0 and at most 1",
             ),
             ("hflip", "50%", "takes a number, not `50%`: say 0.5"),
+            ("hflip", "no", "takes a number, not `no`: say 0"),
             (
                 "warmup_epochs",
                 "50%",

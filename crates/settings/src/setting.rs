@@ -130,7 +130,8 @@ fn meant_whole(text: &str) -> Option<f64> {
     thousands(text).or_else(thousand).or_else(|| finite(text))
 }
 
-/// The number that another way to write one means: a decimal comma, a fraction, and a percentage where that is a part of something.
+/// The number that another way to write one means: a decimal comma, a fraction, a word for nothing, and a percentage where that is a
+/// part of something.
 fn meant_number(text: &str, part: bool) -> Option<f64> {
     let fraction = || {
         let (a, b) = text.split_once('/')?;
@@ -146,7 +147,8 @@ fn meant_number(text: &str, part: bool) -> Option<f64> {
         let digits = text.trim_end().strip_suffix('%').filter(|_| part)?;
         finite(digits).map(|percent| percent / 100.0)
     };
-    comma().or_else(percent).or_else(fraction)
+    let nothing = || matches!(&*text.to_ascii_lowercase(), "no" | "off" | "false" | "none").then_some(0.0);
+    comma().or_else(percent).or_else(fraction).or_else(nothing)
 }
 
 /// A type that a setting can have.

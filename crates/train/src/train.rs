@@ -38,12 +38,10 @@ pub fn train(
     };
     let claim = agree(group, claim)?;
     let photos = agree(group, Photos::open(config, group.size()).map_err(TrainError::from))?;
-    for note in photos.train.notes.iter().chain(&photos.val.notes) {
+    let (train, val) = (&photos.train.notes, &photos.val.notes);
+    // What is found of both is told once.
+    for note in train.iter().chain(val.iter().filter(|note| !train.contains(note))) {
         observer.event(Event::Note(note));
-    }
-    if let [class] = photos.train.classes.as_slice() {
-        let note = format!("there is only one class, {class}: every answer is right, and nothing can be learnt");
-        observer.event(Event::Note(&note));
     }
     let threads = group.threads(config.threads);
     let pool = agree(group, thread_pool(threads).map_err(TrainError::from))?;

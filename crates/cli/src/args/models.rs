@@ -14,13 +14,23 @@ use super::{
 };
 use crate::settings::{self, OrOpen, Valued};
 
+const EVAL_EXAMPLES: &str = "\
+Examples:
+  mnasnet eval PHOTOS -w runs/mine
+  mnasnet eval PHOTOS -w timm/mnasnet_100.rmsp_in1k";
+
+const PREDICT_EXAMPLES: &str = "\
+Examples:
+  mnasnet predict -w runs/mine PHOTO.jpg more-photos/
+  mnasnet predict -w runs/mine more-photos/ --format csv > classes.csv";
+
 /// What a model is evaluated on, and how.
 #[derive(Debug, clap::Args)]
 pub struct EvaluationArgs {
     /// Photos: a folder with val/ or of classes, an archive, shards, Parquet files or a table
     #[arg(value_name = "PHOTOS", required_unless_present = "data", conflicts_with = "data")]
     pub photos: Option<PathBuf>,
-    /// The same
+    /// Photos, as PHOTOS
     #[arg(long, alias = "dataset_path", value_name = "PATH")]
     pub data: Option<PathBuf>,
     /// What the set is.
@@ -54,6 +64,7 @@ pub struct EvaluationArgs {
 
 /// `mnasnet eval`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EVAL_EXAMPLES)]
 pub struct EvalArgs {
     /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's, MindSpore's or mindcv's; or an ONNX model; or a
     /// name of pretrained weights: timm/mnasnet_100.rmsp_in1k
@@ -102,6 +113,7 @@ pub struct EvalOnnxArgs {
 
 /// `mnasnet predict`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = PREDICT_EXAMPLES)]
 pub struct PredictArgs {
     /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's, MindSpore's or mindcv's; or an ONNX model; or a
     /// name of pretrained weights: timm/mnasnet_100.rmsp_in1k
@@ -312,11 +324,13 @@ impl From<CalibrationMethod> for Method {
 
 /// `mnasnet export`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "The model's input `image` is float32 [batch, 3, R, R], red, green, blue, normalised as its metadata \
+#[command(after_help = "Examples:
+  mnasnet export runs/mine -o model.onnx
+  mnasnet export runs/mine -o int8.onnx --precision int8 --calibrate PHOTOS
+
+The model's input `image` is float32 [batch, 3, R, R], red, green, blue, normalised as its metadata \
 entry `preprocessing` says; its output `logits` is float32 [batch, classes]. The metadata also hold class names, variant, \
-SHA-256 of the file of weights, and all that this program needs to evaluate the model."
-)]
+SHA-256 of the file of weights, and all that this program needs to evaluate the model.")]
 pub struct ExportArgs {
     /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's, MindSpore's or mindcv's; or a name of pretrained
     /// weights: timm/mnasnet_100.rmsp_in1k
@@ -328,7 +342,7 @@ pub struct ExportArgs {
         required_unless_present = "source"
     )]
     pub weights: Option<PathBuf>,
-    /// The same
+    /// File of weights, as --weights
     #[arg(value_name = "WEIGHTS", conflicts_with = "weights")]
     pub source: Option<PathBuf>,
     /// Export the moving average that a checkpoint holds, instead of the weights
@@ -337,7 +351,7 @@ pub struct ExportArgs {
     /// File to write
     #[arg(short, long, value_name = "FILE.onnx", required_unless_present = "file_name")]
     pub out: Option<PathBuf>,
-    /// The same as MindSpore's export.py takes it: without the extension
+    /// File to write, as MindSpore's export.py takes it: without the extension
     #[arg(long = "file_name", value_name = "NAME", conflicts_with = "out")]
     pub file_name: Option<PathBuf>,
     /// What is written

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::workers;
 use crate::args::CheckArgs;
-use crate::console::{print_json, print_sentences, visible_name};
+use crate::console::{Volume, print_json, print_sentences, visible_name, volume};
 use crate::failure::{Exit, Failure};
 use crate::paths;
 use crate::report::Counter;
@@ -95,7 +95,10 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         let leak = |(train, val): &(PathBuf, PathBuf)| format!("{} = {}", train.display(), val.display());
         let leaks = listed("in both splits", leaks.iter().map(leak).collect());
         let refused = listed("train would refuse the set", refused);
-        let advice = listed("advice", advice);
+        let advice = match volume() {
+            Volume::Quiet => String::new(),
+            _ => listed("advice", advice),
+        };
         print_sentences(&format!(
             "{leaks}{refused}{advice}{}",
             if clean { "clean" } else { "not clean" }
@@ -225,7 +228,9 @@ fn text(split: &str, report: &SetReport) -> String {
             .collect::<Vec<_>>()
             .join(" = ")
     };
-    text += &listed("notes", report.notes.clone());
+    if volume() != Volume::Quiet {
+        text += &listed("notes", report.notes.clone());
+    }
     text += &listed("unreadable", report.unreadable.iter().map(finding).collect());
     text += &listed(
         "there more than once",

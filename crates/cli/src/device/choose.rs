@@ -127,6 +127,7 @@ fn named(name: &str, gpus: &[Seen], local: Local) -> Result<Chosen, String> {
     let Some(&first) = found.first() else {
         let hint = match pytorchs(name).filter(|target| choose(target, gpus, local).is_ok()) {
             Some(target) => format!(" (did you mean `{target}`?)"),
+            None if gpus.is_empty() && pytorchs(name).is_some() => " (a GPU is called `gpu` here)".to_owned(),
             None => hint(name, Target::NAMES.iter().map(|named| named.name)),
         };
         return Err(format!("no device is called `{name}`{hint}; {}", there(gpus)));
@@ -252,6 +253,11 @@ mod tests {
             let error = chosen(target, &all, ALONE).unwrap_err();
             assert!(parts.iter().all(|part| error.contains(part)), "{target}: {error}");
         }
+        let error = chosen("cuda:0", &[], ALONE).unwrap_err();
+        assert!(
+            error.contains("`cuda:0` (a GPU is called `gpu` here); this machine has cpu"),
+            "{error}"
+        );
         let software = &all[4..];
         assert_eq!(chosen("auto", software, ALONE), Ok(Chosen::Cpu));
         assert_eq!(chosen("gpu:0", software, ALONE), Ok(Chosen::Gpu(0)));

@@ -96,6 +96,15 @@ fn eval_counts_every_image() {
         &stderr,
         "knows other classes than more: it tells airplanes, leopards, watch, the set has zebra; ",
     );
+    // One of its classes is a stranger's.
+    fs::create_dir_all(place.path("more/watch")).unwrap();
+    fs::copy(&photo, place.path("more/watch/a.jpg")).unwrap();
+    let (code, _, stderr) = place.run(&format!("eval --data more --weights {BEST}"));
+    assert_eq!(code, 3);
+    text::holds(
+        &stderr,
+        &format!("more: class \"zebra\" is none that {BEST} tells: those are airplanes, leopards, watch"),
+    );
 }
 
 #[test]

@@ -41,6 +41,13 @@ fn an_exported_model_says_what_the_weights_say() {
         let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(worst < bound, "{flags}: {worst:e}");
     }
+    // Another ending is taken as it is, and told.
+    let (code, _, told) = place.run(&format!("export -w {BEST} -o model"));
+    assert!(code == 0 && place.path("model").is_file(), "{told}");
+    text::holds(
+        &told,
+        "model is an ONNX model; other programs know one by the ending .onnx",
+    );
     // The evaluation is the same too, and as MindSpore's script prints it.
     place.done(&format!("export --ckpt_file {BEST} --file_format ONNX --file_name ms"));
     let eval = place.json(&format!("eval --data photos --weights {BEST} --precision f32 --json"));

@@ -240,6 +240,14 @@ fn weights() {
         ("train --resume empty".to_owned(), "no checkpoint in empty"),
         ("train --resume".to_owned(), "no checkpoint in runs"),
         (
+            "train --resume photos".to_owned(),
+            "cannot read photos: it holds photos, and no run; `mnasnet train photos` begins one",
+        ),
+        (
+            "train photos --init resnet50".to_owned(),
+            "cannot read resnet50: no such file or folder, and no name of pretrained weights; there are those of MNASNet alone: timm/",
+        ),
+        (
             format!("train {b1} --out b1 --init run/checkpoints/best.safetensors"),
             "has the weights of mnasnet-small (width 0.35), and another network is asked for, mnasnet-b1",
         ),

@@ -16,11 +16,7 @@ fn a_run_leaves_settings_logs_and_checkpoints() {
         stdout.starts_with("mnasnet-small (width 0.35, ") && stdout.contains("of 9, "),
         "{stdout}"
     );
-    for next in [
-        "mnasnet eval --data photos --weights run/checkpoints/best.safetensors",
-        "mnasnet predict",
-        "--init",
-    ] {
+    for next in ["mnasnet eval photos -w run", "mnasnet predict", "--init"] {
         assert!(stdout.contains(next), "{next}: {stdout}");
     }
     assert_eq!(

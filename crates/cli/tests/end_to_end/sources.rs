@@ -184,7 +184,7 @@ fn paths_need_not_be_utf_8() {
     train.arg("--class_list").arg(OsStr::from_bytes(b"cl\xe4sses"));
     let (next, _) = done(&mut train);
     assert!(
-        next.contains(r"eval --data $'ph\366tos' --weights $'r\374n/checkpoints/"),
+        next.contains(r"eval $'ph\366tos' --class-list $'cl\344sses' -w $'r\374n'"),
         "{next}"
     );
     let settings = fs::read_to_string(place.folder.path().join(run).join("config.toml")).unwrap();

@@ -87,6 +87,12 @@ fn a_folder_of_classes_trains_resumes_and_is_evaluated_on_what_was_set_aside() {
         let (_, told) = tell(&place, "compare model.onnx run --data moved");
         assert!(told.contains("note: training learnt from "), "{told}");
     }
+    // So it is where the copy is packed as training photos.
+    place.done("data pack moved packed");
+    assert_eq!(
+        place.json("eval packed -w run --json")["images"],
+        place.json("eval moved -w run --json")["images"]
+    );
     fs::remove_dir_all(place.path("flowers")).unwrap();
     fs::rename(place.path("moved"), place.path("flowers")).unwrap();
     // Photos that are added move none of the others.
@@ -262,6 +268,8 @@ fn the_check_refuses_what_training_does() {
     fill("strange/val/b", 6, 8);
     let none = "no class with two of them to divide";
     let lonely = "lonely has one photo alone of class \"b\": it is learnt from, and how well it is told stays unknown";
+    fill("nested/photos/a", 0, 6);
+    fill("nested/photos/b", 6, 12);
     for (set, trains, clean, checked, trained) in [
         ("one", false, false, none, none),
         ("singles", false, false, none, none),
@@ -282,6 +290,13 @@ fn the_check_refuses_what_training_does() {
             "there is only one class",
         ),
         ("lonely", true, true, lonely, lonely),
+        (
+            "nested",
+            true,
+            true,
+            "the set lies in nested/photos",
+            "the set lies in nested/photos",
+        ),
         (
             "twins",
             true,
@@ -309,6 +324,11 @@ fn the_check_refuses_what_training_does() {
             code == if clean { 0 } else { 3 } && told.contains(checked),
             "{set}: {code} {told}"
         );
+        let (_, quiet) = tell(&place, &format!("data check {set} -q"));
+        assert!(
+            !quiet.contains("notes: ") && !quiet.contains("advice: "),
+            "{set}: {quiet}"
+        );
         assert_eq!(told.contains("train would refuse the set"), !trains, "{set}: {told}");
         let (code, told) = tell(
             &place,
@@ -318,6 +338,12 @@ fn the_check_refuses_what_training_does() {
             code == if trains { 0 } else { 3 } && told.contains(trained),
             "{set}: {code} {told}"
         );
+        let mut notes: Vec<&str> = told.lines().filter(|line| line.starts_with("note: ")).collect();
+        let count = notes.len();
+        notes.sort_unstable();
+        notes.dedup();
+        assert_eq!(notes.len(), count, "{set}: {told}");
+        assert!(told.matches("there is only one class").count() <= 1, "{set}: {told}");
         _ = fs::remove_dir_all(place.path("run"));
     }
     let twins = place.run("data check twins --json").1;

@@ -362,6 +362,12 @@ fn help_is_short_or_long_and_pages_are_written() {
         short.contains("Examples:") && !short.contains("--crop-scale-min"),
         "{short}"
     );
+    for command in ["eval", "export", "predict"] {
+        let short = place.done(&format!("{command} -h"));
+        text::holds(&short, &format!("Examples:\n  mnasnet {command} "));
+        assert!(short.lines().all(|line| line.chars().count() <= 80), "{short}");
+        assert!(!short.contains("The same\n"), "{short}");
+    }
     for part in ["--crop-scale-min", "Exit codes:", "--hflip", "[default: 0.5]"] {
         text::holds(&long, part);
     }

@@ -728,10 +728,21 @@ fn pattern(path: &Path, text: &str, search: &Search) -> Result<Location, DataErr
 
 fn other_split_only(path: &Path, split: Split, found: &[PathBuf]) -> DataError {
     let (own, other) = (split.names()[0], split.other().names()[0]);
+    let entries = list(path).unwrap_or_default();
+    let folders = entries
+        .iter()
+        .filter(|entry| entry.is_visible_folder() && !is_split(&entry.name));
+    let mut strangers = folders
+        .map(|folder| &folder.path)
+        .filter(|folder| !found.contains(folder));
+    let hint = match (strangers.next(), strangers.next()) {
+        (Some(folder), None) => format!(": if {} is it, call it {own}", folder.display()),
+        _ => String::new(),
+    };
     DataError::OtherSplit {
         path: path.to_path_buf(),
         found: format!("found only {other} ({}), nothing called {own}", enumerate(found)),
-        expected: format!("a {own} set, or its own path"),
+        expected: format!("a {own} set, or its own path{hint}"),
     }
 }
 
