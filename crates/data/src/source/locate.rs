@@ -729,11 +729,11 @@ fn pattern(path: &Path, text: &str, search: &Search) -> Result<Location, DataErr
 fn other_split_only(path: &Path, split: Split, found: &[PathBuf]) -> DataError {
     let (own, other) = (split.names()[0], split.other().names()[0]);
     let entries = list(path).unwrap_or_default();
-    let folders = entries
-        .iter()
-        .filter(|entry| entry.is_visible_folder() && !is_split(&entry.name));
-    let mut strangers = folders
-        .map(|folder| &folder.path)
+    let folders: Vec<_> = entries.iter().filter(|entry| entry.is_visible_folder()).collect();
+    let names: Vec<_> = folders.iter().map(|folder| folder.name.as_os_str()).collect();
+    let unnamed = folders.iter().zip(splits_of(&names)).filter(|(_, split)| split.is_none());
+    let mut strangers = unnamed
+        .map(|(folder, _)| &folder.path)
         .filter(|folder| !found.contains(folder));
     let hint = match (strangers.next(), strangers.next()) {
         (Some(folder), None) => format!(": if {} is it, call it {own}", folder.display()),
