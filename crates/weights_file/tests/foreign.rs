@@ -630,9 +630,9 @@ fn what_does_not_fit_is_listed_with_what_is_near() {
     let error = refused(&|tensors| tensors[1].0 = "bn1.wieght".into());
     let expected = "does not fit mnasnet-small (width 1, 3 classes) in timm's names: bn1.weight is missing (there is \
         bn1.wieght); bn1.wieght is not in the network";
-    assert!(error.ends_with(expected), "{error}");
+    assert!(error.contains(expected), "{error}");
     let error = refused(&|tensors| drop(tensors.remove(2)));
-    assert!(error.ends_with(": bn1.bias is missing"), "{error}");
+    assert!(error.contains(": bn1.bias is missing; "), "{error}");
     let error = refused(&|tensors| {
         tensors[1].1 = vec![4];
         tensors[1].2.truncate(4);
