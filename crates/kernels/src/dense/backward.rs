@@ -282,7 +282,7 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                         data: dy_tile.as_ptr(),
                         rows: TILE_STRIDE,
                     };
-                    multiply::<V, _>(dy, count, depth, transposed, conv.c_in, mask, at, prefetch);
+                    multiply::<V, _, false>(dy, count, depth, transposed, conv.c_in, mask, at, prefetch);
                 }
             }
         }

@@ -120,9 +120,9 @@ impl<E: Element> Kernel for Chunk<'_, E> {
                     rows: TILE_STRIDE,
                 };
                 if self.measure {
-                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &measure, at, prefetch);
+                    multiply::<V, _, false>(tile, count, conv.depth(), weights, channels, &measure, at, prefetch);
                 } else {
-                    multiply::<V, _>(tile, count, conv.depth(), weights, channels, &store, at, prefetch);
+                    multiply::<V, _, false>(tile, count, conv.depth(), weights, channels, &store, at, prefetch);
                 }
             }
         }

@@ -26,9 +26,9 @@ fn panel_width<V: Vector>(left: usize) -> usize {
 }
 
 /// Most of the depth that one pass of a panel takes: the right factor's rows, three vectors of 64 bytes or two of 32, stay in
-/// the first-level cache meanwhile.
+/// the first-level cache meanwhile, beside the left factor's.
 const fn max_run<V: Vector>() -> usize {
-    if V::WIDE { 192 } else { 320 }
+    if V::WIDE { 192 } else { 256 }
 }
 
 /// The depth in equal runs of at most [`max_run`], whole blocks of the left factor.
@@ -69,13 +69,14 @@ pub(crate) fn multiply_calls<V: Vector>(rows: usize, depth: usize, columns: usiz
 
 /// `A x B` for the first `rows` rows of A, `depth` columns of A, `columns` columns of B; results go to the epilogue.
 ///
-/// A may be read past `rows`, up to a multiple of [`super::CHUNK_UNIT`]; those results are dropped.
+/// A may be read past `rows`, up to a multiple of [`super::CHUNK_UNIT`]; those results are dropped. Where B is `FAR` from the core,
+/// as weights are that each image reads anew, its next columns are fetched while these are multiplied.
 ///
 /// # Safety
 /// A holds `rows` rounded up so, B `depth` rows, and the epilogue accepts rows `first_row ..` and the columns.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-pub(crate) unsafe fn multiply<V: Vector, E: Epilogue>(
+pub(crate) unsafe fn multiply<V: Vector, E: Epilogue, const FAR: bool>(
     a: Blocked,
     rows: usize,
     depth: usize,
@@ -104,16 +105,16 @@ pub(crate) unsafe fn multiply<V: Vector, E: Epilogue>(
             if V::WIDE {
                 match width {
                     // The 49 pixels of the last layers are 7 x 7 or 5 x 10 rows, but no good multiple of 8 or 12.
-                    2 if fits_better::<10, 12>(rows) => V::call(Tiles::<_, 10, 2>(panel)),
-                    3 if fits_better::<7, 8>(rows) => V::call(Tiles::<_, 7, 3>(panel)),
-                    1 => V::call(Tiles::<_, 24, 1>(panel)),
-                    2 => V::call(Tiles::<_, 12, 2>(panel)),
-                    _ => V::call(Tiles::<_, 8, 3>(panel)),
+                    2 if fits_better::<10, 12>(rows) => V::call(Tiles::<_, 10, 2, FAR>(panel)),
+                    3 if fits_better::<7, 8>(rows) => V::call(Tiles::<_, 7, 3, FAR>(panel)),
+                    1 => V::call(Tiles::<_, 24, 1, FAR>(panel)),
+                    2 => V::call(Tiles::<_, 12, 2, FAR>(panel)),
+                    _ => V::call(Tiles::<_, 8, 3, FAR>(panel)),
                 }
             } else {
                 match width {
-                    1 => V::call(Tiles::<_, 12, 1>(panel)),
-                    _ => V::call(Tiles::<_, 6, 2>(panel)),
+                    1 => V::call(Tiles::<_, 12, 1, FAR>(panel)),
+                    _ => V::call(Tiles::<_, 6, 2, FAR>(panel)),
                 }
             }
         }
@@ -139,9 +140,9 @@ struct Panel<'a, E> {
 }
 
 /// A panel that is N vectors wide, in register tiles of M rows.
-struct Tiles<'a, E, const M: usize, const N: usize>(Panel<'a, E>);
+struct Tiles<'a, E, const M: usize, const N: usize, const FAR: bool>(Panel<'a, E>);
 
-impl<E: Epilogue, const M: usize, const N: usize> Kernel for Tiles<'_, E, M, N> {
+impl<E: Epilogue, const M: usize, const N: usize, const FAR: bool> Kernel for Tiles<'_, E, M, N, FAR> {
     const HALF: bool = E::HALF;
 
     #[inline(always)]
@@ -160,6 +161,11 @@ impl<E: Epilogue, const M: usize, const N: usize> Kernel for Tiles<'_, E, M, N> 
         // Sums between the runs of the depth.
         let mut kept = [const { MaybeUninit::<[V; N]>::uninit() }; TILE_ROWS];
         let run = run_length::<V>(depth);
+        // Wide vectors are done before the lines are there: it cost them a tenth.
+        let fetches = FAR && !V::WIDE;
+        // B's next columns, in lines of two vectors, spread over the loops of `lanes` steps below.
+        let mut next = b.data.wrapping_add((block + N) * b.rows * lanes);
+        let lines = (N * lanes).div_ceil(2 * rows.div_ceil(M));
         for from in (0..depth).step_by(run) {
             let run = run.min(depth - from);
             for row in (0..rows).step_by(M) {
@@ -178,6 +184,12 @@ impl<E: Epilogue, const M: usize, const N: usize> Kernel for Tiles<'_, E, M, N> 
                     let mut b_at = b.data.add((block * b.rows + from) * lanes);
                     let mut a_at = a.data.add((from / lanes * a.rows + row) * lanes);
                     for _ in 0..run / lanes {
+                        if fetches {
+                            for _ in 0..lines {
+                                V::prefetch(next.cast());
+                                next = next.wrapping_add(2 * lanes);
+                            }
+                        }
                         for k in 0..V::LANES {
                             rank_one(
                                 &mut sums,

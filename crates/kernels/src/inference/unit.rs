@@ -170,7 +170,7 @@ impl<V: Vector> Unit for Vectors<V> {
         };
         let columns = columns.min(blocks.end * V::LANES) - blocks.start * V::LANES;
         unsafe {
-            multiply::<V, _>(
+            multiply::<V, _, true>(
                 a,
                 rows,
                 depth,
