@@ -22,7 +22,7 @@ use serde::Serialize;
 use units::{Clock, Rates, Units};
 
 use crate::args::{BenchArgs, PixelArgs, RuntimeArgs, RuntimeName, Subject};
-use crate::console::{print, print_json};
+use crate::console::{print, print_json, visible_name};
 use crate::device::open_alike;
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile, on_runtime};
@@ -109,10 +109,12 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
         Some(file) => file.precision(args.precision, device),
         None => precision,
     };
-    let (bench, measured) = match (args.subject, &file) {
-        (Subject::Train, _) => ("train", pool()?.install(|| train(args, device, precision, group))?),
-        (_, Some(file)) => ("infer", pool()?.install(|| infer_file(args, file, device, precision))?),
-        (_, None) => ("infer", pool()?.install(|| infer(args, device, precision))?),
+    let (bench, measured) = match args.subject {
+        Subject::Train => ("train", pool()?.install(|| train(args, device, precision, group))?),
+        _ => (
+            "infer",
+            pool()?.install(|| infer(args, file.as_ref(), device, precision))?,
+        ),
     };
     let Measured {
         mut times,
@@ -138,9 +140,13 @@ pub fn run(args: &BenchArgs, group: &mut Group) -> Result<Exit, Failure> {
         Some(file) => file.runs_on(precision, device),
         None => (precision.name(), device.name()),
     };
-    let (model, width, classes, resolution) = match file.as_ref().map(|file| &file.record) {
-        Some(record) => (
-            record.model.clone(),
+    let (model, width, classes, resolution) = match file.as_ref().map(|file| (file, &file.record)) {
+        Some((file, record)) => (
+            match record.model.is_empty() {
+                // Another program's, which names no network.
+                true => visible_name(&file.path.to_string_lossy()),
+                false => record.model.clone(),
+            },
             record.width,
             record.classes.len(),
             record.preprocessing.resolution,
@@ -219,8 +225,11 @@ fn check(args: &BenchArgs, group: &Group) -> Result<(), Failure> {
     if args.weights.is_some() && args.subject != Subject::Infer {
         return refused("--weights is for `infer`".into());
     }
-    if (args.units || args.assert_best) && args.subject != Subject::Train {
-        return refused("--units and --assert-best time `train` only, so far".into());
+    if args.units && args.subject != Subject::Train {
+        return refused("--units times `train` only".into());
+    }
+    if args.assert_best && !matches!(args.subject, Subject::Train | Subject::Infer) {
+        return refused("--assert-best times `train` and `infer` only".into());
     }
     Ok(())
 }
@@ -335,23 +344,94 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
     })
 }
 
-fn infer(args: &BenchArgs, device: &dyn Device, precision: Precision) -> Result<Measured, Failure> {
+/// Something that infers a batch, with its name and, of a planned network, its memory.
+struct Inference<'a> {
+    name: String,
+    run: Box<dyn FnMut() -> Result<(), Failure> + 'a>,
+    planned: Option<usize>,
+}
+
+/// Times inference of a file's model, or of a network with weights as before training.
+fn infer(
+    args: &BenchArgs,
+    file: Option<&ModelFile>,
+    device: &dyn Device,
+    precision: Precision,
+) -> Result<Measured, Failure> {
+    let side = file.map_or(args.resolution, |file| file.record.preprocessing.resolution);
+    let pixels = random_bytes(args.batch as usize * side * side * 3);
+    let inference = |device: &dyn Device| match file {
+        Some(file) => of_file(args, file, device, precision, &pixels),
+        None => of_network(args, device, precision, &pixels),
+    };
+    let picked = inference(device)?;
+    let planned = picked.planned;
+    let mut all = vec![(picked, f64::INFINITY)];
+    if args.assert_best {
+        for other in device.alternatives() {
+            all.push((inference(&*other)?, f64::INFINITY));
+        }
+    }
+    let times = timed(args, || {
+        // The others take turns with the picked one, so that all see the same noise.
+        let mut seconds = 0.0;
+        for (inference, fastest) in all.iter_mut().rev() {
+            let before = Instant::now();
+            (inference.run)()?;
+            seconds = before.elapsed().as_secs_f64();
+            *fastest = fastest.min(seconds);
+        }
+        Ok::<f64, Failure>(seconds)
+    })?;
+    let fastest: Vec<(String, f64)> = all
+        .into_iter()
+        .map(|(inference, fastest)| (inference.name, fastest))
+        .collect();
+    Ok(Measured {
+        times,
+        planned,
+        stages: None,
+        best: args.assert_best.then(|| best::check_whole(&fastest)).transpose()?,
+    })
+}
+
+fn of_network<'a>(
+    args: &BenchArgs,
+    device: &dyn Device,
+    precision: Precision,
+    pixels: &'a [u8],
+) -> Result<Inference<'a>, Failure> {
     let network = network(args)?;
     let batch = args.batch as usize;
     let weights = initialise(&network, Scheme::default(), 1);
     let mut predictor = Predictor::new(device, &network, &weights, [batch, args.resolution], precision)?;
-    let pixels = random_bytes(batch * args.resolution * args.resolution * 3);
     let normalise = normalise(&wiring::preprocessing(&Config::default()));
-    let times = timed(args, || {
-        let before = Instant::now();
-        predictor.logits(Pixels::U8(&pixels, normalise), batch)?;
-        Ok::<f64, Failure>(before.elapsed().as_secs_f64())
-    })?;
-    Ok(Measured {
-        times,
+    Ok(Inference {
+        name: device.name(),
         planned: Some(predictor.planned_bytes()),
-        stages: None,
-        best: None,
+        run: Box::new(move || {
+            predictor.logits(Pixels::U8(pixels, normalise), batch)?;
+            Ok(())
+        }),
+    })
+}
+
+fn of_file<'a>(
+    args: &BenchArgs,
+    file: &'a ModelFile,
+    device: &dyn Device,
+    precision: Precision,
+    pixels: &'a [u8],
+) -> Result<Inference<'a>, Failure> {
+    let (batch, side) = (args.batch as usize, file.record.preprocessing.resolution);
+    let mut classifier = file.classifier(device, batch, precision)?;
+    Ok(Inference {
+        name: file.runs_on(precision, device).1,
+        planned: None,
+        run: Box::new(move || {
+            classifier.logits(pixels, [batch, side, side])?;
+            Ok(())
+        }),
     })
 }
 
@@ -365,29 +445,6 @@ fn open(path: &Path, runtime: &RuntimeArgs) -> Result<ModelFile, Failure> {
             Ok(model)
         }
     }
-}
-
-fn infer_file(
-    args: &BenchArgs,
-    file: &ModelFile,
-    device: &dyn Device,
-    precision: Precision,
-) -> Result<Measured, Failure> {
-    let batch = args.batch as usize;
-    let side = file.record.preprocessing.resolution;
-    let mut classifier = file.classifier(device, batch, precision)?;
-    let pixels = random_bytes(batch * side * side * 3);
-    let times = timed(args, || {
-        let before = Instant::now();
-        classifier.logits(&pixels, [batch, side, side])?;
-        Ok::<f64, Failure>(before.elapsed().as_secs_f64())
-    })?;
-    Ok(Measured {
-        times,
-        planned: None,
-        stages: None,
-        best: None,
-    })
 }
 
 fn network(args: &BenchArgs) -> Result<Network, Failure> {

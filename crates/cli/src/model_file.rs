@@ -135,7 +135,7 @@ impl ModelFile {
             config: record.settings(path, is_used)?.1,
             record,
             computes: match mnasnet_onnx::lower(&model) {
-                Ok(network) if processor()?.multiplies_bytes_fast() => Computes::Engine(Box::new(network)),
+                Ok(network) if Cpu::detect()?.multiplies_bytes_fast() => Computes::Engine(Box::new(network)),
                 _ => Computes::Runtime(Runtime::Rten),
             },
             kind: Kind::Onnx(model),
@@ -159,7 +159,7 @@ impl ModelFile {
             Kind::Weights { .. } => (precision.name(), device.name()),
             Kind::Onnx(model) => {
                 let computes = match &self.computes {
-                    Computes::Engine(_) => processor().map_or("the engine", |cpu| cpu.multiplies_bytes_on()),
+                    Computes::Engine(_) => processor(device).map_or("the engine", |cpu| cpu.multiplies_bytes_on()),
                     Computes::Runtime(runtime) => runtime.name(),
                 };
                 (model.numbers.name(), computes.into())
@@ -191,7 +191,9 @@ impl ModelFile {
                 precision,
             )?),
             Kind::Onnx(model) => match &self.computes {
-                Computes::Engine(network) => Box::new(OnBytes::new(&processor()?, network, batch, preprocessing)?),
+                Computes::Engine(network) => {
+                    Box::new(OnBytes::new(&processor(device)?, network, batch, preprocessing)?)
+                }
                 Computes::Runtime(runtime) => Box::new(OnRuntime::new(&self.path, model, runtime, preprocessing)?),
             },
         };
@@ -199,9 +201,13 @@ impl ModelFile {
     }
 }
 
-/// The processor: an INT8 model runs on it whatever the device for weights is.
-fn processor() -> Result<Cpu, Failure> {
-    Ok(Cpu::detect()?)
+/// The processor: `device` itself, or the best one beside a GPU, as an INT8 model runs on the processor whatever the device is.
+fn processor(device: &dyn Device) -> Result<Cpu, Failure> {
+    let itself = Cpu::all().into_iter().find(|cpu| cpu.name() == device.name());
+    match itself {
+        Some(cpu) => Ok(cpu),
+        None => Ok(Cpu::detect()?),
+    }
 }
 
 /// Says what is taken for photos where the file does not say it.

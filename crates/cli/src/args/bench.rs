@@ -69,8 +69,9 @@ pub struct BenchArgs {
     /// For `train`: print each unit's sweeps with their speed and their share of this machine's floor
     #[arg(long)]
     pub units: bool,
-    /// For `train`: run every instruction set of this machine in turn; fail if one is faster than the picked one on a sweep,
-    /// by more than 10 % and 20 microseconds in the best of all steps; the best of few is noise, so give it --seconds 45
+    /// For `train` and `infer`: run every instruction set of this machine in turn; fail if one is faster than the picked one, on a sweep
+    /// of `train` or on the whole of `infer`, by more than 10 % and 20 microseconds in the best of all steps; the best of few is noise, so
+    /// give it --seconds 45
     #[arg(long)]
     pub assert_best: bool,
     /// What gradients travel as.

@@ -351,6 +351,13 @@ fn an_int8_model_is_calibrated_checked_and_run() {
         (&"int8".into(), &32.into())
     );
     assert_eq!(timed["device"], engine["device"]);
+    let (code, told, refused) = place.run("bench infer --weights int8.onnx --batch-size 2 --steps 2 --assert-best");
+    match code {
+        0 => text::holds(&told, " is the fastest: "),
+        // Of two steps the best is noise.
+        6 => text::holds(&refused, "was picked, but it is not the fastest"),
+        _ => panic!("{code}: {refused}"),
+    }
     let peaks = place.json("bench peak --threads 1 --json");
     let rates = peaks["rates"].as_array().unwrap();
     assert!(

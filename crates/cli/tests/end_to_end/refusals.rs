@@ -70,9 +70,10 @@ fn command_line_and_settings() {
             "bench train --precision bf8",
             "`--precision` cannot be `bf8`; it is one of auto, f32, bf16",
         ),
+        ("bench infer --units", "--units times `train` only"),
         (
-            "bench infer --units",
-            "--units and --assert-best time `train` only, so far",
+            "bench data --data x --assert-best",
+            "--assert-best times `train` and `infer` only",
         ),
         (
             "bench train --batch 0",
