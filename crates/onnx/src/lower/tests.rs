@@ -115,9 +115,12 @@ fn a_classifier_may_end_in_probabilities() {
     assert_eq!(bytes.unwrap().last, Last::Numbers);
 }
 
+/// What a model is made of, with a name.
+type Made = (&'static str, fn(&mut Maker));
+
 #[test]
 fn other_arithmetic_is_left_to_a_runtime() {
-    let refused: [(&str, fn(&mut Maker)); 5] = [
+    let refused: [Made; 5] = [
         ("Softmax over the batch", |maker| {
             classifier(maker, "logits");
             let mut axis = Attribute::int("axis", 0);
