@@ -107,7 +107,12 @@ fn label(dataset: &mut Dataset, model: &ModelFile, chosen: bool) -> Result<(), F
             natural[at], dataset.classes[at]
         )));
     }
-    let note = format!("the weights name no classes; their {here} are taken as those of {set} in its order");
+    let order = if chosen {
+        "the order of the list of classes"
+    } else {
+        "its order"
+    };
+    let note = format!("the weights name no classes; their {here} are taken as those of {set} in {order}");
     dataset.notes.push(note);
     Ok(())
 }

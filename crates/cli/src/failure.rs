@@ -211,6 +211,7 @@ fn photos_advice(error: &PhotosError) -> &'static str {
         PhotosError::NoneGiven => ": say `--data PATH`",
         PhotosError::NotApart { .. } => "; name other photos by `--val-data`, or leave it out to have a part set aside",
         PhotosError::OwnValidation { .. } => "; leave out `--val-share` and `--folds`, or name training's folder alone",
+        PhotosError::TestLabels { .. } => ": `--val-share 20%` sets photos of training aside",
         PhotosError::ClassCount { .. } => "; say `--class-num 0` to take as many as the data has",
         PhotosError::CacheTooLarge { .. } => "; say less, or `--cache disk`",
         PhotosError::NoPhotosFolder { .. } => "; name the folder by `--image-dir`",

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::dataset::plain;
 use crate::{Dataset, counted};
 
 /// A class with so many times the photos of another is told.
@@ -60,10 +61,6 @@ pub fn unjudged_classes(train: &Dataset, val: &Dataset) -> Option<String> {
 
 /// Classes whose names differ in capitals, blanks and signs alone.
 pub fn same_names(set: &Dataset) -> Vec<String> {
-    let plain = |name: &str| -> String {
-        let letters = name.chars().filter(|letter| letter.is_alphanumeric());
-        letters.flat_map(char::to_lowercase).collect()
-    };
     let mut seen: HashMap<String, &str> = HashMap::new();
     let told = set.classes.iter().filter_map(|class| {
         let plain = Some(plain(class)).filter(|plain| !plain.is_empty());

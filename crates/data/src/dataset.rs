@@ -1,5 +1,6 @@
 //! A set of labelled images: which there are as data, where their bytes lie behind a [`Source`].
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -155,6 +156,7 @@ impl Dataset {
         let unknown = |class: &String| DataError::UnknownClass {
             path: self.root.clone(),
             class: class.clone(),
+            like: like(class, classes).map(str::to_owned),
             known: classes.len(),
         };
         // Numbers are names to classes that have numbers for names.
@@ -194,6 +196,24 @@ impl Dataset {
     }
 }
 
+/// The one of `known` that has a class's name but for capitals, blanks and signs.
+pub fn like<'a>(class: &str, known: &'a [String]) -> Option<&'a str> {
+    let wanted = plain(class);
+    let mut known = known
+        .iter()
+        .filter(|known| !wanted.is_empty() && plain(known) == wanted);
+    known.next().map(String::as_str)
+}
+
+/// A name without capitals, blanks and signs; nothing of a number, whose signs count.
+pub(crate) fn plain(name: &str) -> String {
+    if name.parse::<f64>().is_ok() {
+        return String::new();
+    }
+    let letters = name.chars().filter(|letter| letter.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
+}
+
 /// The classes of a set: names, or only numbers.
 pub(crate) struct Classes {
     names: Vec<String>,
@@ -221,15 +241,32 @@ impl Classes {
     /// names them if it is given; names in byte order otherwise.
     ///
     /// # Errors
-    /// A sentence for [`DataError::Label`] with the index of the image: the number is out of range.
+    /// A sentence for [`DataError::Label`] with the index of the image: there is no label, or the number is out of range.
     pub(crate) fn of_labels(
         labels: &[impl AsRef<str>],
         names: Option<Vec<String>>,
     ) -> Result<(Self, Vec<u32>), (usize, String)> {
+        if let Some(missing) = missing(labels) {
+            return Err(missing);
+        }
         // pandas writes numbers as 0.0 where a cell of the column was empty once.
-        let number = |label: &str| label.strip_suffix(".0").unwrap_or(label).parse().ok();
-        let numbers: Option<Vec<u32>> = labels.iter().map(|label| number(label.as_ref().trim())).collect();
+        fn bare(label: &str) -> &str {
+            let label = label.trim();
+            label.strip_suffix(".0").unwrap_or(label)
+        }
+        let numbers: Option<Vec<u32>> = labels.iter().map(|label| bare(label.as_ref()).parse().ok()).collect();
         if let Some(numbers) = numbers {
+            let mut written: HashMap<u32, &str> = HashMap::new();
+            for (at, (number, label)) in numbers.iter().zip(labels).enumerate() {
+                let label = bare(label.as_ref());
+                let first = *written.entry(*number).or_insert(label);
+                if first != label {
+                    return Err((
+                        at,
+                        format!("labels {first:?} and {label:?} are one number: write a class's number in one way"),
+                    ));
+                }
+            }
             let limit = names.as_ref().map_or(usize::MAX, Vec::len);
             if let Some(at) = numbers.iter().position(|&number| number as usize >= limit) {
                 return Err((
@@ -248,7 +285,7 @@ impl Classes {
             classes.dedup();
             classes
         });
-        let places: std::collections::HashMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
+        let places: HashMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
         let label = |(at, label): (usize, &_)| {
             let label = AsRef::<str>::as_ref(label).trim();
             places
@@ -259,4 +296,38 @@ impl Classes {
         let labels = labels.iter().enumerate().map(label).collect::<Result<_, _>>()?;
         Ok((Self::named(classes), labels))
     }
+}
+
+/// The first label that stands for none, as an index and a sentence: a blank, what programs write for a value that is not there,
+/// or -1 among other numbers. A class may be called "none" or "NA" among names, and -1 beside 1 alone is one of two.
+fn missing(labels: &[impl AsRef<str>]) -> Option<(usize, String)> {
+    const ANYWHERE: [&str; 5] = ["", "nan", "<na>", "n/a", "#n/a"];
+    const AMONG_NUMBERS: [&str; 5] = ["none", "null", "na", "-1", "-1.0"];
+    let none = |label: &str, words: &[&str]| words.iter().any(|word| label.trim().eq_ignore_ascii_case(word));
+    let any = |label: &str| none(label, &ANYWHERE);
+    let either = |label: &str| any(label) || none(label, &AMONG_NUMBERS);
+    let others: Vec<&str> = labels
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|label| !either(label))
+        .collect();
+    let is_number = |label: &&str| label.trim().parse::<f64>().is_ok();
+    let is_one = |label: &&str| matches!(label.trim(), "1" | "1.0");
+    let numbers = others.iter().all(is_number);
+    let signs = !others.is_empty() && others.iter().all(is_one);
+    let is_missing =
+        |label: &str| any(label) || numbers && either(label) && !(signs && matches!(label.trim(), "-1" | "-1.0"));
+    let at = labels.iter().position(|label| is_missing(label.as_ref()))?;
+    let all = labels.iter().all(|label| is_missing(label.as_ref()));
+    let label = labels[at].as_ref();
+    Some((
+        at,
+        format!(
+            "no label but {label:?}{}: write the label, or take the photo out of the set",
+            match all {
+                true if labels.len() > 1 => format!(", as each of the {} photos", labels.len()),
+                _ => String::new(),
+            }
+        ),
+    ))
 }

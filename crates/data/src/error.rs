@@ -62,12 +62,17 @@ pub enum DataError {
         name: OsString,
     },
     /// A set's classes are not those of the weights (or of the training set).
-    #[error("{path}: class {class:?} is not one of the {known} known classes; rename it, or leave it out by a list of the classes", path = path.display())]
+    #[error(
+        "{path}: class {class:?} is not one of the {known} known classes{}; rename it, or leave it out by a list of the classes",
+        did_you_mean(.like.as_deref()), path = path.display()
+    )]
     UnknownClass {
         /// The folder of the set.
         path: PathBuf,
         /// The first class that is not known.
         class: String,
+        /// A known class of that name but for capitals, blanks and signs.
+        like: Option<String>,
         /// Number of known classes.
         known: usize,
     },
@@ -114,7 +119,7 @@ pub enum DataError {
         table: PathBuf,
     },
     /// One of these errors is about one image, and nothing says that bad images may be passed over.
-    #[error("{cause}{}, or choose by `bad_images` what to do with such", mending(.0), cause = .0)]
+    #[error("{cause}{}, or choose by `--bad-images` what to do with such", mending(.0), cause = .0)]
     BadImage(Box<DataError>),
     /// There can be no cache on disk.
     #[error(
@@ -271,6 +276,11 @@ fn mending(error: &DataError) -> &'static str {
         DataError::Io { .. } => "; put the file there, or make it readable",
         _ => "; repair the file or remove it",
     }
+}
+
+/// ` (did you mean "cat"?)`, or nothing.
+fn did_you_mean(class: Option<&str>) -> String {
+    class.map_or(String::new(), |class| format!(" (did you mean {class:?}?)"))
 }
 
 /// The first bytes of a file in words: as text where they are some.

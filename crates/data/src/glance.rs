@@ -74,7 +74,7 @@ mod tests {
                     Err(error) => {
                         let error = error.to_string();
                         assert!(
-                            error.contains(place(name).to_str().unwrap()) && error.contains("`bad_images`"),
+                            error.contains(place(name).to_str().unwrap()) && error.contains("`--bad-images`"),
                             "{error}"
                         );
                     }

@@ -67,7 +67,7 @@ pub use cache::{Cache, CacheIn};
 pub use check::{Checked, ClassCount, Finding, SetReport, Twins, check};
 pub use counted::counted;
 pub use crop::Rect;
-pub use dataset::{Dataset, Sample};
+pub use dataset::{Dataset, Sample, like};
 pub use decode::{Format as ImageFormat, MAX_FILE_BYTES, MAX_PHOTO_MEMORY, decode, read_image, read_image_from};
 pub use divide::{Division, can_be_divided, divide};
 pub use draws::epoch_order;

@@ -313,6 +313,15 @@ fn sets_that_are_not_divided() {
             ],
             "images/0.jpg=x",
         ),
+        // Folders within classes, of which no two have two in common, or which lie beside photos.
+        (
+            &["a/old/0.jpg", "a/new/1.jpg", "b/old/2.jpg", "b/2.jpg", "b/new/3.jpg"],
+            "a/new/1.jpg=a a/old/0.jpg=a b/2.jpg=b b/new/3.jpg=b b/old/2.jpg=b",
+        ),
+        (
+            &["a/old/0.jpg", "a/new/1.jpg", "b/old/2.jpg"],
+            "a/new/1.jpg=a a/old/0.jpg=a b/old/2.jpg=b",
+        ),
         // A text for people, and a class alone.
         (&["README.txt=Photos of me.", "a/0.jpg"], "a/0.jpg=a"),
         // One class, and one called as a split is.
@@ -365,10 +374,7 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
         (
             &["labels.csv=", "images/0.jpg"],
             Split::Train,
-            &[
-                "labels.csv: the table has no rows",
-                "images, or the data format `folder`",
-            ],
+            &["labels.csv: the table has no rows", "images, or `--data-format folder`"],
         ),
         (
             &["labels.csv=path,label\ngone.jpg,x\n", "images/0.jpg"],
@@ -418,6 +424,77 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
             Split::Val,
             &["found only train (", "Train)", "nothing called val"],
         ),
+        // Splits under names of any language, or of folds.
+        (
+            &[
+                "aprender/a/0.jpg",
+                "aprender/b/1.jpg",
+                "prueba/a/2.jpg",
+                "prueba/b/3.jpg",
+            ],
+            Split::Train,
+            &[
+                "folders that hold the same folders of photos (",
+                "prueba/a); expected folders of classes: if aprender, prueba are splits, call them train and val",
+                "`--data-format folder` takes them for classes",
+            ],
+        ),
+        (
+            &[
+                "x/fold_1/a/0.jpg",
+                "x/fold_1/b/1.jpg",
+                "x/fold_2/a/2.jpg",
+                "x/fold_2/b/3.jpg",
+            ],
+            Split::Val,
+            &["if fold_1, fold_2 are splits"],
+        ),
+        // One folder of photos beside annotations, or beside lists of what is in folders of classes.
+        (
+            &["JPEGImages/0.jpg", "Annotations/0.xml"],
+            Split::Train,
+            &[
+                "JPEGImages without labels that are read: ",
+                "`--data-format folder`, which takes",
+            ],
+        ),
+        (
+            &["images/a/0.jpg", "images/b/1.jpg", "meta/train.txt=a/0\nb/1\n"],
+            Split::Train,
+            &["are those of classes, name ", "images itself"],
+        ),
+        // The labels of boxes are no set.
+        (
+            &[
+                "images/train/0.jpg",
+                "images/val/1.jpg",
+                "labels/train/0.txt",
+                "labels/val/1.txt",
+            ],
+            Split::Train,
+            &["images/train: 1 photo without labels"],
+        ),
+        (
+            &["train-00000-of-00003.parquet", "train-00002-of-00003.parquet"],
+            Split::Train,
+            &[
+                "2 of 3 files, by their names; missing are train-00001-of-00003.parquet; expected all of them",
+                "a file is named itself",
+            ],
+        ),
+        (
+            &["x/train-000000-of-000010.parquet"],
+            Split::Train,
+            &[
+                "1 of 10 files, by their names; missing are train-000001-of-000010.parquet, ",
+                ", ...; expected",
+            ],
+        ),
+        (
+            &["photos.zip"],
+            Split::Train,
+            &["but photos.zip", "the archive named itself: "],
+        ),
         (
             &[
                 "one/train/a/0.jpg",
@@ -457,11 +534,16 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
             &["a/0.jpg", "b/1.jpg", "labels.xls"],
             "labels.xls: if it holds the labels, save it as CSV",
         ),
+        (&["train/a/0.jpg", "test/1.jpg"], "test, whose photos have no labels"),
     ] {
         let folder = tree(files);
         let notes = locate(folder.path(), Split::Train, None).unwrap().notes.join("\n");
         assert!(notes.starts_with("passes over ") && notes.ends_with(note), "{notes}");
     }
+    let folder = tree(&["train/a/0.jpg"]);
+    fs::create_dir(folder.path().join("val")).unwrap();
+    let notes = locate(folder.path(), Split::Train, None).unwrap().notes.join("\n");
+    assert!(notes.ends_with("val, in which there are no photos"), "{notes}");
     // Test photos without labels are no validation.
     let answers = "which is a template for answers and holds no labels";
     let ids = "which has no column of labels";
@@ -539,4 +621,49 @@ fn what_cannot_be_used_is_told_with_the_step_that_mends_it() {
     let folder = tree(&["Train/a/0.jpg"]);
     let error = locate(folder.path(), Split::Val, None).unwrap_err();
     assert!(matches!(error, DataError::OtherSplit { .. }));
+}
+
+/// The folder of a split may be named itself, with its labels beside or as the only one.
+#[test]
+fn the_folder_of_a_split_is_named_itself() {
+    for (files, named, split, expected) in [
+        (
+            &[
+                "train/a/0.jpg",
+                "train/b/1.jpg",
+                "val/2.jpg",
+                "val.csv=path,label\n2.jpg,b\n",
+            ][..],
+            "val",
+            Split::Val,
+            "val/2.jpg=b",
+        ),
+        (
+            &["train/a/0.jpg", "val/1.jpg", "val.csv=path,label\n1.jpg,a\n"],
+            "train",
+            Split::Train,
+            "train/a/0.jpg=a",
+        ),
+    ] {
+        let folder = tree(files);
+        let set = locate(&folder.path().join(named), split, None).and_then(|location| location.open());
+        let set = set.unwrap_or_else(|error| panic!("{files:?}: {error}"));
+        let name = set.name(0).strip_prefix(folder.path()).unwrap().display().to_string();
+        assert_eq!(
+            format!("{name}={}", set.classes[set.samples[0].label as usize]),
+            expected
+        );
+    }
+    // Files of training alone in a folder of that name are what is meant, and elsewhere are not.
+    let folder = tree(&["train/train-0000.tar", "other/train-0000.tar"]);
+    let shards = fixture("webdataset/train-0000.tar");
+    for place in ["train", "other"] {
+        fs::copy(&shards, folder.path().join(place).join("train-0000.tar")).unwrap();
+    }
+    let found = locate(&folder.path().join("train"), Split::Val, None).unwrap();
+    assert_eq!(found.files, [folder.path().join("train/train-0000.tar")]);
+    let error = locate(&folder.path().join("other"), Split::Val, None)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("found only train ("), "{error}");
 }

@@ -317,7 +317,7 @@ fn a_broken_photo_is_named_and_ends_the_pass() {
             "{message}"
         );
         assert!(
-            message.contains("broken JPEG") && message.contains("or choose by `bad_images`"),
+            message.contains("broken JPEG") && message.contains("or choose by `--bad-images`"),
             "{message}"
         );
         assert!(loader.next().is_none());
@@ -350,6 +350,13 @@ fn labels_follow_the_classes_of_the_weights() {
         .retain(|sample| dataset.classes[sample.label as usize] == "watch");
     dataset.classes = vec!["watch".into()];
     dataset.samples.iter_mut().for_each(|sample| sample.label = 0);
+    // A class that differs in capitals alone is told with the one that may be meant.
+    let other = vec!["Watch".to_owned()];
+    let error = dataset.relabel(&other).unwrap_err().to_string();
+    assert!(
+        error.contains("class \"watch\" is not one of the 1 known classes (did you mean \"Watch\"?); rename it"),
+        "{error}"
+    );
     dataset.relabel(&known).unwrap();
     assert_eq!((dataset.samples[0].label, dataset.classes), (1, known));
 }

@@ -338,6 +338,30 @@ fn parquet_in_every_usual_codec_and_under_other_names() {
 }
 
 #[test]
+fn parquets_labels_are_numbers_of_any_type_or_refused() {
+    let dataset = open(&fixture("codecs/doubles.parquet"), Split::Train);
+    check(
+        &dataset,
+        &IDS.map(|(_, label, file)| (["0", "1", "2"][label as usize], label, file)),
+    );
+    for (name, message) in [
+        (
+            "no-label",
+            "its column label is empty in 2 of the 6 rows of group 0: fill it in, or take those rows out",
+        ),
+        (
+            "minus-one",
+            "no label but \"-1\": write the label, or take the photo out of the set",
+        ),
+    ] {
+        let path = fixture(&format!("codecs/{name}.parquet"));
+        let error = locate(&path, Split::Train, None).and_then(|location| location.open());
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(message), "{name}: {error}");
+    }
+}
+
+#[test]
 fn parquet_of_paths_leads_to_the_photos() {
     let folder = tempfile::tempdir().unwrap();
     for photo in fs::read_dir(fixture("table")).unwrap() {
@@ -432,6 +456,25 @@ fn a_class_list_relabels_and_leaves_out() {
     }
 }
 
+/// A tar archive of empty files.
+fn tar_of(names: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for name in names {
+        let mut header = [0u8; 512];
+        header[..name.len()].copy_from_slice(name.as_bytes());
+        header[100..107].copy_from_slice(b"0000644");
+        header[124..135].copy_from_slice(b"00000000000");
+        header[156] = b'0';
+        header[257..262].copy_from_slice(b"ustar");
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        bytes.extend(header);
+    }
+    bytes.extend([0; 1024]);
+    bytes
+}
+
 #[test]
 fn unknown_layouts_are_told_with_what_was_found() {
     let folder = tempfile::tempdir().unwrap();
@@ -445,6 +488,9 @@ fn unknown_layouts_are_told_with_what_was_found() {
     fs::write(at("notes.doc"), "x").unwrap();
     fs::write(at("set.tar.gz"), [0x1f, 0x8b, 8, 0]).unwrap();
     fs::write(at("empty.tar"), [0; 1024]).unwrap();
+    fs::write(at("classes.tar"), tar_of(&["a/0.jpg", "b/1.jpg"])).unwrap();
+    fs::write(at("labels.csv.gz"), [0x1f, 0x8b, 8, 0]).unwrap();
+    fs::write(at("labels.json"), "{\"0.jpg\": \"cat\"}").unwrap();
     fs::write(at("cut.parquet"), "PAR1....").unwrap();
     fs::write(at("none.parquet"), "rows").unwrap();
     fs::write(at("page.zip"), "\n<!DOCTYPE HTML><html>").unwrap();
@@ -485,6 +531,19 @@ fn unknown_layouts_are_told_with_what_was_found() {
             vec!["a compressed archive, which cannot be read in any order", "unpacked"],
         ),
         ("empty.tar", vec!["an archive without files"]),
+        (
+            "classes.tar",
+            vec![
+                "an archive of 2 files without labels (a/0.jpg, b/1.jpg)",
+                "a .cls file with the label beside each photo",
+                "the archive unpacked, or a zip archive of the folders",
+            ],
+        ),
+        ("labels.csv.gz", vec!["a compressed table; expected the table unpacked"]),
+        (
+            "labels.json",
+            vec!["a file of JSON, in which labels are not read; write the photos and their labels as a CSV"],
+        ),
         ("cut.parquet", vec!["cannot use the archive", "cut.parquet"]),
         (
             "cut.tar",

@@ -96,6 +96,9 @@ fn usual_tables_are_read_right() {
             "7, 3 for classes",
         ),
         ("path,label,cat,dog\na.jpg,x,1,0\nb.jpg,y,0,1\n", "a.jpg=x b.jpg=y", ""),
+        // Words that stand for no label among numbers are names among names, and -1 beside 1 is one of two.
+        ("path,label\na.jpg,none\nb.jpg,dog\n", "a.jpg=none b.jpg=dog", ""),
+        ("path,label\na.jpg,-1\nb.jpg,1\n", "a.jpg=-1 b.jpg=1", ""),
         (
             "image,where,label\n17,a.jpg,cat\n18,b.jpg,dog\n",
             "a.jpg=cat b.jpg=dog",
@@ -160,6 +163,39 @@ fn other_tables_are_refused() {
             "path,label\na.jpg,\n",
             vec!["line 2 has no label: write it in column `label`"],
         ),
+        // What stands for a label that is not there is no class.
+        (
+            "path,label\na.jpg,0\n\nb.jpg,NaN\n",
+            vec!["line 4: no label but \"NaN\": write the label, or take the photo out of the set"],
+        ),
+        (
+            "path,label\na.jpg,2\nb.jpg,-1\nplain,1\n",
+            vec!["line 3: no label but \"-1\":"],
+        ),
+        (
+            "path,label\na.jpg,1.0\nb.jpg,None\n",
+            vec!["line 3: no label but \"None\""],
+        ),
+        (
+            "path,label\na.jpg,cat\nb.jpg,N/A\n",
+            vec!["line 3: no label but \"N/A\""],
+        ),
+        (
+            "path,label\na.jpg,-1\nb.jpg,-1\n",
+            vec!["line 2: no label but \"-1\", as each of the 2 photos"],
+        ),
+        (
+            "path,label\na.jpg,0\nb.jpg,00\n",
+            vec!["line 3: labels \"0\" and \"00\" are one number: write a class's number in one way"],
+        ),
+        (
+            "path,label\na.jpg,\"['x', 'y']\"\nb.jpg,z\n",
+            vec!["line 2 (a.jpg) has a list for a label, ['x', 'y']: one label"],
+        ),
+        (
+            "path,label\nfile:///x/a.png,cat\n",
+            vec!["holds addresses such as file:///x/a.png: write the paths of the files, without `file://`"],
+        ),
         (
             "where,width,kind\na.jpg,5,cat\n",
             vec!["the first line is `where, width, kind`", "must be named"],
@@ -223,7 +259,7 @@ fn other_tables_are_refused() {
             vec![
                 "there is no file ",
                 "images/x.jpg",
-                "name the folder of the photos by `image_dir`",
+                "name the folder of the photos by `--image-dir`",
             ],
         ),
         (
@@ -321,7 +357,11 @@ fn cells_lead_to_photos_in_every_usual_way() {
             "{\"path\": \"0001\", \"label\": 1}\n{\"path\": \"0002\"}\n",
             "line 2 has no label",
         ),
-        ("\n{\"path\": \"0001\", \"label\": [1]}\n", "line 2 has no label"),
+        (
+            "\n{\"path\": \"0001\", \"label\": [1]}\n",
+            "line 2 (0001) has a list for a label, [1]: one label a photo is trained",
+        ),
+        ("{\"path\": \"0001\", \"label\": null}\n", "line 1 has no label"),
         (
             "{\"path\": \"0001\", \"label\": \"a, \\\"b\\\"\"}\n\n\n{\"label\": 2}\n",
             "line 4 names no photo",
@@ -428,5 +468,36 @@ fn lists_of_classes_are_read_as_they_are_handed_out() {
     ] {
         let error = read(text).unwrap_err();
         assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+/// The Oxford Pets' lists: comments, and class, species and breed without a header.
+#[test]
+fn a_list_of_several_numbers_has_the_finest_for_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["pug_1.jpg", "pug_2.jpg", "cat_1.jpg", "cat_2.jpg"] {
+        fs::write(folder.path().join(name), name).unwrap();
+    }
+    let list = folder.path().join("list.txt");
+    let open = |text: &str| {
+        fs::write(&list, text).unwrap();
+        let dataset = locate(&list, Split::Train, None).and_then(|location| location.open());
+        dataset.map(|dataset| rows(&dataset)).map_err(|error| error.to_string())
+    };
+    assert_eq!(
+        open("#Image CLASS-ID SPECIES BREED-ID\npug_1 1 1 1\ncat_1 3 2 1\n# more\ncat_2 3 2 1\npug_2 1 1 1\n")
+            .as_deref(),
+        Ok("pug_1.jpg=1 cat_1.jpg=3 cat_2.jpg=3 pug_2.jpg=1")
+    );
+    // Sizes of photos are no labels, nor are two columns that tell nothing of each other.
+    for text in [
+        "pug_1 10 20 30\npug_2 11 21 31\ncat_1 12 22 32\n",
+        "pug_1 1 2\npug_2 2 1\ncat_1 1 1\ncat_2 2 2\n",
+    ] {
+        let error = open(text).unwrap_err();
+        assert!(
+            error.contains("cannot tell the column of paths and that of labels"),
+            "{error}"
+        );
     }
 }

@@ -268,6 +268,10 @@ fn what_cannot_be_read_is_told() {
             "set.zip: 2 images in HEIC, which are not read; save them as JPEG or PNG",
         ),
         (
+            archive(&["x/a/0.jpg", "x/b/1.jpg", "y/a/2.jpg", "y/b/3.jpg"]),
+            "folders that hold the same folders of photos (as a: x, y); expected folders of classes: if these are splits",
+        ),
+        (
             archive(&[]),
             "set.zip: an archive without photos; expected the photos of each class",
         ),

@@ -31,6 +31,12 @@ pub enum PhotosError {
         /// The photos.
         root: PathBuf,
     },
+    /// Test photos stand in for those of validation, and have no labels that can be used.
+    #[error("{cause}; they are test photos, and there are no others for validation")]
+    TestLabels {
+        /// What is wrong with them.
+        cause: DataError,
+    },
     /// The number of classes that the settings ask for is another.
     #[error("`class_num` is {asked}, but {root} has {}", counted(*classes, "class"), root = root.display())]
     ClassCount {

@@ -30,7 +30,7 @@ impl Photos {
         }
         let (mut train, val) = match Split::of(config)? {
             Split::Apart(train, val) => {
-                let (mut train, mut val) = (list(config, &train)?, list(config, &val)?);
+                let (mut train, mut val) = (list(config, &train)?, list_val(config, &val)?);
                 val.relabel(&train.classes)?;
                 train.notes.extend(unjudged_classes(&train, &val));
                 (train, val)
@@ -73,7 +73,7 @@ impl Photos {
 /// on where that is a set of its own.
 pub fn as_they_lie(config: &Config) -> Result<(Dataset, Option<Dataset>), PhotosError> {
     Ok(match Split::of(config)? {
-        Split::Apart(train, val) => (list(config, &train)?, Some(list(config, &val)?)),
+        Split::Apart(train, val) => (list(config, &train)?, Some(list_val(config, &val)?)),
         Split::Divided(whole, _) => (list(config, &whole)?, None),
     })
 }
@@ -128,6 +128,13 @@ impl Split {
                 return Err(PhotosError::NotApart { root: train.root });
             }
             match beside(config) {
+                Some(found) if asked.is_some() => {
+                    train.notes.push(format!(
+                        "{} is left alone: validation photos are set aside from training",
+                        found.root.display()
+                    ));
+                    return Ok(Self::Divided(train, division));
+                }
                 Some(found) => {
                     train
                         .notes
@@ -328,6 +335,18 @@ fn find(config: &Config, path: &Path, split: Half) -> Result<Location, PhotosErr
 
 fn list(config: &Config, location: &Location) -> Result<Dataset, PhotosError> {
     cached(config, labelled(config, location)?)
+}
+
+/// The photos of validation. Test photos that stand in for them may be without labels, and need not be taken.
+fn list_val(config: &Config, location: &Location) -> Result<Dataset, PhotosError> {
+    match (list(config, location), &location.test) {
+        (Err(PhotosError::Data(cause @ DataError::Label { .. })), Some(_))
+            if config.val_data.as_os_str().is_empty() =>
+        {
+            Err(PhotosError::TestLabels { cause })
+        }
+        (listed, _) => listed,
+    }
 }
 
 /// The set as the settings label it.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mnasnet_data::{
-    Checked, DataError, Dataset, Division, Finding, SetReport, Split as Half, check, counted, divide, lonely_classes,
-    only_class, same_names, uneven_classes, unjudged_classes,
+    Checked, DataError, Dataset, Division, Finding, SetReport, Split as Half, check, counted, divide, like,
+    lonely_classes, only_class, same_names, uneven_classes, unjudged_classes,
 };
 use mnasnet_settings::config::{Config, Share};
 use mnasnet_settings::error::PhotosError;
@@ -147,8 +147,8 @@ impl Found {
         }
         let val = val.map(|val| ("val", val));
         let mut sets: Vec<_> = [("train", train)].into_iter().chain(val).collect();
-        let batch = batch(config, &sets);
-        sets[0].1.notes.extend(batch);
+        let notes = set_aside(config, &sets);
+        sets[0].1.notes.extend(notes);
         Ok(Self { sets, refused, advice })
     }
 }
@@ -157,8 +157,12 @@ impl Found {
 fn strangers(train: &Dataset, val: &Dataset) -> Vec<String> {
     let strangers = val.classes.iter().filter(|class| !train.classes.contains(class));
     let sentence = |class: &String| {
+        let step = match like(class, &train.classes) {
+            Some(like) => format!("rename it as {like:?}, as it is called there"),
+            None => "rename it as it is called there, or remove it".to_owned(),
+        };
         format!(
-            "class {class:?} of {} is not among those of {}: rename it as it is called there, or remove it",
+            "class {class:?} of {} is not among those of {}: {step}",
             val.root.display(),
             train.root.display()
         )
@@ -166,17 +170,24 @@ fn strangers(train: &Dataset, val: &Dataset) -> Vec<String> {
     strangers.map(sentence).collect()
 }
 
-/// What `train` makes of its batch where the set is small.
-fn batch(config: &Config, sets: &[(&str, Dataset)]) -> Option<String> {
-    let images = match sets {
-        [("train", train), _] => train.samples.len(),
+/// What `train` sets aside for validation, and what it makes of its batch where the set is small.
+fn set_aside(config: &Config, sets: &[(&str, Dataset)]) -> Vec<String> {
+    let (images, aside) = match sets {
+        [("train", train), _] => (Some(train.samples.len()), None),
         // A part is set aside for validation. What is wrong with its photos is told above.
         [("train", whole)] if whole.samples.len() < 2 * config.batch_size => {
-            divide(whole, Division::Share(Share::USUAL)).ok()?.0.samples.len()
+            let divided = divide(whole, Division::Share(Share::USUAL)).ok();
+            let images = divided.map(|(train, _)| train.samples.len());
+            (images, images.map(|images| (whole.samples.len() - images).to_string()))
         }
-        _ => return None,
+        [("train", _)] => (None, Some("20 %".to_owned())),
+        _ => (None, None),
     };
-    smaller_batch(config, images, 1)
+    let aside = aside.map(|aside| {
+        format!("there are no validation photos: `train` sets {aside} of these aside (`--val-share` and `--folds` say which part)")
+    });
+    let batch = images.and_then(|images| smaller_batch(config, images, 1));
+    aside.into_iter().chain(batch).collect()
 }
 
 fn text(split: &str, report: &SetReport) -> String {

@@ -44,6 +44,11 @@ fn foreign_weights_serve_wherever_ours_do() {
     );
 
     fs::write(place.path("classes.txt"), "airplanes\nleopards\nwatch\n").unwrap();
+    let (_, _, stderr) = place.run("eval --data photos --weights ours.safetensors --class-list classes.txt");
+    assert!(
+        stderr.contains("their 3 are taken as those of photos/val in the order of the list of classes"),
+        "{stderr}"
+    );
     place.done("convert mnasnet1_0.pth named.safetensors --class_list classes.txt");
     let named = place.json_lines("predict --weights named.safetensors photos/val --json");
     let numbered = place.json_lines("predict --weights mnasnet1_0.pth photos/val --json");

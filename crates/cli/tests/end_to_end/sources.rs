@@ -106,7 +106,7 @@ fn bad_images_are_told_and_dealt_with_as_asked() {
     let refused = |out: &str, reason: &str| {
         let (code, _, stderr) = place.run(&format!("{train} --out {out}"));
         assert!(
-            code == 3 && stderr.contains(reason) && stderr.contains("`bad_images`"),
+            code == 3 && stderr.contains(reason) && stderr.contains("`--bad-images`"),
             "{code} {stderr}"
         );
     };

@@ -184,6 +184,18 @@ fn training_photos_alone_have_their_validation_beside() {
     );
     assert_eq!(val_images(&place, "run"), 9);
     assert!(Path::new(&place.path("run/config.toml")).exists());
+    // A share is set aside from training's folder, which was named alone.
+    let (code, told) = tell(
+        &place,
+        &format!(
+            "train {} --data photos/train --val-share 0.5 --epoch_size 1 --out other",
+            settings()
+        ),
+    );
+    assert!(
+        code == 0 && told.contains("val is left alone: validation photos are set aside from training"),
+        "{code} {told}"
+    );
 }
 
 #[test]
@@ -235,6 +247,53 @@ fn the_check_says_what_training_would() {
         3,
         "class \"clock\" is not one of the 4 known classes",
     );
+}
+
+/// A table in the current folder finds its photos by their names, as in any other.
+#[test]
+fn a_table_in_the_current_folder_finds_its_photos() {
+    let place = flowers();
+    let mut table = "id,label\n".to_owned();
+    for (at, class) in ["airplanes", "leopards", "watch"].iter().enumerate() {
+        for name in names(&place.path(&format!("flowers/{class}"))) {
+            let moved = place.path(&format!("pool/deep/{class}-{name}"));
+            fs::create_dir_all(moved.parent().unwrap()).unwrap();
+            fs::rename(place.path(&format!("flowers/{class}/{name}")), moved).unwrap();
+            table += &format!("{class}-{},{at}\n", name.split_once('.').unwrap().0);
+        }
+    }
+    fs::write(place.path("labels.csv"), table).unwrap();
+    for path in ["labels.csv", "./labels.csv"] {
+        let (code, told) = tell(&place, &format!("data check {path}"));
+        assert!(code == 0 && told.contains("36 images"), "{path}: {code} {told}");
+        let aside = "there are no validation photos: `train` sets ";
+        assert!(told.contains(aside) && told.contains(" of these aside"), "{told}");
+    }
+}
+
+/// Test photos without labels cannot stand in for validation, and need not.
+#[test]
+fn test_rows_without_labels_are_told_with_the_way_on() {
+    let place = flowers();
+    fs::create_dir_all(place.path("set")).unwrap();
+    for (table, label) in [("train", true), ("test", false)] {
+        let mut text = "path,label\n".to_owned();
+        for class in ["airplanes", "leopards", "watch"] {
+            for name in names(&place.path(&format!("flowers/{class}"))) {
+                text += &format!("../flowers/{class}/{name},{}\n", if label { class } else { "NaN" });
+            }
+        }
+        fs::write(place.path(&format!("set/{table}.csv")), text).unwrap();
+    }
+    let train = format!("train {} --data set --epoch_size 1 --out run", settings());
+    refused(
+        &place,
+        &train,
+        3,
+        "set/test.csv: line 2: no label but \"NaN\", as each of the 36 photos: write the label, or take the photo out of the set; they \
+         are test photos, and there are no others for validation: `--val-share 20%` sets photos of training aside",
+    );
+    place.done(&format!("{train} --val-share 20%"));
 }
 
 /// What `train` refuses is not clean; what makes a set a bad one is told by both.

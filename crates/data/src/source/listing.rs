@@ -109,15 +109,17 @@ pub(super) fn may_hold_labels(file: &Path) -> bool {
         || has_ending(file, &["txt"]) && words.iter().any(|word| name.contains(word))
 }
 
-/// A folder's entries in byte order of their names. Links are followed.
+/// A folder's entries in byte order of their names. Links are followed. No name at all is the current folder's: it is what is
+/// above a file there.
 pub(super) fn list(dir: &Path) -> Result<Vec<Entry>, DataError> {
     let refused = |source| DataError::io(dir, source);
+    let current = dir.as_os_str().is_empty();
     let mut entries = Vec::new();
-    for entry in fs::read_dir(dir).map_err(refused)? {
+    for entry in fs::read_dir(if current { Path::new(".") } else { dir }).map_err(refused)? {
         let entry = entry.map_err(refused)?;
         // The listing tells the kind at no cost, except of a link.
         let mut kind = entry.file_type().map_err(refused)?;
-        let path = entry.path();
+        let path = dir.join(entry.file_name());
         let linked = kind.is_symlink();
         if linked && let Ok(target) = fs::metadata(&path) {
             kind = target.file_type();

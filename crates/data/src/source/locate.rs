@@ -1,6 +1,8 @@
 //! Tells from a path what kind of set lies there, and where the images of a split are.
 
+mod classes;
 mod one_folder;
+mod shards;
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -10,9 +12,9 @@ use super::layout::{
     EXPECTED, Format, LAYOUTS, Layout, Look, Opening, Unit, is_labelled, labels_of_folder, lacks_labels, no_photo_read,
     speaks_of_labels, unread_in,
 };
-use super::listing::{Entry, Kind, has_ending, is_submission, list};
+use super::listing::{Entry, Kind, has_ending, is_image, is_submission, list};
 use super::pattern::expand_braces;
-use super::split::{Named, Split, repeats, splits_of};
+use super::split::{Named, Split, named, repeats, splits_of};
 use crate::decode::{Kind as Content, sniff};
 use crate::{DataError, Dataset, counted};
 
@@ -182,7 +184,7 @@ fn one_folder_more(path: &Path, search: &Search) -> Result<Option<PathBuf>, Data
                     .iter()
                     .any(|split| !split.of(&found.files).0.is_empty())
         });
-        if shards || has_splits(&folder.path, search)? {
+        if shards || has_splits(&folder.path, search)? && classes::splits_hold_photos(&inside, search)? {
             sets.push(folder.path.clone());
         }
     }
@@ -288,33 +290,51 @@ fn folder(path: &Path, search: &Search) -> Result<Location, DataError> {
     if let Some((other, _)) = split_folder(path, search.split.other(), search)? {
         return Err(other_split_only(path, search.split, &[other]));
     }
-    let location = whole(path, search)?;
+    let location = match whole(path, search) {
+        // The folder of a split that is named itself: its labels may lie beside it.
+        Err(error @ DataError::Layout { .. }) if path.file_name().is_some_and(|name| named(name).is_some()) => {
+            labels_beside(path, search.split, search)?.ok_or(error)?
+        }
+        found => found?,
+    };
     match flat_splits(&list(path)?) {
         Some(flat) if location.format == Format::Folder && search.format.is_none() => Err(unlabelled(&flat, "photos")),
         _ => Ok(location),
     }
 }
 
-/// What there is to say of folders of photos beside the one of a split, whose names are no split's.
-fn beside_a_split(path: &Path, search: &Search) -> Result<Option<String>, DataError> {
+/// What there is to say of folders beside the one of training where none is of validation: those of no split's name, and those that
+/// cannot be judged on.
+fn beside_a_split(path: &Path, search: &Search) -> Result<Vec<String>, DataError> {
     let mut others = Vec::new();
+    let mut notes = Vec::new();
     let entries = list(path)?;
     for (entry, split) in folders_of(&entries) {
-        if split.is_some() {
-            continue;
-        }
         let inside = list(&entry.path).unwrap_or_default();
+        match split {
+            None => {}
+            Some((Split::Train, _)) => continue,
+            Some((Split::Val, _)) => {
+                let why = match inside.iter().any(is_photo) {
+                    true => "whose photos have no labels",
+                    false => "in which there are no photos",
+                };
+                notes.push(format!("passes over {}, {why}", entry.path.display()));
+                continue;
+            }
+        }
         let holds_some = |inside: &Entry| inside.is_visible_folder() || inside.has_image_ending();
         if inside.iter().any(holds_some) || !candidates(&inside, search.format).is_empty() {
             others.push(entry.path.clone());
         }
     }
-    Ok((!others.is_empty()).then(|| {
-        format!(
+    if !others.is_empty() {
+        notes.push(format!(
             "passes over {}, as no split is called so: if the photos in it are for validation, call it val",
             enumerate(&others)
-        )
-    }))
+        ));
+    }
+    Ok(notes)
 }
 
 /// The folder of a split, `path/train` for example, and the usual name that it bears. A class may be called "train" too: a
@@ -523,13 +543,22 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
             .metadata(search)
         {
             notes.push(format!(
-                "takes {} and passes over the folders beside it; the data format `folder` takes those",
+                "takes {} and passes over the folders beside it; `--data-format folder` takes those",
                 enumerate(&files)
             ));
         }
         let files = match (own.is_empty(), others.is_empty()) {
             (false, _) => own,
             (true, true) => files,
+            // The folder of the other split, named itself.
+            (true, false)
+                if dir
+                    .file_name()
+                    .and_then(named)
+                    .is_some_and(|(named, _)| named == split.other()) =>
+            {
+                others
+            }
             (true, false) => return Err(other_split_only(dir, split, &others)),
         };
         // Where an ending has several kinds, the first file tells.
@@ -551,6 +580,7 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
                 ..location
             });
         }
+        shards::all_there(dir, &files)?;
         let test = test_of(&files, split);
         return Ok(Location {
             notes,
@@ -576,6 +606,7 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
         return Ok(location);
     }
     if format.is_none() && folders {
+        classes::refuse_what_are_none(dir, &entries)?;
         let workbook = workbook(&entries).map(|workbook| {
             format!(
                 "passes over the Excel file {}: if it holds the labels, save it as CSV",
@@ -608,7 +639,13 @@ fn whole(dir: &Path, search: &Search) -> Result<Location, DataError> {
     let names: Vec<PathBuf> = entries.iter().map(|entry| PathBuf::from(&entry.name)).collect();
     if let (Some(format), false) = (format, names.is_empty()) {
         let found = format!("nothing of the layout {} among {}", format.name(), enumerate(&names));
-        return Err(layout_error(dir, found, "its files, or another data format"));
+        return Err(layout_error(dir, found, "its files, or another `--data-format`"));
+    }
+    let is_archive = |entry: &&Entry| entry.kind == Kind::File && has_ending(&entry.path, &["zip"]);
+    if let Some(archive) = entries.iter().find(is_archive) {
+        let found = format!("no folders, photos or tables, but {}", enumerate(&names));
+        let expected = format!("the archive named itself: {}", archive.path.display());
+        return Err(layout_error(dir, found, &expected));
     }
     let found = match names.as_slice() {
         [] => "the folder is empty".to_owned(),
@@ -647,6 +684,17 @@ fn file_format(path: &Path, format: Option<Format>) -> Result<Format, DataError>
     let look = Look::at(path)?;
     let start = &look.start;
     if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(b"BZh") {
+        let inside = Path::new(path.file_stem().unwrap_or_default());
+        if LAYOUTS
+            .iter()
+            .any(|layout| layout.lists && has_ending(inside, layout.endings))
+        {
+            return Err(layout_error(
+                path,
+                "a compressed table".to_owned(),
+                "the table unpacked",
+            ));
+        }
         let found = "a compressed archive, which cannot be read in any order".to_owned();
         return Err(layout_error(path, found, "it unpacked or as a plain .tar"));
     }
@@ -663,6 +711,13 @@ fn file_format(path: &Path, format: Option<Format>) -> Result<Format, DataError>
             step: step.to_owned(),
         });
     }
+    let expected = match members {
+        Some(members) if members.iter().any(|(name, ..)| is_image(name)) => {
+            "a .cls file with the label beside each photo, as WebDataset has it; or, where each class has a folder, the archive unpacked, \
+             or a zip archive of the folders"
+        }
+        _ => EXPECTED,
+    };
     let found = match members {
         Some([]) => "an archive without files".to_owned(),
         Some(members) => {
@@ -676,7 +731,7 @@ fn file_format(path: &Path, format: Option<Format>) -> Result<Format, DataError>
         None if path.is_file() => "a file of no known kind".to_owned(),
         None => "neither a folder nor a regular file".to_owned(),
     };
-    Err(layout_error(path, found, EXPECTED))
+    Err(layout_error(path, found, expected))
 }
 
 /// What a file is that is none of the kinds of sets, and what to do about it.
@@ -693,6 +748,10 @@ fn no_set(look: &Look) -> Option<(String, &'static str)> {
         Some(Content::Read(format)) => Some((format!("one photo ({})", format.name_and_endings().0), folder)),
         Some(Content::Known(name)) => Some((format!("one photo ({name})"), folder)),
         Some(Content::Else(what, step)) => Some((what.to_owned(), step)),
+        None if has_ending(look.path, &["json"]) => Some((
+            "a file of JSON, in which labels are not read".to_owned(),
+            "write the photos and their labels as a CSV with the columns path and label, or as JSON lines",
+        )),
         None if has_ending(look.path, &["parquet"]) => Some((
             "a file that is called .parquet and holds none".to_owned(),
             "fetch or write it again",

@@ -1,5 +1,6 @@
 //! The two halves of a data set, and the names that folders, files and rows give them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ impl Split {
     /// Names that people use, the best first.
     pub(super) fn names(self) -> &'static [&'static str] {
         match self {
-            Split::Train => &["train", "training", "trn"],
+            Split::Train => &["train", "training", "trn", "trainval"],
             Split::Val => &[
                 "val",
                 "validation",
@@ -125,8 +126,29 @@ pub(super) fn repeats(inside: &OsStr, outside: &OsStr) -> bool {
     either.is_some() && (inside.eq_ignore_ascii_case(outside) || named(inside).map(|(split, _)| split) == either)
 }
 
+/// A folder that lies in two folders or more which have another one in common too, and all folders that it lies in: these are splits,
+/// whatever they are called. `held` has each outer folder by its number, and the folders in it by name.
+pub(super) fn shared<T: Ord>(held: impl IntoIterator<Item = (usize, T)>) -> Option<(T, Vec<usize>)> {
+    const COMPARED: usize = 1000;
+    let mut seen: BTreeMap<T, BTreeSet<usize>> = BTreeMap::new();
+    for (outer, inner) in held {
+        seen.entry(inner).or_default().insert(outer);
+    }
+    let several = seen.into_iter().filter(|(_, outer)| outer.len() > 1);
+    let mut several: Vec<(T, Vec<usize>)> = several
+        .map(|(inner, outer)| (inner, outer.into_iter().collect()))
+        .take(COMPARED)
+        .collect();
+    let also = |outer: &[usize]| {
+        let both = |(_, other): &&(T, Vec<usize>)| outer[..2].iter().all(|at| other.binary_search(at).is_ok());
+        several.iter().filter(both).take(2).count() == 2
+    };
+    let found = several.iter().position(|(_, outer)| also(outer))?;
+    Some(several.swap_remove(found))
+}
+
 /// The split that a folder's name alone tells.
-fn named(folder: &OsStr) -> Option<Named> {
+pub(super) fn named(folder: &OsStr) -> Option<Named> {
     let name = |split: Split| Some((split, split.named_as(folder)?));
     name(Split::Train).or_else(|| name(Split::Val))
 }

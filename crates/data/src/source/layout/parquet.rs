@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use parquet::basic::{Compression, Type};
 use parquet::column::page::PageReader;
 use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::serialized_reader::SerializedPageReader;
@@ -191,7 +191,7 @@ impl Table {
         let columns = column_names(&metadata);
         let (Some(bytes), Some(label)) = (find(&columns, &IMAGES), find(&columns, &LABELS)) else {
             return Err(refused(format!(
-                "it has the columns {}; expected one of images ({}) and one of labels ({})",
+                "it has the columns {}; expected one of images ({}) and one of labels ({}): write it anew with such names",
                 columns.join(", "),
                 IMAGES.join(", "),
                 LABELS.join(", ")
@@ -282,41 +282,35 @@ fn read_all<T: DataType>(
         Ok(values)
     } else {
         Err(ParquetError::General(format!(
-            "{} values for {rows} rows of the column {} in row group {group}",
-            values.len(),
-            column_names(metadata)[column_at]
+            "its column {} is empty in {} of the {rows} rows of group {group}: fill it in, or take those rows out",
+            column_names(metadata)[column_at],
+            rows.saturating_sub(values.len())
         )))
     }
+}
+
+/// The values of a column of a row group, as text.
+fn texts_of<T: DataType>(
+    (path, metadata, group, column): (&Path, &ParquetMetaData, usize, usize),
+    text: impl Fn(&T::T) -> String,
+) -> Result<Vec<String>, ParquetError> {
+    Ok(read_all::<T>(path, metadata, group, column)?.iter().map(text).collect())
 }
 
 /// The values of a column of numbers or texts, as text.
 fn texts(path: &Path, metadata: &ParquetMetaData, column: usize) -> Result<Vec<String>, ParquetError> {
     let kind = metadata.file_metadata().schema_descr().column(column).physical_type();
-    let text = |label: ByteArray| String::from_utf8_lossy(label.data()).into_owned();
+    let text = |label: &ByteArray| String::from_utf8_lossy(label.data()).into_owned();
     let mut texts = Vec::new();
     for group in 0..metadata.num_row_groups() {
+        let read = (path, metadata, group, column);
         match kind {
-            Type::INT64 => {
-                texts.extend(
-                    read_all::<Int64Type>(path, metadata, group, column)?
-                        .iter()
-                        .map(i64::to_string),
-                );
-            }
-            Type::INT32 => {
-                texts.extend(
-                    read_all::<Int32Type>(path, metadata, group, column)?
-                        .iter()
-                        .map(i32::to_string),
-                );
-            }
-            Type::BYTE_ARRAY => {
-                texts.extend(
-                    read_all::<ByteArrayType>(path, metadata, group, column)?
-                        .into_iter()
-                        .map(text),
-                );
-            }
+            Type::INT64 => texts.extend(texts_of::<Int64Type>(read, |label| label.to_string())?),
+            Type::INT32 => texts.extend(texts_of::<Int32Type>(read, |label| label.to_string())?),
+            Type::DOUBLE => texts.extend(texts_of::<DoubleType>(read, |label| label.to_string())?),
+            Type::FLOAT => texts.extend(texts_of::<FloatType>(read, |label| label.to_string())?),
+            Type::BOOLEAN => texts.extend(texts_of::<BoolType>(read, |label| label.to_string())?),
+            Type::BYTE_ARRAY => texts.extend(texts_of::<ByteArrayType>(read, text)?),
             kind => {
                 return Err(ParquetError::General(format!(
                     "its column {} holds {kind}",

@@ -67,9 +67,12 @@ impl<'a> Sheet<'a> {
 
     fn lines(&self) -> Lines<'_> {
         let text = self.text.trim_start_matches('\u{feff}');
+        // In a list lines that begin with # are for people. In a table a name may.
+        let comment = has_ending(self.path, &["txt"]).then_some(b'#');
         Lines {
             text,
-            delimiter: delimiter(text),
+            delimiter: delimiter(text, comment),
+            comment,
             above: self.above,
         }
     }
@@ -150,8 +153,9 @@ fn open_from<S: Source + 'static>(
         labels.push(table.columns.label_of(&row).map_err(at_line)?);
         if is_address(&row[file]) && !table.photos.has(&row[file]) {
             return Err(at_line(format!(
-                " has the address {}, and nothing is fetched from the net: download the photo, and write the name of the file",
-                columns::cut(&row[file])
+                " has the address {}{}",
+                columns::cut(&row[file]),
+                columns::in_place_of_address(&row[file])
             )));
         }
         let photo = table.photos.path(&row[file]);
@@ -312,11 +316,12 @@ impl<'a> Table<'a> {
 }
 
 /// The delimiter that divides the first row. Blanks do so in Caffe's lists, and come last: they stand in names too.
-fn delimiter(text: &str) -> u8 {
+fn delimiter(text: &str, comment: Option<u8>) -> u8 {
     let divides = |&delimiter: &u8| {
         let lines = Lines {
             text,
             delimiter,
+            comment,
             above: 0,
         };
         let first = lines.rows().next();
@@ -330,6 +335,8 @@ fn delimiter(text: &str) -> u8 {
 struct Lines<'a> {
     text: &'a str,
     delimiter: u8,
+    /// What lines that are passed over begin with.
+    comment: Option<u8>,
     /// Lines of the text above the first one of the file that it came from.
     above: u64,
 }
@@ -340,6 +347,7 @@ impl<'a> Lines<'a> {
         let rows = csv::ReaderBuilder::new()
             .delimiter(self.delimiter)
             .has_headers(false)
+            .comment(self.comment)
             .flexible(true)
             .trim(csv::Trim::All)
             .from_reader(self.text.as_bytes());

@@ -10,7 +10,7 @@ use super::{EXPECTED, Format, Layout, Opening, Unit};
 use crate::dataset::{Classes, Dataset};
 use crate::decode::{AS_CSV, OFFICE};
 use crate::source::listing::{PassedOver, has_ending, is_image, is_submission, may_hold_labels, unread_format};
-use crate::source::split::{Named, repeats, splits_of};
+use crate::source::split::{Named, repeats, shared, splits_of};
 use crate::source::zip::{Packed, ZipMembers, index, read_text};
 use crate::{DataError, Split};
 
@@ -212,6 +212,8 @@ impl Inside {
         }
         let mut passed = self.passed;
         let mut found: Vec<(String, Packed)> = Vec::new();
+        // The folder within the class's that each photo lies in.
+        let mut held: Vec<(String, Option<String>)> = Vec::new();
         for photo in self.photos {
             let mut name = &photo.name[self.base.len()..];
             if wanted.is_some() {
@@ -232,6 +234,8 @@ impl Inside {
                 passed.add("photos beside the class folders", path.join(&*photo.name));
                 continue;
             };
+            let inside = first_folder(&name[class.len() + 1..]);
+            held.push((class.to_owned(), inside.map(str::to_owned)));
             found.push((class.to_owned(), photo));
         }
         if found.is_empty() {
@@ -245,6 +249,16 @@ impl Inside {
                     notes => format!("an archive without a class of photos ({})", notes.join("; ")),
                 },
                 expected: EXPECTED.to_owned(),
+            });
+        }
+        if let Some((inner, outer)) = same_folders(&held) {
+            return Err(DataError::Layout {
+                path: path.clone(),
+                found: format!(
+                    "folders that hold the same folders of photos (as {inner}: {})",
+                    outer.join(", ")
+                ),
+                expected: "folders of classes: if these are splits, call them train and val".to_owned(),
             });
         }
         // Classes in byte order of their names, as those of folders are.
@@ -272,6 +286,22 @@ impl Inside {
         dataset.notes.extend(passed.notes());
         Ok(dataset)
     }
+}
+
+/// Folders that would be classes and hold the same folders: one of those, and two of the outer ones. `None` where a photo lies right in
+/// such a folder.
+fn same_folders(held: &[(String, Option<String>)]) -> Option<(String, Vec<&str>)> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut pairs = Vec::new();
+    for (class, inside) in held {
+        let next = places.len();
+        pairs.push((*places.entry(class).or_insert(next), inside.as_deref()?));
+    }
+    let (inner, outer) = shared(pairs)?;
+    let named = places.iter().filter(|(_, at)| outer[..2].contains(at));
+    let mut named: Vec<&str> = named.map(|(name, _)| *name).collect();
+    named.sort_unstable();
+    Some((inner.to_owned(), named))
 }
 
 /// The folder that a path begins with.

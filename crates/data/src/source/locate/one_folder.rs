@@ -52,24 +52,35 @@ pub(super) fn labels(dir: &Path, entries: &[Entry], search: &Search) -> Result<O
             Ok(_) => return Ok(None),
         },
     };
+    let inside = list(&photos)?;
+    let of_folders =
+        !inside.iter().any(is_photo) && inside.iter().filter(|entry| entry.is_visible_folder()).count() > 1;
     let expected = match photos == dir {
         true => "labels of the photos beside it".to_owned(),
+        false if of_folders => format!(
+            "labels of the photos in {photos}; if the folders in {photos} are those of classes, name {photos} itself",
+            photos = photos.display()
+        ),
         false => format!(
-            "labels of the photos in {}, or the data format `folder`, which takes the folder for one class",
+            "labels of the photos in {}, or `--data-format folder`, which takes the folder for one class",
             photos.display()
         ),
     };
     Err(layout_error(table, reason, &expected))
 }
 
+/// What a folder of all photos of a set is called, and one of what is said of them.
+pub(super) const PHOTOS: [&str; 4] = ["images", "imgs", "photos", "pictures"];
+pub(super) const ANNOTATIONS: [&str; 4] = ["annotations", "annotation", "labels", "lists"];
+
 /// The one folder of photos, and the files that may hold their labels.
 fn photos_and_tables(dir: &Path, entries: &[Entry]) -> Result<Option<(PathBuf, Vec<PathBuf>)>, DataError> {
     let folders = || entries.iter().filter(|entry| entry.is_visible_folder());
-    let has_images = folders().any(|folder| is_called(folder, &["images", "imgs", "photos", "pictures"]));
+    let has_images = folders().any(|folder| is_called(folder, &PHOTOS));
     let (mut photos, mut tables) = (Vec::new(), tables_of(entries));
     for folder in folders() {
         let inside = list(&folder.path)?;
-        let annotations = has_images && is_called(folder, &["annotations", "annotation", "labels", "lists"]);
+        let annotations = has_images && is_called(folder, &ANNOTATIONS);
         if !annotations && inside.iter().any(|entry| is_photo(entry) || entry.is_visible_folder()) {
             photos.push(folder.path.clone());
         }
@@ -91,7 +102,7 @@ pub(super) fn has_labels(entries: &[Entry]) -> bool {
     tables_of(entries).iter().any(|table| may_hold_labels(table))
 }
 
-fn is_called(entry: &Entry, names: &[&str]) -> bool {
+pub(super) fn is_called(entry: &Entry, names: &[&str]) -> bool {
     names.iter().any(|name| entry.name.eq_ignore_ascii_case(name))
 }
 

@@ -56,6 +56,9 @@ const VALIDATION_FLAG: &str = "isvalid";
 /// Columns that number the rows.
 const INDEX_NAMES: [&str; 3] = ["", "unnamed0", "index"];
 
+/// More classes than a list without a header is thought to have.
+const MAX_CLASSES: usize = 1 << 16;
+
 /// The rows that are looked at, spread over the table.
 const LOOKED_AT: usize = 64;
 
@@ -131,6 +134,21 @@ pub(super) fn is_address(cell: &str) -> bool {
     cell.contains("://")
 }
 
+/// What to write in place of an address.
+pub(super) fn in_place_of_address(cell: &str) -> &'static str {
+    match cell.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("file://")) {
+        true => ": write the paths of the files, without `file://`",
+        false => {
+            ", and nothing is fetched from the net: download the photos, and write the names of the files in a column `path`"
+        }
+    }
+}
+
+/// Whether a cell is a list or an object of JSON, or a list as Python writes it.
+fn is_list(cell: &str) -> bool {
+    cell.starts_with('[') && cell.ends_with(']') || cell.starts_with('{') && cell.ends_with('}')
+}
+
 /// Whether a header names a column of paths and one of labels.
 pub(super) fn speaks_of_labels(first: &[String]) -> bool {
     let any = |names: &[&str]| first.iter().any(|cell| is_named(cell, names));
@@ -198,10 +216,10 @@ impl Columns {
             let example = &look.rows[0];
             if let Some(column) = (0..first.len()).find(|&column| is_address(&example[column])) {
                 return Err(Refused::NoPhotos(format!(
-                    "column {} holds addresses such as {}, and nothing is fetched from the net: download the photos, and write the \
-                     names of the files in a column `path`",
+                    "column {} holds addresses such as {}{}",
                     name(column),
-                    cut(&example[column])
+                    cut(&example[column]),
+                    in_place_of_address(&example[column])
                 )));
             }
             let named = look.named(&PATH_NAMES);
@@ -209,7 +227,7 @@ impl Columns {
             return Err(Refused::NoPhotos(match named.first().copied().or(column) {
                 Some(column) => format!(
                     "no image of the table is there: there is no file {}, for example, and no photo of that name in the folder or \
-                     below; name the folder of the photos by `image_dir`",
+                     below; name the folder of the photos by `--image-dir`",
                     cut(&photos.folder().join(&example[column]).to_string_lossy())
                 ),
                 None => look.refusal(),
@@ -266,6 +284,14 @@ impl Columns {
             Label::Column(label) if row[*label].is_empty() => {
                 return Err(format!(
                     " has no label: write it in column {}, or take the line out",
+                    self.name(*label)
+                ));
+            }
+            Label::Column(label) if is_list(&row[*label]) => {
+                return Err(format!(
+                    " ({}) has a list for a label, {}: one label a photo is trained; write one text or number in column {}",
+                    cut(&row[self.path]),
+                    cut(&row[*label]),
                     self.name(*label)
                 ));
             }
@@ -340,7 +366,14 @@ impl Look<'_> {
         match named.as_slice() {
             [] => match only(&left) {
                 Some(one) => Ok(Label::Column(one)),
-                None => self.one_of(&left).map(Label::OneOf).ok_or_else(|| self.refusal()),
+                None => match (self.one_of(&left), self.header) {
+                    (Some(classes), _) => Ok(Label::OneOf(classes)),
+                    (None, false) => self
+                        .finest(&left, rows)?
+                        .map(Label::Column)
+                        .ok_or_else(|| self.refusal()),
+                    (None, true) => Err(self.refusal()),
+                },
             },
             [one] => Ok(Label::Column(*one)),
             [first, rest @ ..] => {
@@ -374,6 +407,41 @@ impl Look<'_> {
         let named = classes.into_iter().map(|column| (column, self.first[column].clone()));
         let named: Vec<_> = named.collect();
         (self.header && sure && named.len() > 1).then_some(named)
+    }
+
+    /// Of columns of whole numbers without a header, as in the Oxford Pets' list (class, species, breed of the species), the one
+    /// whose numbers tell those of all others. Each of its classes has two photos on the mean, so that no number of the photo is
+    /// taken for a label.
+    fn finest<R>(&self, left: &[usize], rows: &dyn Fn() -> R) -> Result<Option<usize>, String>
+    where
+        R: Iterator<Item = Result<(u64, csv::StringRecord), String>>,
+    {
+        let is_number = |row: &csv::StringRecord| left.iter().all(|column| row[*column].parse::<u32>().is_ok());
+        if left.is_empty() || !self.rows.iter().all(is_number) {
+            return Ok(None);
+        }
+        let mut classes = vec![HashSet::new(); left.len()];
+        let (mut whole, mut count) = (HashSet::new(), 0);
+        for row in rows() {
+            let (_, row) = row?;
+            let cells: Vec<String> = left.iter().map(|column| row[*column].to_owned()).collect();
+            for (classes, cell) in classes.iter_mut().zip(&cells) {
+                classes.insert(cell.clone());
+            }
+            whole.insert(cells);
+            count += 1;
+            // Numbers of the photos, such as sizes.
+            if whole.len() > MAX_CLASSES {
+                return Ok(None);
+            }
+        }
+        let finest = left
+            .iter()
+            .zip(&classes)
+            .find(|(_, classes)| classes.len() == whole.len());
+        Ok(finest
+            .filter(|(_, classes)| classes.len() > 1 && 2 * classes.len() <= count)
+            .map(|(column, _)| *column))
     }
 
     fn refusal(&self) -> String {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// A header of all keys, and a row a line. What is neither text, number nor truth value is left empty. The error is a
+/// A header of all keys, and a row a line. A list or an object stays JSON, and nothing is left empty. The error is a
 /// sentence.
 pub(super) fn to_csv(text: &str) -> Result<String, String> {
     // An empty line stays one, so that each row is in the line below its own.
@@ -27,8 +27,8 @@ pub(super) fn to_csv(text: &str) -> Result<String, String> {
     }
     let cell = |row: &Map<String, Value>, key: &String| match row.get(key) {
         Some(Value::String(text)) => text.replace(['\n', '\r'], " "),
-        Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
-        _ => String::new(),
+        None | Some(Value::Null) => String::new(),
+        Some(value) => value.to_string(),
     };
     let mut csv = line(&keys) + "\n";
     for row in &rows {

@@ -66,7 +66,11 @@ impl Photos {
         let near = move || {
             let inside = list(&base).unwrap_or_default().into_iter();
             let inside = inside.filter(Entry::is_visible_folder).take(MAX_FOLDERS);
-            let around = base.parent().map(Path::to_path_buf);
+            // Above `photos` is the current folder, and above that one what `..` is.
+            let around = match base.file_name() {
+                Some(_) => base.parent().map(Path::to_path_buf),
+                None => Some(base.join("..")),
+            };
             inside.map(|entry| entry.path).chain(around)
         };
         let base = folder.to_path_buf();
