@@ -231,8 +231,7 @@ fn weights_advice(error: &WeightsError) -> String {
             shell_word(path)
         ),
         WeightsError::Unnamed { source, .. } if source.to_string().contains(".se.") => {
-            "; the layer is squeeze-and-excite, which timm's networks have and that program's do not: say `--to timm`"
-                .into()
+            " by `--to timm` (the layer is squeeze-and-excite)".into()
         }
         _ => String::new(),
     }

@@ -190,10 +190,8 @@ pub fn weights(path: &Path) -> Result<PathBuf, Failure> {
         let runs = folder_of_runs(path).or_else(|| {
             let is_run = ["config.toml", "run.json"].iter().all(|name| path.join(name).is_file());
             is_run.then(|| {
-                format!(
-                    "this run has no weights yet, as its first epoch has not ended; wait, or go on with it by `mnasnet train --resume {}`",
-                    shell_word(path)
-                )
+                "this run has no weights yet, as its first epoch has not ended; wait, or where it was stopped say its `mnasnet train` again"
+                    .to_owned()
             })
         });
         unreadable(runs.unwrap_or_else(|| {

@@ -489,7 +489,10 @@ fn nothing_is_written_over_that_is_needed() {
             "convert weights.pth weights.pth --to torchvision",
             "weights.pth is what is read;",
         ),
-        ("convert folder folder --to timm", "folder is what is read;"),
+        (
+            "convert folder folder --to timm",
+            "folder/model.safetensors is what is read;",
+        ),
         (
             "convert folder folder/model.safetensors",
             "folder/model.safetensors is what is read;",
