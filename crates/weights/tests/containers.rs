@@ -286,7 +286,7 @@ fn a_damaged_checksum_is_told() {
     damaged[weight] ^= 1;
     let error = parse(damaged.into()).unwrap_err();
     assert!(
-        error.contains("its checksum is ") && error.ends_with("it is damaged"),
+        error.contains("its checksum is ") && error.contains("it is damaged"),
         "{error}"
     );
 
@@ -295,7 +295,7 @@ fn a_damaged_checksum_is_told() {
     let value = zip.windows(4).position(|bytes| bytes == quarter).unwrap();
     zip[value] ^= 1;
     let error = parse(zip.into()).unwrap_err();
-    assert!(error.ends_with("is damaged: the checksum differs"), "{error}");
+    assert!(error.contains("is damaged: the checksum differs"), "{error}");
 }
 
 /// One protobuf field of a length: key, length, contents.
@@ -403,7 +403,7 @@ fn mindspores_entries_are_bounded() {
     let name = refusal(entry(&[b'w'; 2000], &[]));
     assert!(name.contains("bytes beside its tensor's content"), "{name}");
     let pieces = refusal(entry(b"w", &[0x08, 0]).repeat((1 << 16) + 1));
-    assert!(pieces.ends_with("it has more than 65536 entries"), "{pieces}");
+    assert!(pieces.contains("it has more than 65536 entries"), "{pieces}");
 }
 
 /// A zip whose list of members has so many entries, all of one empty member.
