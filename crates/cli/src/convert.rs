@@ -21,8 +21,9 @@ use serde::Serialize;
 use crate::args::{ConvertArgs, Target};
 use crate::console::{json_path, note, print_json, print_sentences, visible_name};
 use crate::failure::{Exit, Failure};
-use crate::model_file::seen;
+use crate::model_file::{names_left_out, seen};
 use crate::paths;
+use crate::replacing;
 use crate::report::Counter;
 
 #[derive(Serialize)]
@@ -44,7 +45,16 @@ struct Report<'a> {
 pub fn run(args: &ConvertArgs) -> Result<Exit, Failure> {
     paths::output(&args.output)?;
     let form = form(args)?;
-    let file = WeightsFile::open_as(&paths::weights(&args.input)?, wanted(args)?)?;
+    let source = paths::weights(&args.input)?;
+    let read = [&*source, &*args.input];
+    match form {
+        Form::Plain => replacing::folder_allowed(&args.output, &read, args.overwrite)?,
+        _ => replacing::allowed(&args.output, &read, args.overwrite)?,
+    }
+    let file = WeightsFile::open_as(&source, wanted(args)?)?;
+    if let (Some(names), None) = (file.names_left_out(), &args.class_list) {
+        note(&names_left_out(&source, names, file.record().classes.len()));
+    }
     let mut record = record(args, &file)?;
     let mut network = network_of(&args.input, &record)?;
     let to = target(args, form, &network)?;

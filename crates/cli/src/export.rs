@@ -24,6 +24,7 @@ use crate::console::{json_path, note, print_json, print_sentences, shell_word};
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile};
 use crate::paths;
+use crate::replacing;
 use crate::report::Counter;
 
 /// Difference of two logits that `--check` allows where the model resizes photos itself: another library's numbers.
@@ -55,7 +56,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let source = paths::weights(given)?;
     possible(args, &source, &output)?;
     let runtime = checked_on(args)?;
-    let model = ModelFile::open(&source, args.ema, &PixelArgs::default())?;
+    let model = ModelFile::open_for(&source, args.ema, &PixelArgs::default(), &args.pixels)?;
     let Kind::Weights { network, weights } = &model.kind else {
         return Err(Failure::Usage(format!(
             "{} is an ONNX model already; give the file of weights that it was exported from",
@@ -224,13 +225,7 @@ fn possible(args: &ExportArgs, source: &Path, output: &Path) -> Result<(), Failu
             output.join("model.onnx").display()
         )));
     }
-    let real = |path: &Path| path.canonicalize().ok();
-    if real(output).is_some_and(|output| Some(output) == real(source)) {
-        return Err(Failure::Usage(format!(
-            "{} is the file of weights itself; give the model another name",
-            output.display()
-        )));
-    }
+    replacing::allowed(output, &[source], args.overwrite)?;
     let ending = output
         .extension()
         .and_then(|ending| ending.to_str())

@@ -17,6 +17,7 @@ use mnasnet_settings::resolve::ConfigError;
 use mnasnet_train::TrainError;
 use mnasnet_weights_file::WeightsError;
 
+use crate::console::shell_word;
 use crate::refusal;
 
 /// Exit codes; a contract for scripts, told in `--help`.
@@ -226,6 +227,13 @@ fn weights_advice(error: &WeightsError) -> String {
             "; start a new run from them with `--init {} --out ANOTHER`",
             best.display()
         ),
+        WeightsError::Headless { path } => format!(
+            ": its network ends with the features before that layer; `mnasnet train YOUR_PHOTOS --init {}` trains one",
+            shell_word(path)
+        ),
+        WeightsError::Unnamed { source, .. } if source.to_string().contains(".se.") => {
+            " by `--to timm` (the layer is squeeze-and-excite)".into()
+        }
         _ => String::new(),
     }
 }

@@ -76,6 +76,8 @@ const NAMES: &[Names] = &[
             "weights",
             "initial-checkpoint",
             "checkpoint",
+            "load",
+            "load-weights",
         ],
     ),
     names(
@@ -89,6 +91,8 @@ const NAMES: &[Names] = &[
             "model-path",
             "model",
             "run",
+            "load",
+            "load-weights",
         ],
     ),
     names("config", Some('c'), &["recipe", "settings", "cfg"]),
@@ -106,7 +110,9 @@ const NAMES: &[Names] = &[
     names("weight-decay", None, &["wd"]),
     names("label-smooth-factor", None, &["label-smoothing", "smoothing"]),
     names("dropout", None, &["drop", "drop-rate"]),
-    names("ema", None, &["model-ema"]),
+    names("ema", None, &["model-ema", "use-ema"]),
+    names("width", None, &["width-mult", "width-multiplier"]),
+    names("resume", None, &["resume-from", "resume-from-checkpoint"]),
     names("ema-decay", None, &["model-ema-decay"]),
     names(
         "clip-grad-norm",

@@ -34,7 +34,7 @@ impl Recorded {
     /// Opens a file.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let path = &*paths::weights(path)?;
-        let file = WeightsFile::open(path)?;
+        let file = WeightsFile::open_backbone(path)?;
         let (settings, _) = file.record().settings(path, |key| TAKEN.contains(&key))?;
         Ok(Self { file, settings })
     }

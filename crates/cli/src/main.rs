@@ -26,6 +26,7 @@ mod predict;
 mod pretrained;
 mod ranks;
 mod refusal;
+mod replacing;
 mod report;
 mod settings;
 mod train;

@@ -7,12 +7,13 @@ use mnasnet_engine::{Cpu, Device, Precision};
 use mnasnet_judge::classifier::{Checked, Classifier, OnBytes, OnEngine, OnRuntime};
 use mnasnet_model::quantised::QuantisedNetwork;
 use mnasnet_model::{Network, Weights};
-use mnasnet_onnx::{Runtime, is_onnx};
+use mnasnet_onnx::{ReadError, Runtime, is_onnx};
 use mnasnet_settings::config::Config;
+use mnasnet_weights::kind_of_stranger;
 use mnasnet_weights_file::{Record, WeightsFile, network_of, onnx};
 
 use crate::args::{PixelArgs, RuntimeArgs, RuntimeName};
-use crate::console::note;
+use crate::console::{note, shell_word};
 use crate::failure::Failure;
 use crate::paths;
 use crate::settings::{self, OrOpen};
@@ -73,6 +74,11 @@ impl ModelFile {
     /// Opens a model file of any kind; of a checkpoint, `ema` takes the moving average. `pixels` says what a model of another program
     /// leaves unsaid.
     pub fn open(path: &Path, ema: bool, pixels: &PixelArgs) -> Result<Self, Failure> {
+        Self::open_for(path, ema, pixels, &PixelArgs::default())
+    }
+
+    /// The same where `later` is laid over what the model says: what is told of photos is what they become then.
+    pub fn open_for(path: &Path, ema: bool, pixels: &PixelArgs, later: &PixelArgs) -> Result<Self, Failure> {
         let path = &*paths::weights(path)?;
         if is_onnx(path) {
             if ema {
@@ -90,7 +96,12 @@ impl ModelFile {
             false => refuse_said(path, pixels)?,
         }
         if file.assumes_photos() {
-            tell_assumed(path, &record.preprocessing, false);
+            let mut told = record.preprocessing.clone();
+            later.apply(&mut told)?;
+            tell_assumed(path, &told, false);
+        }
+        if let Some(names) = file.names_left_out() {
+            note(&names_left_out(path, names, record.classes.len()));
         }
         let network = network_of(path, &record)?;
         let config = record.settings(path, is_used)?.1;
@@ -115,7 +126,10 @@ impl ModelFile {
     }
 
     fn open_onnx(path: &Path, pixels: &PixelArgs) -> Result<Self, Failure> {
-        let model = mnasnet_onnx::read(path, pixels.resolution)?;
+        let model = mnasnet_onnx::read(path, pixels.resolution).map_err(|error| match kind_of_stranger(path) {
+            Some(kind) => not_a_model(path, kind),
+            None => error.into(),
+        })?;
         let (mut record, assumed) = onnx::record(path, &model)?;
         if model.normalises && !pixels.leaves_numbers() {
             return Err(Failure::Usage(format!(
@@ -201,6 +215,14 @@ impl ModelFile {
     }
 }
 
+/// A file that has a model's name and is another thing.
+fn not_a_model(path: &Path, kind: &str) -> Failure {
+    Failure::from(ReadError::Format {
+        path: path.to_owned(),
+        reason: format!("is {kind}, and no ONNX model; export the model again, or download it again"),
+    })
+}
+
 /// The processor: `device` itself, or the best one beside a GPU, as an INT8 model runs on the processor whatever the device is.
 fn processor(device: &dyn Device) -> Result<Cpu, Failure> {
     let itself = Cpu::all().into_iter().find(|cpu| cpu.name() == device.name());
@@ -222,6 +244,16 @@ fn tell_assumed(path: &Path, preprocessing: &Preprocessing, normalises: bool) {
         seen(preprocessing),
         PixelArgs::FLAGS
     ));
+}
+
+/// What is said of names in a file that are not as many as its classes.
+pub fn names_left_out(path: &Path, names: usize, classes: usize) -> String {
+    format!(
+        "{} names {names} classes and has {classes}, so that the names are left out; give them by `mnasnet convert {} NEW.safetensors \
+         --class-list FILE`",
+        path.display(),
+        shell_word(path)
+    )
 }
 
 /// How a photo becomes an image, in words.

@@ -187,7 +187,13 @@ pub fn weights(path: &Path) -> Result<PathBuf, Failure> {
     let best = [path.join(kept), path.to_owned()].map(|folder| folder.join("best.safetensors"));
     let best = best.into_iter().find(|best| best.is_file());
     best.ok_or_else(|| {
-        let runs = folder_of_runs(path);
+        let runs = folder_of_runs(path).or_else(|| {
+            let is_run = ["config.toml", "run.json"].iter().all(|name| path.join(name).is_file());
+            is_run.then(|| {
+                "this run has no weights yet, as its first epoch has not ended; wait, or where it was stopped say its `mnasnet train` again"
+                    .to_owned()
+            })
+        });
         unreadable(runs.unwrap_or_else(|| {
             "it is a folder without weights: neither a run's (best.safetensors) nor Hugging Face's (model.safetensors, \
              pytorch_model.bin); give a file of weights"

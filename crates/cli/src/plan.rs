@@ -16,9 +16,10 @@ use crate::report::Plan;
 
 /// The probe's first steps, which find cold caches, do not count.
 const COLD: u64 = 2;
-/// Steps that are timed at least, and the time from which on they are enough.
+/// Steps that are timed at least, and the time from which on they are enough: at most so long, and of a short time a part.
 const STEPS: u64 = 4;
 const LONG: Duration = Duration::from_secs(5);
+const PART: u32 = 8;
 /// Part of the time that is planned for; the rest is for starting, saving and other programs.
 const FILLED: f64 = 0.95;
 
@@ -32,14 +33,17 @@ pub fn epochs(config: &Config, device: &dyn Device, time: Duration) -> Result<us
         stop: &stop,
         plan: Plan::default(),
         began,
+        long: LONG.min(time / PART),
         warm: None,
         step: None,
         epoch: None,
+        epoch_began: None,
     };
     let config = Config {
         // What a probe of one photo a step would never come to its end of.
         epoch_size: config.epoch_size.max(COLD as usize + STEPS as usize),
-        save_checkpoint: false,
+        // Checkpoints are a part of an epoch's time, and go to the temporary folder alone.
+        save_checkpoint_path: Config::default().save_checkpoint_path,
         ..config.clone()
     };
     let folder = RunFolder::new(scratch.path().join("probe"));
@@ -61,13 +65,19 @@ pub fn epochs(config: &Config, device: &dyn Device, time: Duration) -> Result<us
     }
     .seconds_left(0, probe.step.unwrap_or_default());
     let epoch = probe.epoch.unwrap_or(by_steps);
-    let left = (seconds - began.elapsed().as_secs_f64()).max(0.0) * FILLED;
+    let planning = began.elapsed().as_secs_f64();
+    let left = (seconds - planning).max(0.0) * FILLED;
     let epochs = ((left / epoch) as usize).max(1);
-    let time = about(epoch * epochs as f64);
+    let (time, planning) = (about(epoch * epochs as f64), about(planning));
     note(&match epoch > left {
-        false if epochs == 1 => format!("1 epoch fits into {asked}: about {time}"),
-        false => format!("{epochs} epochs fit into {asked}: about {time}"),
-        true => format!("one epoch takes about {time}, and what is left of {asked} is less"),
+        false => format!(
+            "{} in {asked}: about {time}, after {planning} of planning",
+            match epochs {
+                1 => "1 epoch fits".to_owned(),
+                epochs => format!("{epochs} epochs fit"),
+            }
+        ),
+        true => format!("one epoch takes about {time}, and less is left of {asked} after {planning} of planning"),
     });
     Ok(epochs)
 }
@@ -77,12 +87,17 @@ struct Probe<'a> {
     stop: &'a AtomicBool,
     plan: Plan,
     began: Instant,
+    /// The time from which on what was timed is enough.
+    long: Duration,
     /// When the cold steps of this epoch were over, and after which step.
     warm: Option<(Instant, u64)>,
     /// Seconds of a step.
     step: Option<f64>,
-    /// Seconds of the last whole epoch, validation included.
+    /// Seconds of a whole epoch: its steps, its validation and its checkpoint. The first epoch finds cold caches, and counts only
+    /// where there is no other.
     epoch: Option<f64>,
+    /// When the second epoch began, and how many have ended since.
+    epoch_began: Option<(Instant, u32)>,
 }
 
 impl Observer for Probe<'_> {
@@ -105,8 +120,17 @@ impl Observer for Probe<'_> {
             // Validation between the steps is no part of a step.
             Event::Epoch(epoch) => {
                 self.warm = None;
-                self.epoch = Some(epoch.seconds + epoch.val_s);
-                self.end_where(self.began.elapsed() >= LONG);
+                self.epoch = Some(match &mut self.epoch_began {
+                    None => {
+                        self.epoch_began = Some((Instant::now(), 0));
+                        epoch.seconds + epoch.val_s
+                    }
+                    Some((since, ended)) => {
+                        *ended += 1;
+                        since.elapsed().as_secs_f64() / f64::from(*ended)
+                    }
+                });
+                self.end_where(self.began.elapsed() >= self.long);
             }
             Event::Step(step) => match self.warm {
                 None if step.global_step >= COLD => self.warm = Some((Instant::now(), step.global_step)),
@@ -115,7 +139,9 @@ impl Observer for Probe<'_> {
                     let steps = step.global_step - at;
                     self.step = Some(since.elapsed().as_secs_f64() / steps as f64);
                     let time = self.began.elapsed();
-                    self.end_where(steps >= STEPS && time >= LONG && self.epoch.is_none() || time >= 4 * LONG);
+                    self.end_where(
+                        steps >= STEPS && time >= self.long && self.epoch.is_none() || time >= 4 * self.long,
+                    );
                 }
             },
             _ => {}

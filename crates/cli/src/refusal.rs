@@ -66,6 +66,19 @@ const TIPS: &[(&[&str], &str)] = &[
         &["wandb", "tensorboard", "log-dir", "logger"],
         "the run's folder has its figures in metrics.jsonl and log.txt",
     ),
+    (&["e"], "say `--epoch-size N`"),
+    (
+        &["l"],
+        "flags of several letters begin with two dashes, such as `--lr-max`",
+    ),
+    (
+        &["name", "exp-name", "run-name", "experiment"],
+        "say `--out DIR`, the run's folder",
+    ),
+    (
+        &["class-weights", "class-weight", "balanced", "weighted"],
+        "no class counts more than its photos do; give a rare class more photos",
+    ),
 ];
 
 /// Flags of other programs' predictions, in place of which there is a format.
@@ -115,6 +128,9 @@ pub fn sentence(error: &Error, command: &Command, words: &[String]) -> String {
                 true => format!("{one} is given twice; give it once"),
                 false => format!("{one} does not go with {}; leave one of them out", others.join(" and ")),
             }
+        }
+        ErrorKind::MissingSubcommand => {
+            format!("`{name}` needs a command, such as `{name} train`; `{name} -h` lists them")
         }
         ErrorKind::MissingRequiredArgument => {
             let missing: Vec<String> = list(ContextKind::InvalidArg).iter().map(|arg| wanted(arg)).collect();

@@ -130,6 +130,11 @@ impl Plan {
         (self.epochs * self.steps_per_epoch) as u64
     }
 
+    /// Columns of the bar before its message: twelve and their brackets, the step of all steps, two blanks.
+    fn bar_columns(&self) -> usize {
+        16 + 2 * self.steps().to_string().len() + 1
+    }
+
     /// Seconds from step `done` to the end, where a step takes `step` seconds.
     pub fn seconds_left(&self, done: u64, step: f64) -> f64 {
         let epochs = self.epochs as f64 - done as f64 / self.steps_per_epoch.max(1) as f64;
@@ -215,14 +220,16 @@ impl Reporter {
         let left = self.seconds_left(step);
         self.first.get_or_insert((Instant::now(), step.global_step));
         self.bar.set_position(step.global_step);
-        let in_words = left.map_or(String::new(), |left| format!("{} left, ", about(left)));
-        let state = format!(
-            "{in_words}loss {}, {:.0} images/s, top-1 {:.1} %, lr {:.4}",
-            digits(step.mean_loss),
-            step.images_per_s,
-            step.train_top1 * 100.0,
-            step.lr,
-        );
+        let over = step.global_step >= self.plan.steps();
+        let parts = [
+            left.filter(|_| !over).map(|left| format!("{} left", about(left))),
+            Some(format!("loss {}", digits(step.mean_loss))),
+            Some(format!("{:.0} images/s", step.images_per_s)),
+            Some(format!("top-1 {:.1} %", step.train_top1 * 100.0)),
+            Some(format!("lr {:.4}", step.lr)),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        let state = parts.join(", ");
         if let Some(left) = left.filter(|_| self.end.is_none()) {
             self.tell_time(left);
         }
@@ -233,9 +240,24 @@ impl Reporter {
                 step.epochs, step.steps
             ));
         }
-        self.bar.set_message(state.clone());
-        self.state = state;
+        let room = columns(&Term::stderr()).map(|columns| columns.saturating_sub(self.plan.bar_columns()));
+        self.state = whole_parts(&parts, room.unwrap_or(usize::MAX));
+        self.bar.set_message(self.state.clone());
     }
+}
+
+/// As many of the first parts as fit into so many columns: none is cut.
+fn whole_parts(parts: &[String], columns: usize) -> String {
+    let mut fitting = String::new();
+    for part in parts {
+        let comma = if fitting.is_empty() { "" } else { ", " };
+        if fitting.chars().count() + comma.len() + part.chars().count() > columns {
+            break;
+        }
+        fitting += comma;
+        fitting += part;
+    }
+    fitting
 }
 
 /// Whether the time that is left, seconds, is worth telling: `was` is what is left by what was told.
@@ -389,6 +411,20 @@ mod tests {
             (Some(0.0), 30.0, true),
         ] {
             assert_eq!(is_news(was, left), expected, "{was:?} {left}");
+        }
+    }
+
+    #[test]
+    fn no_part_of_the_bar_is_cut() {
+        let parts = ["20 minutes left", "loss 0.123", "lr 0.0100"].map(str::to_owned);
+        for (columns, expected) in [
+            (80, "20 minutes left, loss 0.123, lr 0.0100"),
+            (38, "20 minutes left, loss 0.123, lr 0.0100"),
+            (37, "20 minutes left, loss 0.123"),
+            (26, "20 minutes left"),
+            (14, ""),
+        ] {
+            assert_eq!(whole_parts(&parts, columns), expected, "{columns}");
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mnasnet_data::counted;
 use mnasnet_group::{Group, agree};
+use mnasnet_model::Variant;
 use mnasnet_settings::config::{Config, Effect, KEYS, Key};
 use mnasnet_settings::resolve::{ConfigError, Resolver};
 use mnasnet_settings::setting::Setting;
@@ -219,7 +220,9 @@ fn settled(args: &TrainArgs, devices: &mut Opener, ranks: usize) -> Result<Job, 
     if !args.print_config {
         paths::photos(&job.config.data)?;
         paths::photos(&job.config.val_data)?;
-        apart(job.folder.path(), &[&job.config.data, &job.config.val_data])?;
+        if !matches!(job.start, Start::Resume(_)) {
+            apart(job.folder.path(), &[&job.config.data, &job.config.val_data])?;
+        }
     }
     if !args.print_config && args.out.is_none() && !matches!(job.start, Start::Resume(_)) {
         job.folder = reserved(&job.config.model.name);
@@ -229,12 +232,18 @@ fn settled(args: &TrainArgs, devices: &mut Opener, ranks: usize) -> Result<Job, 
 
 /// Refuses a run among its photos, which would be taken for some.
 fn apart(out: &Path, photos: &[&Path]) -> Result<(), Failure> {
-    let real = |path: &Path| path.canonicalize().ok();
-    let out_is = |photos: &&&Path| real(out).is_some() && real(out) == real(photos);
-    match photos.iter().find(out_is) {
+    let absolute = std::path::absolute(out).ok();
+    // Of a folder that is not there yet its nearest one counts.
+    let there = absolute.and_then(|out| out.ancestors().find_map(|folder| folder.canonicalize().ok()));
+    let holds = |photos: &&&Path| {
+        let real = photos.canonicalize().ok().filter(|real| real.is_dir());
+        real.is_some_and(|real| there.as_ref().is_some_and(|there| there.starts_with(real)))
+    };
+    match photos.iter().find(holds) {
         None => Ok(()),
         Some(photos) => Err(Failure::Usage(format!(
-            "{} holds the photos; choose another folder for the run by `--out`",
+            "{} lies among the photos in {}, and the run would be taken for some; choose a folder outside by `--out`",
+            out.display(),
             photos.display()
         ))),
     }
@@ -414,7 +423,11 @@ fn fresh_or_same(args: &TrainArgs, devices: &mut Opener) -> Result<Job, Failure>
         (Likeness::Other(_) | Likeness::Done(_), None) => return Ok(job),
         // A run that has done what it was begun for is no unfinished one.
         (Likeness::Unfinished, None) if held.file.record().progress.epoch >= was.epoch_size => return Ok(job),
-        (Likeness::Other(changes), Some(_)) => {
+        (Likeness::Other(mut changes), Some(_)) => {
+            // A warm-up that nobody asked for follows the epochs, which are told.
+            if changes.len() > 1 && job.layers.as_ref().is_some_and(Resolver::warmup_follows) {
+                changes.retain(|(name, ..)| *name != "warmup_epochs");
+            }
             let is_fixed = |name: &str| {
                 KEYS.iter()
                     .any(|key| key.name == name && matches!(key.effect, Effect::AnotherRun))
@@ -548,6 +561,18 @@ fn resumed(args: &TrainArgs, devices: &Opener) -> Result<Job, Failure> {
         layers.flag("folds", "0")?;
     }
     let config = layers.finish()?;
+    let record = held.file.record();
+    if (&config.model.to_text(), config.width) != (&record.model, record.width) {
+        let named = Variant::from_text(&record.model).map_or_else(|_| record.model.clone(), |variant| variant.name);
+        return Err(Failure::Usage(format!(
+            "the run in {} is one of {named} (width {}), and goes on as that: leave out what asks for {} (width {}), or begin another \
+             run by another `--out`",
+            place.display(),
+            record.width,
+            config.model.name,
+            config.width
+        )));
+    }
     let done = held.file.record().progress.epoch;
     if args.settings.has("epoch_size") && done > config.epoch_size {
         return Err(Failure::Usage(format!(

@@ -18,7 +18,7 @@ use prost::Message;
 
 use self::beside::take_in;
 use self::extent::Extent;
-use self::interface::{Images, adapt_input, adapt_output, ends_in_softmax, images, sides};
+use self::interface::{Images, adapt_input, adapt_output, ends_in_softmax, images, sides, too_large};
 use self::order::sort;
 use self::tensors::{gather_constants, whole};
 pub(crate) use self::tensors::{integers, is_standard, text};
@@ -180,7 +180,11 @@ pub fn parse(bytes: Bytes) -> Result<Model, String> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_in(bytes: Bytes, folder: Option<&Path>, side: Option<usize>) -> Result<Model, String> {
-    let broken = |error: String| format!("is not a whole ONNX model: {error}");
+    if bytes.is_empty() {
+        return Err("is empty".into());
+    }
+    let broken =
+        |error: String| format!("is not a whole ONNX model: {error}; export it again, or copy or download it again");
     let mut extent = Extent::default();
     extent.add("model", bytes.clone()).map_err(broken)?;
     let structure = bytes.len() - extent.data;
@@ -219,9 +223,9 @@ pub fn parse_in(bytes: Bytes, folder: Option<&Path>, side: Option<usize>) -> Res
     model.ir_version = Some(version);
     let ([input], [_]) = (graph.input.as_slice(), graph.output.as_slice()) else {
         return Err(unfit(format!(
-            "it has {} inputs and {} outputs, not one of each",
-            graph.input.len(),
-            graph.output.len()
+            "it has {} and {}, not one of each; export it with one input, the images, and one output, the logits",
+            counted(graph.input.len(), "input"),
+            counted(graph.output.len(), "output")
         )));
     };
     let takes = takes(graph, input, side).map_err(unfit)?;
@@ -350,14 +354,19 @@ fn takes(graph: &Graph, input: &proto::ValueInfo, side: Option<usize>) -> Result
             .ok_or("its input is photos, and it does not begin with the nodes that this program writes for them")?;
         return Ok(Takes::Photos(batch, preprocess, side));
     }
+    if let Some(side) = too_large(input) {
+        return Err(format!(
+            "its input has a side of {side}, more than the limit of {MAX_RESOLUTION} pixels; export it for smaller images"
+        ));
+    }
     let images = images(input).ok_or(
         "its input must be images of three colours, [batch, 3, height, width] or [batch, height, width, 3], in float32, \
-         float16 or uint8, or photos as this program writes them",
+         float16 or uint8, or photos as this program writes them; export it so",
     )?;
     let fixed = match images.sides {
         [Some(height), Some(width)] if height != width => {
             return Err(format!(
-                "its images are {width} x {height} pixels, and only squares are made here"
+                "its images are {width} x {height} pixels, and only squares are made here; export it for a square"
             ));
         }
         [height, width] => height.or(width),
@@ -370,19 +379,37 @@ fn takes(graph: &Graph, input: &proto::ValueInfo, side: Option<usize>) -> Result
     }
 }
 
+/// A number with its noun.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Number of classes: as the output follows from the nodes, or else as the model says.
 fn classes(graph: &Graph, made: Option<&[usize]>, images: usize) -> Result<usize, String> {
-    let wanted = "its output must be [batch, classes], in float32, float16 or float64";
+    let wanted = "its output must be [batch, classes], in float32, float16 or float64; export the model so that it ends with the logits";
+    // A feature map or a mask has sides, and would come to a number of classes that nobody meant.
+    let one = |sides: &[usize]| match sides.iter().filter(|&&side| side > 1).count() {
+        0 | 1 => Ok(()),
+        _ => Err(format!(
+            "its output has {sides:?} numbers for an image, as a feature map or a mask has, and a classifier has one number a class; \
+             export the model with its classifier"
+        )),
+    };
     let (said, _) = sides(&graph.output[0], &[FLOAT, FLOAT16, DOUBLE]).ok_or(wanted)?;
     let [_, said @ ..] = said.as_slice() else {
         return Err(wanted.into());
     };
+    let known: Option<Vec<usize>> = said.iter().copied().collect();
+    one(known.as_deref().unwrap_or_default())?;
     let said = said
         .iter()
         .try_fold(1usize, |product, side| product.checked_mul((*side)?));
     let follows = match made {
         None => None,
-        Some([batch, rest @ ..]) if *batch == images && !rest.is_empty() => Some(rest.iter().product()),
+        Some([batch, rest @ ..]) if *batch == images && !rest.is_empty() => {
+            one(rest)?;
+            Some(rest.iter().product())
+        }
         Some(_) => return Err(wanted.into()),
     };
     match follows.or(said) {
@@ -439,6 +466,30 @@ mod tests {
         let more = parse([bytes, functions].concat().into()).unwrap();
         assert_eq!(more.bytes, plain.bytes);
         assert_eq!(logits(&more), logits(&plain));
+    }
+
+    /// A mask has a number for each pixel, and no class is one of them.
+    #[test]
+    fn an_output_with_sides_is_no_classifiers() {
+        let refused = |dims: &[i64]| {
+            let mut model = quantised();
+            let output = &mut model.graph.as_mut().unwrap().output[0];
+            let shape = output.kind.as_mut().unwrap().tensor.as_mut().unwrap().shape.as_mut();
+            shape.unwrap().dim = dims
+                .iter()
+                .map(|&side| proto::Dim {
+                    side: Some(proto::Side::Known(side)),
+                })
+                .collect();
+            parse(model.encode_to_vec().into()).map(|model| model.classes)
+        };
+        assert_eq!(refused(&[1, 3]), Ok(3));
+        assert_eq!(refused(&[1, 3, 1, 1]), Ok(3));
+        let reason = refused(&[1, 3, 62, 62]).unwrap_err();
+        assert!(
+            reason.contains("its output has [3, 62, 62] numbers for an image"),
+            "{reason}"
+        );
     }
 
     /// ONNX Runtime's own tool writes zero points as numbers, not as bytes.

@@ -46,6 +46,19 @@ impl Channels {
     }
 }
 
+/// Why three numbers of a file are no mean and no deviation, completing "mean ...": the same as for a flag.
+///
+/// # Errors
+/// What is wrong.
+pub fn check(values: [f32; 3]) -> Result<(), String> {
+    Channels::of(&values.map(shortest)).map(drop)
+}
+
+/// Whether [`check`] finds nothing.
+pub fn are_possible(values: [f32; 3]) -> bool {
+    check(values).is_ok()
+}
+
 impl Setting for Channels {
     const KIND: Kind = Kind::Text;
     fn from_toml(value: &toml::Value) -> Result<Self, String> {

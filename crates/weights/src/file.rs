@@ -101,14 +101,18 @@ pub fn parse(bytes: Bytes) -> Result<State, String> {
         }
         ([mindspore::KEY, ..], _) => ("MindSpore checkpoint", mindspore::read(&bytes).map_err(Refusal::from)),
         ([0x08, 0x01..=0x20, ..], _) => return Err(format!("looks like an ONNX model, which {READ}")),
-        _ => return Err(format!("begins with the bytes {first:02x?}, which {READ}")),
+        _ => {
+            return Err(format!(
+                "is of a kind that {READ}; if it was one, copy or download it again"
+            ));
+        }
     };
     state.map_err(|refusal| match refusal {
         // The library's word for a directory that is not there.
         Refusal::Damaged(reason) if reason.ends_with("Could not find EOCD") => {
             format!("is not a whole {kind}: its end is missing; copy or download it again")
         }
-        Refusal::Damaged(reason) => format!("is not a whole {kind}: {reason}"),
+        Refusal::Damaged(reason) => format!("is not a whole {kind}: {reason}; copy or download it again"),
         Refusal::Another(reason) => reason,
     })
 }
@@ -164,6 +168,18 @@ const STRANGERS: &[(usize, &[u8], &str, &str)] = &[
         "",
     ),
 ];
+
+/// What a file is that is neither one of weights nor a model, such as a web page or text, where its first bytes tell.
+pub fn kind_of_stranger(path: &Path) -> Option<&'static str> {
+    let mut head = Vec::new();
+    let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    let file = is_file.then(|| fs::File::open(path).ok())??;
+    file.take(512).read_to_end(&mut head).ok()?;
+    match head.is_empty() {
+        true => None,
+        false => stranger(&head).map(|(kind, _)| kind),
+    }
+}
 
 /// What a file is that is none of weights, where its first bytes tell.
 fn stranger(bytes: &[u8]) -> Option<(&'static str, &'static str)> {

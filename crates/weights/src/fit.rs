@@ -39,6 +39,15 @@ pub fn misfits<'a>(state: &'a State, wanted: &'a [Named], passed: impl Fn(&str) 
     misfits
 }
 
+/// One misfit in words.
+pub fn one(misfit: &Misfit) -> String {
+    match misfit {
+        Misfit::Missing(name, _) => format!("{name} is missing"),
+        Misfit::Shape(name, is, wanted) => format!("{name} has shape {is:?}, not {wanted:?}"),
+        Misfit::Extra(name, _) => format!("{name} is not in the network"),
+    }
+}
+
 /// The misfits in words; beside a missing tensor, the extra one of its shape whose name is nearest.
 pub fn told(misfits: &[Misfit]) -> String {
     let near = |name: &str, shape: &[usize]| {
@@ -51,10 +60,9 @@ pub fn told(misfits: &[Misfit]) -> String {
     let word = |misfit: &Misfit| match misfit {
         Misfit::Missing(name, shape) => match near(name, shape) {
             Some((near, _)) => format!("{name} is missing (there is {near})"),
-            None => format!("{name} is missing"),
+            None => one(misfit),
         },
-        Misfit::Shape(name, is, wanted) => format!("{name} has shape {is:?}, not {wanted:?}"),
-        Misfit::Extra(name, _) => format!("{name} is not in the network"),
+        Misfit::Shape(..) | Misfit::Extra(..) => one(misfit),
     };
     let mut told = joined(misfits.iter().take(TOLD).map(word).collect(), misfits.len());
     if misfits.iter().any(|misfit| !matches!(misfit, Misfit::Shape(..))) {

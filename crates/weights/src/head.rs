@@ -67,6 +67,17 @@ impl Head {
     }
 }
 
+/// Whether nothing of a classifier is there: the network ends with the pooled features.
+pub(crate) fn is_absent(state: &State, dialect: Dialect, prefix: &str) -> bool {
+    tensors(state, usual(dialect).0, prefix).is_empty()
+}
+
+/// Takes the classifier out of the dialect's names.
+pub(crate) fn leave_out(dialect: Dialect, names: &mut Vec<(String, Place)>) {
+    let inside = format!("{}.", usual(dialect).1);
+    names.retain(|(name, _)| !name.starts_with(&inside));
+}
+
 /// What a classifier of more than one layer is, where everything before it fits.
 pub(crate) fn several(state: &State, dialect: Dialect, prefix: &str, misfits: &[Misfit]) -> Option<String> {
     let root = usual(dialect).0;

@@ -55,6 +55,6 @@ pub mod safetensors;
 mod state;
 
 pub use error::FileError;
-pub use file::{Refusal, parse, read};
+pub use file::{Refusal, kind_of_stranger, parse, read};
 pub use recognise::{Recognised, Wanted, recognise};
 pub use state::{Container, DType, State, TensorData};

@@ -179,7 +179,11 @@ pub fn read_stream(bytes: &Bytes) -> Result<State, Refusal> {
     const MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
     let mut rest = bytes.clone();
     if !rest[2.min(rest.len())..].starts_with(MAGIC) {
-        return Err("it is a pickle, but not PyTorch's".to_owned().into());
+        return Err(Refusal::Another(
+            "is a pickle of Python that torch.save did not write, which is not read here; save the weights in Python: \
+             torch.save(model.state_dict(), \"weights.pth\")"
+                .into(),
+        ));
     }
     let mut next = || -> Result<Pickle, Refusal> {
         let pickle = Pickle::load(&rest)?;

@@ -30,6 +30,8 @@ pub struct Recognised {
     pub prefix: String,
     /// Whether it has convolutions with biases in place of batch norms.
     pub folded: bool,
+    /// Whether it ends before the classifier: a backbone alone. The classifier's weights are zero then.
+    pub headless: bool,
     /// Optimizer state in it, by our names of the slots.
     pub slots: Vec<&'static str>,
     names: Vec<(String, Place)>,
@@ -71,15 +73,7 @@ fn slot_names() -> impl Iterator<Item = &'static str> {
 /// The network that comes nearest (in words), and every tensor that does not fit; no network where nothing is known.
 pub fn recognise(state: &State, wanted: Wanted) -> Result<Recognised, (String, String)> {
     let nothing = |problem: String| ("any MNASNet".to_owned(), problem);
-    let (dialect, prefix) = find(state).ok_or_else(|| {
-        let some: Vec<&str> = state.tensors.keys().map(String::as_str).take(3).collect();
-        nothing(format!(
-            "it has no first convolution by the name of timm (conv_stem.weight), torchvision (layers.0.weight), MindSpore \
-             (features.0.conv.weight) or mindcv (features.0.weight), but {} tensors such as {}",
-            state.tensors.len(),
-            if some.is_empty() { "none".into() } else { some.join(", ") }
-        ))
-    })?;
+    let (dialect, prefix) = find(state).ok_or_else(|| nothing(stranger(state)))?;
     let averages = [".running_mean", ".moving_mean"];
     let of_network = |name: &&String| name.starts_with(&prefix);
     let folded = !state
@@ -109,13 +103,16 @@ pub fn recognise(state: &State, wanted: Wanted) -> Result<Recognised, (String, S
         }
         Some((found, tensors, count)) => {
             let misfits = found.misfits(state, &tensors);
+            if let Some(problem) = without_statistics(state, &found) {
+                return Err((fit::described(&found.network), problem));
+            }
             if let Some(problem) = head::several(state, dialect, &prefix, &misfits) {
                 return Err(("a network of one linear layer behind the pooling".into(), problem));
             }
             if wanted.variant.is_none() && wanted.width.is_none() && count * OTHER > tensors.len() {
-                let first = fit::told(&misfits[..1]);
+                let first = fit::one(&misfits[0]);
                 return Err(nothing(format!(
-                    "it holds another network, as {count} tensors differ from the nearest, {}, the first: {first}",
+                    "it holds another network, as {count} tensors differ from the nearest, {}, the first: {first}; {ANOTHER}",
                     fit::described(&found.network)
                 )));
             }
@@ -127,6 +124,69 @@ pub fn recognise(state: &State, wanted: Wanted) -> Result<Recognised, (String, S
         }
         None => Err(nothing(format!("{} has no such variant", dialect.name()))),
     }
+}
+
+/// What to do with another network.
+const ANOTHER: &str =
+    "only MNASNet is read as weights: export another network as ONNX in Python, which eval, predict and compare take";
+
+/// What is said of tensors that have the first convolution of no dialect.
+fn stranger(state: &State) -> String {
+    const SAVE: &str = "save the model's weights in Python: torch.save(model.state_dict(), \"weights.pth\")";
+    let named: Vec<&str> = state
+        .tensors
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !name.is_empty())
+        .collect();
+    match named.as_slice() {
+        [] if state.tensors.is_empty() => format!("it holds no weights by name; {SAVE}"),
+        [] => format!("it holds a tensor without a name, and not a model's weights; {SAVE}"),
+        names => format!(
+            "it has no first convolution by the name of timm (conv_stem.weight), torchvision (layers.0.weight), MindSpore \
+             (features.0.conv.weight) or mindcv (features.0.weight), but {} tensors such as {}; {ANOTHER}",
+            names.len(),
+            names[..names.len().min(3)].join(", ")
+        ),
+    }
+}
+
+/// What is said of a file that has batch norms, and not what these have measured: `parameters()` in place of a `state_dict`.
+fn without_statistics(state: &State, found: &Recognised) -> Option<String> {
+    if !found.folded {
+        return None;
+    }
+    let Recognised {
+        dialect,
+        prefix,
+        network,
+        ..
+    } = found;
+    let whole = candidate(state, *dialect, prefix, false, &network.variant, network.width, true)?;
+    let wanted = whole.wanted();
+    let misfits = whole.misfits(state, &wanted);
+    let is_statistic = |name: &str| {
+        let buffers = whole
+            .names
+            .iter()
+            .filter(|(_, place)| matches!(place, Place::Buffer(_)));
+        name.strip_prefix(prefix.as_str())
+            .is_some_and(|name| buffers.map(|(buffer, _)| buffer).any(|buffer| buffer == name))
+    };
+    let first = misfits.iter().find_map(|misfit| match misfit {
+        Misfit::Missing(name, _) => Some(*name),
+        _ => None,
+    })?;
+    let all = misfits
+        .iter()
+        .all(|misfit| matches!(misfit, Misfit::Missing(name, _) if is_statistic(name)));
+    all.then(|| {
+        format!(
+            "the running means and variances of its {} batch norms are missing, such as {first}; save the whole `model.state_dict()`, \
+             buffers too, and not `model.parameters()`",
+            misfits.len() / 2
+        )
+    })
 }
 
 /// Dialect and prefix: a moving average before all else, then the shortest prefix.
@@ -207,8 +267,12 @@ fn candidate(
         network.bn_epsilon = dialect.bn_epsilon();
     }
     let mut names = network.names(dialect).ok()?;
+    let headless = head.is_none() && head::is_absent(state, dialect, prefix);
     if let Some(head) = head {
         head.rename(dialect, &mut names);
+    }
+    if headless {
+        head::leave_out(dialect, &mut names);
     }
     if folded {
         fold_names(&network, &mut names);
@@ -217,6 +281,7 @@ fn candidate(
         dialect,
         prefix: prefix.to_owned(),
         folded,
+        headless,
         slots: Vec::new(),
         names,
         network,

@@ -140,7 +140,7 @@ fn files_of_other_kinds_are_called_what_they_are() {
             b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
             "is a pointer of Git LFS and not the file itself",
         ),
-        (&[0x17, 0xff, 3], "begins with the bytes [17, ff, 03], which"),
+        (&[0x17, 0xff, 3], "is of a kind that no reader of weights knows"),
     ] {
         let error = parse(bytes.to_vec().into()).unwrap_err();
         assert!(error.starts_with(expected), "{error}");
@@ -286,7 +286,7 @@ fn a_damaged_checksum_is_told() {
     damaged[weight] ^= 1;
     let error = parse(damaged.into()).unwrap_err();
     assert!(
-        error.contains("its checksum is ") && error.ends_with("it is damaged"),
+        error.contains("its checksum is ") && error.contains("it is damaged"),
         "{error}"
     );
 
@@ -295,7 +295,7 @@ fn a_damaged_checksum_is_told() {
     let value = zip.windows(4).position(|bytes| bytes == quarter).unwrap();
     zip[value] ^= 1;
     let error = parse(zip.into()).unwrap_err();
-    assert!(error.ends_with("is damaged: the checksum differs"), "{error}");
+    assert!(error.contains("is damaged: the checksum differs"), "{error}");
 }
 
 /// One protobuf field of a length: key, length, contents.
@@ -344,7 +344,10 @@ fn impossible_lengths_are_refused() {
         "is not a whole PyTorch zip file: its end is missing; copy or download it again",
     );
     check(&fixture("pytorch/stream.pth")[..900], "is not a whole PyTorch file: ");
-    check(b"\x80\x02]q\x00.", "it is a pickle, but not PyTorch's");
+    check(
+        b"\x80\x02]q\x00.",
+        "is a pickle of Python that torch.save did not write",
+    );
 }
 
 /// The header's length comes first, and its first byte is any: MindSpore's key, a pickle's first operation.
@@ -400,7 +403,7 @@ fn mindspores_entries_are_bounded() {
     let name = refusal(entry(&[b'w'; 2000], &[]));
     assert!(name.contains("bytes beside its tensor's content"), "{name}");
     let pieces = refusal(entry(b"w", &[0x08, 0]).repeat((1 << 16) + 1));
-    assert!(pieces.ends_with("it has more than 65536 entries"), "{pieces}");
+    assert!(pieces.contains("it has more than 65536 entries"), "{pieces}");
 }
 
 /// A zip whose list of members has so many entries, all of one empty member.

@@ -19,6 +19,12 @@ pub enum WeightsError {
         /// What is wrong, completing "PATH ...".
         reason: String,
     },
+    /// A backbone alone, where a classifier is needed.
+    #[error("{path} has no classifier, the layer that tells the classes", path = path.display())]
+    Headless {
+        /// The file.
+        path: PathBuf,
+    },
     /// The other program has no names for this network.
     #[error("cannot write {path}: {source}", path = path.display())]
     Unnamed {

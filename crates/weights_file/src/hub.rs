@@ -6,6 +6,7 @@ use mnasnet_data::{Interpolation, Preprocessing};
 use mnasnet_model::Network;
 use mnasnet_model::shape::MAX_RESOLUTION;
 use mnasnet_model::variant::ALIASES;
+use mnasnet_settings::channels;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -121,10 +122,17 @@ fn told_apart(names: Vec<String>) -> Vec<String> {
 }
 
 fn preprocess(config: &Pretrained, preprocessing: &mut Preprocessing) -> Result<(), String> {
-    if let Some([_, height, width]) = config.test_input_size.or(config.input_size) {
+    if let Some([channels, height, width]) = config.test_input_size.or(config.input_size) {
+        if channels != 3 {
+            return Err(format!(
+                "asks for images of another number of channels, {channels}, than photos have, which is 3; set `input_size` there to \
+                 [3, {height}, {width}] if the weights are of such a network"
+            ));
+        }
         if height != width || !(1..=MAX_RESOLUTION).contains(&height) {
             return Err(format!(
-                "asks for images of {height} x {width} pixels; this program takes squares of up to {MAX_RESOLUTION}"
+                "asks for images of {height} x {width} pixels; this program takes squares of up to {MAX_RESOLUTION}; \
+                 set `input_size` there to a square, such as [3, 224, 224]"
             ));
         }
         preprocessing.resolution = height;
@@ -133,7 +141,9 @@ fn preprocess(config: &Pretrained, preprocessing: &mut Preprocessing) -> Result<
     if let Some(share) = config.test_crop_pct.or(config.crop_pct) {
         let resize = (preprocessing.resolution as f64 / share).floor();
         if !(share > 0.0 && share <= 1.0 && resize <= 65536.0) {
-            return Err(format!("has `crop_pct` {share}, which is no share of a photo's side"));
+            return Err(format!(
+                "has `crop_pct` {share}, which is no share of a photo's side; give one above 0 and up to 1 there, such as 0.875"
+            ));
         }
         preprocessing.resize = resize as usize;
     }
@@ -152,13 +162,15 @@ fn preprocess(config: &Pretrained, preprocessing: &mut Preprocessing) -> Result<
     }
     preprocessing.mean = config.mean.unwrap_or(preprocessing.mean);
     preprocessing.std = config.std.unwrap_or(preprocessing.std);
-    match preprocessing.std.iter().all(|&std| std.is_finite() && std > 0.0)
-        && preprocessing.mean.iter().all(|mean| mean.is_finite())
-    {
+    for (key, values) in [("mean", preprocessing.mean), ("std", preprocessing.std)] {
+        channels::check(values)
+            .map_err(|reason| format!("has `{key}` {values:?}, which {reason}; correct it there"))?;
+    }
+    match preprocessing.std.iter().all(|&std| std > 0.0) {
         true => Ok(()),
         false => Err(format!(
-            "has `mean` {:?} and `std` {:?}",
-            preprocessing.mean, preprocessing.std
+            "has `std` {:?}, and pixels are divided by it: it must be above 0; correct it there",
+            preprocessing.std
         )),
     }
 }

@@ -52,6 +52,7 @@ mod foreign;
 pub mod hub;
 pub mod onnx;
 mod origin;
+mod ours;
 pub mod progress;
 mod record;
 pub mod replace;
@@ -66,6 +67,7 @@ use mnasnet_weights::{FileError, Recognised, State, TensorData, Wanted, fit, rec
 pub use self::error::WeightsError;
 pub(crate) use self::foreign::classes;
 pub use self::origin::Origin;
+pub use self::ours::is_ours;
 pub use self::record::{Record, network_of, recorded_network};
 pub use self::write::{Contents, Form, write, write_bytes};
 
@@ -78,6 +80,8 @@ pub struct WeightsFile {
     path: PathBuf,
     state: State,
     record: Record,
+    /// Whether it ends before the classifier.
+    headless: bool,
 }
 
 impl WeightsFile {
@@ -94,6 +98,35 @@ impl WeightsFile {
     /// # Errors
     /// As [`WeightsFile::open`].
     pub fn open_as(path: &Path, wanted: Wanted) -> Result<Self, WeightsError> {
+        let file = Self::open_any(path, wanted)?;
+        match file.headless {
+            false => Ok(file),
+            true => Err(WeightsError::Headless { path: file.path }),
+        }
+    }
+
+    /// The same for a run that begins with the weights: a file may end before the classifier, and the run's starts fresh.
+    ///
+    /// # Errors
+    /// As [`WeightsFile::open`].
+    pub fn open_backbone(path: &Path) -> Result<Self, WeightsError> {
+        Self::open_any(path, Wanted::default())
+    }
+
+    /// The number of names that the file has for its classes, where that is not the number of classes: they are left out.
+    pub fn names_left_out(&self) -> Option<usize> {
+        let foreign = self.record.origin.is_some() && self.record.is_numbered();
+        let names = self.state.classes.values().map(Vec::len).max();
+        names.filter(|&names| foreign && !self.headless && names != self.record.classes.len())
+    }
+
+    /// Whether it ends before the classifier.
+    pub fn is_headless(&self) -> bool {
+        self.headless
+    }
+
+    fn open_any(path: &Path, wanted: Wanted) -> Result<Self, WeightsError> {
+        let mut headless = false;
         let mut state = mnasnet_weights::read(path)?;
         let record = match state.texts.get(ENTRY) {
             None if state.texts.values().any(|text| checksums::has_checksums(text)) => {
@@ -122,6 +155,7 @@ impl WeightsFile {
                 if !state.tensors.contains_key("conv_stem.weight") {
                     let found = recognised(&path, &state, foreign::wanted(&record))?;
                     state.tensors = found.rename(&state);
+                    headless = found.headless;
                 }
                 record
             }
@@ -129,10 +163,16 @@ impl WeightsFile {
                 let found = recognised(&path, &state, wanted)?;
                 let record = foreign::record(&path, &found, &state)?;
                 state.tensors = found.rename(&state);
+                headless = found.headless;
                 record
             }
         };
-        Ok(Self { path, state, record })
+        Ok(Self {
+            path,
+            state,
+            record,
+            headless,
+        })
     }
 
     /// Where it was read from.
@@ -232,7 +272,7 @@ impl WeightsFile {
             _ => Vec::new(),
         };
         let classes = self.record.classes.len();
-        let keep = !fresh_classifier && classes == network.classes;
+        let keep = !fresh_classifier && !self.headless && classes == network.classes;
         // The same network with the file's classes: the tables agree in everything before the classifier.
         let own = Network::build(&network.variant, network.width, classes, Some(0.0));
         let own = own.map_err(|error| WeightsError::Record {

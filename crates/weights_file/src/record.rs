@@ -7,6 +7,7 @@ use std::path::Path;
 use mnasnet_data::{PhotoList, PhotoNumbers, Preprocessing};
 use mnasnet_model::shape::MAX_RESOLUTION;
 use mnasnet_model::{ModelError, Network, Variant};
+use mnasnet_settings::channels;
 use mnasnet_settings::config::Config;
 use mnasnet_settings::resolve::Resolver;
 use serde::{Deserialize, Serialize};
@@ -176,8 +177,11 @@ impl Record {
                 !positive(&self.bn_epsilon),
                 format!("bn_epsilon is {}", self.bn_epsilon),
             ),
-            (!std.iter().all(positive), format!("std is {std:?}")),
-            (!mean.iter().all(|mean| mean.is_finite()), format!("mean is {mean:?}")),
+            (
+                !std.iter().all(positive) || !channels::are_possible(*std),
+                format!("std is {std:?}"),
+            ),
+            (!channels::are_possible(*mean), format!("mean is {mean:?}")),
             (
                 !(1..=MAX_RESOLUTION).contains(resolution),
                 format!("resolution is {resolution}"),

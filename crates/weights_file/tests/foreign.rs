@@ -399,6 +399,14 @@ fn a_folder_that_cannot_be_followed_is_refused_by_its_file() {
     );
     check(replaced("0.95", "0"), "has `crop_pct` 0, which is no share");
     check(replaced("0.95", "1e-300"), "which is no share");
+    check(
+        replaced("0.75", "191.25"),
+        "has `mean` [0.5, 0.25, 191.25], which is in parts of the greatest byte, 0 to 1, so that 191.25 is 0.7500; correct it there",
+    );
+    check(
+        replaced("0.125", "0"),
+        "has `std` [0.25, 0.5, 0.0], and pixels are divided by it: it must be above 0",
+    );
     check(replaced("192,", "224,"), "asks for images of 224 x 192 pixels");
     check(replaced("0.125", "-0.125"), "`std` [0.25, 0.5, -0.125]");
     let numbered =

@@ -216,6 +216,9 @@ pub struct ConvertArgs {
     /// File to write: NAME.safetensors, NAME.pth for PyTorch or NAME.ckpt for MindSpore; with --to timm a folder, as Hugging Face has it
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
+    /// Replace OUT where it is there, and not a file that this program wrote
+    #[arg(long, alias = "force")]
+    pub overwrite: bool,
     /// Whose names OUT has [default: for .ckpt mindspore, or mindcv where mindcv has the network; else mnasnet]
     #[arg(long, value_name = "NAME")]
     pub to: Option<Target>,
@@ -354,6 +357,9 @@ pub struct ExportArgs {
     /// File to write, as MindSpore's export.py takes it: without the extension
     #[arg(long = "file_name", value_name = "NAME", conflicts_with = "out")]
     pub file_name: Option<PathBuf>,
+    /// Replace the file where it is there, and not a model that this program wrote
+    #[arg(long, alias = "force")]
+    pub overwrite: bool,
     /// What is written
     #[arg(
         long,

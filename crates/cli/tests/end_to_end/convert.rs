@@ -427,3 +427,129 @@ fn a_folder_of_hugging_face_serves_wherever_a_file_does() {
         "{stderr}"
     );
 }
+
+/// A file of weights with the tensors that `keep` names.
+fn with_tensors(file: &Path, keep: impl Fn(&str) -> bool) -> Vec<u8> {
+    let bytes = fs::read(file).unwrap();
+    let all = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let kept = all.tensors().into_iter().filter(|(name, _)| keep(name));
+    safetensors::serialize(kept, None).unwrap()
+}
+
+/// A backbone of timm's with `num_classes=0`, and a list of parameters without what batch norm has measured.
+#[test]
+fn weights_that_lack_a_part_are_told_by_the_part() {
+    let place = Place::three_classes();
+    unpack(&place, "mnasnet_small.safetensors");
+    let whole = place.path("mnasnet_small.safetensors");
+    fs::write(
+        place.path("backbone.safetensors"),
+        with_tensors(&whole, |name| !name.starts_with("classifier")),
+    )
+    .unwrap();
+    fs::write(
+        place.path("parameters.safetensors"),
+        with_tensors(&whole, |name| !name.contains("running_")),
+    )
+    .unwrap();
+    for (command, expected) in [
+        (
+            "predict -w backbone.safetensors photos/val",
+            "backbone.safetensors has no classifier, the layer that tells the classes: its network ends with the features before that \
+             layer; `mnasnet train YOUR_PHOTOS --init backbone.safetensors` trains one",
+        ),
+        ("convert backbone.safetensors a.safetensors", "has no classifier"),
+        ("export backbone.safetensors -o a.onnx", "has no classifier"),
+        (
+            "predict -w parameters.safetensors photos/val",
+            "does not fit mnasnet-small (width 1, 5 classes): the running means and variances of its",
+        ),
+    ] {
+        let (code, _, stderr) = place.run(command);
+        assert!(code == 4 && stderr.contains(expected), "{command}: {stderr}");
+    }
+    let start =
+        "train photos --batch_size 4 --epoch_size 1 --warmup_epochs 0 --resolution 32 --policy none --lr_max 0.001";
+    let stdout = place.done(&format!("{start} --init backbone.safetensors --out run"));
+    text::holds(
+        &stdout,
+        "note: backbone.safetensors: backbone taken over, the classifier starts fresh: there is none in the file\n",
+    );
+}
+
+/// What is read, what belongs to a run and what others wrote stays as it is.
+#[test]
+fn nothing_is_written_over_that_is_needed() {
+    let place = Place::three_classes();
+    unpack(&place, "mnasnet_small.safetensors");
+    place.done(&format!("train --data photos --out run {TINY}"));
+    place.done("convert mnasnet_small.safetensors weights.pth --to timm");
+    place.done("convert mnasnet_small.safetensors folder --to timm");
+    place.done("convert mnasnet_small.safetensors ours.safetensors");
+    place.done("export ours.safetensors -o run/model.onnx");
+    fs::create_dir(place.path("empty")).unwrap();
+    let before = mnasnet_testing::place::snapshot(&place.path(""));
+    for (command, expected) in [
+        (
+            "convert weights.pth weights.pth --to torchvision",
+            "weights.pth is what is read;",
+        ),
+        (
+            "convert folder folder --to timm",
+            "folder/model.safetensors is what is read;",
+        ),
+        (
+            "convert folder folder/model.safetensors",
+            "folder/model.safetensors is what is read;",
+        ),
+        (
+            "convert ours.safetensors run/checkpoints/best.safetensors --overwrite",
+            "run/checkpoints/best.safetensors belongs to the run in ",
+        ),
+        (
+            "export ours.safetensors -o run/config.toml",
+            "run/config.toml belongs to the run in ",
+        ),
+        (
+            "convert ours.safetensors weights.pth --to timm",
+            "weights.pth is there, and it does not say that this program wrote it; give another name, or replace it by `--overwrite`",
+        ),
+        (
+            "convert ours.safetensors mnasnet_small.safetensors",
+            "mnasnet_small.safetensors is there, and it does not say",
+        ),
+        (
+            "export ours.safetensors -o photos/train/watch/image_0001.jpg",
+            "is there, and",
+        ),
+        (
+            "convert ours.safetensors folder --to timm",
+            "folder holds weights already; give another name, or replace them by `--overwrite`",
+        ),
+        (
+            "convert ours.safetensors photos --to timm --overwrite",
+            "photos holds other things, among which weights would lie; give a new folder, such as photos/weights",
+        ),
+    ] {
+        let command = match place.path("photos/train/watch/image_0001.jpg").is_file() {
+            true => command.to_owned(),
+            false => command.replace(
+                "image_0001.jpg",
+                &mnasnet_testing::place::names(&place.path("photos/train/watch"))[0],
+            ),
+        };
+        let (code, _, stderr) = place.run(&command);
+        assert!(code == 2 && stderr.contains(expected), "{command}: {stderr}");
+    }
+    assert!(mnasnet_testing::place::snapshot(&place.path("")) == before);
+    // What this program wrote is written again, and the rest where it is asked for.
+    for command in [
+        "convert mnasnet_small.safetensors ours.safetensors",
+        "export ours.safetensors -o run/model.onnx",
+        "convert ours.safetensors weights.pth --to timm --overwrite",
+        "convert ours.safetensors folder --to timm --overwrite",
+        "convert ours.safetensors empty --to timm",
+    ] {
+        place.done(command);
+    }
+}

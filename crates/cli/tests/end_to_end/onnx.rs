@@ -219,16 +219,18 @@ fn what_is_no_model_is_refused_in_a_sentence() {
     let whole = fs::read(place.path("model.onnx")).unwrap();
     fs::write(place.path("cut.onnx"), &whole[..whole.len() / 2]).unwrap();
     fs::write(place.path("empty.onnx"), "").unwrap();
+    fs::write(place.path("page.onnx"), "<!DOCTYPE html><html></html>").unwrap();
     for (arguments, code, expected) in [
         (
             "eval-onnx --data photos --model cut.onnx",
             4,
             "cut.onnx is not a whole ONNX model",
         ),
+        ("eval-onnx --data photos --model empty.onnx", 4, "empty.onnx is empty"),
         (
-            "eval-onnx --data photos --model empty.onnx",
+            "predict --weights page.onnx photos/val",
             4,
-            "empty.onnx is not a whole ONNX model",
+            "page.onnx is a web page (a download that asks for a login or a click gives one), and no ONNX model",
         ),
         ("eval-onnx --data photos --model none.onnx", 4, "cannot read none.onnx"),
         (
@@ -275,7 +277,7 @@ fn what_is_no_model_is_refused_in_a_sentence() {
         (
             "export --weights run/checkpoints/best.safetensors -o run/checkpoints/../checkpoints/best.safetensors",
             2,
-            "is the file of weights itself; give the model another name",
+            "run/checkpoints/best.safetensors is what is read; give what is written another name",
         ),
         (
             "export --weights run/checkpoints/best.safetensors -o b.onnx --calibrate photos",

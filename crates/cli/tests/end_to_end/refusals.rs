@@ -109,7 +109,11 @@ fn command_line_and_settings() {
         ),
         (
             "train photos -o photos",
-            "photos holds the photos; choose another folder for the run by `-o`",
+            "photos lies among the photos in photos, and the run would be taken for some; choose a folder outside by `-o`",
+        ),
+        (
+            "train photos -o photos/new/run",
+            "photos/new/run lies among the photos in photos, and the run would be taken for some",
         ),
     ] {
         refused(&place, arguments, 2, message);

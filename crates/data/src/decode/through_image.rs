@@ -88,6 +88,14 @@ fn guarded<T>(format: &'static str, read: impl FnOnce() -> T) -> Result<T, Decod
 }
 
 fn corrupt(format: &'static str, error: &ImageError) -> DecodeError {
+    // The file may well be whole, and of a kind that the decoder does not know.
+    if let ImageError::Unsupported(_) = error {
+        return DecodeError::Unsupported(match format {
+            "TIFF" => "TIFF of a kind that is not read (palette, floating-point numbers, rare compression)",
+            "GIF" => "GIF of a kind that is not read",
+            _ => "PNM of a kind that is not read",
+        });
+    }
     DecodeError::Corrupt {
         format,
         reason: error.to_string(),

@@ -45,7 +45,9 @@ impl Extent {
                 WireType::ThirtyTwoBit => 4,
                 WireType::SixtyFourBit => 8,
                 WireType::LengthDelimited => decode_varint(&mut bytes).map_err(told)?,
-                WireType::StartGroup | WireType::EndGroup => return Err("it holds groups, which ONNX has not".into()),
+                WireType::StartGroup | WireType::EndGroup => {
+                    return Err("a part of it is of a kind that ONNX does not have".into());
+                }
             };
             let length = usize::try_from(length).ok().filter(|&length| length <= bytes.len());
             let length = length.ok_or("it is cut short, or a length in it is wrong")?;

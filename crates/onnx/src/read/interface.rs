@@ -38,6 +38,17 @@ pub(super) fn sides(info: &ValueInfo, elements: &[i32]) -> Option<(Vec<Option<us
     Some((sides?, element))
 }
 
+/// The largest side of what `info` is said to be, where it is more than any is here.
+pub(super) fn too_large(info: &ValueInfo) -> Option<i64> {
+    let tensor = info.kind.as_ref()?.tensor.as_ref()?;
+    let known = |dim: &Dim| match dim.side {
+        Some(Side::Known(side)) => Some(side),
+        _ => None,
+    };
+    let largest = tensor.shape.as_ref()?.dim.iter().filter_map(known).max()?;
+    (largest > MAX_SIDE).then_some(largest)
+}
+
 /// Images as the input `info` takes them; `None` where it takes something else.
 pub(super) fn images(info: &ValueInfo) -> Option<Images> {
     let (sides, element) = sides(info, &[FLOAT, FLOAT16, UINT8])?;

@@ -77,13 +77,12 @@ impl Beginning {
         let others = record.classes != setup.photos.classes && !record.is_numbered();
         if !file.initialise(network, weights, others)? {
             let (there, here) = (record.classes.len(), network.classes);
-            let why = if there == here {
-                "others than here".into()
-            } else {
-                format!("here {here}")
+            let why = match there == here {
+                _ if file.is_headless() => "there is none in the file".into(),
+                true => format!("it has {there} classes, others than here"),
+                false => format!("it has {there} classes, here {here}"),
             };
-            let note =
-                format!("{place}: backbone taken over, the classifier starts fresh: it has {there} classes, {why}");
+            let note = format!("{place}: backbone taken over, the classifier starts fresh: {why}");
             observer.event(Event::Note(&note));
         }
         if is_folded(network, weights) {
