@@ -344,10 +344,10 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
     })
 }
 
-/// Something that infers a batch, with its name and, of a planned network, its memory.
-struct Inference<'a> {
+/// Something that infers a batch of pixels, with its name and, of a planned network, its memory.
+struct Inference {
     name: String,
-    run: Box<dyn FnMut() -> Result<(), Failure> + 'a>,
+    run: Box<dyn FnMut(&[u8]) -> Result<(), Failure>>,
     planned: Option<usize>,
 }
 
@@ -359,10 +359,9 @@ fn infer(
     precision: Precision,
 ) -> Result<Measured, Failure> {
     let side = file.map_or(args.resolution, |file| file.record.preprocessing.resolution);
-    let pixels = random_bytes(args.batch as usize * side * side * 3);
     let inference = |device: &dyn Device| match file {
-        Some(file) => of_file(args, file, device, precision, &pixels),
-        None => of_network(args, device, precision, &pixels),
+        Some(file) => of_file(args, file, device, precision),
+        None => of_network(args, device, precision),
     };
     let picked = inference(device)?;
     let planned = picked.planned;
@@ -372,12 +371,14 @@ fn infer(
             all.push((inference(&*other)?, f64::INFINITY));
         }
     }
+    // The plan has said whether so many fit.
+    let pixels = random_bytes(args.batch as usize * side * side * 3);
     let times = timed(args, || {
         // The others take turns with the picked one, so that all see the same noise.
         let mut seconds = 0.0;
         for (inference, fastest) in all.iter_mut().rev() {
             let before = Instant::now();
-            (inference.run)()?;
+            (inference.run)(&pixels)?;
             seconds = before.elapsed().as_secs_f64();
             *fastest = fastest.min(seconds);
         }
@@ -395,12 +396,7 @@ fn infer(
     })
 }
 
-fn of_network<'a>(
-    args: &BenchArgs,
-    device: &dyn Device,
-    precision: Precision,
-    pixels: &'a [u8],
-) -> Result<Inference<'a>, Failure> {
+fn of_network(args: &BenchArgs, device: &dyn Device, precision: Precision) -> Result<Inference, Failure> {
     let network = network(args)?;
     let batch = args.batch as usize;
     let weights = initialise(&network, Scheme::default(), 1);
@@ -409,26 +405,25 @@ fn of_network<'a>(
     Ok(Inference {
         name: device.name(),
         planned: Some(predictor.planned_bytes()),
-        run: Box::new(move || {
+        run: Box::new(move |pixels| {
             predictor.logits(Pixels::U8(pixels, normalise), batch)?;
             Ok(())
         }),
     })
 }
 
-fn of_file<'a>(
+fn of_file(
     args: &BenchArgs,
-    file: &'a ModelFile,
+    file: &ModelFile,
     device: &dyn Device,
     precision: Precision,
-    pixels: &'a [u8],
-) -> Result<Inference<'a>, Failure> {
+) -> Result<Inference, Failure> {
     let (batch, side) = (args.batch as usize, file.record.preprocessing.resolution);
     let mut classifier = file.classifier(device, batch, precision)?;
     Ok(Inference {
         name: file.runs_on(precision, device).1,
         planned: None,
-        run: Box::new(move || {
+        run: Box::new(move |pixels| {
             classifier.logits(pixels, [batch, side, side])?;
             Ok(())
         }),
