@@ -344,10 +344,13 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
     })
 }
 
-/// Something that infers a batch of pixels, with its name and, of a planned network, its memory.
+/// Infers a batch of pixels.
+type Infer = Box<dyn FnMut(&[u8]) -> Result<(), Failure>>;
+
+/// What infers, with its name and, of a planned network, its memory.
 struct Inference {
     name: String,
-    run: Box<dyn FnMut(&[u8]) -> Result<(), Failure>>,
+    run: Infer,
     planned: Option<usize>,
 }
 
