@@ -1,6 +1,7 @@
 //! The real binary in fresh folders, on a few of the sample photos and a network small enough to train in a second.
 
 mod absurd;
+mod browser;
 mod commands;
 mod convert;
 mod data;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::words::percent;
+use super::words::{is_fitted, percent};
 use crate::calibration::{Bin, Reliability};
 use crate::numbers::Numbers;
 
@@ -25,19 +25,18 @@ struct Bar {
     words: String,
 }
 
-/// The model as it is, and at the temperature.
+/// The model as it is, and at the temperature if there is one.
 pub fn charts(numbers: &Numbers) -> Vec<Chart> {
     let chart = |reliability: &Reliability, name: String| Chart {
         words: format!("{name}: calibration error {}", percent(reliability.ece)),
         bars: reliability.bins.iter().filter(|bin| bin.photos > 0).map(bar).collect(),
     };
-    vec![
-        chart(&numbers.calibration, "As it is".into()),
-        chart(
-            &numbers.calibration_at_temperature,
-            format!("At temperature {:.3}", numbers.temperature.value),
-        ),
-    ]
+    let mut charts = vec![chart(&numbers.calibration, "As it is".into())];
+    if is_fitted(&numbers.temperature) {
+        let name = format!("At temperature {:.3}", numbers.temperature.value);
+        charts.push(chart(&numbers.calibration_at_temperature, name));
+    }
+    charts
 }
 
 fn bar(bin: &Bin) -> Bar {

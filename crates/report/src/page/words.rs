@@ -1,6 +1,6 @@
 //! What the page says in words.
 
-use mnasnet_judge::temperature::LIMITS;
+use mnasnet_judge::temperature::{LIMITS, Temperature};
 use serde::Serialize;
 
 use crate::numbers::Numbers;
@@ -73,13 +73,21 @@ pub fn tiles(numbers: &Numbers) -> Vec<Tile> {
             percent(numbers.calibration.ece),
             "ECE, 15 ranges".into(),
         ),
-        tile(
-            "temperature".into(),
-            format!("{:.2}", numbers.temperature.value),
-            "fitted on these photos".into(),
-        ),
+        match is_fitted(&numbers.temperature) {
+            true => tile(
+                "temperature".into(),
+                format!("{:.2}", numbers.temperature.value),
+                "fitted on these photos".into(),
+            ),
+            false => tile("temperature".into(), "none".into(), "none fits these photos".into()),
+        },
     ]);
     tiles
+}
+
+/// Whether there is a best temperature within the limits.
+pub fn is_fitted(found: &Temperature) -> bool {
+    LIMITS.0 * 1.001 < found.value && found.value < LIMITS.1 * 0.999
 }
 
 pub fn classes(rows: usize, known: usize, most: usize) -> String {
@@ -101,21 +109,22 @@ pub fn classes(rows: usize, known: usize, most: usize) -> String {
 pub fn calibration(numbers: &Numbers) -> Vec<String> {
     let (calibration, found) = (&numbers.calibration, &numbers.temperature);
     let (says, is) = (calibration.confidence, numbers.top[0].share);
-    let way = match says - is {
-        gap if gap > 0.005 => "The model is too sure",
-        gap if gap < -0.005 => "The model is not sure enough",
+    // What may be chance is no fault.
+    let way = match (numbers.top[0].low, numbers.top[0].high) {
+        (_, high) if says > high => "The model is too sure",
+        (low, _) if says < low => "The model is not sure enough",
         _ => "The model is about as sure as it is right",
     };
     let photos = match found.photos as usize == numbers.images {
         true => String::new(),
         false => format!(" It was fitted on {} photos, spread over the set.", found.photos),
     };
-    let fitted = match found.value <= LIMITS.0 * 1.001 || found.value >= LIMITS.1 * 0.999 {
-        true => format!(
+    let fitted = match is_fitted(found) {
+        false => format!(
             "No temperature from {} to {} is the best one: the photos are too few, or too easy or too hard, to fit one.",
             LIMITS.0, LIMITS.1
         ),
-        false => format!(
+        true => format!(
             "At temperature {:.3} the mean negative log likelihood is {:.4} instead of {:.4}, and the calibration error {} instead of \
              {}. The temperature was fitted on these same photos.{photos} `mnasnet predict --temperature {:.3}` and `mnasnet export \
              --temperature {:.3}` divide the logits by it: the answers stay, the probabilities change.",
