@@ -472,6 +472,9 @@ fn a_folder_that_cannot_be_written_is_its_own_error() {
 fn one_class_is_noted() {
     let place = Place::new(&["watch"]);
     let stdout = place.done(&format!("train {TINY} --epoch_size 1 --out run"));
-    assert!(stdout.contains("note: there is only one class, \"watch\": "), "{stdout}");
+    assert!(
+        stdout.contains("note: there is only one class, \"watch\": "),
+        "{stdout}"
+    );
     assert_eq!(stdout.matches("there is only one class").count(), 1, "{stdout}");
 }

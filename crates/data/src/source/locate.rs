@@ -731,7 +731,10 @@ fn other_split_only(path: &Path, split: Split, found: &[PathBuf]) -> DataError {
     let entries = list(path).unwrap_or_default();
     let folders: Vec<_> = entries.iter().filter(|entry| entry.is_visible_folder()).collect();
     let names: Vec<_> = folders.iter().map(|folder| folder.name.as_os_str()).collect();
-    let unnamed = folders.iter().zip(splits_of(&names)).filter(|(_, split)| split.is_none());
+    let unnamed = folders
+        .iter()
+        .zip(splits_of(&names))
+        .filter(|(_, split)| split.is_none());
     let mut strangers = unnamed
         .map(|(folder, _)| &folder.path)
         .filter(|folder| !found.contains(folder));
