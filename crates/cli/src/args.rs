@@ -22,14 +22,14 @@ use mnasnet_weights_file::Record;
 use crate::console::Volume;
 use crate::settings::{self, Offered, SettingFlags, Valued};
 
-use numbers::{classes, number, positive, side, threads, time, tolerance, whole, width};
+use numbers::{classes, number, positive, probability, side, temperature, threads, time, tolerance, whole, width};
 
 pub use bench::{BenchArgs, Subject};
 pub use data::{CheckArgs, DataAction, DataArgs, PackArgs, SetArgs, ShowArgs};
 pub use devices::{DeviceArgs, MindsporeDeviceArgs};
 pub use models::{
     CompareArgs, ConvertArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision, PredictArgs,
-    PredictFormat, Target,
+    PredictFormat, ReportArgs, Target,
 };
 pub use pixels::PixelArgs;
 pub use ranks::RankArgs;

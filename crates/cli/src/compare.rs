@@ -5,7 +5,8 @@ use std::sync::Arc;
 use mnasnet_data::{BadImage, DataError, Split};
 use mnasnet_engine::{Device, Precision};
 use mnasnet_group::thread_pool;
-use mnasnet_judge::compare::{Comparison, Side, compare};
+use mnasnet_judge::compare::{Comparison, Disagreement, Side, compare};
+use mnasnet_report::interval::{mcnemar, wilson};
 use mnasnet_settings::photos;
 use serde::Serialize;
 
@@ -38,6 +39,10 @@ pub struct Report {
     max_logit: f64,
     /// Share of images with the same most likely class.
     agreement: f64,
+    /// Photos on which one model alone is right, A's and B's, of photos with labels.
+    right_alone: Option<(u64, u64)>,
+    /// McNemar's exact test: how likely models that are right equally often differ at least as far.
+    mcnemar_p: Option<f64>,
     disagreements: Vec<Image>,
     /// Each image's largest difference over its own largest logit, where that is above 1.
     #[serde(skip)]
@@ -51,6 +56,8 @@ struct Model {
     runs_on: String,
     /// Of photos with labels.
     top1: Option<f64>,
+    /// Wilson's 95 % interval of top-1.
+    top1_interval: Option<(f64, f64)>,
     top5: Option<f64>,
 }
 
@@ -161,12 +168,20 @@ pub fn compared(
             precision,
             runs_on,
             top1: labelled.then(|| found.scores[at].top1()),
+            top1_interval: labelled.then(|| wilson(found.scores[at].correct1, images)),
             top5: labelled.then(|| found.scores[at].top5()),
         })
     };
     let name = |index: u32| dataset.name(index).to_string_lossy().into_owned();
     let class = |class: usize| known.get(class).cloned().unwrap_or_default();
+    let alone = |at: usize| {
+        let is_right = |one: &&Disagreement| one.says[at] == one.label as usize;
+        found.disagreements.iter().filter(is_right).count() as u64
+    };
+    let right_alone = labelled.then(|| (alone(0), alone(1)));
     Ok(Report {
+        right_alone,
+        mcnemar_p: right_alone.map(|(a, b)| mcnemar(a, b)),
         a: model(0)?,
         b: model(1)?,
         images,
@@ -202,9 +217,10 @@ impl Report {
                 visible_name(&model.file),
                 model.precision,
                 model.runs_on,
-                match (model.top1, model.top5) {
-                    (Some(top1), Some(top5)) => {
-                        format!(": top-1 {:.2} %, top-5 {:.2} %", top1 * 100.0, top5 * 100.0)
+                match (model.top1, model.top1_interval, model.top5) {
+                    (Some(top1), Some((low, high)), Some(top5)) => {
+                        let [top1, low, high, top5] = [top1, low, high, top5].map(|share| share * 100.0);
+                        format!(": top-1 {top1:.2} % (95 % interval {low:.2} to {high:.2}), top-5 {top5:.2} %")
                     }
                     _ => String::new(),
                 }
@@ -218,6 +234,12 @@ impl Report {
             visible_name(&self.max_difference_image),
             self.agreement * 100.0
         ))?;
+        if let (Some((a, b)), Some(p)) = (self.right_alone, self.mcnemar_p) {
+            print_sentences(&format!(
+                "A alone is right on {a}, B alone on {b}: models that are right equally often differ so far with probability {p:.3} \
+                 (McNemar's exact test)"
+            ))?;
+        }
         for Image { image, class, a, b } in self.disagreements.iter().take(LISTED) {
             let [image, class, a, b] = [image, class, a, b].map(|text| visible_name(text));
             print_sentences(&format!("  {image} ({class}): A says {a}, B says {b}"))?;
@@ -265,6 +287,7 @@ mod tests {
             precision: "int8",
             runs_on: "rten".into(),
             top1: Some(0.5),
+            top1_interval: Some((0.25, 0.75)),
             top5: Some(1.0),
         };
         Report {
@@ -276,6 +299,8 @@ mod tests {
             max_difference_image: "worst".into(),
             max_logit: 61.0,
             agreement: 1.0,
+            right_alone: Some((0, 0)),
+            mcnemar_p: Some(1.0),
             disagreements: Vec::new(),
             relative,
         }

@@ -204,7 +204,7 @@ pub fn visible_name(name: &str) -> String {
 
 /// Whether a character shows nothing of its own: controls, formats (which turn the direction of the text around them, or join names
 /// that look alike), ends of lines and paragraphs, and what Unicode has given no meaning.
-fn is_hidden(c: char) -> bool {
+pub fn is_hidden(c: char) -> bool {
     use GeneralCategory::{LineSeparator, ParagraphSeparator};
     c.general_category_group() == GeneralCategoryGroup::Other
         || matches!(c.general_category(), LineSeparator | ParagraphSeparator)
@@ -233,6 +233,14 @@ fn escaped(text: &str, which: impl Fn(char) -> bool, escape: impl Fn(char, &mut 
 /// A path for JSON, which cannot hold every byte of one: those that are no UTF-8 become U+FFFD.
 pub fn json_path<S: Serializer>(path: impl AsRef<Path>, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&path.as_ref().to_string_lossy())
+}
+
+/// The same of a path that may not be there.
+pub fn json_paths<S: Serializer>(path: &Option<impl AsRef<Path>>, to: S) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => json_path(path, to),
+        None => to.serialize_none(),
+    }
 }
 
 /// One word of a shell's command line that stands for `text`.

@@ -54,7 +54,7 @@ fn splits(config: &Config, source: &Path) -> Result<Vec<(&'static str, Dataset)>
 }
 
 /// Refuses to write `what` into the photos' own folder, where it would be taken for a part of the set from then on.
-fn apart(source: &Path, target: &Path, what: &str) -> Result<(), Failure> {
+pub fn apart(source: &Path, target: &Path, what: &str) -> Result<(), Failure> {
     let (Ok(source), Ok(absolute)) = (source.canonicalize(), std::path::absolute(target)) else {
         return Ok(());
     };

@@ -7,6 +7,8 @@ use mnasnet_data::{BadImage, BadImages, DataError, Dataset, Split};
 use mnasnet_engine::{Device, Precision};
 use mnasnet_group::{Group, agree, thread_pool};
 use mnasnet_judge::evaluate::{Evaluation, Evaluator};
+use mnasnet_judge::outcomes::Outcomes;
+use mnasnet_report::interval::wilson;
 use mnasnet_settings::config::{Config, Target};
 use mnasnet_settings::error::PhotosError;
 use mnasnet_settings::photos;
@@ -20,6 +22,7 @@ use crate::console::{
 use crate::device::open_alike;
 use crate::failure::{Exit, Failure};
 use crate::model_file::{Kind, ModelFile, on_runtime};
+use crate::outcomes::{self, Judged};
 use crate::paths;
 use crate::ranks::alike_file;
 use crate::report::Counter;
@@ -28,6 +31,8 @@ use crate::report::Counter;
 struct Report {
     loss: f64,
     top1: f64,
+    /// Wilson's 95 % interval of top-1.
+    top1_interval: (f64, f64),
     top5: f64,
     correct1: u64,
     correct5: u64,
@@ -195,6 +200,7 @@ pub fn tell_notes(dataset: &Dataset) {
 /// Evaluates weights on a set.
 pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
     let over = &args.over;
+    agree(group, outcomes::possible(&args.report, over.data()))?;
     let device = args.mindspore.open_for(&args.device, &args.weights, group)?;
     let opened = || -> Result<_, Failure> {
         let model = ModelFile::open(&args.weights, args.ema, &over.pixels)?;
@@ -206,18 +212,35 @@ pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
         Ok((model, dataset, precision))
     };
     let (model, dataset, precision) = agree(group, opened())?;
-    let Some((report, evaluation)) = evaluate(&model, dataset, over, (&*device, precision), group)? else {
+    let dataset = Arc::new(dataset);
+    let sees = args.report.is_asked();
+    let Some((report, evaluation, outcomes)) = evaluate(&model, &dataset, over, (&*device, precision), group, sees)?
+    else {
         return Ok(Exit::Interrupted);
     };
     if !group.is_first() {
         return Ok(Exit::Success);
     }
+    let judged = outcomes.map(|outcomes| Judged {
+        model: &model,
+        dataset: &dataset,
+        outcomes,
+        runs_on: (report.precision, report.device.clone()),
+        bad: report.bad_images,
+    });
+    let written = match &judged {
+        Some(judged) => judged.write(&args.report)?,
+        None => Vec::new(),
+    };
     if over.json {
         print_json(&report)?;
         return Ok(Exit::Success);
     }
     let classes = model.record.classes.len();
     print_sentences(&summary(&report, &evaluation, over, classes))?;
+    for (what, path) in written.iter().filter(|_| volume() != Volume::Quiet) {
+        print_sentences(&format!("{what}: {}", path.display()))?;
+    }
     let Report { loss, top1, top5, .. } = report;
     let path = model.path.display();
     print_sentences(&format!(
@@ -245,7 +268,8 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
         Ok((model, dataset))
     };
     let (model, dataset) = agree(group, opened())?;
-    let Some((report, evaluation)) = evaluate(&model, dataset, over, (&*device, device.precision()), group)? else {
+    let (dataset, on) = (Arc::new(dataset), (&*device, device.precision()));
+    let Some((report, evaluation, _)) = evaluate(&model, &dataset, over, on, group, false)? else {
         return Ok(Exit::Interrupted);
     };
     if !group.is_first() {
@@ -263,37 +287,43 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
     Ok(Exit::Success)
 }
 
-/// Runs a model over every image, each rank over its part; `None` if it was stopped.
+/// Runs a model over every image, each rank over its part; `None` if it was stopped. Where `sees`, what the model says of each photo is
+/// kept.
 fn evaluate(
     model: &ModelFile,
-    dataset: Dataset,
+    dataset: &Arc<Dataset>,
     args: &EvaluationArgs,
     (device, precision): (&dyn Device, Precision),
     group: &mut Group,
-) -> Result<Option<(Report, Evaluation)>, Failure> {
+    sees: bool,
+) -> Result<Option<(Report, Evaluation, Option<Outcomes>)>, Failure> {
     if group.is_first() {
-        tell_notes(&dataset);
+        tell_notes(dataset);
     }
     let (loss, batch) = (wiring::eval_loss(&model.config), args.batch_size as usize);
     let preprocessing = model.preprocessing().cloned();
     let workers = group.threads(args.workers as usize);
-    let evaluator = Evaluator::new(Arc::new(dataset), preprocessing, loss, batch, workers);
+    let evaluator = Evaluator::new(dataset.clone(), preprocessing, loss, batch, workers);
     alike_file(group, "the weights", &model.path)?;
     evaluator.check_alike(group)?;
     let pool = thread_pool(group.threads(args.threads as usize));
     let pool = agree(group, pool.map_err(Failure::from))?;
-    let evaluation = pool.install(|| -> Result<_, Failure> {
+    let found = pool.install(|| -> Result<_, Failure> {
         let classifier = model.classifier(device, evaluator.batch_size(), precision);
         let mut classifier = agree(group, classifier)?;
+        let sink = sees.then(|| evaluator.sink(group, model.record.classes.len()));
+        let mut sink = agree(group, sink.transpose().map_err(Failure::from))?;
         let counter = Counter::new("eval", group.part(evaluator.images()).len());
         let shown = group.is_first();
-        Ok(evaluator.run(group, &mut classifier, &AtomicBool::new(false), |score| {
+        let stop = AtomicBool::new(false);
+        let evaluation = evaluator.run(group, &mut classifier, &stop, sink.as_mut(), |score| {
             if shown {
                 counter.set(score.images);
             }
-        })?)
+        })?;
+        Ok(evaluation.map(|evaluation| (evaluation, sink.map(|sink| sink.finish(group)))))
     })?;
-    let Some(evaluation) = evaluation else {
+    let Some((evaluation, outcomes)) = found else {
         return Ok(None);
     };
 
@@ -306,6 +336,7 @@ fn evaluate(
     let report = Report {
         loss: score.loss(),
         top1: score.top1(),
+        top1_interval: wilson(score.correct1, score.images),
         top5: score.top5(),
         correct1: score.correct1,
         correct5: score.correct5,
@@ -315,13 +346,15 @@ fn evaluate(
         precision,
         device,
     };
-    Ok(Some((report, evaluation)))
+    Ok(Some((report, evaluation, outcomes)))
 }
 
 /// A line on what was done.
 fn summary(report: &Report, evaluation: &Evaluation, args: &EvaluationArgs, classes: usize) -> String {
     let (total, wait) = (evaluation.total.as_secs_f64(), evaluation.wait.as_secs_f64());
     let Report {
+        top1,
+        top1_interval: (low, high),
         correct1,
         correct5,
         images,
@@ -343,6 +376,9 @@ fn summary(report: &Report, evaluation: &Evaluation, args: &EvaluationArgs, clas
     };
     format!(
         "{images} images in {total:.1} s ({images_per_s:.1} images/s, {wait:.1} s of it waiting for photos), {precision} \
-         on {device}; top-1 right {correct1}{five}{bad}"
+         on {device}; top-1 right {correct1} ({:.1} %, 95 % interval {:.1} to {:.1}){five}{bad}",
+        top1 * 100.0,
+        low * 100.0,
+        high * 100.0
     )
 }

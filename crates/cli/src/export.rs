@@ -56,7 +56,10 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let source = paths::weights(given)?;
     possible(args, &source, &output)?;
     let runtime = checked_on(args)?;
-    let model = ModelFile::open_for(&source, args.ema, &PixelArgs::default(), &args.pixels)?;
+    let mut model = ModelFile::open_for(&source, args.ema, &PixelArgs::default(), &args.pixels)?;
+    if let Some(temperature) = args.temperature {
+        model.divide_logits(temperature);
+    }
     let Kind::Weights { network, weights } = &model.kind else {
         return Err(Failure::Usage(format!(
             "{} is an ONNX model already; give the file of weights that it was exported from",
@@ -80,7 +83,11 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     };
     let name = source.file_name().unwrap_or_default().to_string_lossy();
     let sha256 = sha256(&source)?;
-    let metadata = metadata(&record, (&name, &sha256)).map_err(|error| Failure::Io("write JSON", error.into()))?;
+    let mut metadata = metadata(&record, (&name, &sha256)).map_err(|error| Failure::Io("write JSON", error.into()))?;
+    metadata.extend(
+        args.temperature
+            .map(|temperature| ("temperature", temperature.to_string())),
+    );
     let bytes = match args.precision {
         ExportPrecision::Int8 => quantised(args, &model, &record, &options, metadata)?,
         _ => export(network, weights, &options, &metadata)?,

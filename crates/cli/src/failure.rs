@@ -11,6 +11,7 @@ use mnasnet_hub::HubError;
 use mnasnet_judge::JudgeError;
 use mnasnet_model::ModelError;
 use mnasnet_onnx::{ExportError, LoadError, OnnxRuntime, ReadError};
+use mnasnet_report::ReportError;
 use mnasnet_settings::error::PhotosError;
 use mnasnet_settings::network_file::NetworkFileError;
 use mnasnet_settings::resolve::ConfigError;
@@ -106,6 +107,9 @@ pub enum Failure {
     /// A model on photos.
     #[error(transparent)]
     Judge(#[from] JudgeError),
+    /// A report.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// Training.
     #[error("{0}{advice}", advice = train_advice(.0))]
     Train(#[from] TrainError),
@@ -168,7 +172,8 @@ impl Failure {
             Failure::Weights(_) | Failure::Hub(_) | Failure::Onnx(_) | Failure::Differs(_) => Exit::Weights,
             Failure::Engine(error) => of_the_engine(error),
             Failure::NotBest(_) => Exit::NotBest,
-            Failure::Io(..) | Failure::Write { .. } | Failure::Threads(_) => Exit::Other,
+            Failure::Report(ReportError::Data(_)) => Exit::Data,
+            Failure::Report(_) | Failure::Io(..) | Failure::Write { .. } | Failure::Threads(_) => Exit::Other,
             Failure::Elsewhere(_) | Failure::Unlike(_) => Exit::Ranks,
             Failure::Judge(error) => of_judging(error),
             Failure::BrokenPipe => Exit::Success,
@@ -294,7 +299,7 @@ fn of_training(error: &TrainError) -> Exit {
 
 fn of_judging(error: &JudgeError) -> Exit {
     match error {
-        JudgeError::Data(DataError::Cache { .. }) => Exit::Other,
+        JudgeError::Data(DataError::Cache { .. }) | JudgeError::Memory { .. } => Exit::Other,
         JudgeError::Data(_) => Exit::Data,
         JudgeError::Runtime { .. } | JudgeError::NotFinite { .. } => Exit::Weights,
         JudgeError::Unlike(_) | JudgeError::Elsewhere(_) => Exit::Ranks,

@@ -20,6 +20,7 @@ mod info;
 mod init;
 mod interrupt;
 mod model_file;
+mod outcomes;
 mod paths;
 mod plan;
 mod predict;

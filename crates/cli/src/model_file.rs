@@ -6,7 +6,7 @@ use mnasnet_data::{Interpolation, Preprocessing};
 use mnasnet_engine::{Cpu, Device, Precision};
 use mnasnet_judge::classifier::{Checked, Classifier, OnBytes, OnEngine, OnRuntime};
 use mnasnet_model::quantised::QuantisedNetwork;
-use mnasnet_model::{Network, Weights};
+use mnasnet_model::{Network, Op, Weights};
 use mnasnet_onnx::{ReadError, Runtime, is_onnx};
 use mnasnet_settings::config::Config;
 use mnasnet_weights::kind_of_stranger;
@@ -164,6 +164,22 @@ impl ModelFile {
                 computes: Computes::Runtime(runtime),
                 ..self
             },
+        }
+    }
+
+    /// Divides the logits of weights by a temperature, in the classifier's weights: no other file, and no node, is needed for it.
+    pub fn divide_logits(&mut self, temperature: f64) {
+        let Kind::Weights { network, weights } = &mut self.kind else {
+            return;
+        };
+        let Some(Op::Linear(classifier)) = network.nodes.last().map(|node| &node.op) else {
+            return;
+        };
+        for id in [classifier.weight, classifier.bias] {
+            let values = network.parameter_mut(&mut weights.parameters, id);
+            values
+                .iter_mut()
+                .for_each(|value| *value = (f64::from(*value) / temperature) as f32);
         }
     }
 

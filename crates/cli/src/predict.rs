@@ -1,5 +1,7 @@
 //! `mnasnet predict`.
 
+mod sort;
+
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -12,8 +14,10 @@ use mnasnet_judge::classifier::Classifier;
 use mnasnet_judge::score::softmax;
 use serde::Serialize;
 
+use self::sort::Sorter;
 use crate::args::{PredictArgs, PredictFormat};
 use crate::console::{self, plainly, print, print_json, tell, visible_name};
+use crate::data::apart;
 use crate::failure::{Exit, Failure};
 use crate::model_file::{ModelFile, on_runtime};
 use crate::paths;
@@ -27,6 +31,12 @@ struct Prediction {
     /// Path; a byte that is not UTF-8, which JSON cannot hold, is replaced by U+FFFD.
     image: String,
     top: Vec<Guess>,
+    /// Whether no class is likely enough, where that is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<bool>,
+    /// Where the photo was sorted to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sorted: Option<String>,
 }
 
 /// In the place of a prediction.
@@ -43,6 +53,8 @@ struct Guess {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'static str>,
     probability: f64,
+    #[serde(skip)]
+    place: usize,
 }
 
 /// Predicts the classes of photos. A photo that cannot be read is reported, and the others are still done.
@@ -53,6 +65,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let device = args.device.open_for(&[&args.weights])?;
     let precision = model.precision(args.precision, &*device);
     let photos = photos(&args.images)?;
+    let sorter = sorter(args, &record.classes)?;
     let batch = (args.batch_size as usize).min(photos.len()).max(1);
     let pool = thread_pool(args.threads as usize)?;
     let mut classifier = pool.install(|| model.classifier(&*device, batch, precision))?;
@@ -60,7 +73,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let upright = record.preprocessing.exif_orientation;
     let top = (args.top as usize).min(record.classes.len());
     if format == PredictFormat::Csv {
-        print(&csv_header(top)?)?;
+        print(&csv_header(top, args)?)?;
     }
     // On one screen, a bar would stand in the results.
     let counter = (!io::stdout().is_terminal()).then(|| Counter::new("predict", photos.len()));
@@ -101,9 +114,15 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
             let shape = [group.len(), group[0].1.height, group[0].1.width];
             let logits = pool.install(|| classifier.logits(&pixels, shape))?;
             for ((path, _), logits) in group.iter().zip(logits.chunks_exact(record.classes.len())) {
+                let top = likeliest(&at_temperature(logits, args.temperature), &record.classes, top);
+                let unknown = args.unknown_below.map(|least| top[0].probability < least);
+                let class = (unknown != Some(true)).then_some(top[0].place);
+                let sorted = sorter.as_ref().map(|sorter| sorter.put(path, class)).transpose()?;
                 let prediction = Prediction {
                     image: path.to_string_lossy().into_owned(),
-                    top: likeliest(logits, &record.classes, top),
+                    top,
+                    unknown,
+                    sorted: sorted.map(|path| path.to_string_lossy().into_owned()),
                 };
                 match format {
                     PredictFormat::Table => print(&table(&prediction))?,
@@ -117,6 +136,30 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
         }
     }
     Ok(if unreadable > 0 { Exit::Data } else { Exit::Success })
+}
+
+/// Where photos are sorted to, if that is asked for.
+fn sorter(args: &PredictArgs, classes: &[String]) -> Result<Option<Sorter>, Failure> {
+    let Some(folder) = &args.sort else {
+        return Ok(None);
+    };
+    if args.images.iter().any(|path| path == Path::new(STDIN)) {
+        return Err(Failure::Usage(
+            "--sort puts files into folders, and a photo on standard input is none; give its path".into(),
+        ));
+    }
+    paths::output(folder)?;
+    paths::folder(folder, "--sort puts photos into a folder")?;
+    for images in args.images.iter().filter(|path| path.is_dir()) {
+        apart(images, folder, "sorted photos")?;
+    }
+    Ok(Some(Sorter::new(folder, classes, args.link)))
+}
+
+/// Logits divided by a temperature.
+fn at_temperature(logits: &[f32], temperature: Option<f64>) -> Vec<f32> {
+    let divided = |&logit: &f32| temperature.map_or(logit, |by| (f64::from(logit) / by) as f32);
+    logits.iter().map(divided).collect()
 }
 
 /// A photo as the model sees it.
@@ -135,13 +178,15 @@ fn read(path: &Path, transform: Option<&EvalTransform>, upright: bool) -> Result
 }
 
 fn likeliest(logits: &[f32], classes: &[String], count: usize) -> Vec<Guess> {
-    let mut guesses: Vec<(f64, &String)> = softmax(logits).into_iter().zip(classes).collect();
+    let mut guesses: Vec<(f64, (usize, &String))> =
+        softmax(logits).into_iter().zip(classes.iter().enumerate()).collect();
     // A stable sort: equal probabilities keep the order of the classes.
     guesses.sort_by(|a, b| b.0.total_cmp(&a.0));
     guesses
         .into_iter()
         .take(count)
-        .map(|(probability, class)| Guess {
+        .map(|(probability, (place, class))| Guess {
+            place,
             class: class.clone(),
             name: wordnet_name(class),
             probability,
@@ -159,12 +204,23 @@ fn table(prediction: &Prediction) -> String {
         )
     };
     let guesses: String = prediction.top.iter().map(guess).collect();
-    visible_name(&prediction.image) + &guesses
+    let unknown = match prediction.unknown {
+        Some(true) => "\n  unknown: no class is likely enough",
+        _ => "",
+    };
+    let sorted = prediction.sorted.as_ref();
+    let sorted = sorted.map_or(String::new(), |path| format!("\n  in {}", visible_name(path)));
+    visible_name(&prediction.image) + unknown + &guesses + &sorted
 }
 
-fn csv_header(top: usize) -> Result<String, Failure> {
+fn csv_header(top: usize, args: &PredictArgs) -> Result<String, Failure> {
+    let asked = [
+        args.unknown_below.map(|_| "unknown".to_owned()),
+        args.sort.as_ref().map(|_| "sorted".to_owned()),
+    ];
     let column = |rank: usize| ["class", "name", "probability"].map(|what| format!("{what}_{rank}"));
-    csv_line(std::iter::once("image".to_owned()).chain((1..=top).flat_map(column)))
+    let columns = std::iter::once("image".to_owned()).chain((1..=top).flat_map(column));
+    csv_line(columns.chain(asked.into_iter().flatten()))
 }
 
 fn csv_row(prediction: &Prediction) -> Result<String, Failure> {
@@ -175,7 +231,12 @@ fn csv_row(prediction: &Prediction) -> Result<String, Failure> {
             format!("{:.6}", guess.probability),
         ]
     };
-    csv_line(std::iter::once(visible_name(&prediction.image)).chain(prediction.top.iter().flat_map(columns)))
+    let asked = [
+        prediction.unknown.map(|unknown| unknown.to_string()),
+        prediction.sorted.as_ref().map(|path| visible_name(path)),
+    ];
+    let columns = std::iter::once(visible_name(&prediction.image)).chain(prediction.top.iter().flat_map(columns));
+    csv_line(columns.chain(asked.into_iter().flatten()))
 }
 
 /// Fields with quotes where they need them, without a line end.
@@ -237,14 +298,18 @@ mod tests {
         let prediction = Prediction {
             image: "a, \"b\".jpg".into(),
             top: likeliest(&[0.0, 1.0], &["n01440764".into(), "dog, big".into()], 2),
+            unknown: None,
+            sorted: None,
         };
-        assert_eq!(
-            csv_header(2).unwrap(),
-            "image,class_1,name_1,probability_1,class_2,name_2,probability_2"
-        );
         assert_eq!(
             csv_row(&prediction).unwrap(),
             "\"a, \"\"b\"\".jpg\",\"dog, big\",,0.731059,n01440764,tench,0.268941"
         );
+    }
+
+    #[test]
+    fn a_temperature_divides_the_logits() {
+        assert_eq!(at_temperature(&[3.0, -1.0], Some(2.0)), [1.5, -0.5]);
+        assert_eq!(at_temperature(&[3.0, -1.0], None), [3.0, -1.0]);
     }
 }

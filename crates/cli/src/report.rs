@@ -2,11 +2,12 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::console::Term;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use mnasnet_data::counted;
+use mnasnet_data::{Dataset, counted};
 use mnasnet_engine::Cpu;
 use mnasnet_train::folder::log::StepLog;
 use mnasnet_train::{Event, Observer};
@@ -98,6 +99,8 @@ pub struct Reporter {
     stages: bool,
     bar: ProgressBar,
     plan: Plan,
+    /// The photos of validation, once training has started.
+    pub judged_on: Option<Arc<Dataset>>,
     /// When the first step of this start was done, and how many were done then.
     first: Option<(Instant, u64)>,
     /// Seconds of the last whole epoch, validation included.
@@ -151,6 +154,7 @@ impl Reporter {
             stages,
             bar: ProgressBar::hidden(),
             plan: Plan::default(),
+            judged_on: None,
             first: None,
             epoch: None,
             state: String::new(),
@@ -299,6 +303,7 @@ impl Observer for Reporter {
                 network,
                 train_images,
                 val_images,
+                judged_on,
                 epochs,
                 steps_per_epoch,
                 done,
@@ -323,6 +328,7 @@ impl Observer for Reporter {
                 if done > 0 {
                     self.line(&format!("going on after step {done}"));
                 }
+                self.judged_on = Some(judged_on.clone());
                 self.plan = Plan {
                     epochs,
                     steps_per_epoch,

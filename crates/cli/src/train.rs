@@ -3,9 +3,11 @@
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use mnasnet_data::counted;
+use mnasnet_engine::Device;
 use mnasnet_group::{Group, agree};
 use mnasnet_model::Variant;
 use mnasnet_settings::config::{Config, Effect, KEYS, Key};
@@ -17,11 +19,14 @@ use mnasnet_train::{Event, Observer, Outcome, RunFolder, Start, train};
 use serde::Serialize;
 
 use crate::args::TrainArgs;
-use crate::console::{Volume, json_path, print, print_json, print_sentences, shell_word, tell, volume};
+use crate::console::{
+    Volume, json_path, json_paths, note, print, print_json, print_sentences, shell_word, tell, volume,
+};
 use crate::device::{self, Opener};
 use crate::failure::{Exit, Failure};
 use crate::init::Recorded;
 use crate::interrupt::Interrupt;
+use crate::outcomes;
 use crate::paths;
 use crate::plan;
 use crate::report::Reporter;
@@ -49,6 +54,9 @@ struct Report<'a> {
     #[serde(serialize_with = "json_path")]
     weights: &'a Path,
     best_top1: Option<f64>,
+    /// The page on what the best weights get wrong.
+    #[serde(serialize_with = "json_paths")]
+    report: Option<&'a Path>,
     images_per_s: Option<f64>,
 }
 
@@ -105,12 +113,17 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
     let images_per_s = (seconds > 0.0).then(|| images / seconds);
     match &outcome {
         Outcome::Finished { best_top1, best } => {
+            let page = match group.size() {
+                1 => report(&config, (&out, best), &*device, &reporter, &stop),
+                _ => None,
+            };
             if args.json {
                 print_json(&Report {
                     finished: true,
                     out: &out,
                     weights: best,
                     best_top1: Some(*best_top1),
+                    report: page.as_deref(),
                     images_per_s,
                 })?;
             } else {
@@ -118,6 +131,9 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
                 let best = best.display();
                 print_sentences(&format!("best top-1 {:.1} % of {images}: {best}", best_top1 * 100.0))?;
                 if volume() != Volume::Quiet {
+                    if let Some(page) = &page {
+                        print_sentences(&format!("what they get wrong: {}", page.display()))?;
+                    }
                     print(&next_steps(&config, &out))?;
                 }
             }
@@ -130,6 +146,7 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
                     out: &out,
                     weights: checkpoint,
                     best_top1: None,
+                    report: None,
                     images_per_s,
                 };
                 print_json(&report)?;
@@ -139,6 +156,23 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
             Ok(Exit::Interrupted)
         }
     }
+}
+
+/// Writes the report of the best weights into the run's folder. What is against it is told: the run is done and saved all the same.
+fn report(
+    config: &Config,
+    (out, best): (&Path, &Path),
+    device: &dyn Device,
+    reporter: &Reporter,
+    stop: &AtomicBool,
+) -> Option<PathBuf> {
+    let photos = reporter.judged_on.as_ref()?;
+    let precision = wiring::precision(config.precision, device);
+    let written = outcomes::of_run((out, best), photos, config, (device, precision), stop);
+    written.unwrap_or_else(|failure| {
+        note(&format!("the run is done, and there is no report of it: {failure}"));
+        None
+    })
 }
 
 /// Whether the run is by MindSpore's recipe, whose scripts' readers wait for the scripts' lines.

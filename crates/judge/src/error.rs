@@ -39,6 +39,18 @@ pub enum JudgeError {
         /// A logit.
         value: f32,
     },
+    /// No room for what a model says of each photo.
+    #[error(
+        "a report keeps a row a photo: {} MiB for {images} photos, more than the machine has free; evaluate without a report and \
+         without predictions, or a part of the photos",
+        bytes >> 20
+    )]
+    Memory {
+        /// Photos of the set.
+        images: usize,
+        /// What they take.
+        bytes: usize,
+    },
     /// Another rank failed, and has told why.
     #[error(transparent)]
     Elsewhere(#[from] Elsewhere),

@@ -11,6 +11,7 @@ use mnasnet_group::{Group, agree, alike};
 
 use crate::classifier::Classifier;
 use crate::error::JudgeError;
+use crate::outcomes::Sink;
 use crate::photos;
 use crate::ranks::{SAME_SET, all_bad};
 use crate::score::Score;
@@ -61,6 +62,11 @@ impl Evaluator {
         self.batch_size
     }
 
+    /// The photos, to be shared.
+    pub fn photos(&self) -> &Arc<Dataset> {
+        &self.dataset
+    }
+
     /// The photos.
     pub fn dataset(&self) -> &Dataset {
         &self.dataset
@@ -82,17 +88,27 @@ impl Evaluator {
         }
     }
 
-    /// Runs a classifier over every image, each rank of `group` over its part of them; every rank has the result. `progress` is called
-    /// with the score so far, here, after each batch. `None` if `stop` was set on some rank.
+    /// A sink for what a classifier of `classes` classes says of this rank's part of the photos.
+    ///
+    /// # Errors
+    /// As [`Sink::new`].
+    pub fn sink(&self, group: &Group, classes: usize) -> Result<Sink, JudgeError> {
+        Sink::new(self.images(), group.part(self.images()).len(), classes)
+    }
+
+    /// Runs a classifier over every image, each rank of `group` over its part of them; every rank has the result. `sink` takes what the
+    /// classifier says of each photo. `progress` is called with the score so far, here, after each batch. `None` if `stop` was set on
+    /// some rank.
     pub fn run(
         &self,
         group: &mut Group,
         classifier: &mut dyn Classifier,
         stop: &AtomicBool,
+        sink: Option<&mut Sink>,
         progress: impl FnMut(&Score),
     ) -> Result<Option<Evaluation>, JudgeError> {
         let start = Instant::now();
-        let own = self.run_part(group.part(self.images()), classifier, stop, progress);
+        let own = self.run_part(group.part(self.images()), classifier, stop, sink, progress);
         let own = agree(group, own)?;
         let score = own.as_ref().map(|own| own.score).unwrap_or_default();
         // Counts are exact in float64 up to 2^53.
@@ -127,6 +143,7 @@ impl Evaluator {
         part: Range<usize>,
         classifier: &mut dyn Classifier,
         stop: &AtomicBool,
+        mut sink: Option<&mut Sink>,
         mut progress: impl FnMut(&Score),
     ) -> Result<Option<Evaluation>, JudgeError> {
         let start = Instant::now();
@@ -149,6 +166,9 @@ impl Evaluator {
             }
             let logits = classifier.logits(&batch.pixels, batch.shape())?;
             score.add(logits, &batch.labels, self.loss);
+            if let Some(sink) = &mut sink {
+                sink.add(logits, &batch.labels, &batch.indices);
+            }
             progress(&score);
         }
         Ok(Some(Evaluation {

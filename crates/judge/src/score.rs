@@ -50,7 +50,7 @@ impl Score {
 }
 
 /// Classes before `label`: those with a larger logit, and equal ones of a lower index. `None` where a logit is not finite.
-fn rank(logits: &[f32], label: usize) -> Option<usize> {
+pub(crate) fn rank(logits: &[f32], label: usize) -> Option<usize> {
     if logits.iter().any(|logit| !logit.is_finite()) {
         return None;
     }

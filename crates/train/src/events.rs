@@ -1,7 +1,9 @@
 //! What a run tells while it goes on, and how it ends.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use mnasnet_data::Dataset;
 use mnasnet_engine::Precision;
 use mnasnet_judge::score::Score;
 use mnasnet_model::Network;
@@ -39,6 +41,8 @@ pub enum Event<'a> {
         train_images: usize,
         /// Validation images.
         val_images: usize,
+        /// These.
+        judged_on: &'a Arc<Dataset>,
         /// Epochs of the run.
         epochs: usize,
         /// Steps of an epoch.

@@ -9,20 +9,22 @@ use mnasnet_model::Dialect;
 use mnasnet_onnx::Method;
 
 use super::{
-    DeviceArgs, MindsporeDeviceArgs, PixelArgs, RankArgs, RuntimeArgs, SetArgs, number, positive, threads, tolerance,
-    whole, width,
+    DeviceArgs, MindsporeDeviceArgs, PixelArgs, RankArgs, RuntimeArgs, SetArgs, number, positive, probability,
+    temperature, threads, tolerance, whole, width,
 };
 use crate::settings::{self, OrOpen, Valued};
 
 const EVAL_EXAMPLES: &str = "\
 Examples:
   mnasnet eval PHOTOS -w runs/mine
+  mnasnet eval PHOTOS -w runs/mine --report wrong.html
   mnasnet eval PHOTOS -w timm/mnasnet_100.rmsp_in1k";
 
 const PREDICT_EXAMPLES: &str = "\
 Examples:
   mnasnet predict -w runs/mine PHOTO.jpg more-photos/
-  mnasnet predict -w runs/mine more-photos/ --format csv > classes.csv";
+  mnasnet predict -w runs/mine more-photos/ --format csv > classes.csv
+  mnasnet predict -w runs/mine more-photos/ --sort sorted --unknown-below 60%";
 
 /// What a model is evaluated on, and how.
 #[derive(Debug, clap::Args)]
@@ -62,6 +64,17 @@ pub struct EvaluationArgs {
     pub json: bool,
 }
 
+/// What is written beside the result of an evaluation.
+#[derive(Debug, Default, clap::Args)]
+pub struct ReportArgs {
+    /// Write what the model gets wrong, a page with tables beside it into a folder, or the page alone
+    #[arg(long, value_name = "DIR|FILE.html")]
+    pub report: Option<PathBuf>,
+    /// Write a row a photo: its label, the five likeliest classes, their probabilities
+    #[arg(long, value_name = "FILE.csv|FILE.parquet")]
+    pub predictions: Option<PathBuf>,
+}
+
 /// `mnasnet eval`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EVAL_EXAMPLES)]
@@ -76,6 +89,9 @@ pub struct EvalArgs {
     /// Leave out the last incomplete batch, as MindSpore's eval.py does (its README counts 49,920 of ImageNet's 50,000)
     #[arg(long = "drop_remainder")]
     pub drop_remainder: bool,
+    /// What is written beside the result.
+    #[command(flatten)]
+    pub report: ReportArgs,
     /// What activations are stored as.
     #[arg(long, value_name = "NAME", default_value = settings::default("precision"), help = stored_as(""))]
     #[arg(value_parser = Valued::<OrOpen<Precision>>::by("precision"), hide_possible_values = true)]
@@ -128,6 +144,18 @@ pub struct PredictArgs {
     /// Classes of each photo
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
     pub top: u64,
+    /// Copy each photo into DIR, into a folder named as its likeliest class
+    #[arg(long, value_name = "DIR")]
+    pub sort: Option<PathBuf>,
+    /// Link the photos there instead of copying them
+    #[arg(long, requires = "sort")]
+    pub link: bool,
+    /// Call a photo unknown whose likeliest class has less than this probability (60% or 0.6)
+    #[arg(long = "unknown-below", value_name = "P", value_parser = probability)]
+    pub unknown_below: Option<f64>,
+    /// Divide the logits by this before probabilities are made of them: the one that `eval --report` fits
+    #[arg(long, value_name = "T", value_parser = temperature())]
+    pub temperature: Option<f64>,
     /// Photos at a time
     #[arg(long = "batch_size", value_name = "N", default_value_t = 16, value_parser = positive())]
     pub batch_size: u64,
@@ -414,6 +442,9 @@ pub struct ExportArgs {
     /// and normalises as `predict` does
     #[arg(long = "with-preprocessing")]
     pub with_preprocessing: bool,
+    /// Divide the logits by this, in the classifier's weights: the one that `eval --report` fits
+    #[arg(long, value_name = "T", value_parser = temperature())]
+    pub temperature: Option<f64>,
     /// End in softmax: the output is `probabilities`
     #[arg(long)]
     pub softmax: bool,

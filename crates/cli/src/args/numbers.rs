@@ -51,6 +51,23 @@ pub fn width() -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync {
     number(0.0..=MAX_WIDTH)
 }
 
+/// Reads a probability.
+pub fn probability(text: &str) -> Result<f64, String> {
+    let (number, one) = match text.strip_suffix('%') {
+        Some(number) => (number, 100.0),
+        None => (text, 1.0),
+    };
+    match number.trim().parse() {
+        Ok(value) if (0.0..=one).contains(&value) => Ok(value / one),
+        _ => Err(format!("takes a probability, such as 60% or 0.6, not `{text}`")),
+    }
+}
+
+/// Reads what logits are divided by.
+pub fn temperature() -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync {
+    number(0.01..=100.0)
+}
+
 /// Reads a time.
 pub fn time(text: &str) -> Result<Duration, String> {
     match Interval::from_toml(&text.into()) {

@@ -47,6 +47,7 @@ fn eval_counts_every_image() {
                 "loss",
                 "precision",
                 "top1",
+                "top1_interval",
                 "top5"
             ]
         );

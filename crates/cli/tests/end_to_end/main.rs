@@ -1,6 +1,7 @@
 //! The real binary in fresh folders, on a few of the sample photos and a network small enough to train in a second.
 
 mod absurd;
+mod browser;
 mod commands;
 mod convert;
 mod data;
@@ -18,11 +19,13 @@ mod pretrained;
 mod ranks;
 mod readme;
 mod refusals;
+mod report;
 mod resume;
 mod runs;
 mod scripts;
 mod short_runs;
 mod soak;
+mod sort;
 mod sources;
 mod survival;
 mod undivided;

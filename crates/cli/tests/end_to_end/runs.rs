@@ -24,9 +24,14 @@ fn a_run_leaves_settings_logs_and_checkpoints() {
         [
             ".lock",
             "checkpoints",
+            "classes.csv",
             "config.toml",
+            "confusion.csv",
             "log.txt",
             "metrics.jsonl",
+            "predictions.csv",
+            "report.html",
+            "report.json",
             "run.json"
         ]
     );

@@ -76,7 +76,7 @@ impl Judging {
             }
         }
         let images = group.part(self.evaluator.images()).len();
-        let evaluation = self.evaluator.run(group, &mut self.classifier, stop, |score| {
+        let evaluation = self.evaluator.run(group, &mut self.classifier, stop, None, |score| {
             observer.event(Event::Validating { score, images })
         });
         Ok(evaluation?)

@@ -130,6 +130,23 @@ fn what_is_left_out_of_evaluation_is_the_same_for_any_number_of_ranks() {
             assert_eq!(together[key], alone[key], "{ranks} ranks: {key}");
         }
     }
+    // Nor to what the model says of each photo, and to the order of the photos.
+    place.json(&format!("{eval} --predictions alone.csv --report alone"));
+    let rows = |file: &str| fs::read_to_string(place.path(file)).unwrap();
+    for ranks in [2, 11] {
+        done(
+            &place,
+            ranks,
+            &format!("{eval} --predictions together.csv --report together"),
+        );
+        assert_eq!(rows("together.csv"), rows("alone.csv"), "{ranks} ranks");
+        let temperature = |folder: &str| {
+            let report: serde_json::Value = serde_json::from_str(&rows(&format!("{folder}/report.json"))).unwrap();
+            report["temperature"]["value"].as_f64().unwrap()
+        };
+        let (ours, theirs) = (temperature("together"), temperature("alone"));
+        assert!((ours - theirs).abs() < 1e-6 * theirs, "{ranks} ranks: {ours} {theirs}");
+    }
     for class in ["airplanes", "leopards", "watch"] {
         (0..3).for_each(|photo| spoil(class, photo));
     }
