@@ -143,7 +143,7 @@ fn names_of_strangers_stay_text() {
         let others: BTreeSet<&str> = addresses.map(|rest| rest.split('"').next().unwrap()).collect();
         let own = |address: &&str| address.starts_with("data:") || address.starts_with('#');
         assert!(
-            !others.is_empty() && others.iter().all(|address| own(&address)),
+            !others.is_empty() && others.iter().all(|address| own(address)),
             "{others:?}"
         );
     }
