@@ -142,10 +142,7 @@ fn names_of_strangers_stay_text() {
         let addresses = page.split(attribute).skip(1);
         let others: BTreeSet<&str> = addresses.map(|rest| rest.split('"').next().unwrap()).collect();
         let own = |address: &&str| address.starts_with("data:") || address.starts_with('#');
-        assert!(
-            !others.is_empty() && others.iter().all(|address| own(&address)),
-            "{others:?}"
-        );
+        assert!(!others.is_empty() && others.iter().all(own), "{others:?}");
     }
     // The tables hold the names as they are.
     let confusion = fs::read_to_string(place.path("run/confusion.csv")).unwrap();
