@@ -9,7 +9,7 @@ use mnasnet_group::thread_count;
 use crate::classifier::{Checked, Classifier};
 use crate::error::JudgeError;
 use crate::photos;
-use crate::score::Score;
+use crate::score::{Score, log_softmax};
 
 /// A model, and what lies between a photo and it.
 pub struct Side<'a> {
@@ -118,7 +118,7 @@ impl Comparison {
     fn add(&mut self, logits: [&[f32]; 2], index: u32, label: u32, probabilities: bool) {
         let [a, b] = logits.map(|logits| {
             if probabilities {
-                log_softmax(logits)
+                log_softmax(logits).map(|value| value.max(LEAST)).collect()
             } else {
                 wide(logits)
             }
@@ -147,14 +147,6 @@ fn wide(logits: &[f32]) -> Vec<f64> {
 
 /// Logarithm of the least probability that is told from none: float32 has none below 1e-38.
 const LEAST: f64 = -80.0;
-
-fn log_softmax(logits: &[f32]) -> Vec<f64> {
-    let logits = wide(logits);
-    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
-    let value = |logit: f64| (logit - largest - sum.ln()).max(LEAST);
-    logits.into_iter().map(value).collect()
-}
 
 /// The most likely class; of equals, the first.
 fn first(logits: &[f64]) -> usize {

@@ -62,13 +62,8 @@ impl Evaluator {
         self.batch_size
     }
 
-    /// The photos, to be shared.
-    pub fn photos(&self) -> &Arc<Dataset> {
-        &self.dataset
-    }
-
     /// The photos.
-    pub fn dataset(&self) -> &Dataset {
+    pub fn dataset(&self) -> &Arc<Dataset> {
         &self.dataset
     }
 

@@ -6,7 +6,7 @@ use mnasnet_engine::room;
 use mnasnet_group::Group;
 
 use crate::error::JudgeError;
-use crate::score::{rank, softmax};
+use crate::score::{log_softmax, rank, softmax};
 use crate::temperature::{Kept, Temperature};
 
 /// Classes that are kept of a photo.
@@ -52,7 +52,7 @@ impl Outcome {
             index,
             label,
             rank,
-            loss: loss(logits, label as usize) as f32,
+            loss: -log_softmax(logits).nth(label as usize)? as f32,
             calibrated: f32::NAN,
             classes,
             probabilities: kept,
@@ -109,13 +109,6 @@ impl Outcome {
 
 /// 32-bit words of an [`Outcome`].
 const WORDS: usize = 5 + 2 * TOP;
-
-/// Minus the logarithm of a class's probability.
-fn loss(logits: &[f32], label: usize) -> f64 {
-    let largest = logits.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-    let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
-    sum.ln() - f64::from(logits[label] - largest)
-}
 
 /// What a model says of every photo of a set.
 #[derive(Clone, Debug, PartialEq)]

@@ -64,6 +64,14 @@ pub(crate) fn rank(logits: &[f32], label: usize) -> Option<usize> {
     )
 }
 
+/// Logarithms of the probabilities, in double precision.
+pub(crate) fn log_softmax(logits: &[f32]) -> impl Iterator<Item = f64> {
+    let largest = f64::from(logits.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b)));
+    let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - largest).exp()).sum();
+    let log_sum = sum.ln();
+    logits.iter().map(move |&logit| f64::from(logit) - largest - log_sum)
+}
+
 /// Probabilities `exp(logit) / sum` in double precision.
 pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let largest = logits.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));

@@ -129,7 +129,7 @@ impl<'a> Run<'a> {
             network: &setup.network,
             train_images: setup.images(),
             val_images: run.judging.evaluator.images(),
-            judged_on: run.judging.evaluator.photos(),
+            judged_on: run.judging.evaluator.dataset(),
             epochs: config.epoch_size,
             steps_per_epoch: setup.steps(),
             done: progress.global_step,
