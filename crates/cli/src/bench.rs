@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use mnasnet_engine::{
     Beside, Device, Images, Loss, Optimizer, Pixels, Precision, Predictor, Rule, Share, Smoothing, Snapshot, Stage,
-    Step, Trainer,
+    Step, Storage, Trainer,
 };
 use mnasnet_group::{Group, agree, alike, thread_pool};
 use mnasnet_judge::classifier::{Classifier, normalise};
@@ -269,7 +269,11 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
         );
         let trainer = |device: &dyn Device| {
             let size = [batch, args.resolution];
-            Trainer::new(device, &network, optimizer.clone(), &start, size, precision)
+            let storage = Storage {
+                precision,
+                recompute: args.recompute,
+            };
+            Trainer::new(device, &network, optimizer.clone(), &start, size, storage)
         };
         let mut trainers = vec![(device.name(), trainer(device)?)];
         if args.assert_best {

@@ -63,7 +63,7 @@ pub use loss::{Loss, Score, Smoothing, Targets};
 pub use mnasnet_group::{Buffers, Exchange, Group, Wire};
 pub use mnasnet_kernels::{Moments, Sums, pool};
 pub use optimizer::{Optimizer, Rule, Span};
-pub use precision::Precision;
+pub use precision::{Precision, Storage};
 pub use predictor::Predictor;
 pub use report::{Checks, StepReport};
 pub use snapshot::Snapshot;

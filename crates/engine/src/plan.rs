@@ -2,8 +2,8 @@
 
 use crate::error::EngineError;
 use crate::places::{self, Lifetime};
-use crate::precision::Precision;
-use mnasnet_model::{Network, Op, Shape, ValueId};
+use crate::precision::{Precision, Storage};
+use mnasnet_model::{ConvKind, Network, Op, Shape, ValueId};
 use std::ops::Range;
 
 /// How a value is read.
@@ -58,6 +58,8 @@ pub struct Buffer {
 pub struct Places {
     /// The place of each node's result; empty where nothing is stored.
     pub results: Vec<Range<usize>>,
+    /// The same in the backward sweep: another place where the result is computed again.
+    pub results_back: Vec<Range<usize>>,
     /// The place of each value's gradient, by [`ValueId`].
     pub gradients: Vec<Range<usize>>,
     /// Length of the arena in bytes.
@@ -74,12 +76,16 @@ pub struct Plan {
     pub resolution: usize,
     /// What activations are stored as.
     pub precision: Precision,
+    /// Whether outputs of expansions are computed again in the backward sweep.
+    pub recompute: bool,
     /// How each value is read, by [`ValueId`].
     pub values: Vec<Value>,
     /// The shape of each value.
     pub shapes: Vec<Shape>,
     /// Each node's result.
     pub results: Vec<Buffer>,
+    /// Each node's result where the backward sweep computes the result again, right before its first reader there.
+    pub again: Vec<Option<Buffer>>,
     /// The gradients. Values that share a gradient (a residual chain) share the buffer.
     pub gradients: Vec<Buffer>,
     /// Which of the gradients is that of a value, by [`ValueId`].
@@ -124,15 +130,23 @@ impl Plan {
     ///
     /// # Errors
     /// Sizes of zero or beyond what can be addressed.
-    pub fn new(network: &Network, batch: usize, resolution: usize, precision: Precision) -> Result<Self, EngineError> {
+    pub fn new(
+        network: &Network,
+        batch: usize,
+        resolution: usize,
+        storage: impl Into<Storage>,
+    ) -> Result<Self, EngineError> {
+        let Storage { precision, recompute } = storage.into();
         let shapes = shapes(network, batch, resolution, precision)?;
         let mut plan = Self {
             batch,
             resolution,
             precision,
+            recompute,
             values: readings(network),
             shapes,
             results: Vec::new(),
+            again: vec![None; network.nodes.len()],
             gradients: Vec::new(),
             gradient_of: Vec::new(),
             shortcuts: Vec::new(),
@@ -146,6 +160,9 @@ impl Plan {
             })
             .collect();
         plan.results = plan.results(network);
+        if recompute {
+            plan.forget_expansions(network);
+        }
         (plan.gradients, plan.gradient_of) = plan.gradients(network);
         Ok(plan)
     }
@@ -200,10 +217,19 @@ impl Plan {
             first: buffer.first,
             last: buffer.last,
         };
-        let lifetimes: Vec<Lifetime> = self.results.iter().chain(&self.gradients).map(lifetime).collect();
+        let again = self.again.iter().flatten();
+        let lifetimes: Vec<Lifetime> = (self.results.iter().chain(&self.gradients).chain(again))
+            .map(lifetime)
+            .collect();
         let (mut results, arena) = places::place(&lifetimes, align, page);
-        let gradients = results.split_off(self.results.len());
+        let mut gradients = results.split_off(self.results.len());
+        let mut again = gradients.split_off(self.gradients.len()).into_iter();
+        let back = |(kept, planned): (&Range<usize>, &Option<Buffer>)| match planned {
+            Some(_) => again.next().expect("a place for each buffer"),
+            None => kept.clone(),
+        };
         Places {
+            results_back: results.iter().zip(&self.again).map(back).collect(),
             results,
             gradients: self.gradient_of.iter().map(|&at| gradients[at].clone()).collect(),
             arena,
@@ -290,6 +316,45 @@ impl Plan {
             last.last = 2 * nodes;
         }
         buffers
+    }
+
+    /// Ends the life of expansions' outputs with the forward sweep, and gives them a second one in the backward sweep. An expansion
+    /// is a dense 1 x 1 convolution to more channels that a depthwise one reads, and nobody else.
+    fn forget_expansions(&mut self, network: &Network) {
+        let backward = |node: usize| 2 * network.nodes.len() - 1 - node;
+        for (i, node) in network.nodes.iter().enumerate() {
+            let Op::Conv(conv) = &node.op else { continue };
+            let (output, mut readers) = (i + 1, network.nodes.iter().enumerate());
+            let is_shortcut = self.shortcuts[output];
+            let mut readers = readers.by_ref().filter(|(_, node)| node.input == output);
+            let (Some((reader, node)), None) = (readers.next(), readers.next()) else {
+                continue;
+            };
+            let is_depthwise = matches!(&node.op, Op::Conv(conv) if conv.kind == ConvKind::Depthwise);
+            let widens = conv.kind == ConvKind::Dense && (conv.kernel, conv.stride) == (1, 1) && conv.c_out > conv.c_in;
+            if !widens || !is_depthwise || is_shortcut {
+                continue;
+            }
+            self.again[i] = Some(Buffer {
+                first: backward(reader),
+                ..self.results[i]
+            });
+            self.results[i].last = reader;
+        }
+    }
+
+    /// The node whose result the backward sweep computes again right before it comes to node `i`.
+    pub fn again_before(&self, i: usize, network: &Network) -> Option<usize> {
+        let below = self.stored_at(network.nodes[i].input)?;
+        self.again[below].map(|_| below)
+    }
+
+    /// How activations are kept.
+    pub fn storage(&self) -> Storage {
+        Storage {
+            precision: self.precision,
+            recompute: self.recompute,
+        }
     }
 
     /// The gradients, and which of them is each value's.

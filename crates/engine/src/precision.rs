@@ -1,4 +1,4 @@
-//! What activations and their gradients are stored as.
+//! What activations and their gradients are stored as, and which.
 
 mnasnet_choice::choices! {
     /// Storage of activations and gradients between layers. Statistics, weights, their gradients, pooled features and logits are
@@ -12,6 +12,26 @@ mnasnet_choice::choices! {
         ///
         /// Products are bfloat16 with float32 sums where the machine has a matrix unit, float32 elsewhere.
         Bf16 = "bf16",
+    }
+}
+
+/// How a step of training keeps activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// What activations and their gradients are stored as.
+    pub precision: Precision,
+    /// Whether the outputs of expansions are computed again in the backward sweep rather than kept until then: less memory, more
+    /// work, the same bits.
+    pub recompute: bool,
+}
+
+impl From<Precision> for Storage {
+    /// Everything is kept.
+    fn from(precision: Precision) -> Self {
+        Self {
+            precision,
+            recompute: false,
+        }
     }
 }
 

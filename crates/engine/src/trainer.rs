@@ -6,7 +6,7 @@ use crate::error::EngineError;
 use crate::input::{Images, Pixels, Sent, Step, check_pixels, check_snapshot, check_targets};
 use crate::optimizer::Optimizer;
 use crate::plan::Plan;
-use crate::precision::Precision;
+use crate::precision::Storage;
 use crate::report::{Checks, StepReport};
 use crate::snapshot::Snapshot;
 use crate::stage::{self, Stage, Work};
@@ -61,10 +61,10 @@ impl Trainer {
         optimizer: Optimizer,
         start: &Snapshot,
         [batch, resolution]: [usize; 2],
-        precision: Precision,
+        storage: impl Into<Storage>,
     ) -> Result<Self, EngineError> {
         check_snapshot(network, start)?;
-        let plan = Plan::new(network, batch, resolution, precision)?;
+        let plan = Plan::new(network, batch, resolution, storage)?;
         let mut training = device.training()?;
         training.prepare(network, &plan)?;
         training.restore(start)?;
@@ -94,7 +94,7 @@ impl Trainer {
         if self.is_prepared && (self.plan.batch, self.plan.resolution) == (batch, resolution) {
             return Ok(());
         }
-        let plan = Plan::new(&self.network, batch, resolution, self.plan.precision)?;
+        let plan = Plan::new(&self.network, batch, resolution, self.plan.storage())?;
         (self.is_prepared, self.sent) = (false, None);
         self.training.prepare(&self.network, &plan)?;
         (self.plan, self.is_prepared) = (plan, true);

@@ -163,10 +163,14 @@ impl Layout {
 
 /// Bytes of the longest value of a plan. What is bound of the arena is one value.
 pub fn longest(plan: &Plan) -> usize {
-    (plan.results.iter().chain(&plan.gradients))
-        .map(|buffer| buffer.rows * 4 * c4(buffer.channels) * plan.bytes(buffer.kind))
-        .max()
-        .unwrap_or(0)
+    (plan
+        .results
+        .iter()
+        .chain(&plan.gradients)
+        .chain(plan.again.iter().flatten()))
+    .map(|buffer| buffer.rows * 4 * c4(buffer.channels) * plan.bytes(buffer.kind))
+    .max()
+    .unwrap_or(0)
 }
 
 /// How a convolution is computed.

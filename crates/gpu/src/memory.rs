@@ -351,12 +351,11 @@ fn refusal(
     reason: &str,
 ) -> EngineError {
     let fits = |batch: usize| {
-        let make = match purpose {
-            Purpose::Training => Plan::new,
-            Purpose::Inference => Plan::inference,
+        let plan = match purpose {
+            Purpose::Training => Plan::new(network, batch, plan.resolution, plan.storage()),
+            Purpose::Inference => Plan::inference(network, batch, plan.resolution, plan.precision),
         };
-        make(network, batch, plan.resolution, plan.precision)
-            .is_ok_and(|plan| matches!(fit(room, network, &plan, purpose, scratch), Ok(Ok(_))))
+        plan.is_ok_and(|plan| matches!(fit(room, network, &plan, purpose, scratch), Ok(Ok(_))))
     };
     // The largest that fits lies from `fits_all` on, below `too_large`.
     let (mut fits_all, mut too_large) = (0, plan.batch);

@@ -102,6 +102,12 @@ impl Layout {
         self.places.results[node].clone()
     }
 
+    /// The same in the backward sweep.
+    fn stored_back(&self, value: ValueId) -> Range<usize> {
+        let node = self.plan.stored_at(value).expect("a value of the arena");
+        self.places.results_back[node].clone()
+    }
+
     fn arena(&self, binding: u32, range: &Range<usize>) -> (u32, Place) {
         (binding, Place::Arena(range.clone()))
     }

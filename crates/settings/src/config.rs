@@ -355,6 +355,8 @@ settings! {
         device: Target = Target::Auto => Effect::BitsWhere(|config| config.device.is_gpu());
         /// What activations are stored as; auto is what is fastest on the device: on a processor bf16 where it has a matrix unit for it.
         precision: Option<Precision> = None;
+        /// Whether outputs of expansions are computed again in the backward sweep rather than kept: less memory, slower, the same weights.
+        recompute: bool = false => Effect::BitsWhere(|config| config.device.is_gpu());
         /// Threads of the network's arithmetic; 0 means as many as the machine has. Results do not depend on it.
         threads: usize = 0, 0.0..=1024.0 => Effect::Nothing;
         /// Whether checkpoints are written; the best and an interrupted run's are in any case.

@@ -74,6 +74,9 @@ pub struct BenchArgs {
     /// give it --seconds 45
     #[arg(long)]
     pub assert_best: bool,
+    /// For `train`: compute outputs of expansions again in the backward sweep rather than keep them
+    #[arg(long)]
+    pub recompute: bool,
     /// What gradients travel as.
     #[arg(long, value_name = "NAME", default_value = settings::default("wire"))]
     #[arg(help = settings::with_names("For `train` with several ranks: what gradients travel as", "wire"))]

@@ -5,6 +5,7 @@
 //! lies in the same place, and the reader that adds to it.
 
 use crate::cpu::dropout;
+use crate::cpu::forward;
 use crate::cpu::gate::Gate;
 use crate::cpu::geometry::Geometry;
 use crate::cpu::state::{Parts, State};
@@ -45,6 +46,9 @@ pub(crate) fn backward<'a, E: Element>(
             Op::Conv(_) => {
                 normalise(state, i, images, &sums[i], gradients, together);
                 if images > 0 {
+                    if let Some(below) = state.plan.again_before(i, &state.network) {
+                        forward::convolve_again::<E>(state, below, pixels, images);
+                    }
                     convolve::<E>(state, i, pixels, images, sums, gradients);
                 }
             }
@@ -118,7 +122,7 @@ impl<'a> Parts<'a> {
     /// Where the raw values of the unit below `value` lie, if they are not the value's own stored values.
     fn main_branch(&self, value: ValueId) -> Range<usize> {
         match self.plan.values[value] {
-            Value::Sum { main, .. } => self.places.results[main].clone(),
+            Value::Sum { main, .. } => self.places.results_back[main].clone(),
             _ => 0..0,
         }
     }
@@ -146,8 +150,8 @@ fn convolve<E: Element>(
     let [dz, y, raw, main, out] = arena
         .get_disjoint_mut([
             places.gradients[i + 1].clone(),
-            places.results[i].clone(),
-            parts.place(value).unwrap_or(0..0),
+            places.results_back[i].clone(),
+            parts.place_back(value).unwrap_or(0..0),
             parts.main_branch(value),
             input_gradient,
         ])
@@ -198,7 +202,7 @@ fn classify(state: &mut State, i: usize, pixels: Pixels, images: usize, gradient
     let dw = network.parameter_mut(gradients, linear.weight);
     let places = [
         places.gradients[i + 1].clone(),
-        parts.place(value).unwrap_or(0..0),
+        parts.place_back(value).unwrap_or(0..0),
         places.gradients[value].clone(),
     ];
     let [dz, features, out] = arena.get_disjoint_mut(places).expect("results and gradients lie apart");
@@ -235,7 +239,7 @@ fn excite<E: Element>(
     let shape = parts.plan.shapes[node.input];
     let places = [
         parts.places.gradients[i + 1].clone(),
-        parts.place(node.input).unwrap_or(0..0),
+        parts.place_back(node.input).unwrap_or(0..0),
     ];
     let [gated, raw] = arena.get_disjoint_mut(places).expect("results and gradients lie apart");
     let source = parts.source::<E>(node.input, cast_slice(raw));
@@ -257,7 +261,7 @@ fn spread<E: Element>(state: &mut State, i: usize, gate: Option<&Gate>, images: 
     };
     let places = [
         features,
-        parts.place(value).unwrap_or(0..0),
+        parts.place_back(value).unwrap_or(0..0),
         parts.main_branch(value),
         places.gradients[value].clone(),
     ];

@@ -12,6 +12,7 @@ use crate::stage::Stage;
 use bytemuck::{cast_slice, cast_slice_mut};
 use mnasnet_kernels::{Element, Moments, dense, depthwise, spatial};
 use mnasnet_model::{Op, Weights};
+use std::ops::Range;
 
 /// What training adds to a forward sweep.
 pub(crate) struct Training<'a, 'b, 's, 'e> {
@@ -51,7 +52,8 @@ pub(crate) fn forward<E: Element>(
         };
         // A process without an image has no result, but the others count on it.
         if images > 0 {
-            convolve::<E>(state, i, pixels, images, moments);
+            let out = state.places.results[i].clone();
+            convolve::<E>(state, i, pixels, images, out, Some(moments));
         }
         let mut dropout = None;
         if let Mode::Train(training) = &mut mode {
@@ -65,8 +67,21 @@ pub(crate) fn forward<E: Element>(
     }
 }
 
-/// Convolutions and the classifier's product.
-fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usize, moments: &mut Moments) {
+/// Computes the result of node `i` again, for the backward sweep, to the same bits.
+pub(crate) fn convolve_again<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usize) {
+    let out = state.places.results_back[i].clone();
+    convolve::<E>(state, i, pixels, images, out, None);
+}
+
+/// Convolutions and the classifier's product, into the place `out`.
+fn convolve<E: Element>(
+    state: &mut State,
+    i: usize,
+    pixels: Pixels,
+    images: usize,
+    out: Range<usize>,
+    moments: Option<&mut Moments>,
+) {
     let (parts, arena, context) = state.parts();
     let input = parts.network.nodes[i].input;
     let geometry = parts.geometry[i];
@@ -74,7 +89,6 @@ fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usi
         return;
     }
     let weights = parts.forward_weights(i);
-    let out = parts.places.results[i].clone();
     let [raw, out] = arena
         .get_disjoint_mut([parts.place(input).unwrap_or(0..0), out])
         .expect("the plan keeps a node's input and result apart");
@@ -83,7 +97,7 @@ fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usi
         Geometry::Dense(conv) if is_conv => {
             let input = parts.input::<E>(input, pixels, cast_slice(raw));
             let out = cast_slice_mut(out);
-            dense::forward(context, &conv, images, input, weights, out, Some(moments));
+            dense::forward(context, &conv, images, input, weights, out, moments);
         }
         Geometry::Dense(classifier) => {
             let input = parts.input::<f32>(input, pixels, cast_slice(raw));
@@ -93,7 +107,7 @@ fn convolve<E: Element>(state: &mut State, i: usize, pixels: Pixels, images: usi
         Geometry::Depthwise(conv) => {
             let source = parts.source::<E>(input, cast_slice(raw));
             let out = cast_slice_mut(out);
-            depthwise::forward(context, &conv, images, source, weights, out, Some(moments));
+            depthwise::forward(context, &conv, images, source, weights, out, moments);
         }
         Geometry::None => {}
     }

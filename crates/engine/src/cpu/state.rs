@@ -181,6 +181,13 @@ impl<'a> Parts<'a> {
         self.plan.stored_at(value).map(|node| self.places.results[node].clone())
     }
 
+    /// The same in the backward sweep.
+    pub fn place_back(&self, value: ValueId) -> Option<Range<usize>> {
+        self.plan
+            .stored_at(value)
+            .map(|node| self.places.results_back[node].clone())
+    }
+
     /// How `value`, whose stored values are `raw`, is read.
     pub fn source<E: Element>(&self, value: ValueId, raw: &'a [E]) -> Source<'a, E> {
         let gated = |node: usize, gate: Option<&'a [f32]>| {

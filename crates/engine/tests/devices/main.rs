@@ -101,6 +101,7 @@ suite! {
         memory_is_used_again,
         running_statistics_can_be_means_over_batches,
         a_snapshot_is_where_training_goes_on,
+        computing_again_changes_memory_and_no_bit,
         wrong_calls_are_refused_with_a_sentence;
     on_every_device timm:
         b1_equals_timms,

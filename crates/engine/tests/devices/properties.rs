@@ -5,7 +5,7 @@ use crate::trainer;
 use mnasnet_engine::pool::Pool;
 use mnasnet_engine::{
     Device, Loss, Normalise, Optimizer, Pixels, Precision, Predictor, Rule, Smoothing, Snapshot, Step, StepReport,
-    Targets, Trainer,
+    Storage, Targets, Trainer,
 };
 use mnasnet_model::init::{Scheme, initialise};
 use mnasnet_model::{Network, OptimizerKind, Variant, Weights};
@@ -338,5 +338,49 @@ pub fn a_snapshot_is_where_training_goes_on(device: &dyn Device) {
         broken.slots[0].1[7] = f32::NAN;
         other.restore(&broken).unwrap();
         assert!(!other.is_finite().unwrap());
+    }
+}
+
+/// A step that computes expansions' outputs again makes the same bits in less memory.
+pub fn computing_again_changes_memory_and_no_bit(device: &dyn Device) {
+    const SIZE: [usize; 2] = [4, 64];
+    for variant in ["mnasnet-b1", "mnasnet-a1"] {
+        let network = build(variant, 0.5);
+        let weights = initialise(&network, Scheme::by_name("torchvision").unwrap(), 1);
+        let start = Snapshot::fresh(weights, OptimizerKind::Sgd.slots());
+        let rule = Rule::Sgd {
+            momentum: 0.9,
+            nesterov: false,
+        };
+        let optimizer = Optimizer::new(rule, &network, 1e-4, |_| true);
+        let (pixels, labels) = (pixels(4, 64), labels(4));
+        for precision in [Precision::F32, Precision::Bf16] {
+            let [kept, again] = [false, true].map(|recompute| {
+                let storage = Storage { precision, recompute };
+                let optimizer = optimizer.clone();
+                let mut trainer = Trainer::new(device, &network, optimizer, &start, SIZE, storage).unwrap();
+                let bytes = trainer.planned_bytes();
+                for _ in 0..2 {
+                    trainer.step(on(Pixels::U8(&pixels, NORMALISE), &labels)).unwrap();
+                    trainer.update(1e-2).unwrap();
+                }
+                (
+                    trainer.gradients().unwrap().to_vec(),
+                    trainer.snapshot().unwrap(),
+                    bytes,
+                )
+            });
+            assert!(kept.0 == again.0, "{variant}, {precision:?}: other gradients");
+            assert!(
+                kept.1 == again.1,
+                "{variant}, {precision:?}: other weights or statistics"
+            );
+            assert!(
+                again.2 < kept.2,
+                "{variant}, {precision:?}: {} and {} bytes",
+                again.2,
+                kept.2
+            );
+        }
     }
 }

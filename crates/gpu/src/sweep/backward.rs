@@ -3,7 +3,7 @@
 //! A gradient of a value is stored masked by the value's ReLU, as dZ, and the sweep that computes it last gathers the two sums that
 //! batch norm's gradient needs, as on the processor.
 
-use super::forward::{area, dropout, layers};
+use super::forward::{area, convolve_again, dropout, layers};
 use super::{across, floor, groups, lanes};
 use crate::job::{Exchanged, Grid, Job, Params, Place, flags};
 use crate::layout::{Layout, SINK_VECTORS, Shape, c4};
@@ -28,6 +28,9 @@ pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
         match &node.op {
             Node::Conv(conv) => {
                 norm_gradient(layout, i, conv, params, synced, &mut jobs);
+                if let Some(below) = layout.plan.again_before(i, &layout.network) {
+                    jobs.push(convolve_again(layout, below));
+                }
                 convolve(layout, i, conv, params, &mut jobs);
             }
             Node::Linear(linear) => {
@@ -75,7 +78,7 @@ pub fn backward(layout: &Layout, synced: bool) -> Vec<Job> {
                     columns: groups(channels),
                     places: vec![
                         (2, Place::Vectors),
-                        layout.arena(5, &layout.stored(node.input)),
+                        layout.arena(5, &layout.stored_back(node.input)),
                         layout.arena(6, gradient),
                     ],
                     exchanged: None,
@@ -184,12 +187,12 @@ fn sink(layout: &Layout, value: ValueId, accumulates: bool, params: &mut Params)
         params.flags |= flags::ACCUMULATE;
     }
     // Where there is no unit below, something must be read all the same.
-    let mut below = layout.arena(9, &layout.stored(value));
+    let mut below = layout.arena(9, &layout.stored_back(value));
     (params.norm_below, params.floor_below) = (layout.zeros as u32, floor(false));
     if let Some((node, relu)) = layout.plan.normalised_by(value, &layout.network) {
         params.flags |= flags::BELOW;
         (params.norm_below, params.floor_below) = (layout.norms[node] as u32, floor(relu));
-        below = layout.arena(9, &layout.places.results[node]);
+        below = layout.arena(9, &layout.places.results_back[node]);
     }
     [layout.arena(8, out), below]
 }
@@ -197,7 +200,7 @@ fn sink(layout: &Layout, value: ValueId, accumulates: bool, params: &mut Params)
 /// Where a sweep that reads `value` finds what the unit below it has made.
 fn below(layout: &Layout, value: ValueId) -> Below {
     match layout.plan.normalised_by(value, &layout.network) {
-        Some((node, _)) if layout.places.results[node] != layout.stored(value) => Below::Apart,
+        Some((node, _)) if layout.places.results_back[node] != layout.stored_back(value) => Below::Apart,
         _ => Below::Read,
     }
 }
@@ -264,7 +267,7 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &m
     let weight = layout.network.parameters[conv.weight].offset as u32;
     let gradient = [
         layout.arena(6, &layout.places.gradients[i + 1]),
-        layout.arena(7, &layout.places.results[i]),
+        layout.arena(7, &layout.places.results_back[i]),
     ];
     match layout.shape(i, conv) {
         Shape::Dense { kernel, stride } => {
@@ -294,7 +297,7 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, jobs: &m
             let both = window.kernel <= MOST_TAPS;
             depthwise_input(layout, i, window, both, params, &gradient, weight, jobs);
             if !both {
-                let x = layout.arena(5, &layout.stored(input));
+                let x = layout.arena(5, &layout.stored_back(input));
                 let op = Op::DepthwiseWeights(window);
                 window_weights(layout, op, window, weight, params, x, &gradient, jobs);
             }
@@ -342,7 +345,7 @@ fn depthwise_input(
     places.extend_from_slice(gradient);
     let op = match both {
         true => {
-            places.push(layout.arena(5, &layout.stored(input)));
+            places.push(layout.arena(5, &layout.stored_back(input)));
             Op::DepthwiseBackward(window, below(layout, input))
         }
         false => Op::DepthwiseInput(window),
@@ -476,7 +479,7 @@ impl Product {
         let group = tall * params.strip as usize;
         // Behind the sums for the unit below.
         params.weight_partials = ((layout.plan.batch * each).div_ceil(group) * SINK_VECTORS * c4_in) as u32;
-        let mut places = vec![(3, Place::Packed), layout.arena(5, &layout.stored(input))];
+        let mut places = vec![(3, Place::Packed), layout.arena(5, &layout.stored_back(input))];
         places.extend(self.gradient(layout));
         let below = below(layout, input);
         let kernel = Kernel::new(Op::DenseBackward { gated, below }, self.precision);
@@ -534,7 +537,7 @@ impl Product {
         let mut places = vec![
             (2, Place::Vectors),
             (4, Place::Scratch),
-            layout.arena(5, &layout.stored(input)),
+            layout.arena(5, &layout.stored_back(input)),
         ];
         places.extend(self.gradient(layout));
         jobs.push(Job {
@@ -558,7 +561,7 @@ impl Product {
     fn gradient(&self, layout: &Layout) -> Vec<(u32, Place)> {
         let mut places = vec![layout.arena(6, &layout.places.gradients[self.node + 1])];
         if !self.last {
-            places.push(layout.arena(7, &layout.places.results[self.node]));
+            places.push(layout.arena(7, &layout.places.results_back[self.node]));
         }
         places
     }

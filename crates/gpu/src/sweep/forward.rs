@@ -165,10 +165,61 @@ pub(super) fn layers(layout: &Layout, se: &SqueezeExcite, params: Params) -> Par
     }
 }
 
+/// The job that computes the result of the convolution at node `i` again, for the backward sweep, to the same bits.
+pub(super) fn convolve_again(layout: &Layout, i: usize) -> Job {
+    let node = &layout.network.nodes[i];
+    let Node::Conv(conv) = &node.op else {
+        unreachable!("only results of convolutions are computed again");
+    };
+    let params = layout.params(node.input, i + 1);
+    product(layout, i, conv, params, false, &layout.places.results_back[i])
+}
+
 /// A convolution, and what becomes of its moments.
-fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statistics: Statistics, jobs: &mut Vec<Job>) {
-    let input = layout.network.nodes[i].input;
+fn convolve(layout: &Layout, i: usize, conv: &Conv, params: Params, statistics: Statistics, jobs: &mut Vec<Job>) {
     let gathers = statistics != Statistics::Running;
+    let width = c4(conv.c_out);
+    let job = product(layout, i, conv, params, gathers, &layout.places.results[i]);
+    let (params, grid) = (job.params, job.grid);
+    jobs.push(job);
+    let Grid::Images { each, group } = grid else {
+        unreachable!("a convolution goes over images");
+    };
+    if !gathers {
+        return;
+    }
+    // Where nobody else is asked, the moments make batch norm's map at once.
+    let at_once = statistics == Statistics::Batch;
+    let (params, mut places) = match at_once {
+        true => {
+            let (params, places) = map(layout, i);
+            (params, places.to_vec())
+        }
+        false => (params, vec![(2, Place::Vectors)]),
+    };
+    places.push((4, Place::Scratch));
+    let synced = statistics == Statistics::AllBatches;
+    jobs.push(Job {
+        kernel: Kernel::new(Op::Moments { map: at_once }, layout.plan.precision),
+        params: Params {
+            norm_out: layout.norms[i] as u32,
+            count: each as u32,
+            strip: group as u32,
+            ..params
+        },
+        grid: Grid::Fixed(width),
+        columns: 1,
+        places,
+        exchanged: synced.then_some(Exchanged::Moments(i)),
+    });
+    if synced {
+        jobs.push(norm(layout, i, flags::SYNCED));
+    }
+}
+
+/// The job that makes a convolution's output at `out`.
+fn product(layout: &Layout, i: usize, conv: &Conv, mut params: Params, gathers: bool, out: &Range<usize>) -> Job {
+    let input = layout.network.nodes[i].input;
     let width = c4(conv.c_out);
     let shape = layout.shape(i, conv);
     let tile = layout.tile(shape, conv);
@@ -200,7 +251,7 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
         Shape::Stem(_) => places.push((5, Place::Pixels)),
         _ => places.push(layout.arena(5, &layout.stored(input))),
     }
-    places.push(layout.arena(8, &layout.places.results[i]));
+    places.push(layout.arena(8, out));
     let (each, group) = match shape {
         Shape::Dense { .. } => (area(&params), tile.map_or(lanes(&params) * ROWS, |_| BLOCK)),
         Shape::Depthwise(window) | Shape::Stem(window) => {
@@ -209,43 +260,13 @@ fn convolve(layout: &Layout, i: usize, conv: &Conv, mut params: Params, statisti
             (params.out_height as usize * across, lanes(&params) * FORWARD_RUNS)
         }
     };
-    jobs.push(Job {
+    Job {
         kernel,
         params,
         grid: Grid::Images { each, group },
         columns: groups,
         places,
         exchanged: None,
-    });
-    if !gathers {
-        return;
-    }
-    // Where nobody else is asked, the moments make batch norm's map at once.
-    let at_once = statistics == Statistics::Batch;
-    let (params, mut places) = match at_once {
-        true => {
-            let (params, places) = map(layout, i);
-            (params, places.to_vec())
-        }
-        false => (params, vec![(2, Place::Vectors)]),
-    };
-    places.push((4, Place::Scratch));
-    let synced = statistics == Statistics::AllBatches;
-    jobs.push(Job {
-        kernel: Kernel::new(Op::Moments { map: at_once }, layout.plan.precision),
-        params: Params {
-            norm_out: layout.norms[i] as u32,
-            count: each as u32,
-            strip: group as u32,
-            ..params
-        },
-        grid: Grid::Fixed(width),
-        columns: 1,
-        places,
-        exchanged: synced.then_some(Exchanged::Moments(i)),
-    });
-    if synced {
-        jobs.push(norm(layout, i, flags::SYNCED));
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use mnasnet_data::{BadImage, DataError};
-use mnasnet_engine::{Checks, Device, Share, Snapshot, Step, StepReport, Targets, Trainer};
+use mnasnet_engine::{Checks, Device, Share, Snapshot, Step, StepReport, Storage, Targets, Trainer};
 use mnasnet_group::{Group, agree};
 use mnasnet_judge::ranks::all_bad;
 use mnasnet_settings::wiring;
@@ -78,7 +78,11 @@ impl<'a> Learner<'a> {
         let Setup { config, network, .. } = &setup;
         let optimizer = wiring::optimizer(config, network);
         let size = [setup.batch_size(), wiring::train_resolution(config, progress.epoch)];
-        let mut trainer = Trainer::new(device, network, optimizer, state, size, setup.precision)?;
+        let storage = Storage {
+            precision: setup.precision,
+            recompute: config.recompute,
+        };
+        let mut trainer = Trainer::new(device, network, optimizer, state, size, storage)?;
         if group.size() > 1 {
             trainer.join(config.wire, group)?;
         }
