@@ -381,6 +381,8 @@ settings! {
         save_checkpoint_path: PathBuf = "checkpoints".into();
         /// Steps from one line of log.txt and metrics.jsonl to the next; 0 writes only one an epoch.
         log_every: usize = 1, 0.0..=1e9 => Effect::Nothing;
+        /// Whether the run's numbers are written for TensorBoard too, into `tensorboard` in the run's folder.
+        tensorboard: bool = false => Effect::Nothing;
     }
 }
 

@@ -7,4 +7,5 @@ pub mod log;
 pub mod retention;
 pub mod run_file;
 pub mod runs;
+pub(crate) mod tensorboard;
 pub(crate) mod writer;

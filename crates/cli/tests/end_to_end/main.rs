@@ -28,6 +28,7 @@ mod soak;
 mod sort;
 mod sources;
 mod survival;
+mod tensorboard;
 mod undivided;
 mod unlabelled;
 mod words;

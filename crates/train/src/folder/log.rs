@@ -1,12 +1,15 @@
-//! What a run writes down: `log.txt` in MindSpore's format, `metrics.jsonl` for machines.
+//! What a run writes down: `log.txt` in MindSpore's format, `metrics.jsonl` for machines, TensorBoard's events where asked.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use mnasnet_settings::config::Config;
 use mnasnet_weights_file::progress::Progress;
 use mnasnet_weights_file::replace::replace;
 use serde::Serialize;
+
+use crate::folder::tensorboard::Events;
 
 /// A training step, done.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -163,12 +166,13 @@ impl ValidationLog {
     }
 }
 
-/// The two files of a run. Lines are on their way to the disk when a call returns. Where the disk refuses, lines are lost
+/// The files of a run. Lines are on their way to the disk when a call returns. Where the disk refuses, lines are lost
 /// until it takes them again: [`RunLog::trouble`].
 #[derive(Debug)]
 pub struct RunLog {
     text: Lines,
     metrics: Lines,
+    events: Events,
     refused: bool,
     trouble: Option<io::Error>,
 }
@@ -211,6 +215,7 @@ impl RunLog {
         Self {
             text: lines(),
             metrics: lines(),
+            events: Events::nowhere(),
             trouble: None,
             refused: false,
         }
@@ -218,7 +223,7 @@ impl RunLog {
 
     /// Opens the files in the run's folder for appending. Metrics after `progress`, left by a run that was killed after its
     /// last checkpoint, are dropped: the steps will be done again, and the validation of an epoch whose steps alone are done.
-    pub fn open(folder: &Path, progress: &Progress) -> io::Result<Self> {
+    pub fn open(folder: &Path, config: &Config, progress: &Progress) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let metrics = folder.join("metrics.jsonl");
         if metrics.exists() {
@@ -233,6 +238,7 @@ impl RunLog {
         Ok(Self {
             text: Lines::append(folder.join("log.txt"))?,
             metrics: Lines::append(metrics)?,
+            events: Events::open(folder, config, progress)?,
             refused: false,
             trouble: None,
         })
@@ -256,16 +262,25 @@ impl RunLog {
         self.line(&format!("resumed after step {step} of epoch {epoch}"));
     }
 
-    /// Writes a step to both files.
+    /// Writes a step to all files.
     pub fn step(&mut self, step: &StepLog) {
         self.line(&step.line());
         self.metric("step", step);
+        let result = self.events.step(step);
+        self.done(result);
     }
 
-    /// Writes an epoch to both files.
+    /// Writes an epoch to all files.
     pub fn epoch(&mut self, epoch: &EpochLog) {
         self.line(&epoch.lines());
         self.metric("epoch", epoch);
+        let result = self.events.epoch(epoch);
+        self.done(result);
+    }
+
+    /// TensorBoard's events, where they are kept.
+    pub(crate) fn events(&mut self) -> Option<&mut Events> {
+        self.events.are_kept().then_some(&mut self.events)
     }
 
     fn metric(&mut self, kind: &str, values: &impl Serialize) {
@@ -280,11 +295,13 @@ impl RunLog {
         self.done(result);
     }
 
-    fn done(&mut self, result: io::Result<()>) {
+    /// Takes note of what a write came to.
+    pub(crate) fn done(&mut self, result: io::Result<()>) {
+        let refused = result.is_err();
         if !self.refused {
             self.trouble = self.trouble.take().or(result.err());
         }
-        self.refused = self.text.torn || self.metrics.torn;
+        self.refused = refused || self.text.torn || self.metrics.torn;
     }
 }
 
@@ -386,18 +403,18 @@ mod tests {
             ..Progress::default()
         };
         fs::write(&path, [&step(1), &step(2), epoch, &step(3), "{\"glob"].concat()).unwrap();
-        RunLog::open(folder.path(), &progress(1, 2)).unwrap();
+        RunLog::open(folder.path(), &Config::default(), &progress(1, 2)).unwrap();
         let kept = || fs::read_to_string(&path).unwrap();
         assert_eq!(kept(), [&step(1), &step(2), epoch].concat());
         // A checkpoint between an epoch's last step and its validation.
-        RunLog::open(folder.path(), &progress(0, 2)).unwrap();
+        RunLog::open(folder.path(), &Config::default(), &progress(0, 2)).unwrap();
         assert_eq!(kept(), step(1) + &step(2));
     }
 
     #[test]
     fn a_torn_line_is_ended_and_trouble_told_once() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = RunLog::open(folder.path(), &Progress::default()).unwrap();
+        let mut log = RunLog::open(folder.path(), &Config::default(), &Progress::default()).unwrap();
         let path = folder.path().join("log.txt");
         // A file that is open for reading alone takes no line.
         let good = log.text.file.replace(File::open(&path).unwrap());

@@ -8,12 +8,13 @@ use mnasnet_engine::EngineError;
 use mnasnet_group::{agree, alike};
 use mnasnet_judge::classifier::normalise;
 use mnasnet_judge::evaluate::Evaluation;
+use mnasnet_model::Network;
 use mnasnet_settings::wiring;
 use mnasnet_weights_file::progress::{Best, EpochSums, Progress};
 
 use crate::error::TrainError;
 use crate::events::{Event, Outcome};
-use crate::folder::log::{EpochLog, ValidationLog};
+use crate::folder::log::{EpochLog, StepLog, ValidationLog};
 use crate::run::broadcast::{all_texts, checksum};
 use crate::run::feed::Feed;
 use crate::run::judging::Whose;
@@ -184,7 +185,17 @@ impl Run<'_> {
     fn tell(&mut self, stepped: Stepped, batch: &Batch) -> Result<(), TrainError> {
         let setup = &self.learner.setup;
         self.teller.bad_images(&stepped.bad);
-        self.teller.step(&stepped.log, setup.config.log_every as u64);
+        self.teller.step(&stepped.log);
+        let StepLog {
+            epoch,
+            step,
+            global_step,
+            ..
+        } = stepped.log;
+        // Epochs 0, 1, 2, 4, 8, ...: what augmentation makes of photos hardly changes.
+        if step == 0 && (epoch == 0 || epoch.is_power_of_two()) {
+            self.teller.events(|events| events.images(global_step, batch));
+        }
         let Some(Oddity { what, end }) = stepped.oddity else {
             return Ok(());
         };
@@ -249,6 +260,15 @@ impl Run<'_> {
             skipped: sums.skipped,
             bad_images: sums.bad_images,
         });
+        if self.teller.keeps_events() {
+            let (network, trainer) = (&self.learner.setup.network, &mut self.learner.trainer);
+            let weights = tensors(network, &trainer.weights()?.parameters);
+            self.teller
+                .events(|events| events.histograms("weights", global_step, weights));
+            let gradients = tensors(network, trainer.gradients()?);
+            self.teller
+                .events(|events| events.histograms("gradients", global_step, gradients));
+        }
         let sets = [&self.learner.setup.photos, self.judging.evaluator.dataset()];
         for note in sets.into_iter().filter_map(|set| set.cache.as_ref()?.note()) {
             self.teller.event(Event::Note(&note));
@@ -291,6 +311,12 @@ impl Run<'_> {
         self.judging
             .evaluate(trainer, whose, self.group, stop, self.teller.observer)
     }
+}
+
+/// The parameters of `network` among `values`, with their names.
+fn tensors<'a>(network: &'a Network, values: &'a [f32]) -> impl Iterator<Item = (&'a str, &'a [f32])> {
+    let tensors = network.parameters.iter();
+    tensors.map(|tensor| (tensor.name.as_str(), &values[tensor.range()]))
 }
 
 fn validation(evaluation: &Evaluation) -> ValidationLog {

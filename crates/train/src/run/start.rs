@@ -115,7 +115,7 @@ impl<'a> Run<'a> {
             saver: Saver::new(config, network, learner.setup.steps(), opened)?,
             learner,
             judging,
-            teller: Teller::new(observer, log, out.to_owned()),
+            teller: Teller::new(observer, log, config, out.to_owned()),
             group,
         };
         // Rank 0 alone knows of files.
@@ -229,7 +229,7 @@ fn begin(learner: &Learner, judging: &Judging, out: &Path, group: &Group, goes_o
         fs::create_dir_all(&checkpoints)?;
         replace(&out.join("config.toml"), config.to_toml().as_bytes())?;
         run_file::add(out, &begun)?;
-        let mut log = RunLog::open(out, progress)?;
+        let mut log = RunLog::open(out, config, progress)?;
         STAGES.iter().for_each(|stage| log.line(stage));
         log.line(&format!("device: {}, {}", setup.device, setup.precision.name()));
         if goes_on {

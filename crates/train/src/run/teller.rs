@@ -1,18 +1,22 @@
 //! What a run tells: its observer everything, its log what shall stay.
 
 use std::collections::HashSet;
+use std::io;
 use std::path::PathBuf;
 
 use mnasnet_data::BadImage;
+use mnasnet_settings::config::Config;
 use mnasnet_weights_file::progress::Progress;
 
 use crate::events::{Event, Observer};
 use crate::folder::log::{EpochLog, RunLog, StepLog};
+use crate::folder::tensorboard::Events;
 
 /// The observer and the log of a run.
 pub(crate) struct Teller<'a> {
     pub(crate) observer: &'a mut dyn Observer,
     log: RunLog,
+    config: &'a Config,
     /// The run's folder.
     out: PathBuf,
     /// Bad images that have been told, by name.
@@ -20,10 +24,11 @@ pub(crate) struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    pub(crate) fn new(observer: &'a mut dyn Observer, log: RunLog, out: PathBuf) -> Self {
+    pub(crate) fn new(observer: &'a mut dyn Observer, log: RunLog, config: &'a Config, out: PathBuf) -> Self {
         Self {
             observer,
             log,
+            config,
             out,
             bad_images: HashSet::new(),
         }
@@ -54,9 +59,10 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// Tells the observer a step, and the log each of `every` steps, none of 0.
-    pub(crate) fn step(&mut self, step: &StepLog, every: u64) {
+    /// Tells the observer a step, and the log each of `log_every` steps, none of 0.
+    pub(crate) fn step(&mut self, step: &StepLog) {
         self.event(Event::Step(step));
+        let every = self.config.log_every as u64;
         if every > 0 && step.global_step.is_multiple_of(every) {
             self.log.step(step);
             self.trouble();
@@ -70,9 +76,23 @@ impl<'a> Teller<'a> {
         self.event(Event::Epoch(epoch));
     }
 
+    /// Where events for TensorBoard are kept: writes what `write` does, for the step that was told last.
+    pub(crate) fn events(&mut self, write: impl FnOnce(&mut Events) -> io::Result<()>) {
+        if let Some(events) = self.log.events() {
+            let result = write(events);
+            self.log.done(result);
+            self.trouble();
+        }
+    }
+
+    /// Whether events for TensorBoard are kept.
+    pub(crate) fn keeps_events(&mut self) -> bool {
+        self.log.events().is_some()
+    }
+
     /// Drops what the log has of steps after `progress`, from where the run goes on.
     pub(crate) fn back_to(&mut self, progress: &Progress) {
-        match RunLog::open(&self.out, progress) {
+        match RunLog::open(&self.out, self.config, progress) {
             Ok(log) => self.log = log,
             Err(error) => self.note(&format!("the logs keep what is void now: {error}")),
         }
