@@ -322,7 +322,7 @@ fn train(args: &BenchArgs, device: &dyn Device, precision: Precision, group: &mu
         };
         trainer.shared_step(step, share, &mut Timed { clock, pixels })?;
         // A rate so small that random labels cannot make the weights blow up.
-        trainer.update(1e-6)?;
+        trainer.update(1e-6, 1)?;
         clock.end();
         Ok::<(), Failure>(())
     };

@@ -128,11 +128,11 @@ pub trait Training: Send {
     /// The device does not answer.
     fn scale_gradients(&mut self, factor: f32) -> Result<(), EngineError>;
 
-    /// Updates the parameters from the gradients at learning rate `lr`.
+    /// Updates the parameters from the gradients at learning rate `lr`, as the step `step` of the run, from 1.
     ///
     /// # Errors
     /// The device does not answer.
-    fn update(&mut self, optimizer: &Optimizer, lr: f32) -> Result<(), EngineError>;
+    fn update(&mut self, optimizer: &Optimizer, lr: f32, step: u64) -> Result<(), EngineError>;
 
     /// Moves the average towards the weights: `average += share * (weights - average)`, parameters and running statistics.
     ///

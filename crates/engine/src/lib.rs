@@ -25,7 +25,7 @@
 //! let pixels = Pixels::F32(&images);
 //! let targets = (&[3, 7]).into();
 //! let report = trainer.step(Step { images: pixels.into(), targets, loss, dropout_seed: 0, bn_momentum: None })?;
-//! trainer.update(0.01)?;
+//! trainer.update(0.01, 1)?;
 //! assert!(report.loss > 0.0);
 //!
 //! let mut predictor = Predictor::new(&cpu, &network, trainer.weights()?, [2, 32], Precision::F32)?;

@@ -196,13 +196,13 @@ impl Trainer {
         }
     }
 
-    /// Updates the parameters from the last step's gradients at learning rate `lr`.
+    /// Updates the parameters from the last step's gradients at learning rate `lr`. `step` is the step's number in the run, from 1.
     ///
     /// # Errors
     /// No step was planned since the last plan had no room. The device does not answer.
-    pub fn update(&mut self, lr: f32) -> Result<(), EngineError> {
+    pub fn update(&mut self, lr: f32, step: u64) -> Result<(), EngineError> {
         self.planned()?;
-        self.training.update(&self.optimizer, lr)
+        self.training.update(&self.optimizer, lr, step)
     }
 
     /// Moves the average, where one is kept, towards the weights: `average += share * (weights - average)`.

@@ -73,7 +73,7 @@ fn steps_and_predictions_allocate_nothing() {
                         bn_momentum: None,
                     })
                     .unwrap();
-                trainer.update(1e-3).unwrap();
+                trainer.update(1e-3, 1).unwrap();
                 trainer.move_average(0.1).unwrap();
                 trainer.snapshot_into(&mut snapshot).unwrap();
                 predictor.logits(pixels, 4).unwrap();

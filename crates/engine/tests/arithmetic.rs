@@ -1,4 +1,4 @@
-//! Losses and optimizers on their own against MindSpore's runs of them.
+//! Losses and optimizers on their own against MindSpore's, PyTorch's and timm's runs of them.
 
 use mnasnet_engine::{Loss, Rule, Smoothing, Span};
 use mnasnet_kernels::Isa;
@@ -74,7 +74,11 @@ fn optimizers_trace_mindspores_steps() {
                 number("weight_decay")
             };
             let range = parameters.len()..parameters.len() + init.len();
-            spans.push(Span { range, decay });
+            spans.push(Span {
+                range,
+                decay,
+                rate: 1.0,
+            });
             parameters.extend(init);
         }
         let (rule, kind) = match trace["kind"].as_str().unwrap() {
@@ -114,12 +118,67 @@ fn trace_on(isa: Isa, trace: &Value, (rule, kind): (Rule, OptimizerKind), spans:
         let lr = trace["lr"][i].as_f64().unwrap() as f32;
         let mut vectors = state.iter_mut().map(|(_, values)| &mut values[..]);
         let (first, second) = (vectors.next().unwrap(), vectors.next().unwrap_or(&mut []));
-        update(isa, rule, spans, lr, &mut parameters, &gradients, first, second);
+        let number = i as u64 + 1;
+        update(isa, rule, spans, lr, number, &mut parameters, &gradients, first, second);
         let expected = |key: &str| -> Vec<f32> { NAMES.iter().flat_map(|name| floats(&step[key][name])).collect() };
         let what = format!("{} step {} on {}", trace["kind"], i + 1, isa.name());
         assert_close(&what, &parameters, &expected("param"), 1e-6);
         for (slot, values) in &state {
             assert_close(&format!("{what} {slot}"), values, &expected(slot), 1e-6);
+        }
+    }
+}
+
+/// Decoupled decay, a tensor at another rate, and a frozen one.
+#[test]
+fn optimizers_trace_pytorchs_and_timms_steps() {
+    for trace in json("f_optim/traces.json").as_array().unwrap() {
+        let (rule, kind) = match trace["kind"].as_str().unwrap() {
+            "adamw" => {
+                let (beta1, beta2, epsilon) = (0.9, 0.999, 1e-8);
+                (Rule::AdamW { beta1, beta2, epsilon }, OptimizerKind::AdamW)
+            }
+            "lion" => {
+                let (beta1, beta2) = (0.9, 0.99);
+                (Rule::Lion { beta1, beta2 }, OptimizerKind::Lion)
+            }
+            other => panic!("unknown optimizer {other}"),
+        };
+        let (decays, factors) = (floats(&trace["decays"]), floats(&trace["factors"]));
+        let mut end = 0;
+        let mut spans = Vec::new();
+        for (size, (decay, rate)) in floats(&trace["sizes"]).into_iter().zip(decays.into_iter().zip(factors)) {
+            let range = end..end + size as usize;
+            end = range.end;
+            spans.push(Span { range, decay, rate });
+        }
+        for isa in Isa::available() {
+            let mut parameters = floats(&trace["init"]);
+            let mut state: Vec<(&str, Vec<f32>)> = (kind.slots().iter())
+                .map(|slot| (slot.name, vec![slot.initial; parameters.len()]))
+                .collect();
+            for (i, step) in trace["steps"].as_array().unwrap().iter().enumerate() {
+                let (lr, gradients) = (floats(&trace["rates"])[i], floats(&step["gradients"]));
+                let mut vectors = state.iter_mut().map(|(_, values)| &mut values[..]);
+                let (first, second) = (vectors.next().unwrap(), vectors.next().unwrap_or(&mut []));
+                let number = i as u64 + 1;
+                update(
+                    isa,
+                    rule,
+                    &spans,
+                    lr,
+                    number,
+                    &mut parameters,
+                    &gradients,
+                    first,
+                    second,
+                );
+                let what = format!("{} step {number} on {}", kind.name(), isa.name());
+                assert_close(&what, &parameters, &floats(&step["parameters"]), 1e-6);
+                for (slot, values) in &state {
+                    assert_close(&format!("{what} {slot}"), values, &floats(&step[*slot]), 1e-7);
+                }
+            }
         }
     }
 }

@@ -69,7 +69,7 @@ fn logits(network: &Network, precision: Precision) -> Vec<f32> {
                 bn_momentum: None,
             })
             .unwrap();
-        trainer.update(1e-2).unwrap();
+        trainer.update(1e-2, 1).unwrap();
         predictor.set_weights(trainer.weights().unwrap()).unwrap();
         for _ in 0..PREDICTIONS {
             all.extend_from_slice(predictor.logits(pixels, IMAGES).unwrap());

@@ -86,7 +86,7 @@ fn main() -> Result<(), EngineError> {
         };
         let start = Instant::now();
         trainer.shared_step(step, share, &mut next)?;
-        trainer.update(1e-6)?;
+        trainer.update(1e-6, 1)?;
         let whole = start.elapsed();
         let asked = next.asked.expect("a device with memory of its own asks") - start;
         // The first ones compile kernels and take memory.

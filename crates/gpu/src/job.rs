@@ -82,6 +82,8 @@ pub struct Call {
     pub epsilon: f32,
     pub spans: u32,
     pub rule: u32,
+    pub corrections: [f32; 2],
+    pub unused: [u32; 2],
 }
 
 /// Memory that a kernel touches.
@@ -113,7 +115,7 @@ pub enum Place {
     AverageParameters,
     /// Averaged running statistics.
     AverageStatistics,
-    /// Ends and weight decays of spans.
+    /// Ends, weight decays and factors on the rate of spans.
     Spans,
     /// What checks found.
     Checks,

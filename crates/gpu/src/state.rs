@@ -22,6 +22,8 @@ pub(crate) struct State {
     pub counts: [usize; 2],
 }
 
+/// Bytes of a span: as in `kernels/update.wgsl`.
+const SPAN: usize = 12;
 /// Values that one workgroup checks: as in `kernels/check.wgsl`.
 pub(crate) const CHECKED: usize = 4096;
 
@@ -38,7 +40,7 @@ impl State {
             previous: shared.buffer(statistics)?,
             average: None,
             slots: Vec::new(),
-            spans: shared.buffer(network.parameters.len() * 8)?,
+            spans: shared.buffer(network.parameters.len() * SPAN)?,
             checks: shared.buffer(checks * 8)?,
             counts,
         })
@@ -47,7 +49,7 @@ impl State {
     /// Whether it is of a network like this.
     pub fn suits(&self, network: &Network) -> bool {
         self.counts == [network.parameter_count(), network.buffer_count()]
-            && self.spans.size() >= network.parameters.len() as u64 * 8
+            && self.spans.size() >= (network.parameters.len() * SPAN) as u64
     }
 
     /// Takes weights over.

@@ -389,10 +389,12 @@ impl Training for GpuTraining {
         self.shared.check()
     }
 
-    fn update(&mut self, Optimizer { rule, spans }: &Optimizer, lr: f32) -> Result<(), EngineError> {
+    fn update(&mut self, Optimizer { rule, spans }: &Optimizer, lr: f32, step: u64) -> Result<(), EngineError> {
         if self.spans != *spans {
-            let ends = spans.iter().map(|span| [span.range.end as u32, span.decay.to_bits()]);
-            let ends: Vec<[u32; 2]> = ends.collect();
+            let ends = spans
+                .iter()
+                .map(|span| [span.range.end as u32, span.decay.to_bits(), span.rate.to_bits()]);
+            let ends: Vec<[u32; 3]> = ends.collect();
             self.shared.write(&self.state().spans, bytemuck::cast_slice(&ends));
             self.spans.clone_from(spans);
         }
@@ -410,6 +412,7 @@ impl Training for GpuTraining {
         }
         let mut call = Call {
             learning_rate: lr,
+            corrections: rule.corrections(step),
             spans: spans.len() as u32,
             ..Call::default()
         };
@@ -422,6 +425,10 @@ impl Training for GpuTraining {
                 (call.rule, call.decay, call.momentum, call.epsilon) = (0, decay, momentum, epsilon);
             }
             Rule::Sgd { momentum, nesterov } => (call.rule, call.momentum) = (1 + u32::from(nesterov), momentum),
+            Rule::AdamW { beta1, beta2, epsilon } => {
+                (call.rule, call.momentum, call.decay, call.epsilon) = (3, beta1, beta2, epsilon);
+            }
+            Rule::Lion { beta1, beta2 } => (call.rule, call.momentum, call.decay) = (4, beta1, beta2),
         }
         let prepared = self.prepared();
         prepared.memory.tell(&call);

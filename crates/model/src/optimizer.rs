@@ -8,6 +8,10 @@ mnasnet_choice::choices! {
         RmsProp = "rmsprop",
         /// Gradient descent with momentum.
         Sgd = "sgd",
+        /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as PyTorch has it.
+        AdamW = "adamw",
+        /// The sign of a momentum, with decoupled weight decay (Chen et al., 2023).
+        Lion = "lion",
     }
 }
 
@@ -44,12 +48,43 @@ impl OptimizerKind {
                 }],
                 &["momentum", "nesterov"],
             ),
+            Self::AdamW => (
+                &[
+                    Slot {
+                        name: "adam_m",
+                        initial: 0.0,
+                    },
+                    Slot {
+                        name: "adam_v",
+                        initial: 0.0,
+                    },
+                ],
+                &["adam_beta1", "adam_beta2", "adam_eps"],
+            ),
+            Self::Lion => (
+                &[Slot {
+                    name: "lion_m",
+                    initial: 0.0,
+                }],
+                &["lion_beta1", "lion_beta2"],
+            ),
         }
     }
 
     /// The state that it keeps, in the order of its update.
     pub const fn slots(self) -> &'static [Slot] {
         self.row().0
+    }
+
+    /// What settings that all optimizers read are for it where nobody says otherwise. The table's own defaults are for the rest.
+    pub const fn defaults(self) -> &'static [(&'static str, f64)] {
+        match self {
+            Self::RmsProp | Self::Sgd => &[],
+            // PyTorch's. The warm-up begins at a tenth, as with the others.
+            Self::AdamW => &[("lr_init", 1e-4), ("lr_max", 1e-3), ("weight_decay", 1e-2)],
+            // A tenth of the rate and ten times the decay of AdamW: section 5 of the paper.
+            Self::Lion => &[("lr_init", 1e-5), ("lr_max", 1e-4), ("weight_decay", 1e-1)],
+        }
     }
 
     /// Names of the settings that it reads, where not all optimizers do by nature, as they read the learning rate.

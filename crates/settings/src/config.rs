@@ -295,7 +295,23 @@ settings! {
         opt_decay: f64 = 0.9, 0.0..1.0 => Effect::BitsWhereRead;
         /// Epsilon inside the root.
         opt_eps: f64 = 0.001, 1e-30..=1.0 => Effect::BitsWhereRead;
-        /// Weight decay, as L2 in the gradient.
+        /// AdamW's share of the mean of gradients that stays in a step; 0.9 is PyTorch's.
+        adam_beta1: f64 = 0.9, 0.0..1.0 => Effect::BitsWhereRead;
+        /// AdamW's share of the mean of their squares.
+        adam_beta2: f64 = 0.999, 0.0..1.0 => Effect::BitsWhereRead;
+        /// AdamW's epsilon, outside the root.
+        adam_eps: f64 = 1e-8, 1e-30..=1.0 => Effect::BitsWhereRead;
+        /// Lion's share of the momentum in the direction of a step.
+        lion_beta1: f64 = 0.9, 0.0..1.0 => Effect::BitsWhereRead;
+        /// Lion's share of the momentum that stays.
+        lion_beta2: f64 = 0.99, 0.0..1.0 => Effect::BitsWhereRead;
+        /// Factor on the learning rate of the classifier.
+        head_lr: f64 = 1.0, 0.0..=1e3;
+        on "head_lr": |config| config.head_lr != 1.0;
+        /// Factor on the learning rate from each block to the one below it, towards the image (layer-wise rate decay, as timm's).
+        layer_decay: f64 = 1.0, (Bound::Excluded(0.0), Bound::Included(1.0));
+        on "layer_decay": |config| config.layer_decay != 1.0;
+        /// Weight decay: off the weights, times the rate, with adamw and lion (decoupled); as L2 in the gradient with the others.
         weight_decay: f64 = 5e-5, 0.0..=1.0;
         /// Which tensors decay.
         weight_decay_scope: DecayScope = DecayScope::Weights => Effect::BitsWhere(|config| config.weight_decay > 0.0);
@@ -336,6 +352,12 @@ settings! {
         lr_decay_rate: f64 = 0.97, 1e-6..=1.0 => Effect::BitsWhere(|config| config.lr_decay_mode == DecayMode::Exponential);
         /// Epochs of one stair (exponential).
         lr_decay_epochs: f64 = 2.4, 1e-3..=1e6 => Effect::BitsWhere(|config| config.lr_decay_mode == DecayMode::Exponential);
+        /// Epochs of the first cycle (cosine-restarts).
+        lr_cycle_epochs: f64 = 10.0, 1e-3..=1e6 => Effect::BitsWhere(|config| config.lr_decay_mode == DecayMode::CosineRestarts);
+        /// How many times as long as the last each further cycle is (cosine-restarts).
+        lr_cycle_growth: f64 = 1.0, 1.0..=100.0 => Effect::BitsWhere(|config| config.lr_decay_mode == DecayMode::CosineRestarts);
+        /// Part of the run at its end in which the rate falls (wsd).
+        lr_cooldown: f64 = 0.2, (Bound::Excluded(0.0), Bound::Included(1.0)) => Effect::BitsWhere(|config| config.lr_decay_mode == DecayMode::Wsd);
     }
     "Ranks" {
         /// Batch norm's statistics over the images of all ranks; else each rank has its own, and the running ones are averaged.
@@ -457,6 +479,9 @@ impl Config {
             steps_per_epoch,
             decay_rate: self.lr_decay_rate,
             decay_epochs: self.lr_decay_epochs,
+            cycle_epochs: self.lr_cycle_epochs,
+            cycle_growth: self.lr_cycle_growth,
+            cooldown: self.lr_cooldown,
         }
     }
 }
@@ -483,7 +508,8 @@ mod tests {
         }
         let opt_decay = Key::by_name("opt_decay").unwrap();
         assert_eq!(opt_decay.optimizers(), ["rmsprop"]);
-        assert_eq!(Key::by_name("momentum").unwrap().optimizers(), [""; 0]);
+        assert_eq!(Key::by_name("momentum").unwrap().optimizers(), ["rmsprop", "sgd"]);
+        assert_eq!(Key::by_name("weight_decay").unwrap().optimizers(), [""; 0]);
         let sgd = Config::default();
         let rmsprop = Config {
             opt: OptimizerKind::RmsProp,
@@ -533,6 +559,8 @@ mod tests {
             cutmix: 0.1,
             repeated_augmentation: 2,
             progressive_from: 32,
+            head_lr: 10.0,
+            layer_decay: 0.9,
             clip_grad_norm: 1.0,
             ema: true,
             sync_bn: true,
@@ -544,6 +572,6 @@ mod tests {
             .map(|feature| feature.name)
             .collect();
         assert_eq!(all.features(), names);
-        assert_eq!(names.len(), 15);
+        assert_eq!(names.len(), 17);
     }
 }

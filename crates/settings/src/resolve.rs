@@ -281,6 +281,19 @@ impl Resolver {
         Ok(())
     }
 
+    /// Gives the settings that nobody asked for, or that a recipe has for another optimizer, the optimizer's usual values.
+    fn take_from_optimizer(&mut self) -> Result<(), ConfigError> {
+        let is_recipes = |key: &str| self.origins.get(key).is_some_and(|origin| origin.starts_with(RECIPE));
+        let origin = self.origins.get("opt").cloned().unwrap_or_default();
+        let is_asked = !is_recipes("opt");
+        let is_free = |key: &str| !self.origins.contains_key(key) || is_asked && is_recipes(key);
+        let defaults = self.config.opt.defaults().iter().copied();
+        for (key, value) in defaults.filter(|(key, _)| is_free(key)).collect::<Vec<_>>() {
+            self.set(key, value.into(), &origin, None)?;
+        }
+        Ok(())
+    }
+
     /// Whether the length of the warm-up is nobody's wish but a default's or a recipe's, and follows the length of the run.
     pub fn warmup_follows(&self) -> bool {
         self.is_open("warmup_epochs")
@@ -310,6 +323,7 @@ impl Resolver {
     /// The configuration, if its settings go together.
     pub fn finish(mut self) -> Result<Config, ConfigError> {
         self.take_from_network()?;
+        self.take_from_optimizer()?;
         self.fit_warmup();
         let config = &self.config;
         let origin = |key: &str| self.origins.get(key).map_or("defaults", String::as_str).to_owned();
@@ -489,7 +503,7 @@ mod tests {
         );
         check_refused(
             "opt = \"adam\"",
-            "run.toml: `opt` cannot be `adam`; it is one of rmsprop, sgd",
+            "run.toml: `opt` cannot be `adam` (did you mean `adamw`?); it is one of rmsprop, sgd, adamw, lion",
         );
         check_refused(
             "weight_decay_scope = \"weight\"",
@@ -672,6 +686,39 @@ mod tests {
             let error = Resolver::new().flag(key, text).unwrap_err().to_string();
             assert_eq!(error, format!("command line: `{key}` {message}"));
         }
+    }
+
+    #[test]
+    fn an_optimizer_brings_its_usual_rates_where_nobody_asks_for_others() {
+        let rates = |file: &str, flags: &[(&str, &str)]| {
+            let mut layers = Resolver::new()
+                .recipe_or_file("sample")
+                .unwrap()
+                .toml(file, "run.toml")
+                .unwrap();
+            for (key, text) in flags {
+                layers.flag(key, text).unwrap();
+            }
+            let config = layers.finish().unwrap();
+            (config.lr_init, config.lr_max, config.weight_decay)
+        };
+        // The recipe's own are for sgd.
+        assert_eq!(rates("", &[("opt", "adamw")]), (1e-4, 1e-3, 1e-2));
+        assert_eq!(rates("opt = 'lion'", &[]), (1e-5, 1e-4, 1e-1));
+        assert_eq!(
+            rates("", &[("opt", "adamw"), ("weight_decay", "0.05")]),
+            (1e-4, 1e-3, 0.05)
+        );
+        assert_eq!(rates("lr_max = 0.004", &[("opt", "adamw")]), (1e-4, 0.004, 1e-2));
+        let sgd = rates("", &[]);
+        assert_eq!(rates("", &[("opt", "sgd")]), sgd);
+        // A recipe that names an optimizer has rates for it.
+        let recipe = "opt = 'adamw'\nlr_max = 0.003";
+        let config = Resolver::new().toml(recipe, "recipe own").unwrap().finish().unwrap();
+        assert_eq!(
+            (config.lr_init, config.lr_max, config.weight_decay),
+            (1e-4, 0.003, 1e-2)
+        );
     }
 
     #[test]

@@ -20,6 +20,12 @@ mnasnet_choice::choices! {
         Steps = "steps",
         /// `lr_max` times `lr_decay_rate` at the end of every `lr_decay_epochs` after the warm-up: TensorFlow's MNASNet.
         Exponential = "exponential",
+        /// Cosines from `lr_max` to `lr_end`, begun anew after `lr_cycle_epochs`, each cycle `lr_cycle_growth` times as long as the last.
+        CosineRestarts = "cosine-restarts",
+        /// `lr_max`, and a straight line to `lr_end` over the last part `lr_cooldown` of the run (warm-up, stable, decay).
+        Wsd = "wsd",
+        /// PyTorch's one-cycle: half a cosine up in the warm-up, half a cosine down to `lr_end`.
+        OneCycle = "one-cycle",
         /// MindSpore's `linear`.
         MindsporeLinear = "mindspore-linear",
         /// MindSpore's `cosine`.
@@ -61,6 +67,12 @@ pub struct Schedule {
     pub decay_rate: f64,
     /// Length of one stair in epochs.
     pub decay_epochs: f64,
+    /// Length of the first cycle of [`DecayMode::CosineRestarts`] in epochs.
+    pub cycle_epochs: f64,
+    /// How much longer each cycle is than the one before.
+    pub cycle_growth: f64,
+    /// Part of the run in which [`DecayMode::Wsd`] falls.
+    pub cooldown: f64,
 }
 
 impl Schedule {
@@ -80,6 +92,16 @@ impl Schedule {
         let (total, warmup) = (per_epoch * self.epochs as f64, per_epoch * self.warmup_epochs);
         let (step_f, span) = (step as f64, total - warmup);
         let (init, max, end) = (self.lr_init, self.lr_max, self.lr_end);
+        let cosine = |from: f64, to: f64, phase: f64| to + (from - to) * 0.5 * (1.0 + (PI * phase).cos());
+        if self.mode == DecayMode::OneCycle {
+            // PyTorch's halves meet a step before the warm-up's end.
+            let (top, last) = ((warmup - 1.0).max(0.0), total - 1.0);
+            let rate = match step_f < top {
+                true => cosine(init, max, step_f / top),
+                false => cosine(max, end, ((step_f - top) / (last - top).max(1.0)).min(1.0)),
+            };
+            return rate as f32;
+        }
         let warming = step_f < warmup && self.mode != DecayMode::MindsporeSteps;
         if warming {
             // MindSpore's cosine counts its warm-up from one, the others from zero.
@@ -100,7 +122,20 @@ impl Schedule {
         };
         let rate = match self.mode {
             DecayMode::Linear => max - (max - end) * phase,
-            DecayMode::Cosine => end + (max - end) * 0.5 * (1.0 + (PI * phase).cos()),
+            DecayMode::Cosine => cosine(max, end, phase),
+            DecayMode::CosineRestarts => {
+                let (mut begun, mut cycle) = (0.0, (per_epoch * self.cycle_epochs).max(1.0));
+                while step_f - warmup >= begun + cycle {
+                    begun += cycle;
+                    cycle *= self.cycle_growth;
+                }
+                cosine(max, end, (step_f - warmup - begun) / cycle)
+            }
+            DecayMode::Wsd => {
+                let fall = (total * self.cooldown).min(span).max(1.0);
+                max - (max - end) * ((step_f - (total - fall)) / fall).clamp(0.0, 1.0)
+            }
+            DecayMode::OneCycle => unreachable!("it has a warm-up of its own"),
             DecayMode::Poly => end + (max - end) * (1.0 - phase).powi(2),
             DecayMode::Steps | DecayMode::MindsporeSteps => max * stairs(),
             DecayMode::Exponential => {
@@ -144,6 +179,9 @@ mod tests {
             steps_per_epoch,
             decay_rate: 0.97,
             decay_epochs: 2.4,
+            cycle_epochs: 2.0,
+            cycle_growth: 2.0,
+            cooldown: 0.2,
         }
     }
 
@@ -206,6 +244,56 @@ mod tests {
             (half(DecayMode::Linear), half(DecayMode::Cosine), half(DecayMode::Poly)),
             (0.1, 0.1, 0.05)
         );
+    }
+
+    /// PyTorch 2.15's `OneCycleLR(max_lr=.2, total_steps=50, pct_start=.2, div_factor=2000, final_div_factor=10)` and
+    /// `CosineAnnealingWarmRestarts(T_0=10, T_mult=2, eta_min=1e-5)`.
+    #[test]
+    fn cycles_are_pytorchs() {
+        let one = seed(DecayMode::OneCycle, 2.0, 10, 5);
+        for (step, expected) in [
+            (0, 9.999999999998899e-05),
+            (1, 0.00612772255244845),
+            (5, 0.11740613535780968),
+            (8, 0.19397227744755155),
+            (9, 0.2),
+            (10, 0.19969174878664414),
+            (25, 0.13090515435252287),
+            (40, 0.023968205469824908),
+            (49, 1e-05),
+        ] {
+            assert!(
+                (f64::from(one.rate(step)) - expected).abs() < 1e-8,
+                "{step}: {}",
+                one.rate(step)
+            );
+        }
+        let restarts = seed(DecayMode::CosineRestarts, 0.0, 20, 5);
+        for (step, expected) in [
+            (0, 0.2),
+            (3, 0.15878058630298586),
+            (9, 0.004904103653066122),
+            (10, 0.2),
+            (20, 0.100005),
+            (29, 0.0012411043821892098),
+            (30, 0.2),
+            (69, 0.0003182512133558693),
+            (70, 0.2),
+            (99, 0.14186888045505514),
+        ] {
+            assert!(
+                (f64::from(restarts.rate(step)) - expected).abs() < 1e-8,
+                "{step}: {}",
+                restarts.rate(step)
+            );
+        }
+    }
+
+    #[test]
+    fn a_stable_rate_falls_at_the_end() {
+        let schedule = seed(DecayMode::Wsd, 1.0, 10, 100);
+        let rates = [0, 50, 100, 500, 800, 900, 1000].map(|step| schedule.rate(step));
+        assert_eq!(rates, [0.0001, 0.10005, 0.2, 0.2, 0.2, 0.100005, 0.00001]);
     }
 
     #[test]

@@ -55,6 +55,15 @@ pub fn rule(config: &Config) -> Rule {
             momentum,
             nesterov: config.nesterov,
         },
+        OptimizerKind::AdamW => Rule::AdamW {
+            beta1: config.adam_beta1 as f32,
+            beta2: config.adam_beta2 as f32,
+            epsilon: config.adam_eps as f32,
+        },
+        OptimizerKind::Lion => Rule::Lion {
+            beta1: config.lion_beta1 as f32,
+            beta2: config.lion_beta2 as f32,
+        },
     }
 }
 
@@ -162,10 +171,45 @@ pub fn schedule(config: &Config, steps: usize, batch: usize, ranks: usize) -> Sc
         .scaled(scaling * batch as f64 / config.batch_size as f64)
 }
 
-/// The update rule with the weight decay of each parameter.
+/// The update rule with weight decay and rate of each parameter.
 pub fn optimizer(config: &Config, network: &Network) -> Optimizer {
     let decays = |tensor: &Tensor| decays(config.weight_decay_scope, tensor);
-    Optimizer::new(rule(config), network, config.weight_decay as f32, decays)
+    let rate = rates(config, network);
+    Optimizer::new(rule(config), network, config.weight_decay as f32, decays).paced(network, rate)
+}
+
+/// Factors on the learning rate. timm's layers: the stem, each block, of which the last has the convolution behind it, and the
+/// classifier. The classifier's factor is `head_lr`. Each layer below has `layer_decay` times the factor of the next.
+fn rates(config: &Config, network: &Network) -> impl Fn(&Tensor) -> f32 {
+    let mut layers: Vec<String> = network
+        .parameters
+        .iter()
+        .filter_map(|tensor| layer(&tensor.name))
+        .collect();
+    layers.dedup();
+    let (decay, head) = (config.layer_decay, config.head_lr);
+    move |tensor| match layer(&tensor.name) {
+        Some(layer) if layer == CLASSIFIER => head as f32,
+        layer => {
+            let last = layers.len().saturating_sub(2);
+            let at = layer.and_then(|layer| layers.iter().position(|other| *other == layer));
+            decay.powi((last - at.unwrap_or(last) + 1) as i32) as f32
+        }
+    }
+}
+
+/// The layer that has the factor `head_lr`.
+const CLASSIFIER: &str = "classifier";
+
+/// The layer that a parameter belongs to; none is the last but the classifier.
+fn layer(name: &str) -> Option<String> {
+    let mut parts = name.split('.');
+    match parts.next()? {
+        "conv_stem" | "bn1" => Some("stem".into()),
+        "blocks" => Some(parts.take(2).collect::<Vec<_>>().join(".")),
+        CLASSIFIER => Some(CLASSIFIER.into()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -173,6 +217,35 @@ mod tests {
     use mnasnet_model::Variant;
 
     use super::*;
+
+    /// timm 1.0.31's `param_groups_layer_decay(mnasnet_100, layer_decay=0.5)`.
+    #[test]
+    fn layers_decay_as_timms() {
+        let network = Network::build(Variant::by_name("mnasnet-b1").unwrap(), 1.0, 1000, None).unwrap();
+        let config = Config {
+            layer_decay: 0.5,
+            head_lr: 3.0,
+            ..Config::default()
+        };
+        let optimizer = optimizer(&config, &network);
+        let rate = |name: &str| {
+            let at = network.parameters.iter().position(|tensor| tensor.name == name);
+            optimizer.spans[at.unwrap()].rate
+        };
+        for (name, expected) in [
+            ("conv_stem.weight", 2_f32.powi(-18)),
+            ("bn1.bias", 2_f32.powi(-18)),
+            ("blocks.0.0.bn1.weight", 2_f32.powi(-17)),
+            ("blocks.1.0.conv_pw.weight", 2_f32.powi(-16)),
+            ("blocks.5.3.conv_dw.weight", 0.25),
+            ("blocks.6.0.conv_pw.weight", 0.5),
+            ("conv_head.weight", 0.5),
+            ("bn2.weight", 0.5),
+            ("classifier.bias", 3.0),
+        ] {
+            assert_eq!(rate(name), expected, "{name}");
+        }
+    }
 
     #[test]
     fn decay_scopes() {

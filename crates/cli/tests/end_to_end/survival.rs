@@ -22,6 +22,17 @@ fn killed_at_random_moments_it_ends_in_the_same_bits() {
     check_equal_runs(&place, "whole", "broken", 12);
 }
 
+/// Adam's means are corrected by the number of the step, which a run that goes on must know.
+#[test]
+fn killed_under_adamw_it_ends_in_the_same_bits() {
+    let place = Place::three_classes();
+    let paced = "--opt adamw --layer_decay 0.9 --head_lr 2 --lr_decay_mode cosine-restarts --lr_cycle_epochs 2";
+    let settings = format!("{TINY} {paced} --epoch_size 6 --checkpoint_every 2steps --keep_checkpoint_max 2");
+    place.done(&format!("train {settings} --out whole"));
+    killed_until_done(&place, &settings, "broken", 8);
+    check_equal_runs(&place, "whole", "broken", 6);
+}
+
 /// What is on disk where the machine stops before, within or after each operation of the last checkpoint and the best weights.
 #[test]
 fn a_stop_between_any_two_operations_ends_in_the_same_bits() {

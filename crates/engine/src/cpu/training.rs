@@ -237,7 +237,7 @@ impl Training for CpuTraining {
         Ok(())
     }
 
-    fn update(&mut self, Optimizer { rule, spans }: &Optimizer, lr: f32) -> Result<(), EngineError> {
+    fn update(&mut self, Optimizer { rule, spans }: &Optimizer, lr: f32, step: u64) -> Result<(), EngineError> {
         let isa = self.isa;
         let Self {
             prepared: Some(prepared),
@@ -255,6 +255,7 @@ impl Training for CpuTraining {
             *rule,
             spans,
             lr,
+            step,
             &mut weights.parameters,
             prepared.gradients.values(),
             first,

@@ -102,7 +102,7 @@ pub fn three_training_steps_equal_mindspores(device: &dyn Device) {
             assert_close("training logits", trainer.logits().unwrap(), &logits.values, 2e-5);
             check_gradients(&network, trainer.gradients().unwrap());
         }
-        trainer.update(lr).unwrap();
+        trainer.update(lr, 1).unwrap();
         if step == 0 {
             let weights = trainer.weights().unwrap();
             check_weights(&network, weights, "bn_running_after_step1", 1e-6);

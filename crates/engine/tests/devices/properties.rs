@@ -220,7 +220,7 @@ pub fn wrong_calls_are_refused_with_a_sentence(device: &dyn Device) {
         let refused = message(trainer.step(on(all, &[1, 2])));
         assert!(refused.contains("no plan is in memory"), "{refused}");
         assert!(trainer.checks().is_err() && trainer.gradients().is_err() && trainer.logits().is_err());
-        assert!(trainer.update(0.1).is_err());
+        assert!(trainer.update(0.1, 1).is_err());
     }
     trainer.plan(2, 32).unwrap();
     trainer.step(on(all, &[1, 2])).unwrap();
@@ -299,7 +299,13 @@ pub fn a_snapshot_is_where_training_goes_on(device: &dyn Device) {
         momentum: 0.9,
         nesterov: true,
     };
-    for (rule, kind) in [(rmsprop, OptimizerKind::RmsProp), (sgd, OptimizerKind::Sgd)] {
+    let (beta1, beta2, epsilon) = (0.9, 0.99, 1e-8);
+    for (rule, kind) in [
+        (rmsprop, OptimizerKind::RmsProp),
+        (sgd, OptimizerKind::Sgd),
+        (Rule::AdamW { beta1, beta2, epsilon }, OptimizerKind::AdamW),
+        (Rule::Lion { beta1, beta2 }, OptimizerKind::Lion),
+    ] {
         let optimizer = Optimizer::new(rule, &network, 1e-4, |_| true);
         let fresh = Snapshot {
             average: Some(weights.clone()),
@@ -314,7 +320,7 @@ pub fn a_snapshot_is_where_training_goes_on(device: &dyn Device) {
                 let checks = trainer.checks().unwrap();
                 assert!(checks.gradient_norm > 0.0 && checks.statistics_are_finite);
                 trainer.clip_gradients(checks, 0.5 * checks.gradient_norm).unwrap();
-                trainer.update(1e-2).unwrap();
+                trainer.update(1e-2, 1).unwrap();
                 trainer.move_average(0.25).unwrap();
             }
         };
@@ -362,7 +368,7 @@ pub fn computing_again_changes_memory_and_no_bit(device: &dyn Device) {
                 let bytes = trainer.planned_bytes();
                 for _ in 0..2 {
                     trainer.step(on(Pixels::U8(&pixels, NORMALISE), &labels)).unwrap();
-                    trainer.update(1e-2).unwrap();
+                    trainer.update(1e-2, 1).unwrap();
                 }
                 (
                     trainer.gradients().unwrap().to_vec(),

@@ -21,6 +21,8 @@ struct Step {
     epsilon: f32,
     spans: u32,
     rule: u32,
+    // What Adam's means are too small by: of the first, and the root of the second's.
+    corrections: vec2<f32>,
 }
 
 // What a dispatch is told once and for all. Offsets count vec4 unless they say otherwise.

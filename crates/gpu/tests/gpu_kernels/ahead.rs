@@ -66,7 +66,7 @@ impl Batch {
         let gradients = trainer.gradients().unwrap().to_vec();
         let checks = trainer.checks().unwrap();
         trainer.clip_gradients(checks, 0.5 * checks.gradient_norm).unwrap();
-        trainer.update(0.05).unwrap();
+        trainer.update(0.05, 1).unwrap();
         (report, gradients)
     }
 }

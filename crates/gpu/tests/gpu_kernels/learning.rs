@@ -19,12 +19,24 @@ fn is_decayed(role: Role) -> bool {
     matches!(role, Role::Weight)
 }
 
+/// Factors on the learning rate: some tensors stay as they are.
+fn pace(role: Role) -> f32 {
+    match role {
+        Role::Gamma => 0.5,
+        Role::Beta => 0.0,
+        _ => 1.0,
+    }
+}
+
 fn trainer(device: &dyn Device, network: &Network, rule: Rule) -> Trainer {
     let kind = match rule {
         Rule::RmsProp { .. } => OptimizerKind::RmsProp,
         Rule::Sgd { .. } => OptimizerKind::Sgd,
+        Rule::AdamW { .. } => OptimizerKind::AdamW,
+        Rule::Lion { .. } => OptimizerKind::Lion,
     };
     let optimizer = Optimizer::new(rule, network, DECAY, |tensor| is_decayed(tensor.role));
+    let optimizer = optimizer.paced(network, |tensor| pace(tensor.role));
     let start = Snapshot {
         average: Some(weights(network, 22)),
         ..Snapshot::fresh(weights(network, 21), kind.slots())
@@ -50,17 +62,48 @@ fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&value| f64::from(value)).collect()
 }
 
-/// One update of weights and state by the rule's equations.
-fn updated(rule: Rule, network: &Network, before: &Snapshot, gradients: &[f64], lr: f64) -> Vec<Vec<f64>> {
+/// The update number `step` of weights and state by the rule's equations.
+fn updated(
+    rule: Rule,
+    network: &Network,
+    before: &Snapshot,
+    gradients: &[f64],
+    (lr, step): (f64, i32),
+) -> Vec<Vec<f64>> {
     let decays = network.parameters.iter().flat_map(|tensor| {
         let decay = if is_decayed(tensor.role) { f64::from(DECAY) } else { 0.0 };
         std::iter::repeat_n(decay, tensor.len())
     });
+    let rates = network
+        .parameters
+        .iter()
+        .flat_map(|tensor| std::iter::repeat_n(pace(tensor.role), tensor.len()));
     let mut vectors = vec![wide(&before.weights.parameters)];
     vectors.extend(before.slots.iter().map(|(_, slot)| wide(slot)));
-    for (i, decay) in decays.enumerate() {
+    for (i, (decay, rate)) in decays.zip(rates).enumerate() {
+        if rate == 0.0 {
+            continue;
+        }
+        let lr = lr * f64::from(rate);
         let gradient = gradients[i] + decay * vectors[0][i];
+        if matches!(rule, Rule::AdamW { .. } | Rule::Lion { .. }) {
+            vectors[0][i] *= 1.0 - lr * decay;
+        }
         vectors[0][i] -= match rule {
+            Rule::AdamW { beta1, beta2, epsilon } => {
+                let [beta1, beta2, epsilon] = [beta1, beta2, epsilon].map(f64::from);
+                vectors[1][i] = beta1 * vectors[1][i] + (1.0 - beta1) * gradients[i];
+                vectors[2][i] = beta2 * vectors[2][i] + (1.0 - beta2) * gradients[i] * gradients[i];
+                let [first, second] = [beta1, beta2].map(|beta| 1.0 - beta.powi(step));
+                lr * (vectors[1][i] / first) / ((vectors[2][i] / second).sqrt() + epsilon)
+            }
+            Rule::Lion { beta1, beta2 } => {
+                let mix =
+                    |beta: f32, momentum: f64| f64::from(beta) * momentum + (1.0 - f64::from(beta)) * gradients[i];
+                let direction = mix(beta1, vectors[1][i]);
+                vectors[1][i] = mix(beta2, vectors[1][i]);
+                lr * if direction == 0.0 { 0.0 } else { direction.signum() }
+            }
             Rule::RmsProp {
                 decay,
                 momentum,
@@ -92,7 +135,9 @@ fn clipping_updates_and_the_average_follow_their_equations() {
         nesterov,
     };
     on_every_gpu(|gpu| {
-        for rule in [RMSPROP, sgd(false), sgd(true)] {
+        let (beta1, beta2, epsilon) = (0.9, 0.99, 1e-8);
+        let adamw = Rule::AdamW { beta1, beta2, epsilon };
+        for rule in [RMSPROP, sgd(false), sgd(true), adamw, Rule::Lion { beta1, beta2 }] {
             let network = inverted(0.2);
             let mut trainer = trainer(gpu, &network, rule);
             // The state begins with one value everywhere: after a step it has values of its own.
@@ -118,9 +163,15 @@ fn clipping_updates_and_the_average_follow_their_equations() {
 
                 let before = trainer.snapshot().unwrap();
                 let lr = 0.05;
-                trainer.update(lr).unwrap();
+                trainer.update(lr, turn + 1).unwrap();
                 let after = trainer.snapshot().unwrap();
-                let expected = updated(rule, &network, &before, &wide(&clipped), f64::from(lr));
+                let expected = updated(
+                    rule,
+                    &network,
+                    &before,
+                    &wide(&clipped),
+                    (f64::from(lr), turn as i32 + 1),
+                );
                 let slots = after.slots.iter().map(|(_, slot)| slot);
                 let got = std::iter::once(&after.weights.parameters).chain(slots);
                 assert_eq!(expected.len(), 1 + after.slots.len());

@@ -277,7 +277,7 @@ impl<'a> Learner<'a> {
             if config.clip_grad_norm > 0.0 {
                 self.trainer.clip_gradients(checks, config.clip_grad_norm)?;
             }
-            self.trainer.update(lr)?;
+            self.trainer.update(lr, global_step + 1)?;
             if config.ema {
                 self.trainer.move_average(ema::share(config.ema_decay, global_step))?;
             }

@@ -231,7 +231,7 @@ fn images_that_are_not_the_next_steps_are_refused() {
     one.plan(images, resolution).unwrap();
     step(one, grey.into(), &labels, Some(white)).unwrap();
     one.weights().unwrap();
-    one.update(0.0).unwrap();
+    one.update(0.0, 1).unwrap();
     let sent = one.sent().unwrap();
     assert_eq!(ahead, step(one, Images::Sent(sent), &labels, None).unwrap());
 }

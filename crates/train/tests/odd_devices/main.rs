@@ -137,8 +137,8 @@ impl Training for OddTraining {
     fn scale_gradients(&mut self, factor: f32) -> Result<(), EngineError> {
         self.there()?.scale_gradients(factor)
     }
-    fn update(&mut self, optimizer: &Optimizer, lr: f32) -> Result<(), EngineError> {
-        self.there()?.update(optimizer, lr)?;
+    fn update(&mut self, optimizer: &Optimizer, lr: f32, step: u64) -> Result<(), EngineError> {
+        self.there()?.update(optimizer, lr, step)?;
         self.left.fetch_sub(1, Ordering::Relaxed);
         Ok(())
     }
