@@ -177,6 +177,11 @@ fn clipping_updates_and_the_average_follow_their_equations() {
                 assert_eq!(expected.len(), 1 + after.slots.len());
                 for (n, (got, expected)) in got.zip(&expected).enumerate() {
                     for tensor in &network.parameters {
+                        // The state of what stays is nothing but zeros.
+                        if pace(tensor.role) == 0.0 {
+                            assert_eq!(wide(&got[tensor.range()]), expected[tensor.range()], "{}", tensor.name);
+                            continue;
+                        }
                         let update = apart(&got[tensor.range()], &expected[tensor.range()], 0.0);
                         assert!(
                             update < 1e-6,
