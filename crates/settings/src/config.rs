@@ -338,6 +338,8 @@ settings! {
     "Schedule" {
         /// Epochs of the run.
         epoch_size: usize = 100, 1.0..=1e6;
+        /// Epochs without a better validation after which the run ends early; 0 goes through all epochs.
+        patience: usize = 0, 0.0..=1e6 => Effect::Nothing;
         /// Epochs of linear warm-up from lr_init to lr_max.
         warmup_epochs: f64 = 5.0, 0.0..=1e6;
         /// Shape of the decay after the warm-up.

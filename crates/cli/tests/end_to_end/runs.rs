@@ -9,6 +9,26 @@ use mnasnet_testing::run::{check_equal_runs, tensors};
 use mnasnet_testing::{Place, TINY};
 
 #[test]
+fn a_run_that_gets_no_better_ends_where_it_was_asked_to() {
+    let place = Place::three_classes();
+    // A rate of 0 learns nothing: the first epoch is the best.
+    let settings = format!("{TINY} --epoch_size 9 --lr_max 0 --lr_init 0 --precise_bn_steps 0 --bn_momentum 0");
+    place.done(&format!("train {settings} --patience 2 --out run"));
+    let log = fs::read_to_string(place.path("run/log.txt")).unwrap();
+    assert!(
+        log.contains("no epoch was better than epoch 1 up to epoch 3: the run ends (patience 2)"),
+        "{log}"
+    );
+    assert_eq!(place.metrics("run", "epoch").len(), 3);
+    assert!(place.path("run/checkpoints/Mnasnet-rank0-3_6.safetensors").exists());
+    // More patience goes on.
+    place.done(&format!("train {settings} --patience 4 --out run"));
+    assert_eq!(place.metrics("run", "epoch").len(), 5);
+    place.done(&format!("train {settings} --patience 0 --out run"));
+    assert_eq!(place.metrics("run", "epoch").len(), 9);
+}
+
+#[test]
 fn a_run_leaves_settings_logs_and_checkpoints() {
     let place = Place::three_classes();
     let stdout = place.done(&format!("train {TINY} --out run --keep_checkpoint_max 2 --ema true"));

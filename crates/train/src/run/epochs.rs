@@ -9,6 +9,7 @@ use mnasnet_group::{agree, alike};
 use mnasnet_judge::classifier::normalise;
 use mnasnet_judge::evaluate::Evaluation;
 use mnasnet_model::Network;
+use mnasnet_settings::config::Config;
 use mnasnet_settings::wiring;
 use mnasnet_weights_file::progress::{Best, EpochSums, Progress};
 
@@ -43,7 +44,8 @@ impl Run<'_> {
     }
 
     fn epochs(&mut self, stop: &AtomicBool) -> Result<Outcome, TrainError> {
-        while self.learner.progress.epoch < self.learner.setup.config.epoch_size {
+        let config = self.learner.setup.config;
+        while self.learner.progress.epoch < config.epoch_size && !is_out_of_patience(config, &self.learner.progress) {
             let done = match self.epoch(stop) {
                 Err(error @ (TrainError::Data(_) | TrainError::Elsewhere { .. }))
                     if self.learner.progress.global_step > 0 =>
@@ -60,6 +62,14 @@ impl Run<'_> {
                 let checkpoint = self.save()?;
                 return Ok(Outcome::Interrupted { checkpoint });
             }
+        }
+        if self.learner.progress.epoch < config.epoch_size {
+            let Progress { epoch, best, .. } = self.learner.progress;
+            let of = best.map_or(0, |best| best.epoch);
+            self.teller.note(&format!(
+                "no epoch was better than epoch {of} up to epoch {epoch}: the run ends (patience {})",
+                config.patience
+            ));
         }
         match self.learner.progress.best {
             Some(best) => Ok(Outcome::Finished {
@@ -293,7 +303,7 @@ impl Run<'_> {
             sums: EpochSums::default(),
             bad_steps: std::mem::take(&mut self.learner.progress.bad_steps),
         };
-        let is_last = done == config.epoch_size;
+        let is_last = done == config.epoch_size || is_out_of_patience(config, &self.learner.progress);
         let files = Files {
             checkpoint: config.save_checkpoint && (is_last || done.is_multiple_of(config.save_checkpoint_epochs)),
             best: better,
@@ -311,6 +321,12 @@ impl Run<'_> {
         self.judging
             .evaluate(trainer, whose, self.group, stop, self.teller.observer)
     }
+}
+
+/// Whether no better validation came for so many epochs that the run ends.
+fn is_out_of_patience(config: &Config, progress: &Progress) -> bool {
+    let waited = |best: Best| progress.epoch.saturating_sub(best.epoch);
+    config.patience > 0 && progress.step == 0 && progress.best.is_some_and(|best| waited(best) >= config.patience)
 }
 
 /// The parameters of `network` among `values`, with their names.
