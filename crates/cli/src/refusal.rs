@@ -35,11 +35,11 @@ const TIPS: &[(&[&str], &str)] = &[
     (&["fp32", "float32", "no-amp"], "say `--precision f32`"),
     (
         &["freeze", "freeze-backbone", "freeze-layers"],
-        "no layer can be frozen: from `--init` all layers learn, at small rates",
+        "no layer can be frozen: `--layer-decay 0.7` lets layers learn the less the nearer the image they are",
     ),
     (
-        &["patience", "early-stop", "early-stopping", "early-stopping-patience"],
-        "a run does not end early: it keeps the weights of its best epoch",
+        &["early-stop", "early-stopping", "early-stopping-patience"],
+        "say `--patience N`: the run ends after N epochs that were no better",
     ),
     (&["no-hflip", "no-flip", "no-horizontal-flip"], "say `--hflip 0`"),
     (
@@ -63,8 +63,8 @@ const TIPS: &[(&[&str], &str)] = &[
         "start several processes by `mpirun -n N mnasnet`",
     ),
     (
-        &["wandb", "tensorboard", "log-dir", "logger"],
-        "the run's folder has its figures in metrics.jsonl and log.txt",
+        &["wandb", "log-dir", "logger"],
+        "the run's folder has its figures in metrics.jsonl and log.txt, and with `--tensorboard` events for TensorBoard",
     ),
     (&["e"], "say `--epoch-size N`"),
     (

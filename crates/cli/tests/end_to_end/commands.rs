@@ -237,12 +237,12 @@ fn help_and_completions_follow_from_the_table() {
     let words: Vec<&str> = help.split_whitespace().collect();
     let help = words.join(" ");
     for note in [
-        "[rmsprop, sgd] [default: sgd; fixed on resume]",
+        "[rmsprop, sgd, adamw, lion] [default: sgd; fixed on resume]",
         "GiB; photos that find none are decoded each time [default: 8; changes no bit]",
         "Nesterov's look-ahead (sgd) [default: true]",
         "[auto, f32, bf16] [default: auto]",
-        "Momentum [default: 0.9]",
-        "Weight decay, as L2 in the gradient [default: 5e-5]",
+        "Momentum (rmsprop, sgd) [default: 0.9]",
+        "as L2 in the gradient with the others [default: 5e-5]",
     ] {
         assert!(help.contains(note), "{note}");
     }

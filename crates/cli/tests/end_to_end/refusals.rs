@@ -36,7 +36,7 @@ fn command_line_and_settings() {
         ),
         (
             "train --opt adam",
-            "`--opt` cannot be `adam`; it is one of rmsprop, sgd",
+            "`--opt` cannot be `adam` (did you mean `adamw`?); it is one of rmsprop, sgd, adamw, lion",
         ),
         (
             "train --model mnasnet-b2",

@@ -283,7 +283,7 @@ fn flags_of_other_programs_are_taken_or_answered() {
         ("--cpu", "say `--device cpu`"),
         ("--cuda", "say `--device gpu`"),
         ("--crop-pct 0.9", "say `--resize N`"),
-        ("--patience 5", "keeps the weights of its best epoch"),
+        ("--early-stopping 5", "say `--patience N`"),
         ("--clip 1", "`--clip-grad-norm X` bounds"),
     ] {
         let name = flag.split(' ').next().unwrap();
