@@ -197,6 +197,17 @@ impl ModelFile {
         }
     }
 
+    /// The network and its weights, for what needs them: `what`, such as "heat maps are", made of them alone.
+    pub fn weights(&self, what: &str) -> Result<(&Network, &Weights), Failure> {
+        match &self.kind {
+            Kind::Weights { network, weights } => Ok((network, weights)),
+            Kind::Onnx(_) => Err(Failure::Usage(format!(
+                "{} is an ONNX model, and {what} made of a file of weights; give the weights that it was exported from",
+                self.path.display()
+            ))),
+        }
+    }
+
     /// What becomes of photos before it sees them; `None` where it takes them as they are.
     pub fn preprocessing(&self) -> Option<&Preprocessing> {
         let itself = matches!(&self.kind, Kind::Onnx(model) if model.photos.is_some());
@@ -239,8 +250,8 @@ fn not_a_model(path: &Path, kind: &str) -> Failure {
     })
 }
 
-/// The processor: `device` itself, or the best one beside a GPU, as an INT8 model runs on the processor whatever the device is.
-fn processor(device: &dyn Device) -> Result<Cpu, Failure> {
+/// The processor: `device` itself, or the best one beside a GPU, for what runs on the processor whatever the device is.
+pub fn processor(device: &dyn Device) -> Result<Cpu, Failure> {
     let itself = Cpu::all().into_iter().find(|cpu| cpu.name() == device.name());
     match itself {
         Some(cpu) => Ok(cpu),

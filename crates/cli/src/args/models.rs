@@ -24,7 +24,9 @@ const PREDICT_EXAMPLES: &str = "\
 Examples:
   mnasnet predict -w runs/mine PHOTO.jpg more-photos/
   mnasnet predict -w runs/mine more-photos/ --format csv > classes.csv
-  mnasnet predict -w runs/mine more-photos/ --sort sorted --unknown-below 60%";
+  mnasnet predict -w runs/mine more-photos/ --sort sorted --unknown-below 60%
+  mnasnet predict -w runs/mine more-photos/ --heatmap heat
+  mnasnet predict -w runs/mine --watch inbox/ --sort sorted";
 
 /// What a model is evaluated on, and how.
 #[derive(Debug, clap::Args)]
@@ -153,6 +155,18 @@ pub struct PredictArgs {
     /// Call a photo unknown whose likeliest class has less than this probability (60% or 0.6)
     #[arg(long = "unknown-below", value_name = "P", value_parser = probability)]
     pub unknown_below: Option<f64>,
+    /// Go on: predict each photo that appears in the folders, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+    /// Write each photo into DIR as the model sees it, with what speaks for its likeliest class in bright colours
+    #[arg(long, value_name = "DIR")]
+    pub heatmap: Option<PathBuf>,
+    /// What speaks for this class instead
+    #[arg(long = "heatmap-class", value_name = "CLASS", requires = "heatmap")]
+    pub heatmap_class: Option<String>,
+    /// Look at an earlier layer, by Grad-CAM: conv_stem, blocks.2, blocks.2.0 [default: the last layer, exactly]
+    #[arg(long = "heatmap-layer", value_name = "LAYER", requires = "heatmap")]
+    pub heatmap_layer: Option<String>,
     /// Divide the logits by this before probabilities are made of them: the one that `eval --report` fits
     #[arg(long, value_name = "T", value_parser = temperature())]
     pub temperature: Option<f64>,
