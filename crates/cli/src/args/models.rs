@@ -194,6 +194,38 @@ pub struct PredictArgs {
     pub pixels: PixelArgs,
 }
 
+/// `mnasnet embed`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A vector is what the classifier reads: the mean of the network's last map over positions. FILE.npy is an array \
+[photos, channels] of float32, and FILE.csv beside it says which photo each row is. FILE.parquet has the columns image, label and vector. \
+The vectors are computed on the processor, in float32."
+)]
+pub struct EmbedArgs {
+    /// Photos: a folder of photos, of classes, or with train/ and val/, of which both are taken; an archive, shards, Parquet files or a table
+    #[arg(value_name = "PHOTOS")]
+    pub photos: PathBuf,
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's, MindSpore's or mindcv's; or a name of pretrained
+    /// weights: timm/mnasnet_100.rmsp_in1k
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// File to write
+    #[arg(short, long, value_name = "FILE.npy|FILE.parquet")]
+    pub out: PathBuf,
+    /// What the set is.
+    #[command(flatten)]
+    pub set: SetArgs,
+    /// What becomes of photos.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
+    /// Threads of arithmetic; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub threads: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// How predictions are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PredictFormat {

@@ -12,7 +12,6 @@ use mnasnet_judge::classifier::normalise;
 use mnasnet_judge::heat::{HeatMap, layer, layers, overlay};
 use mnasnet_judge::vectors::Subject;
 use mnasnet_model::ValueId;
-use tempfile::NamedTempFile;
 
 use super::STDIN;
 use super::sort::numbered;
@@ -119,7 +118,7 @@ impl<'a> HeatMaps<'a> {
             move |source| Failure::Write { path, source }
         };
         fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
-        let part = NamedTempFile::new_in(&self.folder).map_err(failed(&self.folder))?;
+        let part = paths::part_in(&self.folder).map_err(failed(&self.folder))?;
         write_png(part.path(), picture)?;
         let bytes = fs::read(part.path()).map_err(failed(part.path()))?;
         let photo = match photo == Path::new(STDIN) {
