@@ -29,7 +29,7 @@ pub use data::{CheckArgs, DataAction, DataArgs, PackArgs, SetArgs, ShowArgs};
 pub use devices::{DeviceArgs, MindsporeDeviceArgs};
 pub use models::{
     CompareArgs, ConvertArgs, EmbedArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision,
-    PredictArgs, PredictFormat, ReportArgs, Target,
+    PredictArgs, PredictFormat, ReportArgs, Rules, Target,
 };
 pub use pixels::PixelArgs;
 pub use ranks::RankArgs;

@@ -30,6 +30,7 @@ mod ranks;
 mod refusal;
 mod replacing;
 mod report;
+mod rules;
 mod settings;
 mod train;
 mod verify_run;

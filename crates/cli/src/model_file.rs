@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mnasnet_data::{Interpolation, Preprocessing};
 use mnasnet_engine::{Cpu, Device, Precision};
-use mnasnet_judge::classifier::{Checked, Classifier, OnBytes, OnEngine, OnRuntime};
+use mnasnet_judge::classifier::{Checked, Chosen, Classifier, OnBytes, OnEngine, OnRuntime};
 use mnasnet_model::quantised::QuantisedNetwork;
 use mnasnet_model::{Network, Op, Weights};
 use mnasnet_onnx::{ReadError, Runtime, is_onnx};
@@ -43,6 +43,8 @@ pub struct ModelFile {
     pub kind: Kind,
     /// What computes it if it is an ONNX model.
     pub computes: Computes,
+    /// The places of the record's classes among the network's, where they are a part of those.
+    pub chosen: Option<Vec<usize>>,
 }
 
 /// What computes an ONNX model.
@@ -122,6 +124,7 @@ impl ModelFile {
             config,
             kind: Kind::Weights { network, weights },
             computes: Computes::Runtime(Runtime::Rten),
+            chosen: None,
         })
     }
 
@@ -153,6 +156,7 @@ impl ModelFile {
                 _ => Computes::Runtime(Runtime::Rten),
             },
             kind: Kind::Onnx(model),
+            chosen: None,
         })
     }
 
@@ -237,6 +241,10 @@ impl ModelFile {
                 }
                 Computes::Runtime(runtime) => Box::new(OnRuntime::new(&self.path, model, runtime, preprocessing)?),
             },
+        };
+        let model: Box<dyn Classifier> = match &self.chosen {
+            Some(places) => Box::new(Chosen::new(model, places.clone())),
+            None => model,
         };
         Ok(Checked::new(&self.path, model))
     }

@@ -35,6 +35,7 @@ pub mod ranks;
 pub mod recalibrate;
 pub mod score;
 pub mod temperature;
+pub mod tsne;
 pub mod vectors;
 
 pub use error::JudgeError;

@@ -91,6 +91,17 @@ pub struct EvalArgs {
     /// Leave out the last incomplete batch, as MindSpore's eval.py does (its README counts 49,920 of ImageNet's 50,000)
     #[arg(long = "drop_remainder")]
     pub drop_remainder: bool,
+    /// Judge by the rules of another of ImageNet's validation sets
+    #[arg(long, value_name = "NAME")]
+    pub rules: Option<Rules>,
+    /// ReaL's labels: real.json of github.com/google-research/reassessed-imagenet
+    #[arg(
+        long = "real-labels",
+        value_name = "real.json",
+        requires = "rules",
+        required_if_eq("rules", "real")
+    )]
+    pub real_labels: Option<PathBuf>,
     /// What is written beside the result.
     #[command(flatten)]
     pub report: ReportArgs,
@@ -110,6 +121,21 @@ pub struct EvalArgs {
     /// What it is evaluated on.
     #[command(flatten)]
     pub over: EvaluationArgs,
+}
+
+/// ImageNet's other validation sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Rules {
+    /// ImageNet's own validation photos by ReaL's labels: any of a photo's labels is right, photos without one do not count
+    Real,
+    /// ImageNetV2, whose folders are named by the places of the classes, 0 to 999
+    V2,
+    /// ImageNet-A: 200 classes, and the likeliest of these 200 alone
+    A,
+    /// ImageNet-R: 200 classes, and the likeliest of these 200 alone
+    R,
+    /// ImageNet-Sketch: all 1000 classes
+    Sketch,
 }
 
 /// `mnasnet eval-onnx`.

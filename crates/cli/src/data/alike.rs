@@ -4,11 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mnasnet_data::{BadImages, Dataset, Sample};
+use mnasnet_data::{BadImages, Dataset, Looks, Sample};
 use mnasnet_engine::{Cpu, Precision};
 use mnasnet_group::thread_pool;
 use mnasnet_judge::neighbours::{Neighbour, Suspect, Vectors, pairs, suspects};
 use mnasnet_judge::vectors::Subject;
+use rayon::ThreadPool;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::args::{CheckArgs, PixelArgs};
@@ -24,9 +26,6 @@ const NEIGHBOURS: usize = 10;
 /// Part of them that must say one other class.
 const SHARE: f64 = 0.8;
 
-/// Photos whose vectors have at least this cosine are nearly the same.
-const NEARLY: f32 = 0.98;
-
 /// Most photos that are compared with each other. The time grows with the square.
 const MOST: usize = 20_000;
 
@@ -39,7 +38,7 @@ pub struct Alike {
     pub of: usize,
     /// Photos whose neighbours are of another class, the surest first.
     pub suspects: Vec<Doubt>,
-    /// Pairs of photos that are nearly the same, the most alike first.
+    /// Pairs of photos that are among each other's nearest and look alike, the most alike first.
     pub near_duplicates: Vec<Pair>,
 }
 
@@ -84,9 +83,11 @@ impl Pair {
     }
 }
 
-/// A photo that was compared: its split and its place there, and its name.
+/// A photo that was compared: its split, its place there, and its name.
 struct Photo {
     split: &'static str,
+    set: Arc<Dataset>,
+    index: u32,
     name: String,
 }
 
@@ -96,6 +97,7 @@ pub fn find(
     args: &CheckArgs,
     sets: &[(&'static str, Dataset)],
     same: &HashMap<String, usize>,
+    workers: &ThreadPool,
 ) -> Result<Option<Alike>, Failure> {
     let Some(weights) = &args.weights else {
         return Ok(None);
@@ -140,6 +142,8 @@ pub fn find(
                     labels.push(of_class[*label as usize]);
                     photos.push(Photo {
                         split,
+                        set: shown.clone(),
+                        index: *index,
                         name: visible_name(&shown.name(*index).to_string_lossy()),
                     });
                 }
@@ -157,6 +161,15 @@ pub fn find(
         })
     });
     drop(counter);
+    // A vector says what is in a photo, and not whether it is the same photo: that is told by its looks.
+    let looks: Vec<Option<Looks>> = workers.install(|| {
+        let photos = photos.par_iter();
+        photos.map(|photo| Looks::read(&photo.set, photo.index)).collect()
+    });
+    let is_like = |(index, other): &&(u32, Neighbour)| {
+        let both = [*index, other.index].map(|at| looks[at as usize].as_ref());
+        matches!(both, [Some(a), Some(b)] if a.is_like(b))
+    };
     let class = |class: u32| visible_name(classes[class as usize]);
     let doubt = |suspect: &Suspect| Doubt {
         image: photos[suspect.index as usize].name.clone(),
@@ -179,7 +192,7 @@ pub fn find(
         compared: photos.len(),
         of: all,
         suspects: suspects(&near, &labels, SHARE).iter().map(doubt).collect(),
-        near_duplicates: pairs(&near, NEARLY).iter().filter_map(pair).collect(),
+        near_duplicates: pairs(&near, 0.0).iter().filter(is_like).filter_map(pair).collect(),
     }))
 }
 

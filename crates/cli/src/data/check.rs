@@ -78,7 +78,7 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         _ => Vec::new(),
     };
     advice.extend(checked.iter().flat_map(|(_, set)| set.report.twin_classes()));
-    let alike = alike::find(args, &sets, &same(&checked, &leaks))?;
+    let alike = alike::find(args, &sets, &same(&checked, &leaks), &pool)?;
     let clean = leaks.is_empty()
         && refused.is_empty()
         && checked.iter().all(|(_, set)| set.is_clean() && set.report.images > 0);
@@ -140,7 +140,7 @@ fn looks(alike: &Alike) -> String {
         alike.suspects.iter().map(Doubt::line).collect(),
     );
     let pairs = listed(
-        "nearly the same",
+        "nearly the same photo",
         alike.near_duplicates.iter().map(Pair::line).collect(),
     );
     part + &doubts + &pairs
