@@ -148,7 +148,11 @@ fn around(at: usize, distances: &[f64], entropy: f64) -> Vec<f64> {
         }
         if found > entropy {
             low = fall;
-            fall = if high.is_finite() { (fall + high) / 2.0 } else { fall * 2.0 };
+            fall = if high.is_finite() {
+                (fall + high) / 2.0
+            } else {
+                fall * 2.0
+            };
         } else {
             high = fall;
             fall = (fall + low) / 2.0;
@@ -165,7 +169,9 @@ fn start(vectors: &Vectors) -> Vec<[f32; 2]> {
     let channels = if count == 0 { 0 } else { vectors.get(0).len() };
     let mut mean = vec![0.0; channels];
     for at in 0..count {
-        mean.iter_mut().zip(vectors.get(at)).for_each(|(sum, value)| *sum += f64::from(*value) / count as f64);
+        mean.iter_mut()
+            .zip(vectors.get(at))
+            .for_each(|(sum, value)| *sum += f64::from(*value) / count as f64);
     }
     let mut points = vec![[0.0f32; 2]; count];
     let mut first: Option<Vec<f64>> = None;
@@ -183,9 +189,17 @@ fn start(vectors: &Vectors) -> Vec<[f32; 2]> {
         for _ in 0..50 {
             if let Some(first) = &first {
                 let shared: f64 = direction.iter().zip(first).map(|(a, b)| a * b).sum();
-                direction.iter_mut().zip(first).for_each(|(value, first)| *value -= shared * first);
+                direction
+                    .iter_mut()
+                    .zip(first)
+                    .for_each(|(value, first)| *value -= shared * first);
             }
-            let length = direction.iter().map(|value| value * value).sum::<f64>().sqrt().max(1e-300);
+            let length = direction
+                .iter()
+                .map(|value| value * value)
+                .sum::<f64>()
+                .sqrt()
+                .max(1e-300);
             direction.iter_mut().for_each(|value| *value /= length);
             for (at, along) in along.iter_mut().enumerate() {
                 let terms = vectors.get(at).iter().zip(&mean).zip(&direction);
@@ -201,8 +215,16 @@ fn start(vectors: &Vectors) -> Vec<[f32; 2]> {
         if axis == 0 {
             scale = START / spread.max(1e-300);
         }
-        points.iter_mut().zip(&along).for_each(|(point, along)| point[axis] = (along * scale) as f32);
-        let length = direction.iter().map(|value| value * value).sum::<f64>().sqrt().max(1e-300);
+        points
+            .iter_mut()
+            .zip(&along)
+            .for_each(|(point, along)| point[axis] = (along * scale) as f32);
+        let length = direction
+            .iter()
+            .map(|value| value * value)
+            .sum::<f64>()
+            .sqrt()
+            .max(1e-300);
         first = Some(direction.iter().map(|value| value / length).collect());
     }
     points

@@ -20,6 +20,7 @@ pub mod calibration;
 pub mod columns;
 pub mod confusion;
 mod error;
+pub mod heat;
 pub mod interval;
 pub mod numbers;
 pub mod page;
