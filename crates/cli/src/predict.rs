@@ -80,7 +80,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
         args,
         format: if args.json { PredictFormat::Json } else { args.format },
         sorter: sorter(args, &model.record.classes)?,
-        heat: HeatMaps::new(args, &model, &*device, precision)?,
+        heat: HeatMaps::new(args, &model, &*device)?,
         classifier: pool.install(|| model.classifier(&*device, batch, precision))?,
         transform: model.preprocessing().map(Preprocessing::eval_transform),
         model: &model,

@@ -50,9 +50,11 @@ pub fn tsne(vectors: &Vectors) -> Plane {
         let (pull, momentum) = if early { (EXAGGERATION, 0.5) } else { (1.0, 0.8) };
         measure(&points, &probabilities, &mut forces);
         let near: f64 = forces.iter().map(|force| f64::from(force.near)).sum();
+        // One point alone is near none.
+        let near = (near as f32).max(f32::MIN_POSITIVE);
         for at in 0..count {
             for axis in 0..2 {
-                let slope = 4.0 * (pull * forces[at].pull[axis] - forces[at].push[axis] / near as f32);
+                let slope = 4.0 * (pull * forces[at].pull[axis] - forces[at].push[axis] / near);
                 let (gain, speed) = (&mut gains[at][axis], &mut speed[at][axis]);
                 *gain = match (slope > 0.0) == (*speed > 0.0) {
                     true => *gain * 0.8,

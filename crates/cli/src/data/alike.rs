@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mnasnet_data::{BadImages, Dataset, Looks, Sample};
-use mnasnet_engine::{Cpu, Precision};
+use mnasnet_engine::{Cpu, Precision, room};
 use mnasnet_group::thread_pool;
 use mnasnet_judge::neighbours::{Neighbour, Suspect, Vectors, pairs, suspects};
 use mnasnet_judge::vectors::Subject;
@@ -113,6 +113,14 @@ pub fn find(
     };
     let channels = channels(network);
     let all: usize = sets.iter().map(|(_, set)| set.samples.len()).sum();
+    let bytes = all.min(MOST).saturating_mul(channels).saturating_mul(size_of::<f32>());
+    if room::available().is_some_and(|available| available < bytes as u64) {
+        return Err(Failure::Photos(format!(
+            "comparing {} photos takes {} MiB, more than the machine has free; check a part of the set, or leave out --weights",
+            all.min(MOST),
+            bytes >> 20
+        )));
+    }
     let pool = thread_pool(0)?;
     let (mut vectors, mut labels, mut photos) = (Vectors::new(channels), Vec::new(), Vec::new());
     let mut classes: Vec<&String> = Vec::new();

@@ -25,7 +25,7 @@ use crate::paths;
 /// The name of a photo that has none.
 const UNNAMED: &str = "standard-input";
 
-/// Draws heat maps into a folder. They are computed on the processor, whatever the predictions are computed on.
+/// Draws heat maps into a folder. They are computed on the processor, in float32, whatever the predictions are computed on.
 pub struct HeatMaps<'a> {
     folder: PathBuf,
     subject: Subject<'a>,
@@ -39,12 +39,7 @@ pub struct HeatMaps<'a> {
 
 impl<'a> HeatMaps<'a> {
     /// What the arguments ask for, if they ask for heat maps.
-    pub fn new(
-        args: &PredictArgs,
-        model: &'a ModelFile,
-        device: &dyn Device,
-        precision: Precision,
-    ) -> Result<Option<Self>, Failure> {
+    pub fn new(args: &PredictArgs, model: &'a ModelFile, device: &dyn Device) -> Result<Option<Self>, Failure> {
         let Some(folder) = &args.heatmap else {
             return Ok(None);
         };
@@ -69,7 +64,7 @@ impl<'a> HeatMaps<'a> {
             network,
             weights,
             preprocessing: &model.record.preprocessing,
-            precision,
+            precision: Precision::F32,
         };
         Ok(Some(Self {
             folder: folder.clone(),
