@@ -118,12 +118,12 @@ mod tests {
         assert!(look().is_empty());
         fs::write(&photo, whole).unwrap();
         assert!(look().is_empty());
-        assert_eq!(look(), [photo.clone()]);
+        assert_eq!(look(), std::slice::from_ref(&photo));
         assert!(look().is_empty());
         // Written again, with another length: taken again.
         fs::write(&photo, &whole[..12]).unwrap();
         assert!(look().is_empty());
-        assert_eq!(look(), [photo.clone()]);
+        assert_eq!(look(), std::slice::from_ref(&photo));
         // The folder goes and comes back as it was.
         let aside = folder.path().with_extension("aside");
         fs::rename(folder.path(), &aside).unwrap();

