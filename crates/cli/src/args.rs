@@ -28,8 +28,8 @@ pub use bench::{BenchArgs, Subject};
 pub use data::{CheckArgs, DataAction, DataArgs, PackArgs, SetArgs, ShowArgs};
 pub use devices::{DeviceArgs, MindsporeDeviceArgs};
 pub use models::{
-    CompareArgs, ConvertArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision, PredictArgs,
-    PredictFormat, ReportArgs, Target,
+    CompareArgs, ConvertArgs, EmbedArgs, EvalArgs, EvalOnnxArgs, EvaluationArgs, ExportArgs, ExportPrecision,
+    PredictArgs, PredictFormat, ReportArgs, Rules, Target,
 };
 pub use pixels::PixelArgs;
 pub use ranks::RankArgs;
@@ -117,6 +117,8 @@ pub enum Command {
     EvalOnnx(EvalOnnxArgs),
     /// The most likely classes of photos
     Predict(PredictArgs),
+    /// Vectors of photos: what the network makes of them before its classifier
+    Embed(EmbedArgs),
     /// Weights of timm, torchvision or MindSpore into ours, or the other way
     Convert(ConvertArgs),
     /// Weights as an ONNX model
@@ -146,6 +148,7 @@ impl Command {
             Command::Eval(args) => args.over.json,
             Command::EvalOnnx(args) => args.over.json,
             Command::Predict(args) => args.json || args.format == PredictFormat::Json,
+            Command::Embed(args) => args.json,
             Command::Compare(args) => args.over.json,
             Command::Convert(args) => args.json,
             Command::Export(args) => args.json,

@@ -1,5 +1,6 @@
 //! `mnasnet data`: sets of photos themselves.
 
+mod alike;
 mod check;
 mod pack;
 mod show;
@@ -32,7 +33,7 @@ fn workers(count: usize) -> Result<ThreadPool, Failure> {
 }
 
 /// The splits of a set, with their names; one alone where it is not divided.
-fn splits(config: &Config, source: &Path) -> Result<Vec<(&'static str, Dataset)>, Failure> {
+pub fn splits(config: &Config, source: &Path) -> Result<Vec<(&'static str, Dataset)>, Failure> {
     paths::photos(source)?;
     let lacking = |error: &PhotosError| matches!(error, PhotosError::Data(DataError::OtherSplit { .. }));
     let train = match photos::open(config, source, Split::Train) {

@@ -26,6 +26,7 @@ use crate::outcomes::{self, Judged};
 use crate::paths;
 use crate::ranks::alike_file;
 use crate::report::Counter;
+use crate::rules::By;
 
 #[derive(Serialize)]
 struct Report {
@@ -158,6 +159,15 @@ fn some(names: &[String]) -> String {
 
 /// Opens a set for a model and gives it the model's classes.
 pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Failure> {
+    dataset_by(model, args, |_| Ok(()))
+}
+
+/// The same, where `rename` gives the set's classes other names before.
+fn dataset_by(
+    model: &ModelFile,
+    args: &EvaluationArgs,
+    rename: impl FnOnce(&mut Dataset) -> Result<(), Failure>,
+) -> Result<Dataset, Failure> {
     let record = &model.record;
     paths::photos(args.data())?;
     // The command line says what the set is; of the run's settings only the pixels' own count.
@@ -186,6 +196,7 @@ pub fn dataset(model: &ModelFile, args: &EvaluationArgs) -> Result<Dataset, Fail
             }
         }
     };
+    rename(&mut dataset)?;
     label(&mut dataset, model, args.set.class_list.is_some())?;
     Ok(dataset)
 }
@@ -203,18 +214,26 @@ pub fn run(args: &EvalArgs, group: &mut Group) -> Result<Exit, Failure> {
     agree(group, outcomes::possible(&args.report, over.data()))?;
     let device = args.mindspore.open_for(&args.device, &args.weights, group)?;
     let opened = || -> Result<_, Failure> {
-        let model = ModelFile::open(&args.weights, args.ema, &over.pixels)?;
-        let mut dataset = dataset(&model, over)?;
+        let mut model = ModelFile::open(&args.weights, args.ema, &over.pixels)?;
+        let judged_by = args.rules.map(|rules| By::new(rules, &mut model)).transpose()?;
+        let mut dataset = dataset_by(&model, over, |dataset| {
+            judged_by.as_ref().map_or(Ok(()), |by| by.rename(dataset))
+        })?;
+        let answers = match (&judged_by, &args.real_labels) {
+            (Some(by), Some(labels)) => by.answers(&model, labels, &mut dataset)?,
+            _ => None,
+        };
         if args.drop_remainder {
             drop_remainder(&mut dataset, over.batch_size as usize)?;
         }
         let precision = model.precision(args.precision, &*device);
-        Ok((model, dataset, precision))
+        Ok((model, dataset, precision, answers))
     };
-    let (model, dataset, precision) = agree(group, opened())?;
+    let (model, dataset, precision, answers) = agree(group, opened())?;
     let dataset = Arc::new(dataset);
     let sees = args.report.is_asked();
-    let Some((report, evaluation, outcomes)) = evaluate(&model, &dataset, over, (&*device, precision), group, sees)?
+    let wants = (sees, answers);
+    let Some((report, evaluation, outcomes)) = evaluate(&model, &dataset, over, (&*device, precision), group, wants)?
     else {
         return Ok(Exit::Interrupted);
     };
@@ -269,7 +288,7 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
     };
     let (model, dataset) = agree(group, opened())?;
     let (dataset, on) = (Arc::new(dataset), (&*device, device.precision()));
-    let Some((report, evaluation, _)) = evaluate(&model, &dataset, over, on, group, false)? else {
+    let Some((report, evaluation, _)) = evaluate(&model, &dataset, over, on, group, (false, None))? else {
         return Ok(Exit::Interrupted);
     };
     if !group.is_first() {
@@ -288,14 +307,14 @@ pub fn run_onnx(args: &EvalOnnxArgs, group: &mut Group) -> Result<Exit, Failure>
 }
 
 /// Runs a model over every image, each rank over its part; `None` if it was stopped. Where `sees`, what the model says of each photo is
-/// kept.
+/// kept. `answers` are the classes that are right of each photo, where they are not its label alone.
 fn evaluate(
     model: &ModelFile,
     dataset: &Arc<Dataset>,
     args: &EvaluationArgs,
     (device, precision): (&dyn Device, Precision),
     group: &mut Group,
-    sees: bool,
+    (sees, answers): (bool, Option<Vec<Vec<u32>>>),
 ) -> Result<Option<(Report, Evaluation, Option<Outcomes>)>, Failure> {
     if group.is_first() {
         tell_notes(dataset);
@@ -303,7 +322,10 @@ fn evaluate(
     let (loss, batch) = (wiring::eval_loss(&model.config), args.batch_size as usize);
     let preprocessing = model.preprocessing().cloned();
     let workers = group.threads(args.workers as usize);
-    let evaluator = Evaluator::new(dataset.clone(), preprocessing, loss, batch, workers);
+    let mut evaluator = Evaluator::new(dataset.clone(), preprocessing, loss, batch, workers);
+    if let Some(answers) = answers {
+        evaluator = evaluator.with_answers(answers);
+    }
     alike_file(group, "the weights", &model.path)?;
     evaluator.check_alike(group)?;
     let pool = thread_pool(group.threads(args.threads as usize));

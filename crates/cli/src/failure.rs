@@ -173,6 +173,7 @@ impl Failure {
             Failure::Engine(error) => of_the_engine(error),
             Failure::NotBest(_) => Exit::NotBest,
             Failure::Report(ReportError::Data(_)) => Exit::Data,
+            Failure::Report(ReportError::Judge(error)) => of_judging(error),
             Failure::Report(_) | Failure::Io(..) | Failure::Write { .. } | Failure::Threads(_) => Exit::Other,
             Failure::Elsewhere(_) | Failure::Unlike(_) => Exit::Ranks,
             Failure::Judge(error) => of_judging(error),

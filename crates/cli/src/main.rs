@@ -12,6 +12,7 @@ mod convert;
 mod data;
 mod device;
 mod devices;
+mod embed;
 mod eval;
 mod export;
 mod failure;
@@ -29,6 +30,7 @@ mod ranks;
 mod refusal;
 mod replacing;
 mod report;
+mod rules;
 mod settings;
 mod train;
 mod verify_run;
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Ok(Command::Bench(args)) => together(&asked, |group| bench::run(&args, group)),
         Ok(Command::VerifyRun(args)) => alone(&asked, || verify_run::run(&args)),
         Ok(Command::Predict(args)) => alone(&asked, || predict::run(&args)),
+        Ok(Command::Embed(args)) => alone(&asked, || embed::run(&args)),
         Ok(Command::Compare(args)) => alone(&asked, || compare::run(&args)),
         Ok(Command::Convert(args)) => alone(&asked, || convert::run(&args)),
         Ok(Command::Export(args)) => alone(&asked, || export::run(&args)),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mnasnet_data::{Interpolation, Preprocessing};
 use mnasnet_engine::{Cpu, Device, Precision};
-use mnasnet_judge::classifier::{Checked, Classifier, OnBytes, OnEngine, OnRuntime};
+use mnasnet_judge::classifier::{Checked, Chosen, Classifier, OnBytes, OnEngine, OnRuntime};
 use mnasnet_model::quantised::QuantisedNetwork;
 use mnasnet_model::{Network, Op, Weights};
 use mnasnet_onnx::{ReadError, Runtime, is_onnx};
@@ -43,6 +43,8 @@ pub struct ModelFile {
     pub kind: Kind,
     /// What computes it if it is an ONNX model.
     pub computes: Computes,
+    /// The places of the record's classes among the network's, where they are a part of those.
+    pub chosen: Option<Vec<usize>>,
 }
 
 /// What computes an ONNX model.
@@ -122,6 +124,7 @@ impl ModelFile {
             config,
             kind: Kind::Weights { network, weights },
             computes: Computes::Runtime(Runtime::Rten),
+            chosen: None,
         })
     }
 
@@ -153,6 +156,7 @@ impl ModelFile {
                 _ => Computes::Runtime(Runtime::Rten),
             },
             kind: Kind::Onnx(model),
+            chosen: None,
         })
     }
 
@@ -197,6 +201,17 @@ impl ModelFile {
         }
     }
 
+    /// The network and its weights, for what needs them: `what`, such as "heat maps are", made of them alone.
+    pub fn weights(&self, what: &str) -> Result<(&Network, &Weights), Failure> {
+        match &self.kind {
+            Kind::Weights { network, weights } => Ok((network, weights)),
+            Kind::Onnx(_) => Err(Failure::Usage(format!(
+                "{} is an ONNX model, and {what} made of a file of weights; give the weights that it was exported from",
+                self.path.display()
+            ))),
+        }
+    }
+
     /// What becomes of photos before it sees them; `None` where it takes them as they are.
     pub fn preprocessing(&self) -> Option<&Preprocessing> {
         let itself = matches!(&self.kind, Kind::Onnx(model) if model.photos.is_some());
@@ -227,6 +242,10 @@ impl ModelFile {
                 Computes::Runtime(runtime) => Box::new(OnRuntime::new(&self.path, model, runtime, preprocessing)?),
             },
         };
+        let model: Box<dyn Classifier> = match &self.chosen {
+            Some(places) => Box::new(Chosen::new(model, places.clone())),
+            None => model,
+        };
         Ok(Checked::new(&self.path, model))
     }
 }
@@ -239,8 +258,8 @@ fn not_a_model(path: &Path, kind: &str) -> Failure {
     })
 }
 
-/// The processor: `device` itself, or the best one beside a GPU, as an INT8 model runs on the processor whatever the device is.
-fn processor(device: &dyn Device) -> Result<Cpu, Failure> {
+/// The processor: `device` itself, or the best one beside a GPU, for what runs on the processor whatever the device is.
+pub fn processor(device: &dyn Device) -> Result<Cpu, Failure> {
     let itself = Cpu::all().into_iter().find(|cpu| cpu.name() == device.name());
     match itself {
         Some(cpu) => Ok(cpu),

@@ -1,18 +1,20 @@
 //! What a model says of each photo, written down: reports and predictions.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mnasnet_data::{BadImages, Dataset, wordnet_name};
-use mnasnet_engine::{Device, Precision};
+use mnasnet_engine::{Cpu, Device, Precision};
 use mnasnet_group::{Group, thread_count, thread_pool};
 use mnasnet_judge::evaluate::Evaluator;
-use mnasnet_judge::outcomes::Outcomes;
+use mnasnet_judge::outcomes::{Outcome, Outcomes};
 use mnasnet_report::numbers::{Names, Numbers, Subject};
+use mnasnet_report::page::{Again, Points};
 use mnasnet_report::thumbnails::thumbnails;
-use mnasnet_report::{columns, page, table};
+use mnasnet_report::{columns, heat, page, table};
 use mnasnet_settings::config::Config;
 use mnasnet_settings::wiring;
 use mnasnet_weights_file::write_bytes;
@@ -21,9 +23,12 @@ use crate::args::{PixelArgs, ReportArgs};
 use crate::console::visible_name;
 use crate::data::apart;
 use crate::failure::Failure;
-use crate::model_file::ModelFile;
+use crate::model_file::{Kind, ModelFile};
 use crate::paths;
 use crate::report::Counter;
+
+/// The most photos on the page's plane: time and memory grow with the square.
+const ON_PLANE: usize = 2000;
 
 /// The page's name in a folder.
 pub const PAGE: &str = "report.html";
@@ -169,7 +174,43 @@ impl Judged<'_> {
             let places = page::shown(&numbers, &self.outcomes);
             let preprocessing = &self.model.record.preprocessing;
             let pictures = thumbnails(self.dataset, preprocessing, &places, thread_count(0))?;
-            Ok(page::page(&numbers, &self.outcomes, names, &pictures)?)
+            let again = self.again(&numbers)?;
+            Ok(page::page(&numbers, &self.outcomes, names, &pictures, &again)?)
+        })
+    }
+
+    /// Shows photos to the network again, on the processor, if there is a network.
+    fn again(&self, numbers: &Numbers) -> Result<Again<'_>, Failure> {
+        let Kind::Weights { network, weights } = &self.model.kind else {
+            return Ok(Again::default());
+        };
+        let subject = mnasnet_judge::vectors::Subject {
+            cpu: Cpu::detect()?,
+            network,
+            weights,
+            preprocessing: &self.model.record.preprocessing,
+            precision: Precision::F32,
+        };
+        // The model's classes may be a part of the network's.
+        let own = |class: u32| match &self.model.chosen {
+            Some(places) => places[class as usize],
+            None => class as usize,
+        };
+        let worst = page::worst(numbers, &self.outcomes);
+        let worst: BTreeMap<u32, usize> = worst.into_iter().map(|(at, class)| (at, own(class))).collect();
+        let all = &self.outcomes.photos;
+        let taken = all.len().min(ON_PLANE);
+        let photos: Vec<&Outcome> = (0..taken).map(|at| &all[at * all.len() / taken]).collect();
+        let places: Vec<u32> = photos.iter().map(|photo| photo.index).collect();
+        thread_pool(0)?.install(|| {
+            let plane = heat::plane(&subject, self.dataset, &places)?;
+            Ok(Again {
+                heat: heat::pictures(&subject, self.dataset, &worst)?,
+                points: Some(Points {
+                    photos,
+                    places: plane.points,
+                }),
+            })
         })
     }
 

@@ -9,6 +9,7 @@ use mnasnet_model::error::nearest;
 use mnasnet_train::folder::runs;
 use mnasnet_weights::{FileError, hub};
 use mnasnet_weights_file::WeightsError;
+use tempfile::NamedTempFile;
 
 use crate::console::shell_word;
 use crate::failure::Failure;
@@ -112,6 +113,18 @@ pub fn folder(path: &Path, what: &str) -> Result<(), Failure> {
             file.display()
         ))),
     }
+}
+
+/// A file in a folder that gets its name when it is whole, with the rights that any new file has.
+pub fn part_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // The system takes away what the user's mask says.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
 }
 
 /// Refuses photos that are not there.

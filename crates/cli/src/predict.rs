@@ -1,6 +1,8 @@
 //! `mnasnet predict`.
 
+mod heat;
 mod sort;
+mod watch;
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -8,12 +10,13 @@ use std::path::{Path, PathBuf};
 use mnasnet_data::{
     DataError, EvalTransform, Preprocessing, RgbImage, images_below, read_image, read_image_from, wordnet_name,
 };
-use mnasnet_engine::pool::{chunks, chunks_mut, for_each};
+use mnasnet_engine::pool::{Pool, chunks, chunks_mut, for_each};
 use mnasnet_group::thread_pool;
-use mnasnet_judge::classifier::Classifier;
+use mnasnet_judge::classifier::{Checked, Classifier};
 use mnasnet_judge::score::softmax;
 use serde::Serialize;
 
+use self::heat::HeatMaps;
 use self::sort::Sorter;
 use crate::args::{PredictArgs, PredictFormat};
 use crate::console::{self, plainly, print, print_json, tell, visible_name};
@@ -37,6 +40,9 @@ struct Prediction {
     /// Where the photo was sorted to.
     #[serde(skip_serializing_if = "Option::is_none")]
     sorted: Option<String>,
+    /// Where the photo lies with what speaks for the class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heatmap: Option<String>,
 }
 
 /// In the place of a prediction.
@@ -60,82 +66,135 @@ struct Guess {
 /// Predicts the classes of photos. A photo that cannot be read is reported, and the others are still done.
 pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let [model] = on_runtime([ModelFile::open(&args.weights, false, &args.pixels)?], &args.runtime)?;
-    let record = &model.record;
-    let format = if args.json { PredictFormat::Json } else { args.format };
     let device = args.device.open_for(&[&args.weights])?;
     let precision = model.precision(args.precision, &*device);
-    let photos = photos(&args.images)?;
-    let sorter = sorter(args, &record.classes)?;
-    let batch = (args.batch_size as usize).min(photos.len()).max(1);
+    let photos = match args.watch {
+        true => watch::folders(&args.images)?,
+        false => photos(&args.images)?,
+    };
+    let most = if args.watch { usize::MAX } else { photos.len() };
+    let batch = (args.batch_size as usize).min(most).max(1);
     let pool = thread_pool(args.threads as usize)?;
-    let mut classifier = pool.install(|| model.classifier(&*device, batch, precision))?;
-    let transform = model.preprocessing().map(Preprocessing::eval_transform);
-    let upright = record.preprocessing.exif_orientation;
-    let top = (args.top as usize).min(record.classes.len());
-    if format == PredictFormat::Csv {
+    let top = (args.top as usize).min(model.record.classes.len());
+    let mut predicting = Predicting {
+        args,
+        format: if args.json { PredictFormat::Json } else { args.format },
+        sorter: sorter(args, &model.record.classes)?,
+        heat: HeatMaps::new(args, &model, &*device)?,
+        classifier: pool.install(|| model.classifier(&*device, batch, precision))?,
+        transform: model.preprocessing().map(Preprocessing::eval_transform),
+        model: &model,
+        pool: &pool,
+        top,
+        unreadable: 0,
+        pixels: Vec::new(),
+    };
+    if predicting.format == PredictFormat::Csv {
         print(&csv_header(top, args)?)?;
+    }
+    if args.watch {
+        return watch::run(&args.images, batch, |paths| predicting.predict(paths));
     }
     // On one screen, a bar would stand in the results.
     let counter = (!io::stdout().is_terminal()).then(|| Counter::new("predict", photos.len()));
-    let (mut unreadable, mut done) = (0, 0);
-    let mut pixels = Vec::new();
+    let mut done = 0;
     for paths in photos.chunks(batch) {
+        predicting.predict(paths)?;
+        done += paths.len();
+        if let Some(counter) = &counter {
+            counter.set(done as u64);
+        }
+    }
+    Ok(match predicting.unreadable {
+        0 => Exit::Success,
+        _ => Exit::Data,
+    })
+}
+
+/// A model that is asked for the classes of photos, and what becomes of the answers.
+struct Predicting<'a> {
+    args: &'a PredictArgs,
+    format: PredictFormat,
+    model: &'a ModelFile,
+    pool: &'a Pool,
+    classifier: Checked,
+    transform: Option<EvalTransform>,
+    top: usize,
+    sorter: Option<Sorter>,
+    heat: Option<HeatMaps<'a>>,
+    unreadable: usize,
+    pixels: Vec<u8>,
+}
+
+impl Predicting<'_> {
+    /// Predicts the classes of photos, no more than planned, and prints them.
+    fn predict(&mut self, paths: &[PathBuf]) -> Result<(), Failure> {
+        let upright = self.model.record.preprocessing.exif_orientation;
+        let transform = self.transform.as_ref();
         let mut photos: Vec<_> = paths.iter().map(|_| None).collect();
-        pool.install(|| {
+        self.pool.install(|| {
             for_each((chunks_mut(&mut photos, 1), chunks(paths, 1)), |_, (photo, path)| {
-                photo[0] = Some(read(&path[0], transform.as_ref(), upright));
+                photo[0] = Some(read(&path[0], transform, upright));
             });
         });
         let mut seen = Vec::new();
         for (path, photo) in paths.iter().zip(photos.into_iter().flatten()) {
             match photo {
                 Ok(photo) => seen.push((path, photo)),
-                Err(error) => {
-                    let error = match paths::trouble(path).filter(|_| path != Path::new(STDIN)) {
-                        Some(why) => format!("cannot read {}: {why}", path.display()),
-                        None => plainly(&error.to_string()),
-                    };
-                    tell(&format!("error: {error}"));
-                    if format == PredictFormat::Json {
-                        let image = path.to_string_lossy().into_owned();
-                        print_json(&Unread { image, error })?;
-                    }
-                    unreadable += 1;
-                }
+                Err(error) => self.tell_unread(path, &error)?,
             }
         }
-        done += paths.len();
         // Photos that are taken as they are go together as far as they have one size.
         for group in seen.chunk_by(|(_, a), (_, b)| (a.width, a.height) == (b.width, b.height)) {
-            pixels.clear();
-            group
-                .iter()
-                .for_each(|(_, photo)| pixels.extend_from_slice(&photo.pixels));
+            self.pixels.clear();
+            let photos = group.iter().map(|(_, photo)| &photo.pixels);
+            photos.for_each(|pixels| self.pixels.extend_from_slice(pixels));
             let shape = [group.len(), group[0].1.height, group[0].1.width];
-            let logits = pool.install(|| classifier.logits(&pixels, shape))?;
-            for ((path, _), logits) in group.iter().zip(logits.chunks_exact(record.classes.len())) {
-                let top = likeliest(&at_temperature(logits, args.temperature), &record.classes, top);
-                let unknown = args.unknown_below.map(|least| top[0].probability < least);
+            let classes = &self.model.record.classes;
+            let pixels = &self.pixels;
+            let logits = self.pool.install(|| self.classifier.logits(pixels, shape))?;
+            for ((path, photo), logits) in group.iter().zip(logits.chunks_exact(classes.len())) {
+                let top = likeliest(&at_temperature(logits, self.args.temperature), classes, self.top);
+                let unknown = self.args.unknown_below.map(|least| top[0].probability < least);
                 let class = (unknown != Some(true)).then_some(top[0].place);
-                let sorted = sorter.as_ref().map(|sorter| sorter.put(path, class)).transpose()?;
+                let sorted = self.sorter.as_ref().map(|sorter| sorter.put(path, class)).transpose()?;
+                let likeliest = top[0].place;
+                let heat = self
+                    .heat
+                    .as_mut()
+                    .map(|heat| heat.draw(path, photo, likeliest, self.pool))
+                    .transpose()?;
+                let name = |path: PathBuf| path.to_string_lossy().into_owned();
                 let prediction = Prediction {
                     image: path.to_string_lossy().into_owned(),
                     top,
                     unknown,
-                    sorted: sorted.map(|path| path.to_string_lossy().into_owned()),
+                    sorted: sorted.map(name),
+                    heatmap: heat.map(name),
                 };
-                match format {
+                match self.format {
                     PredictFormat::Table => print(&table(&prediction))?,
                     PredictFormat::Json => print_json(&prediction)?,
                     PredictFormat::Csv => print(&csv_row(&prediction)?)?,
                 }
             }
         }
-        if let Some(counter) = &counter {
-            counter.set(done as u64);
-        }
+        Ok(())
     }
-    Ok(if unreadable > 0 { Exit::Data } else { Exit::Success })
+
+    fn tell_unread(&mut self, path: &Path, error: &DataError) -> Result<(), Failure> {
+        let error = match paths::trouble(path).filter(|_| path != Path::new(STDIN)) {
+            Some(why) => format!("cannot read {}: {why}", path.display()),
+            None => plainly(&error.to_string()),
+        };
+        tell(&format!("error: {error}"));
+        if self.format == PredictFormat::Json {
+            let image = path.to_string_lossy().into_owned();
+            print_json(&Unread { image, error })?;
+        }
+        self.unreadable += 1;
+        Ok(())
+    }
 }
 
 /// Where photos are sorted to, if that is asked for.
@@ -210,13 +269,16 @@ fn table(prediction: &Prediction) -> String {
     };
     let sorted = prediction.sorted.as_ref();
     let sorted = sorted.map_or(String::new(), |path| format!("\n  in {}", visible_name(path)));
-    visible_name(&prediction.image) + unknown + &guesses + &sorted
+    let heat = prediction.heatmap.as_ref();
+    let heat = heat.map_or(String::new(), |path| format!("\n  heat map: {}", visible_name(path)));
+    visible_name(&prediction.image) + unknown + &guesses + &sorted + &heat
 }
 
 fn csv_header(top: usize, args: &PredictArgs) -> Result<String, Failure> {
     let asked = [
         args.unknown_below.map(|_| "unknown".to_owned()),
         args.sort.as_ref().map(|_| "sorted".to_owned()),
+        args.heatmap.as_ref().map(|_| "heatmap".to_owned()),
     ];
     let column = |rank: usize| ["class", "name", "probability"].map(|what| format!("{what}_{rank}"));
     let columns = std::iter::once("image".to_owned()).chain((1..=top).flat_map(column));
@@ -234,6 +296,7 @@ fn csv_row(prediction: &Prediction) -> Result<String, Failure> {
     let asked = [
         prediction.unknown.map(|unknown| unknown.to_string()),
         prediction.sorted.as_ref().map(|path| visible_name(path)),
+        prediction.heatmap.as_ref().map(|path| visible_name(path)),
     ];
     let columns = std::iter::once(visible_name(&prediction.image)).chain(prediction.top.iter().flat_map(columns));
     csv_line(columns.chain(asked.into_iter().flatten()))
@@ -300,6 +363,7 @@ mod tests {
             top: likeliest(&[0.0, 1.0], &["n01440764".into(), "dog, big".into()], 2),
             unknown: None,
             sorted: None,
+            heatmap: None,
         };
         assert_eq!(
             csv_row(&prediction).unwrap(),

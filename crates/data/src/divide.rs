@@ -175,8 +175,8 @@ struct Seen {
     looks: Option<Looks>,
 }
 
-/// A photo seen from afar.
-struct Looks {
+/// A photo seen from afar: what tells bursts and copies in another size.
+pub struct Looks {
     /// Whether each place of 8 x 8 is brighter than its neighbour on the left.
     edges: u64,
     /// 9 x 8 places in colour.
@@ -246,6 +246,13 @@ pub(crate) fn number(bytes: &[u8]) -> u64 {
 }
 
 impl Looks {
+    /// Sample `index` of a set; `None` where it cannot be read.
+    pub fn read(dataset: &Dataset, index: u32) -> Option<Self> {
+        let mut photo = Photo::default();
+        let read = dataset.read_photo(index, &mut Vec::new(), &mut photo, &Rect::all);
+        read.ok().map(|()| Self::of(&photo))
+    }
+
     fn of(photo: &Photo) -> Self {
         let image = &photo.image;
         let (pixels, _) = image.pixels.as_chunks::<3>();
@@ -286,7 +293,8 @@ impl Looks {
         }
     }
 
-    fn is_like(&self, other: &Self) -> bool {
+    /// Whether both photos look alike.
+    pub fn is_like(&self, other: &Self) -> bool {
         if (self.edges ^ other.edges).count_ones() > MAX_EDGES {
             return false;
         }

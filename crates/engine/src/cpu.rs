@@ -3,6 +3,7 @@
 mod backward;
 mod dropout;
 mod element;
+mod features;
 mod forward;
 mod gate;
 mod geometry;
@@ -19,6 +20,7 @@ mod values;
 use crate::device::{Ceilings, Device, Inference, Training};
 use crate::error::EngineError;
 use crate::precision::Precision;
+pub use features::{FeatureExtractor, Features};
 use inference::CpuInference;
 use mnasnet_kernels::bytes::Unit;
 use mnasnet_kernels::{Isa, peak};

@@ -37,6 +37,7 @@
 mod calibrator;
 mod cpu;
 mod data_parallel;
+pub mod derivative;
 pub mod device;
 mod error;
 pub mod exchange;
@@ -54,7 +55,7 @@ mod stage;
 mod trainer;
 
 pub use calibrator::Calibrator;
-pub use cpu::{Cpu, Peak, QuantisedPredictor};
+pub use cpu::{Cpu, FeatureExtractor, Features, Peak, QuantisedPredictor};
 pub use data_parallel::Share;
 pub use device::{Beside, Device};
 pub use error::EngineError;

@@ -117,6 +117,41 @@ impl Classifier for OnBytes {
     }
 }
 
+/// A part of a model's classes: what the model says of the others does not count.
+pub struct Chosen {
+    model: Box<dyn Classifier>,
+    places: Vec<usize>,
+    logits: Vec<f32>,
+}
+
+impl Chosen {
+    /// The classes of a model that have these places among its own, in this order.
+    pub fn new(model: Box<dyn Classifier>, places: Vec<usize>) -> Self {
+        Self {
+            model,
+            places,
+            logits: Vec::new(),
+        }
+    }
+}
+
+impl Classifier for Chosen {
+    fn logits(&mut self, pixels: &[u8], shape: [usize; 3]) -> Result<&[f32], JudgeError> {
+        let all = self.model.logits(pixels, shape)?;
+        let classes = (all.len() / shape[0].max(1)).max(1);
+        self.logits.clear();
+        for logits in all.chunks_exact(classes) {
+            // A place that is not there is as good as no number, which `Checked` tells.
+            let chosen = self
+                .places
+                .iter()
+                .map(|&place| logits.get(place).copied().unwrap_or(f32::NAN));
+            self.logits.extend(chosen);
+        }
+        Ok(&self.logits)
+    }
+}
+
 /// Bytes as they are, for a model that normalises them itself.
 const BYTES: Normalise = Normalise {
     scale: [1.0; 3],

@@ -1,8 +1,10 @@
 //! Models judged on photos: evaluated, compared, and measured to be quantised or restated.
 //!
 //! A [`classifier::Classifier`] turns photos into logits, whatever kind of model it is. [`evaluate`] counts its hits over a set,
-//! [`outcomes`] keeps what it says of each photo, [`temperature`] fits its probabilities to its hits, [`compare`] runs two side by side. [`quantise`] and [`recalibrate`] watch a network while it looks at photos. Nothing here knows
-//! settings or files of weights.
+//! [`outcomes`] keeps what it says of each photo, [`temperature`] fits its probabilities to its hits, [`compare`] runs two
+//! side by side. [`heat`] says where a network looks, [`vectors`] what it makes of photos before its classifier, [`neighbours`] which photos
+//! are alike by that. [`quantise`] and [`recalibrate`] watch a network while it looks at photos. Nothing here knows settings or files of
+//! weights.
 //!
 //! Invariant: every image of a set is counted, exactly.
 //!
@@ -24,6 +26,8 @@ pub mod classifier;
 pub mod compare;
 mod error;
 pub mod evaluate;
+pub mod heat;
+pub mod neighbours;
 pub mod outcomes;
 mod photos;
 pub mod quantise;
@@ -31,5 +35,7 @@ pub mod ranks;
 pub mod recalibrate;
 pub mod score;
 pub mod temperature;
+pub mod tsne;
+pub mod vectors;
 
 pub use error::JudgeError;

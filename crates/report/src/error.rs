@@ -1,6 +1,7 @@
 //! What can go wrong while a report is made.
 
 use mnasnet_data::DataError;
+use mnasnet_judge::JudgeError;
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +9,9 @@ pub enum ReportError {
     /// The photos that are shown.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The network that is shown photos again.
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
     /// A table.
     #[error("cannot make the report's {table}: {reason}")]
     Table {

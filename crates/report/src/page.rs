@@ -2,7 +2,10 @@
 
 mod chart;
 mod matrix;
+mod plane;
 mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +17,8 @@ use sha2::{Digest, Sha256};
 
 use self::chart::Chart;
 use self::matrix::Matrix;
+use self::plane::Plane;
+pub use self::plane::Points;
 use self::words::{Fact, Tile, percent};
 use crate::averages::Mean;
 use crate::error::ReportError;
@@ -49,7 +54,9 @@ struct Page<'a> {
     classes_words: String,
     classes: Vec<Class<'a>>,
     worst: Vec<Card<'a>>,
+    heat_words: Option<&'static str>,
     unsure: Vec<Card<'a>>,
+    plane: Option<Plane>,
     calibration: Calibration,
     means_words: &'static str,
     means: Vec<Row>,
@@ -68,6 +75,8 @@ struct PairOfClasses<'a> {
 #[derive(Serialize)]
 struct Card<'a> {
     picture: Option<&'a str>,
+    /// The photo with what speaks for the likeliest class.
+    heat: Option<&'a str>,
     label: String,
     guesses: Vec<Guess>,
     /// The label's own probability, where it is not among the guesses.
@@ -115,6 +124,22 @@ struct Places {
     interval: String,
 }
 
+/// What a network is shown photos again for; nothing of it where the model is no file of weights.
+#[derive(Default)]
+pub struct Again<'a> {
+    /// The worst photos, with what speaks for their likeliest classes.
+    pub heat: Thumbnails,
+    /// Photos on a plane.
+    pub points: Option<Points<'a>>,
+}
+
+/// The worst photos, by their places in the set, with their likeliest classes.
+pub fn worst(numbers: &Numbers, outcomes: &Outcomes) -> BTreeMap<u32, u32> {
+    let worst: BTreeSet<u32> = numbers.worst.iter().map(|photo| photo.index).collect();
+    let photos = outcomes.photos.iter().filter(|photo| worst.contains(&photo.index));
+    photos.map(|photo| (photo.index, photo.says())).collect()
+}
+
 /// The photos that the page shows, by their places in the set.
 pub fn shown(numbers: &Numbers, outcomes: &Outcomes) -> Vec<u32> {
     let lists = numbers.worst.iter().chain(&numbers.least_sure).map(|photo| photo.index);
@@ -132,13 +157,14 @@ pub fn page(
     outcomes: &Outcomes,
     names: &Names,
     pictures: &Thumbnails,
+    again: &Again,
 ) -> Result<Vec<u8>, ReportError> {
     let failed = ReportError::table("page");
     let mut templates = Environment::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     templates.set_auto_escape_callback(|_| AutoEscape::Html);
     let template = templates.template_from_str(TEMPLATE).map_err(|error| failed(&error))?;
-    let page = filled(numbers, outcomes, names, pictures);
+    let page = filled(numbers, outcomes, names, (pictures, again));
     let html = template.render(Serde(&page)).map_err(|error| failed(&error))?;
     Ok(html.into_bytes())
 }
@@ -152,8 +178,17 @@ fn policy() -> String {
     )
 }
 
-fn filled<'a>(numbers: &'a Numbers, outcomes: &Outcomes, names: &Names, pictures: &'a Thumbnails) -> Page<'a> {
+fn filled<'a>(
+    numbers: &'a Numbers,
+    outcomes: &Outcomes,
+    names: &Names,
+    (pictures, again): (&'a Thumbnails, &'a Again),
+) -> Page<'a> {
     let card = |photo: &Photo| card(photo, pictures);
+    let heated = |photo: &Photo| Card {
+        heat: again.heat.get(&photo.index).map(String::as_str),
+        ..card(photo)
+    };
     let pair = |pair: &'a crate::numbers::Pair| PairOfClasses {
         count: pair.count,
         of: pair.of,
@@ -178,8 +213,13 @@ fn filled<'a>(numbers: &'a Numbers, outcomes: &Outcomes, names: &Names, pictures
         matrices,
         classes_words,
         classes,
-        worst: numbers.worst.iter().map(card).collect(),
+        worst: numbers.worst.iter().map(heated).collect(),
+        heat_words: (!again.heat.is_empty()).then_some(words::HEAT),
         unsure: numbers.least_sure.iter().map(card).collect(),
+        plane: again
+            .points
+            .as_ref()
+            .and_then(|points| plane::plane(points, names, outcomes.photos.len())),
         calibration: Calibration {
             words: words::calibration(numbers),
             charts: chart::charts(numbers),
@@ -210,6 +250,7 @@ fn card<'a>(photo: &Photo, pictures: &'a Thumbnails) -> Card<'a> {
     let is_among = guesses.iter().any(|guess| guess.own);
     Card {
         picture: pictures.get(&photo.index).map(String::as_str),
+        heat: None,
         label: photo.label.clone(),
         rest: (!is_among).then(|| format!("its own class: {}", percent(photo.probability))),
         guesses,

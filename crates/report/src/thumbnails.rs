@@ -10,7 +10,7 @@ use mnasnet_data::{BadImages, Batch, Dataset, Loader, Preprocessing};
 use crate::error::ReportError;
 
 /// Side of a picture, pixels.
-const SIDE: usize = 128;
+pub const SIDE: usize = 128;
 /// Quality of the JPEG.
 const QUALITY: u8 = 80;
 /// Photos that are read at a time.
@@ -55,14 +55,18 @@ pub fn thumbnails(
     while loader.read_into(&mut batch)? {
         let pixels = batch.pixels.chunks_exact(SIDE * SIDE * 3);
         for (&at, pixels) in batch.indices.iter().zip(pixels) {
-            let mut jpeg = Vec::new();
-            let encoder = jpeg_encoder::Encoder::new(&mut jpeg, QUALITY);
-            let side = SIDE as u16;
-            let encoded = encoder.encode(pixels, side, side, jpeg_encoder::ColorType::Rgb);
-            encoded.map_err(|error| ReportError::table("pictures")(&error))?;
-            let address = format!("data:image/jpeg;base64,{}", STANDARD.encode(&jpeg));
-            pictures.insert(places[at as usize], address);
+            pictures.insert(places[at as usize], picture(pixels)?);
         }
     }
     Ok(pictures)
+}
+
+/// The address `data:` of a picture of bytes `[SIDE, SIDE, 3]`.
+pub(crate) fn picture(pixels: &[u8]) -> Result<String, ReportError> {
+    let mut jpeg = Vec::new();
+    let encoder = jpeg_encoder::Encoder::new(&mut jpeg, QUALITY);
+    let side = SIDE as u16;
+    let encoded = encoder.encode(pixels, side, side, jpeg_encoder::ColorType::Rgb);
+    encoded.map_err(|error| ReportError::table("pictures")(&error))?;
+    Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(&jpeg)))
 }

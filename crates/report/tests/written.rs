@@ -4,7 +4,7 @@ use mnasnet_group::Group;
 use mnasnet_judge::outcomes::{Outcomes, Sink};
 use mnasnet_report::numbers::{Names, Numbers, Subject};
 use mnasnet_report::thumbnails::Thumbnails;
-use mnasnet_report::{columns, page, table};
+use mnasnet_report::{columns, page, table, vectors};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 
@@ -76,7 +76,7 @@ fn of_many_classes_the_blocks_that_matter_are_shown() {
         assert!(pair.count == 7 && pair.of == 20, "{pair:?}");
         let confusion = String::from_utf8(table::confusion(&numbers).unwrap()).unwrap();
         assert_eq!(confusion.lines().count(), 1 + 100 + 10);
-        let page = page::page(&numbers, &outcomes, names, &Thumbnails::new()).unwrap();
+        let page = page::page(&numbers, &outcomes, names, &Thumbnails::new(), &page::Again::default()).unwrap();
         String::from_utf8(page).unwrap()
     });
     assert_eq!(html.matches("class=\"matrix\"").count(), 6);
@@ -86,7 +86,8 @@ fn of_many_classes_the_blocks_that_matter_are_shown() {
     let few = self::outcomes(30, 3);
     let html = with_names(&few, |names| {
         let numbers = Numbers::of(Subject::default(), &few, names);
-        String::from_utf8(page::page(&numbers, &few, names, &Thumbnails::new()).unwrap()).unwrap()
+        String::from_utf8(page::page(&numbers, &few, names, &Thumbnails::new(), &page::Again::default()).unwrap())
+            .unwrap()
     });
     assert_eq!(html.matches("class=\"matrix\"").count(), 1);
 }
@@ -99,8 +100,41 @@ fn what_has_no_mistakes_says_so() {
     let html = with_names(&outcomes, |names| {
         let numbers = Numbers::of(Subject::default(), &outcomes, names);
         assert!(numbers.pairs.is_empty() && numbers.worst.is_empty());
-        String::from_utf8(page::page(&numbers, &outcomes, names, &Thumbnails::new()).unwrap()).unwrap()
+        String::from_utf8(page::page(&numbers, &outcomes, names, &Thumbnails::new(), &page::Again::default()).unwrap())
+            .unwrap()
     });
     assert!(html.contains("0 of 2 photos are wrong.") && html.contains("Every photo is right."));
     assert!(html.contains("No temperature from 0.05 to 20 is the best one"));
+}
+
+#[test]
+fn vectors_in_parquet_are_lists_of_floats() {
+    // More than a group of rows holds: 16 MiB.
+    let (photos, channels) = (2100, 2048);
+    let vector = |photo: usize| -> Vec<f32> { (0..channels).map(|c| (photo * 3 + c) as f32 * 0.5).collect() };
+    let mut parquet = vectors::Parquet::new(Vec::new(), channels).unwrap();
+    for photo in 0..photos {
+        parquet
+            .push(format!("é {photo}"), "cat".into(), &vector(photo))
+            .unwrap();
+    }
+    let file = SerializedFileReader::new(bytes::Bytes::from(parquet.finish().unwrap())).unwrap();
+    assert!(file.num_row_groups() > 1);
+    let mut count = 0;
+    for (photo, row) in file.get_row_iter(None).unwrap().enumerate() {
+        let row = row.unwrap();
+        let fields: Vec<&Field> = row.get_column_iter().map(|(_, field)| field).collect();
+        let [Field::Str(image), Field::Str(label), Field::ListInternal(list)] = fields[..] else {
+            panic!("{row}")
+        };
+        assert_eq!((image.as_str(), label.as_str()), (&*format!("é {photo}"), "cat"));
+        let expected = vector(photo);
+        let found = list.elements().iter().map(|field| match field {
+            Field::Float(value) => *value,
+            other => panic!("{other}"),
+        });
+        assert!(found.eq(expected));
+        count += 1;
+    }
+    assert_eq!(count, photos);
 }

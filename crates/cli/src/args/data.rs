@@ -34,7 +34,7 @@ pub enum DataAction {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The set is clean if `train` would take it, every photo can be decoded, none is there twice and none is \
-in both splits. The exit code is 0 if so, and 3 if not."
+in both splits. The exit code is 0 if so, and 3 if not. What --weights finds is a guess, and changes no exit code."
 )]
 pub struct CheckArgs {
     /// Photos: a folder with train/ and val/ or of classes, an archive, shards, Parquet files or a table
@@ -43,6 +43,10 @@ pub struct CheckArgs {
     /// Validation photos where they are not in SRC
     #[arg(long = "val_data", value_name = "PATH")]
     pub val_data: Option<PathBuf>,
+    /// Compare the photos by what these weights make of them too: labels that the nearest photos contradict, photos that are nearly the
+    /// same
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
     /// What the set is.
     #[command(flatten)]
     pub set: SetArgs,

@@ -24,7 +24,9 @@ const PREDICT_EXAMPLES: &str = "\
 Examples:
   mnasnet predict -w runs/mine PHOTO.jpg more-photos/
   mnasnet predict -w runs/mine more-photos/ --format csv > classes.csv
-  mnasnet predict -w runs/mine more-photos/ --sort sorted --unknown-below 60%";
+  mnasnet predict -w runs/mine more-photos/ --sort sorted --unknown-below 60%
+  mnasnet predict -w runs/mine more-photos/ --heatmap heat
+  mnasnet predict -w runs/mine --watch inbox/ --sort sorted";
 
 /// What a model is evaluated on, and how.
 #[derive(Debug, clap::Args)]
@@ -89,6 +91,17 @@ pub struct EvalArgs {
     /// Leave out the last incomplete batch, as MindSpore's eval.py does (its README counts 49,920 of ImageNet's 50,000)
     #[arg(long = "drop_remainder")]
     pub drop_remainder: bool,
+    /// Judge by the rules of another of ImageNet's validation sets
+    #[arg(long, value_name = "NAME")]
+    pub rules: Option<Rules>,
+    /// ReaL's labels: real.json of github.com/google-research/reassessed-imagenet
+    #[arg(
+        long = "real-labels",
+        value_name = "real.json",
+        requires = "rules",
+        required_if_eq("rules", "real")
+    )]
+    pub real_labels: Option<PathBuf>,
     /// What is written beside the result.
     #[command(flatten)]
     pub report: ReportArgs,
@@ -108,6 +121,21 @@ pub struct EvalArgs {
     /// What it is evaluated on.
     #[command(flatten)]
     pub over: EvaluationArgs,
+}
+
+/// ImageNet's other validation sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Rules {
+    /// ImageNet's own validation photos by ReaL's labels: any of a photo's labels is right, photos without one do not count
+    Real,
+    /// ImageNetV2, whose folders are named by the places of the classes, 0 to 999
+    V2,
+    /// ImageNet-A: 200 classes, and the likeliest of these 200 alone
+    A,
+    /// ImageNet-R: 200 classes, and the likeliest of these 200 alone
+    R,
+    /// ImageNet-Sketch: all 1000 classes
+    Sketch,
 }
 
 /// `mnasnet eval-onnx`.
@@ -153,6 +181,18 @@ pub struct PredictArgs {
     /// Call a photo unknown whose likeliest class has less than this probability (60% or 0.6)
     #[arg(long = "unknown-below", value_name = "P", value_parser = probability)]
     pub unknown_below: Option<f64>,
+    /// Go on: predict each photo that appears in the folders, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+    /// Write each photo into DIR as the model sees it, with what speaks for its likeliest class in bright colours
+    #[arg(long, value_name = "DIR")]
+    pub heatmap: Option<PathBuf>,
+    /// What speaks for this class instead
+    #[arg(long = "heatmap-class", value_name = "CLASS", requires = "heatmap")]
+    pub heatmap_class: Option<String>,
+    /// Look at an earlier layer, by Grad-CAM: conv_stem, blocks.2, blocks.2.0 [default: the last layer, exactly]
+    #[arg(long = "heatmap-layer", value_name = "LAYER", requires = "heatmap")]
+    pub heatmap_layer: Option<String>,
     /// Divide the logits by this before probabilities are made of them: the one that `eval --report` fits
     #[arg(long, value_name = "T", value_parser = temperature())]
     pub temperature: Option<f64>,
@@ -178,6 +218,38 @@ pub struct PredictArgs {
     /// What becomes of photos.
     #[command(flatten)]
     pub pixels: PixelArgs,
+}
+
+/// `mnasnet embed`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A vector is what the classifier reads: the mean of the network's last map over positions. FILE.npy is an array \
+[photos, channels] of float32, and FILE.csv beside it says which photo each row is. FILE.parquet has the columns image, label and vector. \
+The vectors are computed on the processor, in float32."
+)]
+pub struct EmbedArgs {
+    /// Photos: a folder of photos, of classes, or with train/ and val/, of which both are taken; an archive, shards, Parquet files or a table
+    #[arg(value_name = "PHOTOS")]
+    pub photos: PathBuf,
+    /// File of weights: ours (RUN/checkpoints/best.safetensors), timm's, torchvision's, MindSpore's or mindcv's; or a name of pretrained
+    /// weights: timm/mnasnet_100.rmsp_in1k
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// File to write
+    #[arg(short, long, value_name = "FILE.npy|FILE.parquet")]
+    pub out: PathBuf,
+    /// What the set is.
+    #[command(flatten)]
+    pub set: SetArgs,
+    /// What becomes of photos.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
+    /// Threads of arithmetic; 0 means as many as the machine has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
+    pub threads: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How predictions are printed.

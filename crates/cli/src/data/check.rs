@@ -1,6 +1,7 @@
 //! `mnasnet data check`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,6 +14,7 @@ use mnasnet_settings::error::PhotosError;
 use mnasnet_settings::photos::{self, smaller_batch};
 use serde::Serialize;
 
+use super::alike::{self, Alike, Doubt, Pair};
 use super::workers;
 use crate::args::CheckArgs;
 use crate::console::{Volume, print_json, print_sentences, visible_name, volume};
@@ -30,6 +32,9 @@ struct Report<'a> {
     refused: Vec<String>,
     /// What makes the set a bad one to learn from or to judge on, and what to do.
     advice: Vec<String>,
+    /// What a network makes of the photos, where weights are given.
+    #[serde(flatten)]
+    alike: Option<Alike>,
 }
 
 #[derive(Serialize)]
@@ -46,6 +51,9 @@ const SHOWN: usize = 10;
 pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     for path in [&args.source].into_iter().chain(&args.val_data) {
         paths::photos(path)?;
+    }
+    if let Some(weights) = &args.weights {
+        paths::weights(weights)?;
     }
     let config = Config {
         data: args.source.clone(),
@@ -70,6 +78,7 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         _ => Vec::new(),
     };
     advice.extend(checked.iter().flat_map(|(_, set)| set.report.twin_classes()));
+    let alike = alike::find(args, &sets, &same(&checked, &leaks), &pool)?;
     let clean = leaks.is_empty()
         && refused.is_empty()
         && checked.iter().all(|(_, set)| set.is_clean() && set.report.images > 0);
@@ -87,6 +96,7 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
                 .collect(),
             refused,
             advice,
+            alike,
         })?;
     } else {
         for (split, set) in &checked {
@@ -99,12 +109,41 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
             Volume::Quiet => String::new(),
             _ => listed("advice", advice),
         };
+        let alike = alike.map_or(String::new(), |alike| looks(&alike));
         print_sentences(&format!(
-            "{leaks}{refused}{advice}{}",
+            "{leaks}{refused}{alike}{advice}{}",
             if clean { "clean" } else { "not clean" }
         ))?;
     }
     Ok(if clean { Exit::Success } else { Exit::Data })
+}
+
+/// Photos of the same bytes, within a split and in both.
+fn same(checked: &[(&str, Checked)], leaks: &[(PathBuf, PathBuf)]) -> HashMap<String, usize> {
+    let within = checked.iter().flat_map(|(_, set)| &set.report.duplicates);
+    let within = within.map(|group| group.iter().map(PathBuf::as_path).collect());
+    let both = leaks.iter().map(|(train, val)| vec![train.as_path(), val.as_path()]);
+    alike::groups(both.chain(within))
+}
+
+/// What a network makes of the photos, in lines.
+fn looks(alike: &Alike) -> String {
+    let part = match alike.compared < alike.of {
+        true => format!(
+            "  compared: {} of {} photos that can be read, spread over the set, as the time grows with the square\n",
+            alike.compared, alike.of
+        ),
+        false => String::new(),
+    };
+    let doubts = listed(
+        "labels that the nearest photos contradict",
+        alike.suspects.iter().map(Doubt::line).collect(),
+    );
+    let pairs = listed(
+        "nearly the same photo",
+        alike.near_duplicates.iter().map(Pair::line).collect(),
+    );
+    part + &doubts + &pairs
 }
 
 /// A set as `train` would find it.

@@ -96,7 +96,7 @@ fn is_there(path: &Path) -> bool {
 }
 
 /// A photo's name, from the second on with a number before the ending.
-fn numbered(photo: &Path, number: usize) -> PathBuf {
+pub fn numbered(photo: &Path, number: usize) -> PathBuf {
     let name = Path::new(photo.file_name().unwrap_or_default());
     if number == 1 {
         return name.to_owned();

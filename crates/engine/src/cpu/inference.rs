@@ -21,6 +21,8 @@ use steps::{Action, Step, Steps};
 /// Inference for batches of up to the prepared size.
 pub(crate) struct CpuInference {
     isa: Isa,
+    /// Whether the last map and its mean outlive a call.
+    keeps: bool,
     /// Once steps are prepared.
     prepared: Option<Prepared>,
 }
@@ -41,7 +43,40 @@ struct Prepared {
 
 impl CpuInference {
     pub fn new(isa: Isa) -> Self {
-        Self { isa, prepared: None }
+        Self {
+            isa,
+            keeps: false,
+            prepared: None,
+        }
+    }
+
+    /// Inference whose last map and its mean over positions can be read after a call.
+    pub fn keeping(isa: Isa) -> Self {
+        Self {
+            keeps: true,
+            ..Self::new(isa)
+        }
+    }
+
+    /// The last call's map as float32, into `map`: `[images, height, width, channels]`. Returns logits `[images, classes]` and the map's
+    /// mean over positions `[images, channels]`.
+    pub fn kept(&mut self, images: usize, map: &mut Vec<f32>) -> [&[f32]; 2] {
+        let Prepared {
+            network, steps, room, ..
+        } = self.prepared();
+        let pool = steps.steps.iter().find(|step| matches!(step.action, Action::Pool));
+        let (read, pooled) = pool.map_or((0, 0), |step| (step.input, step.output));
+        let values = images * steps.shapes[read].len();
+        with_element!(steps.precision, E => {
+            let stored: &[E] = cast_slice(&room.arena[steps.places[read].clone()]);
+            map.clear();
+            map.extend(stored[..values].iter().map(|value| value.to_f32()));
+        });
+        let floats = |value: ValueId| -> &[f32] {
+            let all: &[f32] = cast_slice(&room.arena[steps.places[value].clone()]);
+            &all[..images * steps.shapes[value].len()]
+        };
+        [floats(network.nodes.len()), floats(pooled)]
     }
 
     fn prepared(&mut self) -> &mut Prepared {
@@ -61,7 +96,7 @@ impl Inference for CpuInference {
             Some(prepared) => prepared.room,
             None => Room::none(self.isa)?,
         };
-        let steps = Steps::new(network, batch, resolution, precision)?;
+        let steps = Steps::new(network, batch, resolution, precision, self.keeps)?;
         room.make(steps.arena, steps.needs, batch, resolution)?;
         let gate = |op: &Op| match op {
             Op::SqueezeExcite(se) => Gate::new(se, batch),

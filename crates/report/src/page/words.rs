@@ -146,5 +146,8 @@ pub fn calibration(numbers: &Numbers) -> Vec<String> {
     ]
 }
 
+pub const HEAT: &str = "The second picture shows what speaks for the answer, the likeliest class: yellow the most, violet nothing (class-activation \
+map, in the colours viridis).";
+
 pub const MEANS: &str = "A mean over classes depends on which classes count. Classes without photos count as 0 in some programs' \
 macro averages. A share that is not defined counts as 0.";

@@ -60,11 +60,13 @@ pub(super) struct Steps {
 }
 
 impl Steps {
+    /// Where it `keeps`, the last map and its mean over positions outlive the sweep.
     pub(super) fn new(
         network: &Network,
         batch: usize,
         resolution: usize,
         precision: Precision,
+        keeps: bool,
     ) -> Result<Self, EngineError> {
         let shapes = plan::shapes(network, batch, resolution, precision)?;
         let mut steps = Self {
@@ -86,7 +88,7 @@ impl Steps {
                 _ => spatial::needs(batch, steps.shapes[step.input].channels),
             })
             .fold(Needs::default(), Needs::max);
-        steps.place(network);
+        steps.place(network, keeps);
         Ok(steps)
     }
 
@@ -98,7 +100,7 @@ impl Steps {
         }
     }
 
-    fn place(&mut self, network: &Network) {
+    fn place(&mut self, network: &Network, keeps: bool) {
         // A value that is no step's result is another's under a new name.
         let mut stored: Vec<ValueId> = (0..self.shapes.len()).collect();
         for (i, node) in network.nodes.iter().enumerate() {
@@ -130,6 +132,12 @@ impl Steps {
                     last: at,
                 };
             }
+        }
+        let end = self.steps.len();
+        let is_pool = |step: &&Step| matches!(step.action, Action::Pool);
+        for step in self.steps.iter().filter(is_pool).filter(|_| keeps) {
+            lifetimes[stored[step.input]].last = end;
+            lifetimes[step.output].last = end;
         }
         let (places, arena) = places::place(&lifetimes, CACHE_LINE, usize::MAX);
         self.places = stored.into_iter().map(|value| places[value].clone()).collect();

@@ -1,0 +1,234 @@
+//! `mnasnet data check --weights`: photos that are alike by what a network makes of them, and labels that their neighbours contradict.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mnasnet_data::{BadImages, Dataset, Looks, Sample};
+use mnasnet_engine::{Cpu, Precision, room};
+use mnasnet_group::thread_pool;
+use mnasnet_judge::neighbours::{Neighbour, Suspect, Vectors, pairs, suspects};
+use mnasnet_judge::vectors::Subject;
+use rayon::ThreadPool;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::args::{CheckArgs, PixelArgs};
+use crate::console::visible_name;
+use crate::embed::channels;
+use crate::failure::Failure;
+use crate::model_file::ModelFile;
+use crate::report::Counter;
+
+/// Neighbours that are asked for a photo's class.
+const NEIGHBOURS: usize = 10;
+
+/// Part of them that must say one other class.
+const SHARE: f64 = 0.8;
+
+/// Most photos that are compared with each other. The time grows with the square.
+const MOST: usize = 20_000;
+
+/// What was found.
+#[derive(Serialize)]
+pub struct Alike {
+    /// Photos that were compared.
+    pub compared: usize,
+    /// Photos of the set.
+    pub of: usize,
+    /// Photos whose neighbours are of another class, the surest first.
+    pub suspects: Vec<Doubt>,
+    /// Pairs of photos that are among each other's nearest and look alike, the most alike first.
+    pub near_duplicates: Vec<Pair>,
+}
+
+/// A photo whose neighbours are of another class.
+#[derive(Serialize)]
+pub struct Doubt {
+    image: String,
+    label: String,
+    neighbours_say: String,
+    votes: usize,
+    of: usize,
+    similarity: f32,
+}
+
+/// Two photos.
+#[derive(Serialize)]
+pub struct Pair {
+    images: [String; 2],
+    splits: [&'static str; 2],
+    similarity: f32,
+}
+
+impl Doubt {
+    /// A line about it.
+    pub fn line(&self) -> String {
+        format!(
+            "{}: is in {}, and {} of its {} nearest are {} (similarity {:.2})",
+            self.image, self.label, self.votes, self.of, self.neighbours_say, self.similarity
+        )
+    }
+}
+
+impl Pair {
+    /// A line about it.
+    pub fn line(&self) -> String {
+        let [a, b] = &self.images;
+        let apart = match self.splits[0] == self.splits[1] {
+            true => "",
+            false => ", in both splits",
+        };
+        format!("{a} = {b} (similarity {:.3}{apart})", self.similarity)
+    }
+}
+
+/// A photo that was compared: its split, its place there, and its name.
+struct Photo {
+    split: &'static str,
+    set: Arc<Dataset>,
+    index: u32,
+    name: String,
+}
+
+/// Compares the photos of `sets` by the weights of the arguments, if there are any. `same` names pairs of photos of the same bytes, which
+/// are told already.
+pub fn find(
+    args: &CheckArgs,
+    sets: &[(&'static str, Dataset)],
+    same: &HashMap<String, usize>,
+    workers: &ThreadPool,
+) -> Result<Option<Alike>, Failure> {
+    let Some(weights) = &args.weights else {
+        return Ok(None);
+    };
+    let model = ModelFile::open(weights, false, &PixelArgs::default())?;
+    let (network, weights) = model.weights("photos are compared by what is")?;
+    let subject = Subject {
+        cpu: Cpu::detect()?,
+        network,
+        weights,
+        preprocessing: &model.record.preprocessing,
+        precision: Precision::F32,
+    };
+    let channels = channels(network);
+    let all: usize = sets.iter().map(|(_, set)| set.samples.len()).sum();
+    let bytes = all.min(MOST).saturating_mul(channels).saturating_mul(size_of::<f32>());
+    if room::available().is_some_and(|available| available < bytes as u64) {
+        return Err(Failure::Photos(format!(
+            "comparing {} photos takes {} MiB, more than the machine has free; check a part of the set, or leave out --weights",
+            all.min(MOST),
+            bytes >> 20
+        )));
+    }
+    let pool = thread_pool(0)?;
+    let (mut vectors, mut labels, mut photos) = (Vectors::new(channels), Vec::new(), Vec::new());
+    let mut classes: Vec<&String> = Vec::new();
+    let mut places: HashMap<&String, u32> = HashMap::new();
+    let counter = Counter::new("embed", all.min(MOST));
+    for (split, set) in sets {
+        let of_class: Vec<u32> = (set.classes.iter())
+            .map(|class| {
+                *places.entry(class).or_insert_with(|| {
+                    classes.push(class);
+                    classes.len() as u32 - 1
+                })
+            })
+            .collect();
+        let shown = Arc::new(spread(set, all, model.record.preprocessing.exif_orientation));
+        if shown.samples.is_empty() {
+            continue;
+        }
+        pool.install(|| {
+            subject.look(shown.clone(), |features, batch| {
+                for (vector, (index, label)) in features
+                    .pooled
+                    .chunks_exact(channels)
+                    .zip(batch.indices.iter().zip(&batch.labels))
+                {
+                    vectors.push(vector);
+                    labels.push(of_class[*label as usize]);
+                    photos.push(Photo {
+                        split,
+                        set: shown.clone(),
+                        index: *index,
+                        name: visible_name(&shown.name(*index).to_string_lossy()),
+                    });
+                }
+                counter.set(photos.len() as u64);
+                Ok::<_, Failure>(())
+            })
+        })?;
+    }
+    drop(counter);
+    let counter = Counter::new("compare", photos.len());
+    let done = AtomicU64::new(0);
+    let near = pool.install(|| {
+        vectors.nearest(NEIGHBOURS, |count| {
+            counter.set(done.fetch_add(count as u64, Ordering::Relaxed) + count as u64);
+        })
+    });
+    drop(counter);
+    // A vector says what is in a photo, and not whether it is the same photo: that is told by its looks.
+    let looks: Vec<Option<Looks>> = workers.install(|| {
+        let photos = photos.par_iter();
+        photos.map(|photo| Looks::read(&photo.set, photo.index)).collect()
+    });
+    let is_like = |(index, other): &&(u32, Neighbour)| {
+        let both = [*index, other.index].map(|at| looks[at as usize].as_ref());
+        matches!(both, [Some(a), Some(b)] if a.is_like(b))
+    };
+    let class = |class: u32| visible_name(classes[class as usize]);
+    let doubt = |suspect: &Suspect| Doubt {
+        image: photos[suspect.index as usize].name.clone(),
+        label: class(labels[suspect.index as usize]),
+        neighbours_say: class(suspect.class),
+        votes: suspect.votes,
+        of: suspect.of,
+        similarity: suspect.similarity,
+    };
+    let is_told = |a: &Photo, b: &Photo| matches!((same.get(&a.name), same.get(&b.name)), (Some(a), Some(b)) if a == b);
+    let pair = |(index, other): &(u32, Neighbour)| {
+        let both = [*index, other.index].map(|at| &photos[at as usize]);
+        (!is_told(both[0], both[1])).then(|| Pair {
+            images: both.map(|photo| photo.name.clone()),
+            splits: both.map(|photo| photo.split),
+            similarity: other.similarity,
+        })
+    };
+    Ok(Some(Alike {
+        compared: photos.len(),
+        of: all,
+        suspects: suspects(&near, &labels, SHARE).iter().map(doubt).collect(),
+        near_duplicates: pairs(&near, 0.0).iter().filter(is_like).filter_map(pair).collect(),
+    }))
+}
+
+/// A set's share of the most photos that are compared, spread over it. What cannot be read is left out, as it is told already.
+fn spread(set: &Dataset, all: usize, upright: bool) -> Dataset {
+    let here = set.samples.len();
+    let taken = match all <= MOST {
+        true => here,
+        false => here * MOST / all,
+    };
+    let samples: Vec<Sample> = (0..taken).map(|at| set.samples[at * here / taken]).collect();
+    Dataset {
+        samples,
+        bad_images: BadImages::Skip,
+        upright,
+        cache: None,
+        ..set.clone()
+    }
+}
+
+/// Groups of photos of the same bytes, by name.
+pub fn groups<'a>(groups: impl Iterator<Item = Vec<&'a std::path::Path>>) -> HashMap<String, usize> {
+    let mut same = HashMap::new();
+    for (number, group) in groups.enumerate() {
+        let names: HashSet<String> = group.iter().map(|path| visible_name(&path.to_string_lossy())).collect();
+        for name in names {
+            same.entry(name).or_insert(number);
+        }
+    }
+    same
+}

@@ -1,0 +1,147 @@
+//! What a network makes of photos: heat maps, vectors, neighbours.
+
+use std::fs;
+
+use mnasnet_testing::place::{names, refused};
+use mnasnet_testing::{Place, TINY};
+use serde_json::Value;
+
+#[test]
+fn heat_maps_lie_beside_each_other_and_nothing_is_written_over() {
+    let place = Place::three_classes();
+    // A map of 3 x 3 positions.
+    let flags = TINY.replace("--resolution 32", "--resolution 96");
+    place.done(&format!("train {flags} --out run"));
+    let draw = |flags: &str| place.json_lines(&format!("predict -w run photos/val --json --heatmap {flags}"));
+    let said = draw("heat");
+    let plain = place.json_lines("predict -w run photos/val --json");
+    let mut pictures = Vec::new();
+    for (said, plain) in said.iter().zip(&plain) {
+        assert_eq!(said["top"], plain["top"]);
+        let picture = said["heatmap"].as_str().unwrap().to_owned();
+        let bytes = fs::read(place.path(&picture)).unwrap();
+        // The side that the network sees, in the header of a PNG.
+        assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
+        assert_eq!(bytes[16..24], [0, 0, 0, 96, 0, 0, 0, 96]);
+        pictures.push(picture);
+    }
+    pictures.sort();
+    pictures.dedup();
+    assert_eq!(pictures.len(), 9);
+    // Again: the same pictures. Of another class, or of another layer: others, beside them.
+    assert_eq!(draw("heat"), said);
+    assert_eq!(names(&place.path("heat")).len(), 9);
+    let of_class = draw("heat --heatmap-class watch");
+    let mut others = 0;
+    for (plain, (said, of_class)) in plain.iter().zip(said.iter().zip(&of_class)) {
+        let is_same = said["heatmap"] == of_class["heatmap"];
+        assert!(is_same || plain["top"][0]["class"] != "watch", "{of_class}");
+        others += usize::from(!is_same);
+    }
+    assert!(others > 0 && names(&place.path("heat")).len() == 9 + others);
+    draw("layer --heatmap-layer blocks.2.0");
+    let same = names(&place.path("layer")).into_iter().filter(|name| {
+        let [of_layer, of_class] = ["layer", "heat"].map(|folder| place.path(folder).join(name));
+        fs::read(of_layer).unwrap() == fs::read(of_class).unwrap_or_default()
+    });
+    assert!(same.count() < 9);
+    let table = place.done("predict -w run photos/val/watch --heatmap heat");
+    assert_eq!(table.matches("\n  heat map: heat/").count(), 3);
+    place.done("export run -o model.onnx");
+    for (flags, code, message) in [
+        ("-w run photos/val --heatmap photos/val/heat", 2, "lies in the set"),
+        (
+            "-w run photos/val --heatmap out --heatmap-class cat",
+            2,
+            "tells no class \"cat\"",
+        ),
+        (
+            "-w run photos/val --heatmap out --heatmap-layer pool",
+            2,
+            "has no layer \"pool\" with a map; say one of conv_stem, blocks.0.0",
+        ),
+        ("-w run photos/val --heatmap-layer blocks.1", 2, "--heatmap"),
+        (
+            "-w model.onnx photos/val --heatmap out",
+            2,
+            "is an ONNX model, and heat maps are made of a file of weights",
+        ),
+    ] {
+        refused(&place, &format!("predict {flags}"), code, message);
+    }
+}
+
+#[test]
+fn vectors_are_rows_in_both_formats() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out run"));
+    let report = place.json("embed photos -w run -o out/vectors.npy --json");
+    assert_eq!((&report["photos"], &report["unreadable"]), (&33.into(), &0.into()));
+    let channels = report["channels"].as_u64().unwrap() as usize;
+    let bytes = fs::read(place.path("out/vectors.npy")).unwrap();
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': (33, {channels}), }}");
+    assert!(bytes.starts_with(b"\x93NUMPY\x01\x00\x76\x00") && bytes[127] == b'\n');
+    assert!(std::str::from_utf8(&bytes[10..128]).unwrap().starts_with(&header));
+    assert_eq!(bytes.len(), 128 + 33 * channels * 4);
+    let rows = fs::read_to_string(place.path("out/vectors.csv")).unwrap();
+    assert_eq!(rows.lines().count(), 34);
+    assert!(rows.lines().nth(1).unwrap().ends_with(",airplanes"), "{rows}");
+    // The same again, and a photo by itself has the same numbers.
+    place.done("embed photos -w run -o again.npy");
+    assert_eq!(fs::read(place.path("again.npy")).unwrap(), bytes);
+    place.done("embed photos/val/watch -w run -o few.npy");
+    let few = fs::read(place.path("few.npy")).unwrap();
+    let row = |bytes: &[u8], at: usize| bytes[128 + at * channels * 4..][..channels * 4].to_vec();
+    assert_eq!(row(&few, 2), row(&bytes, 32));
+    place.done("embed photos -w run -o vectors.parquet");
+    assert_eq!(&fs::read(place.path("vectors.parquet")).unwrap()[..4], b"PAR1");
+    // One that cannot be read is told, and the others are done.
+    fs::write(place.path("photos/val/watch/bad.jpg"), "no photo").unwrap();
+    let (code, stdout, stderr) = place.run("embed photos -w run -o again.npy --json");
+    assert!(code == 3 && stderr.contains("bad.jpg"), "{code} {stderr}");
+    assert!(
+        stdout.contains("\"photos\":33,") && stdout.contains("\"unreadable\":1"),
+        "{stdout}"
+    );
+    refused(
+        &place,
+        "embed photos -w run -o vectors.txt",
+        2,
+        "give FILE.npy or FILE.parquet",
+    );
+    refused(
+        &place,
+        "embed photos -w run -o photos/vectors.npy",
+        2,
+        "lies in the set",
+    );
+}
+
+#[test]
+fn copies_are_found_by_what_they_look_like() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out run"));
+    let photo = &names(&place.path("photos/val/watch"))[0];
+    // The same photo in other bytes, in the other split and in another class.
+    let mut bytes = fs::read(place.path(&format!("photos/val/watch/{photo}"))).unwrap();
+    bytes.extend(b"more");
+    fs::write(place.path("photos/train/leopards/copy.jpg"), bytes).unwrap();
+    let report = place.json("data check photos --weights run --json");
+    assert_eq!(
+        (&report["clean"], &report["compared"], &report["of"]),
+        (&true.into(), &34.into(), &34.into())
+    );
+    let pairs = report["near_duplicates"].as_array().unwrap();
+    let is_copy = |pair: &&Value| pair["images"][0].as_str().unwrap().ends_with("leopards/copy.jpg");
+    let pair = pairs.iter().find(is_copy).unwrap_or_else(|| panic!("{report}"));
+    assert!(pair["images"][1].as_str().unwrap().ends_with(photo), "{pair}");
+    assert_eq!(pair["splits"], serde_json::json!(["train", "val"]));
+    assert!(pair["similarity"].as_f64().unwrap() > 0.9999);
+    let told = place.done("data check photos --weights run");
+    assert!(
+        told.contains("  nearly the same photo: ") && told.contains(", in both splits)"),
+        "{told}"
+    );
+    assert!(place.json("data check photos --json").get("suspects").is_none());
+    refused(&place, "data check photos --weights none", 4, "none");
+}
