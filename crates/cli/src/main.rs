@@ -29,9 +29,11 @@ mod ranks;
 mod refusal;
 mod replacing;
 mod report;
+mod run_page;
 mod settings;
 mod train;
 mod verify_run;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Ok(Command::Convert(args)) => alone(&asked, || convert::run(&args)),
         Ok(Command::Export(args)) => alone(&asked, || export::run(&args)),
         Ok(Command::Info(args)) => alone(&asked, || info::run(&args)),
+        Ok(Command::Watch(args)) => alone(&asked, || watch::run(&args)),
         Ok(Command::Devices(args)) => alone(&asked, || devices::run(&args)),
         Ok(Command::Data(args)) => alone(&asked, || data::run(&args)),
         Ok(Command::Completions(args)) => alone(&asked, || completions::run(&args)),

@@ -64,7 +64,7 @@ const TIPS: &[(&[&str], &str)] = &[
     ),
     (
         &["wandb", "tensorboard", "log-dir", "logger"],
-        "the run's folder has its figures in metrics.jsonl and log.txt",
+        "`mnasnet watch RUN` shows a run's curves, and its folder has them in run.html, metrics.csv and metrics.jsonl",
     ),
     (&["e"], "say `--epoch-size N`"),
     (

@@ -2,7 +2,7 @@
 //!
 //! [`numbers::Numbers`] is everything as data, and `report.json` is that. [`table`] and [`columns`] write CSV and Parquet, and [`page`]
 //! writes HTML in one file, which fetches nothing. Names of photos and classes are a stranger's: the page's template escapes them, and
-//! the page's own policy lets no script run but the page's own. Nothing here reads settings, prints, or writes a file.
+//! the page's own policy lets no script run but the page's own. [`run`] makes a page of what a run's folder has. Nothing here reads settings, prints, or writes a file.
 //!
 //! # Example
 //! ```
@@ -23,6 +23,7 @@ mod error;
 pub mod interval;
 pub mod numbers;
 pub mod page;
+pub mod run;
 pub mod table;
 pub mod thumbnails;
 

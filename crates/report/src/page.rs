@@ -115,6 +115,31 @@ struct Places {
     interval: String,
 }
 
+/// A wrong photo as the page of a run shows it.
+#[derive(Serialize)]
+pub struct Worst<'a> {
+    picture: Option<&'a str>,
+    label: &'a str,
+    image: &'a str,
+    guesses: &'a [crate::numbers::Guess],
+}
+
+/// The worst photos, by their places in the set.
+pub fn places_of_worst(numbers: &Numbers) -> Vec<u32> {
+    numbers.worst.iter().map(|photo| photo.index).collect()
+}
+
+/// The worst photos.
+pub fn worst<'a>(numbers: &'a Numbers, pictures: &'a Thumbnails) -> Vec<Worst<'a>> {
+    let card = |photo: &'a Photo| Worst {
+        picture: pictures.get(&photo.index).map(String::as_str),
+        label: &photo.label,
+        image: &photo.image,
+        guesses: &photo.top,
+    };
+    numbers.worst.iter().map(card).collect()
+}
+
 /// The photos that the page shows, by their places in the set.
 pub fn shown(numbers: &Numbers, outcomes: &Outcomes) -> Vec<u32> {
     let lists = numbers.worst.iter().chain(&numbers.least_sure).map(|photo| photo.index);

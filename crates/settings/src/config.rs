@@ -379,6 +379,8 @@ settings! {
         save_checkpoint_path: PathBuf = "checkpoints".into();
         /// Steps from one line of log.txt and metrics.jsonl to the next; 0 writes only one an epoch.
         log_every: usize = 1, 0.0..=1e9 => Effect::Nothing;
+        /// Write run.html, the page of the run, and rewrite it as the run goes.
+        page: bool = true => Effect::Nothing;
     }
 }
 

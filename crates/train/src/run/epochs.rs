@@ -13,10 +13,11 @@ use mnasnet_weights_file::progress::{Best, EpochSums, Progress};
 
 use crate::error::TrainError;
 use crate::events::{Event, Outcome};
-use crate::folder::log::{EpochLog, ValidationLog};
+use crate::folder::log::{ClassesLog, EpochLog, ValidationLog};
+use crate::folder::memory::peak_bytes;
 use crate::run::broadcast::{all_texts, checksum};
 use crate::run::feed::Feed;
-use crate::run::judging::Whose;
+use crate::run::judging::{Whose, by_class};
 use crate::run::learner::{Oddity, Stepped, Wishes};
 use crate::run::parts::Run;
 use crate::run::saver::Files;
@@ -185,6 +186,9 @@ impl Run<'_> {
         let setup = &self.learner.setup;
         self.teller.bad_images(&stepped.bad);
         self.teller.step(&stepped.log, setup.config.log_every as u64);
+        if setup.config.page {
+            self.teller.batch(batch);
+        }
         let Some(Oddity { what, end }) = stepped.oddity else {
             return Ok(());
         };
@@ -248,7 +252,18 @@ impl Run<'_> {
             val_s,
             skipped: sums.skipped,
             bad_images: sums.bad_images,
+            peak_bytes: peak_bytes(),
         });
+        let judged = ema.as_ref().unwrap_or(&val);
+        let (images, right): (Vec<u64>, Vec<u64>) = by_class(&judged.classes).iter().copied().unzip();
+        if !images.is_empty() {
+            self.teller.classes(&ClassesLog {
+                epoch,
+                global_step,
+                images: &images,
+                right: &right,
+            });
+        }
         let sets = [&self.learner.setup.photos, self.judging.evaluator.dataset()];
         for note in sets.into_iter().filter_map(|set| set.cache.as_ref()?.note()) {
             self.teller.event(Event::Note(&note));
