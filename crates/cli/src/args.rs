@@ -126,6 +126,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Serves the page of runs to a browser on this machine, as they go
     Watch(WatchArgs),
+    /// Curves of runs as a picture: loss, top-1 and learning rate
+    Plot(PlotArgs),
     /// The layers of a network, with parameters and multiply-adds
     Info(InfoArgs),
     /// What there is to compute on: the processor and GPUs, and which one `--device auto` takes
@@ -160,7 +162,7 @@ impl Command {
                 DataAction::Pack(args) => args.json,
                 DataAction::Show(_) => false,
             },
-            Command::Completions(_) | Command::Man(_) | Command::Watch(_) => false,
+            Command::Completions(_) | Command::Man(_) | Command::Plot(_) | Command::Watch(_) => false,
         }
     }
 }
@@ -247,6 +249,17 @@ pub struct WatchArgs {
     /// Address to listen at: one that other machines reach lets everyone there read the page
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub host: IpAddr,
+}
+
+/// `mnasnet plot`.
+#[derive(Debug, clap::Args)]
+pub struct PlotArgs {
+    /// Folders of runs
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// The picture
+    #[arg(short, long, value_name = "FILE.svg|FILE.png")]
+    pub out: PathBuf,
 }
 
 /// `mnasnet info`.

@@ -23,6 +23,7 @@ mod model_file;
 mod outcomes;
 mod paths;
 mod plan;
+mod plot;
 mod predict;
 mod pretrained;
 mod ranks;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         Ok(Command::Convert(args)) => alone(&asked, || convert::run(&args)),
         Ok(Command::Export(args)) => alone(&asked, || export::run(&args)),
         Ok(Command::Info(args)) => alone(&asked, || info::run(&args)),
+        Ok(Command::Plot(args)) => alone(&asked, || plot::run(&args)),
         Ok(Command::Watch(args)) => alone(&asked, || watch::run(&args)),
         Ok(Command::Devices(args)) => alone(&asked, || devices::run(&args)),
         Ok(Command::Data(args)) => alone(&asked, || data::run(&args)),

@@ -3,8 +3,8 @@
 mod request;
 mod runs;
 
-use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -139,7 +139,10 @@ impl Server {
         let request = match read(stream, PATIENCE) {
             Ok(request) => request,
             Err(Refusal::Gone(error)) => return Err(error),
-            Err(Refusal::Status(status)) => return send(stream, &text(status)),
+            Err(Refusal::Status(status)) => {
+                send(stream, &text(status))?;
+                return drain(stream);
+            }
         };
         match request.path.as_str() {
             "/" => send(
@@ -170,6 +173,20 @@ impl Server {
             _ => send(stream, &text("404 Not Found")),
         }
     }
+}
+
+/// Reads on for a moment where a request was not read to its end: a system that has unread bytes takes the answer back.
+fn drain(mut stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    let (mut bytes, mut left) = ([0; 4096], 64 << 10);
+    while left > 0 {
+        match stream.read(&mut bytes)? {
+            0 => break,
+            read => left = usize::saturating_sub(left, read),
+        }
+    }
+    Ok(())
 }
 
 fn send(mut stream: &TcpStream, answer: &Answer) -> io::Result<()> {

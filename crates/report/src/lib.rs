@@ -23,6 +23,7 @@ mod error;
 pub mod interval;
 pub mod numbers;
 pub mod page;
+pub mod plot;
 pub mod run;
 pub mod table;
 pub mod thumbnails;

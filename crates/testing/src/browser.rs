@@ -60,6 +60,12 @@ impl Browser {
     /// Calls a method, and returns its result. Events on the way are looked at.
     #[track_caller]
     pub fn call(&mut self, method: &str, parameters: Value) -> Value {
+        let answer = self.ask(method, parameters);
+        assert!(answer["error"].is_null(), "{method}: {answer}");
+        answer["result"].clone()
+    }
+
+    fn ask(&mut self, method: &str, parameters: Value) -> Value {
         self.last += 1;
         let mut message = json!({"id": self.last, "method": method, "params": parameters});
         if let Some(session) = &self.session {
@@ -69,8 +75,7 @@ impl Browser {
         loop {
             let answer = self.next();
             if answer["id"] == self.last {
-                assert!(answer["error"].is_null(), "{method}: {answer}");
-                return answer["result"].clone();
+                return answer;
             }
         }
     }
@@ -122,11 +127,12 @@ impl Browser {
         result["result"]["value"].clone()
     }
 
-    /// Waits until an expression in the page is true, half a minute at most.
+    /// Waits until an expression in the page is true, half a minute at most. The page may be read anew meanwhile.
     #[track_caller]
     pub fn wait_for(&mut self, expression: &str) {
         let start = Instant::now();
-        while self.value(expression) != true {
+        let asked = json!({"expression": expression, "returnByValue": true});
+        while self.ask("Runtime.evaluate", asked.clone())["result"]["result"]["value"] != true {
             assert!(
                 start.elapsed() < Duration::from_secs(30),
                 "the page does not get to {expression}"

@@ -130,7 +130,7 @@ fn the_page_of_a_run_works_while_it_trains_and_after() {
     let place = with_markup();
     let (mut browser, pictures) = browser(&place);
     browser.show(1280, "light");
-    let train = format!("train {TINY} --epoch_size 4000 --out live --policy trivial");
+    let train = format!("train {TINY} --epoch_size 4000 --out live --lr_max 0.04");
     let mut child = spawn(&place, &train);
     let page = place.path("live/run.html");
     wait_for(&mut child, || page.exists());
@@ -138,7 +138,7 @@ fn the_page_of_a_run_works_while_it_trains_and_after() {
     assert!(live.contains("\"state\":\"running\""));
     browser.open(&page);
     browser.wait_for("document.querySelector('#status').textContent.startsWith('The run trains.')");
-    let step = "Number(document.querySelectorAll('.tile')[1].innerText.match(/step (\\d+)/)[1])";
+    let step = "Number(document.querySelectorAll('.tile')[1]?.innerText.match(/step (\\d+)/)?.[1] ?? 0)";
     let first = browser.value(step).as_u64().unwrap();
     // The page reads itself anew.
     browser.wait_for(&format!("{step} > {first}"));
@@ -146,7 +146,9 @@ fn the_page_of_a_run_works_while_it_trains_and_after() {
     signal(&child, "-INT");
     child.wait().unwrap();
     browser.open(&page);
-    browser.wait_for("document.querySelector('#status').textContent.startsWith('The run has ended before its last epoch.')");
+    browser.wait_for(
+        "document.querySelector('#status').textContent.startsWith('The run has ended before its last epoch.')",
+    );
     assert_eq!(browser.told, Vec::<String>::new());
 
     // A whole run, with the names of strangers.
@@ -185,16 +187,28 @@ fn the_page_of_a_run_works_while_it_trains_and_after() {
                  await new Promise((done) => setTimeout(done, 300)); return document.querySelector('#settings p').textContent; })()";
     let text = fs::read_to_string(&page).unwrap();
     let differing = browser.value(&other.replace("TEXT", &json!(text).to_string()));
-    assert!(differing.as_str().unwrap().contains(" settings differ; they are marked"), "{differing}");
+    assert!(
+        differing
+            .as_str()
+            .unwrap()
+            .contains(" settings differ; they are marked"),
+        "{differing}"
+    );
     let marked = browser.value("[...document.querySelectorAll('tr.differs th')].map((one) => one.textContent)");
-    assert_eq!(marked, json!(["ema ≠", "epoch_size ≠", "policy ≠"]));
+    assert_eq!(marked, json!(["ema ≠", "epoch_size ≠", "lr_max ≠"]));
     browser.click("#differing input");
-    assert_eq!(browser.value("document.querySelectorAll('#settings tbody tr').length"), 3);
+    assert_eq!(
+        browser.value("document.querySelectorAll('#settings tbody tr').length"),
+        3
+    );
     photograph(&mut browser, &pictures, "run-compared");
     assert_eq!(browser.value(foreign), 0);
     let no_page = browser.value(&other.replace("TEXT", "'<p>nothing'"));
     assert_eq!(no_page, differing);
-    assert_eq!(browser.value("document.querySelector('#status').textContent"), "run.html is no page of a run.");
+    assert_eq!(
+        browser.value("document.querySelector('#status').textContent"),
+        "run.html is no page of a run."
+    );
     assert_eq!(browser.told, Vec::<String>::new());
 
     // The page's own policy stops a script that were in it.
@@ -209,17 +223,17 @@ fn runs_are_watched_side_by_side_through_death() {
     let place = with_markup();
     let (mut browser, pictures) = browser(&place);
     browser.show(1280, "light");
-    place.done(&format!("train {TINY} --out <img/> --lr_max 0.02"));
+    place.done(&format!("train {TINY} --out <img> --lr_max 0.02"));
     let mut child = spawn(&place, &format!("train {TINY} --epoch_size 4000 --out live"));
     wait_for(&mut child, || place.path("live/metrics.jsonl").exists());
-    let watch = Watch::start(&place, "live <img/> --port 0");
+    let watch = Watch::start(&place, "live <img> --port 0");
     browser.visit(&format!("http://{}/", watch.address));
     let status = |words: &str| format!("document.querySelector('#status').textContent.includes({words:?})");
     browser.wait_for(&status("1 of 2 runs train."));
-    assert_eq!(browser.value("document.title"), "live, <img");
+    assert_eq!(browser.value("document.title"), "live, <img>");
     assert_eq!(browser.value("document.querySelectorAll('#runs li').length"), 2);
     assert_eq!(browser.value(CHARTS), 6);
-    let step = "Number(document.querySelectorAll('.tile')[1].innerText.match(/step (\\d+)/)[1])";
+    let step = "Number(document.querySelectorAll('.tile')[1]?.innerText.match(/step (\\d+)/)?.[1] ?? 0)";
     let first = browser.value(step).as_u64().unwrap();
     browser.wait_for(&format!("{step} > {first}"));
     photograph(&mut browser, &pictures, "watch");
@@ -234,9 +248,12 @@ fn runs_are_watched_side_by_side_through_death() {
     browser.wait_for(&status("does not answer; trying again"));
     assert_eq!(browser.value(CHARTS), 6);
     browser.told.clear();
-    let again = Watch::start(&place, &format!("live <img/> --port {port}"));
+    let again = Watch::start(&place, &format!("live <img> --port {port}"));
     browser.wait_for(&status("live has ended before its last epoch."));
-    assert_eq!(browser.value("document.querySelectorAll('img[src=x], [onerror]').length"), 0);
+    assert_eq!(
+        browser.value("document.querySelectorAll('img[src=x], [onerror]').length"),
+        0
+    );
     again.end();
 }
 
@@ -301,10 +318,18 @@ fn a_long_run_opens_and_stays_small() {
                  await new Promise((done) => requestAnimationFrame(done)); } return (performance.now() - begun) / 50; })()";
     let frame = browser.value(fluid);
     // For docs/run.md; a time is not asserted.
-    println!("from the start of `watch` to the charts: {served:.2?}; data {bytes} bytes; heap {heap:.0} MiB; {frame} ms a frame");
+    println!(
+        "from the start of `watch` to the charts: {served:.2?}; data {bytes} bytes; heap {heap:.0} MiB; {frame} ms a frame"
+    );
     assert!(bytes.as_u64().unwrap() < 1 << 20, "{bytes}");
     assert!(heap < 200.0, "{heap}");
-    assert!(browser.value("document.querySelector('#marks').innerText").as_str().unwrap().contains("spike"));
+    assert!(
+        browser
+            .value("document.querySelector('#marks').innerText")
+            .as_str()
+            .unwrap()
+            .contains("spike")
+    );
     photograph(&mut browser, &pictures, "run-long");
     assert_eq!(browser.told, Vec::<String>::new());
 }

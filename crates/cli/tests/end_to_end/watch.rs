@@ -179,9 +179,48 @@ fn what_is_no_run_is_refused() {
         ),
         ("watch nowhere", 4, "nowhere"),
         ("watch photos", 4, "it holds photos, and no run"),
-        ("watch file", 2, "file is no run: it is a file; give the folder of the run"),
+        (
+            "watch file",
+            2,
+            "file is no run: it is a file; give the folder of the run",
+        ),
         ("watch empty --port 99999", 2, "--port"),
+        ("plot empty -o out.svg", 2, "empty is no run"),
+        (
+            "plot empty -o out.pdf",
+            2,
+            "out.pdf does not say which kind of picture it is to be; say `-o out.svg` or `-o out.png`",
+        ),
+        ("plot -o out.svg", 2, "RUN"),
+        (
+            "plot a b c d e f g h i -o out.svg",
+            2,
+            "a picture has colours for 8 runs, and 9 are given",
+        ),
     ] {
         refused(&place, arguments, code, message);
     }
+}
+
+#[test]
+fn curves_are_drawn_of_runs() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out one"));
+    place.done(&format!("train {TINY} --epoch_size 1 --out two"));
+    assert_eq!(place.done("plot one two -o out/curves.svg"), "curves: out/curves.svg\n");
+    place.done("plot one two -o curves.PNG");
+    let svg = fs::read_to_string(place.path("out/curves.svg")).unwrap();
+    for words in [
+        ">one</text>",
+        ">two</text>",
+        ">Loss",
+        ">Top-1, %</text>",
+        ">Learning rate</text>",
+        "#0072b2",
+        "#d55e00",
+    ] {
+        assert!(svg.contains(words), "{words}");
+    }
+    let png = fs::read(place.path("curves.PNG")).unwrap();
+    assert!(png.starts_with(b"\x89PNG"));
 }

@@ -20,6 +20,9 @@ const STARTS: usize = 50;
 /// The most characters of a text of a stranger's.
 const TEXT: usize = 2000;
 
+/// What the line of a step begins with, as training writes it.
+const STEP_LINE: &[u8] = br#"{"kind":"step","#;
+
 /// The steps' curves, by their places in [`Kept::steps`].
 const STEP_CURVES: [&str; 6] = ["loss", "train_top1", "lr", "grad_norm", "images_per_s", "waiting"];
 const SPIKES: usize = STEP_CURVES.len();
@@ -122,6 +125,13 @@ fn or_nan(value: Option<f64>) -> f64 {
 impl Kept {
     /// Takes a line. One that is none is left out.
     pub(crate) fn line(&mut self, line: &[u8]) {
+        // Most lines are steps' and begin so. They are read twice as fast where the kind needs no looking for.
+        if line.starts_with(STEP_LINE) {
+            if let Ok(step) = serde_json::from_slice(line) {
+                self.step(&step);
+            }
+            return;
+        }
         match serde_json::from_slice(line) {
             Ok(Line::Step(step)) => self.step(&step),
             Ok(Line::Epoch(epoch)) => self.epoch(&epoch),
@@ -346,9 +356,34 @@ impl<'a> Data<'a> {
         }
     }
 
+    /// A curve of the steps over the numbers of the steps, if it has a value.
+    pub(crate) fn of_steps(&self, name: &str) -> Option<(&[Number], &Curve)> {
+        of(&self.steps, name)
+    }
+
+    /// A curve of the epochs over the numbers of their last steps, if it has a value.
+    pub(crate) fn of_epochs(&self, name: &str) -> Option<(&[Number], &Curve)> {
+        of(&self.epoch_curves, name)
+    }
+
+    /// Steps of an epoch; 1 where nobody knows.
+    pub(crate) fn steps_of_epoch(&self) -> f64 {
+        self.steps_per_epoch.max(1) as f64
+    }
+
     /// The run's name.
     pub fn name(&self) -> &str {
         self.name
+    }
+}
+
+fn of<'a>(curves: &'a BTreeMap<&'static str, Shown>, name: &str) -> Option<(&'a [Number], &'a Curve)> {
+    match (curves.get("x")?, curves.get(name)?) {
+        (Shown::Axis(x), Shown::Curve(curve)) => {
+            let has_value = curve.mean.iter().any(|value| value.0.is_finite());
+            has_value.then_some((x, curve))
+        }
+        _ => None,
     }
 }
 

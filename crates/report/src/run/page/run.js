@@ -244,8 +244,10 @@
       const at = plot.cursor.idx ?? x.length - 1;
       const to = Math.min(Math.max(at + move, 0), x.length - 1);
       plot.setCursor({ left: plot.valToPos(x[to], "x"), top: plot.bbox.height / 2 / (window.devicePixelRatio || 1) });
-    } else if (event.key === "+" || event.key === "=") zoom([middle - span / 2, middle + span / 2]);
-    else if (event.key === "-") zoom([Math.max(middle - span * 2, x[0]), Math.min(middle + span * 2, x[x.length - 1])]);
+    } else if (event.key === "+" || event.key === "=") {
+      // A thousandth of all shows a point, and closer there is nothing.
+      if (span > (x[x.length - 1] - x[0]) / 1000) zoom([middle - span / 2, middle + span / 2]);
+    } else if (event.key === "-") zoom([Math.max(middle - span * 2, x[0]), Math.min(middle + span * 2, x[x.length - 1])]);
     else if (event.key === "0" || event.key === "Escape") zoom(null);
     else return;
     event.preventDefault();
@@ -423,8 +425,9 @@
 
   const swatches = () => {
     const all = runs();
-    find("#runs").replaceChildren(...(all.length < 2 ? [] : all.slice(0, RUNS).map((run, at) => make("li", {}, swatch({ ink: `--c${at}`, dash: [] }), run.name)),
-      all.length > RUNS ? [make("li", {}, `the first ${RUNS} of ${all.length} runs have curves`)] : []).flat());
+    const named = all.slice(0, RUNS).map((run, at) => make("li", {}, swatch({ ink: `--c${at}`, dash: [] }), run.name));
+    if (all.length > RUNS) named.push(make("li", {}, `the first ${RUNS} of ${all.length} runs have curves`));
+    find("#runs").replaceChildren(...(all.length > 1 ? named : []));
   };
 
   const say = (text, away = false) => {
