@@ -21,8 +21,8 @@ pub const PAGE: &str = "run.html";
 const EVERY: Duration = Duration::from_secs(3);
 /// Time after which a page that has nothing new is written, so that a reader knows that the run lives.
 const ALIVE: Duration = Duration::from_secs(30);
-/// The time between pages, as a multiple of the time that one takes: the most that pages cost is a thread's 500th part.
-const REST: u32 = 500;
+/// The time between pages, as a multiple of the time that one takes, up to [`ALIVE`]: the most that pages cost is a thread's 100th part.
+const REST: u32 = 100;
 
 /// The page of a run that trains in this process.
 pub struct RunPage {
@@ -116,7 +116,7 @@ fn keep_up(folder: &Path, ended: &Receiver<()>, tell: &Sender<String>) -> bool {
         if is_over {
             return is_written;
         }
-        rest = EVERY.max(start.elapsed() * REST);
+        rest = (start.elapsed() * REST).clamp(EVERY, ALIVE);
     }
 }
 

@@ -127,14 +127,14 @@ impl Browser {
         result["result"]["value"].clone()
     }
 
-    /// Waits until an expression in the page is true, half a minute at most. The page may be read anew meanwhile.
+    /// Waits until an expression in the page is true, two minutes at most. The page may be read anew meanwhile.
     #[track_caller]
     pub fn wait_for(&mut self, expression: &str) {
         let start = Instant::now();
         let asked = json!({"expression": expression, "returnByValue": true});
         while self.ask("Runtime.evaluate", asked.clone())["result"]["result"]["value"] != true {
             assert!(
-                start.elapsed() < Duration::from_secs(30),
+                start.elapsed() < Duration::from_secs(120),
                 "the page does not get to {expression}"
             );
             std::thread::sleep(Duration::from_millis(100));
