@@ -23,7 +23,7 @@
   const keep = (key, value) => { try { sessionStorage.setItem(key, value); } catch { /* It is lost, no more. */ } };
 
   const number = (value, digits = 4) => (value === null || value === undefined || !isFinite(value) ? "–"
-    : value !== 0 && (Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3) ? value.toExponential(2)
+    : value !== 0 && (Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3) ? value.toExponential(2).replace(/\.?0+e/, "e")
       : String(Number(value.toPrecision(digits))));
   const percent = (value) => (value === null || value === undefined ? "–" : (value * 100).toFixed(1) + " %");
   const bytes = (value) => (value >= 2 ** 30 ? (value / 2 ** 30).toFixed(2) + " GiB" : (value / 2 ** 20).toFixed(0) + " MiB");
