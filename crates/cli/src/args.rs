@@ -10,6 +10,7 @@ mod ranks;
 mod runtime;
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -125,6 +126,10 @@ pub enum Command {
     Export(ExportArgs),
     /// Two models on the same photos: logits, accuracy, and the images on which they disagree
     Compare(CompareArgs),
+    /// Serves the page of runs to a browser on this machine, as they go
+    Watch(WatchArgs),
+    /// Curves of runs as a picture: loss, top-1 and learning rate
+    Plot(PlotArgs),
     /// The layers of a network, with parameters and multiply-adds
     Info(InfoArgs),
     /// What there is to compute on: the processor and GPUs, and which one `--device auto` takes
@@ -160,7 +165,7 @@ impl Command {
                 DataAction::Pack(args) => args.json,
                 DataAction::Show(_) => false,
             },
-            Command::Completions(_) | Command::Man(_) => false,
+            Command::Completions(_) | Command::Man(_) | Command::Plot(_) | Command::Watch(_) => false,
         }
     }
 }
@@ -229,6 +234,35 @@ pub struct VerifyRunArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `mnasnet watch`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The page shows the runs side by side, follows them while they train, and outlives their end. Nothing is sent anywhere \
+else, and nothing is written. Each run's folder has the page as a file too: run.html."
+)]
+pub struct WatchArgs {
+    /// Folders of runs [default: the newest of runs/]
+    #[arg(value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Port; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 8321, value_parser = whole::<u16>(0, 65535))]
+    pub port: u16,
+    /// Address to listen at: one that other machines reach lets everyone there read the page
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub host: IpAddr,
+}
+
+/// `mnasnet plot`.
+#[derive(Debug, clap::Args)]
+pub struct PlotArgs {
+    /// Folders of runs
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// The picture
+    #[arg(short, long, value_name = "FILE.svg|FILE.png")]
+    pub out: PathBuf,
 }
 
 /// `mnasnet info`.

@@ -24,6 +24,7 @@ mod model_file;
 mod outcomes;
 mod paths;
 mod plan;
+mod plot;
 mod predict;
 mod pretrained;
 mod ranks;
@@ -31,9 +32,11 @@ mod refusal;
 mod replacing;
 mod report;
 mod rules;
+mod run_page;
 mod settings;
 mod train;
 mod verify_run;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -68,6 +71,8 @@ fn main() -> ExitCode {
         Ok(Command::Convert(args)) => alone(&asked, || convert::run(&args)),
         Ok(Command::Export(args)) => alone(&asked, || export::run(&args)),
         Ok(Command::Info(args)) => alone(&asked, || info::run(&args)),
+        Ok(Command::Plot(args)) => alone(&asked, || plot::run(&args)),
+        Ok(Command::Watch(args)) => alone(&asked, || watch::run(&args)),
         Ok(Command::Devices(args)) => alone(&asked, || devices::run(&args)),
         Ok(Command::Data(args)) => alone(&asked, || data::run(&args)),
         Ok(Command::Completions(args)) => alone(&asked, || completions::run(&args)),

@@ -168,6 +168,18 @@ impl Judged<'_> {
         Ok(path)
     }
 
+    /// Writes the worst photos into a run's folder, for the page of the run.
+    fn write_worst(&self, folder: &Path) -> Result<(), Failure> {
+        let json = self.with_names(with_meaning, |names| {
+            let numbers = Numbers::of(self.subject(), &self.outcomes, names);
+            let places = page::places_of_worst(&numbers);
+            let pictures = thumbnails(self.dataset, &self.model.record.preprocessing, &places, thread_count(0))?;
+            serde_json::to_vec(&page::worst(&numbers, &pictures))
+                .map_err(|error| Failure::Io("write JSON", error.into()))
+        })?;
+        Ok(write_bytes(&folder.join("worst.json"), &json)?)
+    }
+
     fn page(&self) -> Result<Vec<u8>, Failure> {
         self.with_names(with_meaning, |names| {
             let numbers = Numbers::of(self.subject(), &self.outcomes, names);
@@ -196,7 +208,7 @@ impl Judged<'_> {
             Some(places) => places[class as usize],
             None => class as usize,
         };
-        let worst = page::worst(numbers, &self.outcomes);
+        let worst = page::answers_of_worst(numbers, &self.outcomes);
         let worst: BTreeMap<u32, usize> = worst.into_iter().map(|(at, class)| (at, own(class))).collect();
         let all = &self.outcomes.photos;
         let taken = all.len().min(ON_PLANE);
@@ -279,5 +291,8 @@ pub fn of_run(
         runs_on: model.runs_on(precision, device),
         bad: evaluation.bad.len(),
     };
+    if config.page {
+        judged.write_worst(out)?;
+    }
     judged.write_folder(out).map(Some)
 }

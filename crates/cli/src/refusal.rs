@@ -64,7 +64,7 @@ const TIPS: &[(&[&str], &str)] = &[
     ),
     (
         &["wandb", "log-dir", "logger"],
-        "the run's folder has its figures in metrics.jsonl and log.txt, and with `--tensorboard` events for TensorBoard",
+        "`mnasnet watch RUN` shows a run's curves, its folder has them in run.html and metrics.csv, and `--tensorboard` writes events",
     ),
     (&["e"], "say `--epoch-size N`"),
     (

@@ -1,7 +1,7 @@
 //! What a run shows on a terminal: a line an epoch, and a live bar.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use mnasnet_train::{Event, Observer};
 
 use crate::clock::{about, moment};
 use crate::console::{Volume, columns, in_lines, shell_word, tell_sentences, visible, visible_name, volume};
+use crate::run_page::RunPage;
 
 /// A bar on standard error; hidden where that is not a terminal.
 fn bar(length: u64, template: &str) -> ProgressBar {
@@ -113,6 +114,8 @@ pub struct Reporter {
     last: Instant,
     /// Mean training speed over all epochs: images and seconds.
     pub speed: (f64, f64),
+    /// The page of the run, once it shall be written.
+    page: Option<RunPage>,
 }
 
 /// The length of a run.
@@ -161,7 +164,22 @@ impl Reporter {
             end: None,
             last: Instant::now(),
             speed: (0.0, 0.0),
+            page: None,
         }
+    }
+
+    /// Writes the page of the run in this folder, from the start of training on.
+    pub fn write_page(&mut self, folder: &Path) {
+        self.page = Some(RunPage::new(folder));
+    }
+
+    /// Writes the page for the last time. Returns where it is, if it could be written.
+    pub fn finish_page(&mut self) -> Option<PathBuf> {
+        let (page, trouble) = self.page.take()?.finish();
+        if let Some(trouble) = trouble {
+            self.note(&trouble);
+        }
+        page
     }
 
     /// Validation images of the run.
@@ -329,6 +347,9 @@ impl Observer for Reporter {
                     self.line(&format!("going on after step {done}"));
                 }
                 self.judged_on = Some(judged_on.clone());
+                if let Some(page) = &mut self.page {
+                    page.start();
+                }
                 self.plan = Plan {
                     epochs,
                     steps_per_epoch,
@@ -347,6 +368,9 @@ impl Observer for Reporter {
                 self.bar.set_message(state);
             }
             Event::Epoch(epoch) => {
+                if let Some(trouble) = self.page.as_ref().and_then(RunPage::trouble) {
+                    self.note(&trouble);
+                }
                 self.speed.0 += epoch.images_per_s * epoch.seconds;
                 self.speed.1 += epoch.seconds;
                 let judged = epoch.ema.unwrap_or(epoch.val);

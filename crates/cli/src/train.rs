@@ -104,7 +104,13 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
         reporter.event(Event::Note(note));
     }
     let out = folder.path().to_owned();
+    if config.page {
+        reporter.write_page(&out);
+    }
     let outcome = train(&config, &*device, folder, start, &stop, group, &mut reporter);
+    if !matches!(outcome, Ok(Outcome::Finished { .. })) {
+        reporter.finish_page();
+    }
     if outcome.is_err() && args.out.is_none() {
         give_back(&out);
     }
@@ -117,6 +123,8 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
                 1 => report(&config, (&out, best), &*device, &reporter, &stop),
                 _ => None,
             };
+            // With the worst photos, which the report has found.
+            let run_page = reporter.finish_page();
             if args.json {
                 print_json(&Report {
                     finished: true,
@@ -133,6 +141,9 @@ pub fn run(args: &TrainArgs, interrupt: Interrupt, group: &mut Group) -> Result<
                 if volume() != Volume::Quiet {
                     if let Some(page) = &page {
                         print_sentences(&format!("what they get wrong: {}", page.display()))?;
+                    }
+                    if let Some(page) = &run_page {
+                        print_sentences(&format!("the run's page: {}", page.display()))?;
                     }
                     print(&next_steps(&config, &out))?;
                 }

@@ -15,7 +15,7 @@ use crate::error::JudgeError;
 use crate::outcomes::Sink;
 use crate::photos;
 use crate::ranks::{SAME_SET, all_bad};
-use crate::score::Score;
+use crate::score::{Score, rank};
 
 /// A set of photos, and how it is read; reused from epoch to epoch.
 pub struct Evaluator {
@@ -32,6 +32,8 @@ pub struct Evaluator {
 pub struct Evaluation {
     /// Counts and loss.
     pub score: Score,
+    /// Photos of each of the set's classes, and those whose class had the largest logit.
+    pub classes: Vec<(u64, u64)>,
     /// Images that could not be decoded: left out, or grey and counted, as the data set's policy is.
     pub bad: Vec<BadImage>,
     /// Time of the whole.
@@ -142,6 +144,14 @@ impl Evaluator {
         let mut rest = [score.loss_sum, f64::from(u8::from(own.is_none()))];
         group.sum(&mut tally);
         group.sum(&mut rest);
+        let own_classes = own.as_ref().map(|own| own.classes.clone());
+        let own_classes = own_classes.unwrap_or_else(|| vec![(0, 0); self.dataset.classes.len()]);
+        let mut classes: Vec<f64> = own_classes
+            .iter()
+            .flat_map(|&(all, right)| [all as f64, right as f64])
+            .collect();
+        group.sum(&mut classes);
+        let (classes, _) = classes.as_chunks::<2>();
         let bad = all_bad(group, own.as_ref().map_or(&[], |own| &own.bad));
         let [images, correct1, correct5] = tally.map(|count| count as u64);
         if let (0, 0.0, Some(last)) = (images, rest[1], bad.last()) {
@@ -158,6 +168,10 @@ impl Evaluator {
                 correct5,
                 loss_sum: rest[0],
             },
+            classes: classes
+                .iter()
+                .map(|counts| (counts[0] as u64, counts[1] as u64))
+                .collect(),
             bad,
             total: start.elapsed(),
             wait: own.wait,
@@ -175,6 +189,7 @@ impl Evaluator {
         let start = Instant::now();
         let mut wait = Duration::ZERO;
         let mut score = Score::default();
+        let mut classes = vec![(0, 0); self.dataset.classes.len()];
         let mut bad = Vec::new();
         let mut batch = Batch::default();
         let (dataset, preprocessing) = (self.dataset.clone(), self.preprocessing.as_ref());
@@ -193,6 +208,7 @@ impl Evaluator {
             let logits = classifier.logits(&batch.pixels, batch.shape())?;
             let labels = self.labels(logits, &batch);
             score.add(logits, &labels, self.loss);
+            count(&mut classes, logits, &labels);
             if let Some(sink) = &mut sink {
                 sink.add(logits, &labels, &batch.indices);
             }
@@ -200,9 +216,21 @@ impl Evaluator {
         }
         Ok(Some(Evaluation {
             score,
+            classes,
             bad,
             total: start.elapsed(),
             wait,
         }))
+    }
+}
+
+/// Counts the photos of each class, and those that are right.
+fn count(classes: &mut [(u64, u64)], logits: &[f32], labels: &[u32]) {
+    let each = logits.len().checked_div(labels.len()).unwrap_or(0);
+    for (at, &label) in labels.iter().enumerate() {
+        if let Some((all, right)) = classes.get_mut(label as usize) {
+            *all += 1;
+            *right += u64::from(rank(&logits[at * each..][..each], label as usize) == Some(0));
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! What a model gets wrong, of what it said of each photo ([`mnasnet_judge::outcomes`]): numbers, tables and a page.
 //!
 //! [`numbers::Numbers`] is everything as data, and `report.json` is that. [`table`] and [`columns`] write CSV and Parquet, and [`page`]
-//! writes HTML in one file, which fetches nothing. [`vectors`] writes what a network makes of photos. Names of photos and classes are a stranger's: the page's template escapes them, and
-//! the page's own policy lets no script run but the page's own. Nothing here reads settings, prints, or writes a file.
+//! writes HTML in one file, which fetches nothing. [`vectors`] writes what a network makes of photos. [`run`] makes a page of what a
+//! run's folder has. Names of photos and classes are a stranger's: the page's template escapes them, and the page's own policy lets no
+//! script run but the page's own. Nothing here reads settings, prints, or writes a file.
 //!
 //! # Example
 //! ```
@@ -24,6 +25,8 @@ pub mod heat;
 pub mod interval;
 pub mod numbers;
 pub mod page;
+pub mod plot;
+pub mod run;
 pub mod table;
 pub mod thumbnails;
 pub mod vectors;

@@ -134,10 +134,35 @@ pub struct Again<'a> {
 }
 
 /// The worst photos, by their places in the set, with their likeliest classes.
-pub fn worst(numbers: &Numbers, outcomes: &Outcomes) -> BTreeMap<u32, u32> {
+pub fn answers_of_worst(numbers: &Numbers, outcomes: &Outcomes) -> BTreeMap<u32, u32> {
     let worst: BTreeSet<u32> = numbers.worst.iter().map(|photo| photo.index).collect();
     let photos = outcomes.photos.iter().filter(|photo| worst.contains(&photo.index));
     photos.map(|photo| (photo.index, photo.says())).collect()
+}
+
+/// A wrong photo as the page of a run shows it.
+#[derive(Serialize)]
+pub struct Worst<'a> {
+    picture: Option<&'a str>,
+    label: &'a str,
+    image: &'a str,
+    guesses: &'a [crate::numbers::Guess],
+}
+
+/// The worst photos, by their places in the set.
+pub fn places_of_worst(numbers: &Numbers) -> Vec<u32> {
+    numbers.worst.iter().map(|photo| photo.index).collect()
+}
+
+/// The worst photos.
+pub fn worst<'a>(numbers: &'a Numbers, pictures: &'a Thumbnails) -> Vec<Worst<'a>> {
+    let card = |photo: &'a Photo| Worst {
+        picture: pictures.get(&photo.index).map(String::as_str),
+        label: &photo.label,
+        image: &photo.image,
+        guesses: &photo.top,
+    };
+    numbers.worst.iter().map(card).collect()
 }
 
 /// The photos that the page shows, by their places in the set.

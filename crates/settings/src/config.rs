@@ -407,6 +407,8 @@ settings! {
         log_every: usize = 1, 0.0..=1e9 => Effect::Nothing;
         /// Whether the run's numbers are written for TensorBoard too, into `tensorboard` in the run's folder.
         tensorboard: bool = false => Effect::Nothing;
+        /// Write run.html, the page of the run, and rewrite it as the run goes.
+        page: bool = true => Effect::Nothing;
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,6 +19,8 @@ pub struct Browser {
     session: Option<String>,
     /// Errors that the page told, and what it tried to fetch.
     pub told: Vec<String>,
+    /// What addresses begin with that a page may fetch.
+    own: Vec<String>,
 }
 
 /// The pipe's ends are the third and the fourth file of the process; the messages are ours.
@@ -42,6 +45,7 @@ impl Browser {
             last: 0,
             session: None,
             told: Vec::new(),
+            own: ["data:", "file:", "about:"].map(String::from).into(),
         };
         let target = browser.call("Target.createTarget", json!({"url": "about:blank"}));
         let attach = json!({"targetId": target["targetId"], "flatten": true});
@@ -56,6 +60,12 @@ impl Browser {
     /// Calls a method, and returns its result. Events on the way are looked at.
     #[track_caller]
     pub fn call(&mut self, method: &str, parameters: Value) -> Value {
+        let answer = self.ask(method, parameters);
+        assert!(answer["error"].is_null(), "{method}: {answer}");
+        answer["result"].clone()
+    }
+
+    fn ask(&mut self, method: &str, parameters: Value) -> Value {
         self.last += 1;
         let mut message = json!({"id": self.last, "method": method, "params": parameters});
         if let Some(session) = &self.session {
@@ -65,8 +75,7 @@ impl Browser {
         loop {
             let answer = self.next();
             if answer["id"] == self.last {
-                assert!(answer["error"].is_null(), "{method}: {answer}");
-                return answer["result"].clone();
+                return answer;
             }
         }
     }
@@ -83,7 +92,7 @@ impl Browser {
             "Log.entryAdded" => parameters["entry"]["level"] == "error",
             "Network.requestWillBeSent" => {
                 let address = parameters["request"]["url"].as_str().unwrap_or_default();
-                !["data:", "file:", "about:"].iter().any(|own| address.starts_with(own))
+                !self.own.iter().any(|own| address.starts_with(own))
             }
             _ => false,
         };
@@ -95,7 +104,17 @@ impl Browser {
 
     /// Opens a file, and waits until it is loaded.
     pub fn open(&mut self, file: &Path) {
-        self.call("Page.navigate", json!({"url": format!("file://{}", file.display())}));
+        self.go(&format!("file://{}", file.display()));
+    }
+
+    /// Opens the page of a server, which may fetch what the server has, and waits until it is loaded.
+    pub fn visit(&mut self, server: &str) {
+        self.own.push(server.to_owned());
+        self.go(server);
+    }
+
+    fn go(&mut self, address: &str) {
+        self.call("Page.navigate", json!({"url": address}));
         while self.next()["method"] != "Page.loadEventFired" {}
     }
 
@@ -106,6 +125,28 @@ impl Browser {
         let result = self.call("Runtime.evaluate", asked);
         assert!(result["exceptionDetails"].is_null(), "{expression}: {result}");
         result["result"]["value"].clone()
+    }
+
+    /// Waits until an expression in the page is true, two minutes at most. The page may be read anew meanwhile.
+    #[track_caller]
+    pub fn wait_for(&mut self, expression: &str) {
+        let start = Instant::now();
+        let asked = json!({"expression": expression, "returnByValue": true});
+        while self.ask("Runtime.evaluate", asked.clone())["result"]["result"]["value"] != true {
+            assert!(
+                start.elapsed() < Duration::from_secs(120),
+                "the page does not get to {expression}"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Presses and releases a key, by its name (`ArrowLeft`).
+    pub fn press(&mut self, key: &str) {
+        for kind in ["keyDown", "keyUp"] {
+            let event = json!({"type": kind, "key": key, "code": key});
+            self.call("Input.dispatchKeyEvent", event);
+        }
     }
 
     /// Clicks in the middle of the first element that a selector finds.

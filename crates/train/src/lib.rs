@@ -55,6 +55,6 @@ mod train;
 
 pub use error::TrainError;
 pub use events::{Event, Observer, Outcome};
-pub use folder::lock::RunFolder;
+pub use folder::lock::{RunFolder, is_trained_in};
 pub use run::beginning::Start;
 pub use train::train;

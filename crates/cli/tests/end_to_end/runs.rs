@@ -43,16 +43,20 @@ fn a_run_leaves_settings_logs_and_checkpoints() {
         names(&place.path("run")),
         [
             ".lock",
+            "batch.jpg",
             "checkpoints",
             "classes.csv",
             "config.toml",
             "confusion.csv",
             "log.txt",
+            "metrics.csv",
             "metrics.jsonl",
             "predictions.csv",
             "report.html",
             "report.json",
-            "run.json"
+            "run.html",
+            "run.json",
+            "worst.json"
         ]
     );
     let kept = [

@@ -3,12 +3,31 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::TrainError;
 
 /// File that a run holds locked from its first write to its end. The file stays; the lock goes with its process, however
 /// that ends, so none is ever stale.
 const LOCK: &str = ".lock";
+
+/// A lock that is held is asked for again so often, after so long.
+const TRIES: usize = 3;
+const TRY: Duration = Duration::from_millis(10);
+
+/// Whether a run goes on in `folder` at this moment; `None` where that cannot be told.
+pub fn is_trained_in(folder: &Path) -> Option<bool> {
+    let file = match File::open(folder.join(LOCK)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(false),
+        Err(_) => return None,
+    };
+    match uninterrupted(|| file.try_lock_shared()) {
+        Ok(()) => Some(false),
+        Err(TryLockError::WouldBlock) => Some(true),
+        Err(TryLockError::Error(_)) => None,
+    }
+}
 
 /// The right to write to a run's folder.
 #[derive(Debug)]
@@ -48,7 +67,16 @@ impl Claim {
             path,
             folder: File::open(folder).ok(),
         };
-        match uninterrupted(|| claim.file.try_lock()) {
+        // Whoever asks whether a run goes on holds the lock for a moment.
+        let mut locked = uninterrupted(|| claim.file.try_lock());
+        for _ in 0..TRIES {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            std::thread::sleep(TRY);
+            locked = uninterrupted(|| claim.file.try_lock());
+        }
+        match locked {
             Ok(()) => Ok(claim),
             Err(TryLockError::WouldBlock) => Err(TrainError::Busy {
                 folder: folder.to_owned(),

@@ -1,4 +1,5 @@
-//! What a run writes down: `log.txt` in MindSpore's format, `metrics.jsonl` for machines, TensorBoard's events where asked.
+//! What a run writes down: `log.txt` in MindSpore's format, `metrics.jsonl` for machines, `metrics.csv` for spreadsheets, TensorBoard's
+//! events where asked.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -8,6 +9,9 @@ use mnasnet_settings::config::Config;
 use mnasnet_weights_file::progress::Progress;
 use mnasnet_weights_file::replace::replace;
 use serde::Serialize;
+use serde_json::Value;
+
+use crate::folder::columns;
 
 use crate::folder::tensorboard::Events;
 
@@ -39,6 +43,9 @@ pub struct StepLog {
     /// Whether the update was skipped: the loss, the gradients or batch norm's statistics are no numbers.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,
+    /// Whether the loss is far above those before, as `spike_z_score` says.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub spike: bool,
     /// Times that the run went back to a checkpoint.
     #[serde(skip)]
     pub rollbacks: usize,
@@ -107,6 +114,22 @@ pub struct EpochLog {
     pub skipped: usize,
     /// Training photos that could not be decoded, each as often as it was met; others took their places.
     pub bad_images: u64,
+    /// The most memory that the process has had, bytes, where the system tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_bytes: Option<u64>,
+}
+
+/// Validation by class after an epoch: of the weights' moving average, where the run has one.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ClassesLog<'a> {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Steps done in all.
+    pub global_step: u64,
+    /// Photos of each class.
+    pub images: &'a [u64],
+    /// Those whose class had the largest logit.
+    pub right: &'a [u64],
 }
 
 impl StepLog {
@@ -172,6 +195,7 @@ impl ValidationLog {
 pub struct RunLog {
     text: Lines,
     metrics: Lines,
+    table: Lines,
     events: Events,
     refused: bool,
     trouble: Option<io::Error>,
@@ -215,36 +239,50 @@ impl RunLog {
         Self {
             text: lines(),
             metrics: lines(),
+            table: lines(),
             events: Events::nowhere(),
             trouble: None,
             refused: false,
         }
     }
 
+    /// Whether anything is written.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.text.file.is_some()
+    }
+
     /// Opens the files in the run's folder for appending. Metrics after `progress`, left by a run that was killed after its
-    /// last checkpoint, are dropped: the steps will be done again, and the validation of an epoch whose steps alone are done.
+    /// last checkpoint, are dropped: the steps will be done again, and the validation of an epoch whose steps alone are done. The
+    /// table is made anew of the metrics.
     pub fn open(folder: &Path, config: &Config, progress: &Progress) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let metrics = folder.join("metrics.jsonl");
+        let (metrics, table) = (folder.join("metrics.jsonl"), folder.join("metrics.csv"));
+        let mut rows = columns::heading();
         if metrics.exists() {
             // A line that a crash left half written may be anything but text.
-            let kept: String = String::from_utf8_lossy(&fs::read(&metrics)?)
-                .lines()
-                .filter(|line| is_before(line, progress))
-                .flat_map(|line| [line, "\n"])
-                .collect();
+            let all = fs::read(&metrics)?;
+            let mut kept = String::new();
+            for line in String::from_utf8_lossy(&all).lines() {
+                let Some(value) = is_before(line, progress) else {
+                    continue;
+                };
+                kept.extend([line, "\n"]);
+                rows.extend(columns::row(&value));
+            }
             replace(&metrics, kept.as_bytes())?;
         }
+        replace(&table, rows.as_bytes())?;
         Ok(Self {
             text: Lines::append(folder.join("log.txt"))?,
             metrics: Lines::append(metrics)?,
+            table: Lines::append(table)?,
             events: Events::open(folder, config, progress)?,
             refused: false,
             trouble: None,
         })
     }
 
-    /// What the disk answered when it began to refuse lines; it is told once, until both files take them again.
+    /// What the disk answered when it began to refuse lines; it is told once, until all files take them again.
     pub fn trouble(&mut self) -> Option<io::Error> {
         self.trouble.take()
     }
@@ -283,6 +321,11 @@ impl RunLog {
         self.events.are_kept().then_some(&mut self.events)
     }
 
+    /// Writes the validation by class to `metrics.jsonl`.
+    pub fn classes(&mut self, classes: &ClassesLog) {
+        self.metric("classes", classes);
+    }
+
     fn metric(&mut self, kind: &str, values: &impl Serialize) {
         #[derive(Serialize)]
         struct Line<'a, T> {
@@ -290,9 +333,15 @@ impl RunLog {
             #[serde(flatten)]
             values: &'a T,
         }
-        let line = serde_json::to_string(&Line { kind, values });
-        let result = line.map_err(io::Error::from).and_then(|line| self.metrics.line(&line));
+        let text = serde_json::to_string(&Line { kind, values }).unwrap_or_default();
+        let result = self.metrics.line(&text);
         self.done(result);
+        // Of the text, so that the digits are the same.
+        let row = serde_json::from_str(&text).ok().and_then(|value| columns::row(&value));
+        if let Some(row) = row {
+            let result = self.table.line(row.trim_end());
+            self.done(result);
+        }
     }
 
     /// Takes note of what a write came to.
@@ -301,7 +350,7 @@ impl RunLog {
         if !self.refused {
             self.trouble = self.trouble.take().or(result.err());
         }
-        self.refused = refused || self.text.torn || self.metrics.torn;
+        self.refused = refused || self.text.torn || self.metrics.torn || self.table.torn;
     }
 }
 
@@ -309,13 +358,14 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-fn is_before(line: &str, progress: &Progress) -> bool {
-    let Ok(value) = serde_json::from_str::<serde_json::Value>(line) else {
-        return false;
-    };
+/// What a line says, if it is of a step or an epoch that is done.
+fn is_before(line: &str, progress: &Progress) -> Option<Value> {
+    let value: Value = serde_json::from_str(line).ok()?;
     let (step, epoch) = (value["global_step"].as_u64(), value["epoch"].as_u64());
     let is_done = |epoch: u64| epoch < progress.epoch as u64;
-    step.is_some_and(|step| step <= progress.global_step) && (value["kind"] != "epoch" || epoch.is_some_and(is_done))
+    let is_before = step.is_some_and(|step| step <= progress.global_step)
+        && (value["kind"] == "step" || epoch.is_some_and(is_done));
+    is_before.then_some(value)
 }
 
 #[cfg(test)]
@@ -337,6 +387,7 @@ mod tests {
             lr: 0.0267,
             grad_norm: 1.0,
             skipped: false,
+            spike: false,
             rollbacks: 0,
             compute_s: 11.2,
             wait_s: 0.099415,
@@ -385,6 +436,7 @@ mod tests {
             val_s: 0.1,
             skipped: 0,
             bad_images: 0,
+            peak_bytes: None,
         };
         let expected = "epoch time: 2000.000, per step time: 500.000, avg loss: 2.000\n\
             epoch: [  1/  3], val: {'Loss': 1.5000, 'Top_1_Acc': 0.2500, 'Top_5_Acc': 0.7500} of 8 images";

@@ -35,6 +35,12 @@ pub(crate) struct Begun<'a> {
     pub(crate) device: &'a str,
     /// What activations are stored as.
     pub(crate) precision: &'static str,
+    /// Steps of an epoch.
+    pub(crate) steps_per_epoch: usize,
+    /// Bytes that are planned for the run.
+    pub(crate) planned_bytes: usize,
+    /// Names of the classes, where the lines of validation by class have them.
+    pub(crate) classes: &'a [String],
     /// Threads of arithmetic, of each rank.
     pub(crate) threads: usize,
     /// The machine of each rank, where MPI started them.

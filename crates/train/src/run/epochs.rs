@@ -15,10 +15,11 @@ use mnasnet_weights_file::progress::{Best, EpochSums, Progress};
 
 use crate::error::TrainError;
 use crate::events::{Event, Outcome};
-use crate::folder::log::{EpochLog, StepLog, ValidationLog};
+use crate::folder::log::{ClassesLog, EpochLog, StepLog, ValidationLog};
+use crate::folder::memory::peak_bytes;
 use crate::run::broadcast::{all_texts, checksum};
 use crate::run::feed::Feed;
-use crate::run::judging::Whose;
+use crate::run::judging::{Whose, by_class};
 use crate::run::learner::{Oddity, Stepped, Wishes};
 use crate::run::parts::Run;
 use crate::run::saver::Files;
@@ -206,6 +207,9 @@ impl Run<'_> {
         if step == 0 && (epoch == 0 || epoch.is_power_of_two()) {
             self.teller.events(|events| events.images(global_step, batch));
         }
+        if setup.config.page {
+            self.teller.batch(batch);
+        }
         let Some(Oddity { what, end }) = stepped.oddity else {
             return Ok(());
         };
@@ -269,6 +273,7 @@ impl Run<'_> {
             val_s,
             skipped: sums.skipped,
             bad_images: sums.bad_images,
+            peak_bytes: peak_bytes(),
         });
         if self.teller.keeps_events() {
             let (network, trainer) = (&self.learner.setup.network, &mut self.learner.trainer);
@@ -278,6 +283,16 @@ impl Run<'_> {
             let gradients = tensors(network, trainer.gradients()?);
             self.teller
                 .events(|events| events.histograms("gradients", global_step, gradients));
+        }
+        let judged = ema.as_ref().unwrap_or(&val);
+        let (images, right): (Vec<u64>, Vec<u64>) = by_class(&judged.classes).iter().copied().unzip();
+        if !images.is_empty() {
+            self.teller.classes(&ClassesLog {
+                epoch,
+                global_step,
+                images: &images,
+                right: &right,
+            });
         }
         let sets = [&self.learner.setup.photos, self.judging.evaluator.dataset()];
         for note in sets.into_iter().filter_map(|set| set.cache.as_ref()?.note()) {

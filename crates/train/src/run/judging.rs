@@ -15,6 +15,17 @@ use crate::error::TrainError;
 use crate::events::{Event, Observer};
 use crate::run::setup::Setup;
 
+/// The most classes whose validation is logged class by class.
+const MOST_CLASSES: usize = 1000;
+
+/// What is told of each class; nothing of too many.
+pub(crate) fn by_class<T>(classes: &[T]) -> &[T] {
+    match classes.len() <= MOST_CLASSES {
+        true => classes,
+        false => &[],
+    }
+}
+
 /// Which of a trainer's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {

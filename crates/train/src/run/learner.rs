@@ -312,14 +312,19 @@ impl<'a> Learner<'a> {
             lr,
             grad_norm,
             skipped: trouble.is_some(),
+            spike: false,
             rollbacks: self.progress.bad_steps.rollbacks,
             compute_s,
             wait_s,
             images_per_s: whole.len() as f64 / (compute_s + wait_s),
         };
+        let oddity = self.judged(&log, trouble);
         Ok(Stepped {
-            oddity: self.judged(&log, trouble),
-            log,
+            log: StepLog {
+                spike: oddity.is_some() && !log.skipped,
+                ..log
+            },
+            oddity,
             bad,
             wishes,
         })

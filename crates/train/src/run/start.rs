@@ -20,7 +20,7 @@ use crate::folder::log::RunLog;
 use crate::folder::run_file::{self, Begun};
 use crate::folder::{checkpoint_name, writer};
 use crate::run::beginning::{Beginning, Start};
-use crate::run::judging::Judging;
+use crate::run::judging::{Judging, by_class};
 use crate::run::learner::Learner;
 use crate::run::parts::Run;
 use crate::run::resume;
@@ -110,7 +110,7 @@ impl<'a> Run<'a> {
             best: learner.progress.best,
         };
         let network = &learner.setup.network;
-        let planned_bytes = learner.trainer.planned_bytes() + writer::planned_bytes(network, config);
+        let planned_bytes = planned_bytes(&learner);
         let mut run = Self {
             saver: Saver::new(config, network, learner.setup.steps(), opened)?,
             learner,
@@ -206,15 +206,25 @@ fn open(
     Ok((Some(claim), log, begun_from))
 }
 
+/// Bytes of the engine's plan, and of what weights are saved through.
+fn planned_bytes(learner: &Learner) -> usize {
+    let Setup { network, config, .. } = &learner.setup;
+    learner.trainer.planned_bytes() + writer::planned_bytes(network, config)
+}
+
 fn begin(learner: &Learner, judging: &Judging, out: &Path, group: &Group, goes_on: bool) -> Result<RunLog, TrainError> {
     let Learner { setup, progress, .. } = learner;
     let config = setup.config;
+    let planned_bytes = planned_bytes(learner);
     let begun = Begun {
         program: Record::program(),
         commit: Record::COMMIT,
         features: config.features(),
         global_step: progress.global_step,
         config,
+        steps_per_epoch: setup.steps(),
+        planned_bytes,
+        classes: by_class(&judging.evaluator.dataset().classes),
         train_photos: &setup.photo_list,
         val_photos: PhotoList::of(judging.evaluator.dataset()),
         device: &setup.device,

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 
-use mnasnet_data::BadImage;
+use mnasnet_data::{BadImage, Batch};
 use mnasnet_settings::config::Config;
 use mnasnet_weights_file::progress::Progress;
 
 use crate::events::{Event, Observer};
-use crate::folder::log::{EpochLog, RunLog, StepLog};
+use crate::folder::log::{ClassesLog, EpochLog, RunLog, StepLog};
+use crate::folder::picture;
 use crate::folder::tensorboard::Events;
 
 /// The observer and the log of a run.
@@ -21,12 +22,15 @@ pub(crate) struct Teller<'a> {
     out: PathBuf,
     /// Bad images that have been told, by name.
     bad_images: HashSet<PathBuf>,
+    /// The picture of a batch is still to be written.
+    wants_batch: bool,
 }
 
 impl<'a> Teller<'a> {
     pub(crate) fn new(observer: &'a mut dyn Observer, log: RunLog, config: &'a Config, out: PathBuf) -> Self {
         Self {
             observer,
+            wants_batch: log.is_kept(),
             log,
             config,
             out,
@@ -59,14 +63,30 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// Tells the observer a step, and the log each of `log_every` steps, none of 0.
+    /// Tells the observer a step, and the log each of `log_every` steps, none of 0, and those out of the ordinary.
     pub(crate) fn step(&mut self, step: &StepLog) {
         self.event(Event::Step(step));
         let every = self.config.log_every as u64;
-        if every > 0 && step.global_step.is_multiple_of(every) {
+        if every > 0 && (step.global_step.is_multiple_of(every) || step.skipped || step.spike) {
             self.log.step(step);
             self.trouble();
         }
+    }
+
+    /// Writes a picture of the first batch of this start. One that cannot be written is told.
+    pub(crate) fn batch(&mut self, batch: &Batch) {
+        if !std::mem::take(&mut self.wants_batch) {
+            return;
+        }
+        if let Err(error) = picture::write(&self.out, batch) {
+            self.note(&format!("there is no picture of the first batch: {error}"));
+        }
+    }
+
+    /// Tells the log an epoch's validation by class.
+    pub(crate) fn classes(&mut self, classes: &ClassesLog) {
+        self.log.classes(classes);
+        self.trouble();
     }
 
     /// Tells an epoch.
