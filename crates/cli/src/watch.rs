@@ -4,7 +4,7 @@ mod request;
 mod runs;
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -211,11 +211,13 @@ fn send(mut stream: &TcpStream, answer: &Answer) -> io::Result<()> {
 /// Whether a request that names `host` comes from a page of this server: a page of another name may have been made to lead here (DNS
 /// rebinding), and an address cannot be.
 fn is_own(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+    let is_port =
+        |rest: &str| rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    if let Some((address, rest)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address.parse::<Ipv6Addr>().is_ok() && is_port(rest);
+    }
+    let (name, rest) = host.split_at(host.find(':').unwrap_or(host.len()));
+    (name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok()) && is_port(rest)
 }
 
 #[cfg(test)]
@@ -241,6 +243,8 @@ mod tests {
             "127.0.0.1.evil.example:8321",
             "localhost.evil.example",
             "::1:x]",
+            "[::1]x",
+            "127.0.0.1:8321x",
         ] {
             assert!(!is_own(other), "{other}");
         }
