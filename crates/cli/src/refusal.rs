@@ -63,6 +63,18 @@ const TIPS: &[(&[&str], &str)] = &[
         "start several processes by `mpirun -n N mnasnet`",
     ),
     (
+        &["tb", "logdir"],
+        "say `--tensorboard`; the events go into `tensorboard` in the run's folder",
+    ),
+    (
+        &["grad-checkpointing", "gradient-checkpointing"],
+        "say `--recompute true`: outputs of expansions are computed again rather than kept",
+    ),
+    (
+        &["llrd", "layer-lr-decay", "layerwise-lr-decay"],
+        "say `--layer-decay X`",
+    ),
+    (
         &["wandb", "log-dir", "logger"],
         "`mnasnet watch RUN` shows a run's curves, its folder has them in run.html and metrics.csv, and `--tensorboard` writes events",
     ),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mnasnet_report::run::data::State;
 use mnasnet_report::run::follow::Follower;
 use mnasnet_report::run::page::page;
-use mnasnet_weights_file::replace::replace;
+use mnasnet_weights_file::replace::replace_by;
 
 use crate::console::visible_name;
 
@@ -127,5 +127,6 @@ fn write(follower: &Follower, is_over: bool) -> io::Result<()> {
         (true, false) => State::Stopped,
     };
     let page = page(follower.data(state)).map_err(io::Error::other)?;
-    replace(&follower.folder().join(PAGE), &page)
+    // A folder that was taken away stays away.
+    replace_by(&follower.folder().join(PAGE), &page, &mut |_| Ok(()))
 }

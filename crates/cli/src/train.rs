@@ -200,8 +200,8 @@ impl Observer for Silent {
 
 /// Settings that were asked for and count for nothing, as what they belong to is off.
 fn idle(args: &TrainArgs, config: &Config) -> Vec<String> {
-    // A device is asked for whatever it changes.
-    let counts = |key: &Key| key.name == "device" || config.changes_bits(config, key);
+    // A device and less memory are asked for whatever they change of the weights.
+    let counts = |key: &Key| ["device", "recompute"].contains(&key.name) || config.changes_bits(config, key);
     let may = |key: &Key| matches!(key.effect, Effect::BitsWhere(_) | Effect::BitsWhereRead);
     let idle = KEYS
         .iter()

@@ -152,7 +152,7 @@ mod tests {
                         summary
                             .value
                             .into_iter()
-                            .map(|value| (event.step, value.tensor.unwrap().floats[0])),
+                            .map(|value| (event.step, value.simple_value.unwrap())),
                     );
                 }
             }

@@ -10,8 +10,6 @@ pub const DT_DOUBLE: i32 = 2;
 /// `tensorflow.DataType`.
 pub const DT_STRING: i32 = 7;
 /// `tensorboard.DataClass`.
-pub const SCALAR: i32 = 1;
-/// `tensorboard.DataClass`.
 pub const TENSOR: i32 = 2;
 /// `tensorboard.DataClass`.
 pub const BLOB_SEQUENCE: i32 = 3;
@@ -60,6 +58,8 @@ pub struct Value {
     /// The tag.
     #[prost(string, tag = "1")]
     pub tag: String,
+    #[prost(float, optional, tag = "2")]
+    pub(crate) simple_value: Option<f32>,
     #[prost(message, optional, tag = "8")]
     pub(crate) tensor: Option<Tensor>,
     #[prost(message, optional, tag = "9")]

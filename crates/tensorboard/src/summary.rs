@@ -2,7 +2,7 @@
 
 use crate::proto::{
     BLOB_SEQUENCE, DT_DOUBLE, DT_FLOAT, DT_STRING, Dim, Experiment, HParams, HParamsWhat, Metadata, Metric, MetricName,
-    Plain, PlainWhat, PluginData, SCALAR, SessionStart, Shape, TENSOR, Tensor, Value,
+    Plain, PlainWhat, PluginData, SessionStart, Shape, TENSOR, Tensor, Value,
 };
 use prost::Message;
 
@@ -20,15 +20,14 @@ pub enum Setting {
     Text(String),
 }
 
-/// A number.
+/// A number, as PyTorch writes it: TensorBoard makes of it what it makes of a tensor, and `EventAccumulator.Scalars` has it.
 pub fn scalar(tag: &str, number: f64) -> Value {
-    let tensor = Tensor {
-        dtype: DT_FLOAT,
-        shape: shape(&[]),
-        floats: vec![number as f32],
-        ..Tensor::default()
-    };
-    value(tag, "scalars", SCALAR, Vec::new(), tensor)
+    Value {
+        tag: tag.to_owned(),
+        simple_value: Some(number as f32),
+        tensor: None,
+        metadata: None,
+    }
 }
 
 /// How many of `values` lie in each of 30 ranges from the least to the greatest. What is no number is left out. `None` where nothing
@@ -145,6 +144,7 @@ fn value(tag: &str, plugin: &str, data_class: i32, content: Vec<u8>, tensor: Ten
     };
     Value {
         tag: tag.to_owned(),
+        simple_value: None,
         tensor: Some(tensor),
         metadata: Some(Metadata {
             plugin_data: Some(plugin_data),

@@ -8,7 +8,7 @@ use mnasnet_testing::place::{NO_GPUS, names, with_gpus};
 use mnasnet_testing::{Place, TINY};
 
 /// Lines that are not run here, and why.
-const NOT_RUN: [(&str, &str); 7] = [
+const NOT_RUN: [(&str, &str); 8] = [
     ("cargo run --release -- train", "it builds the program"),
     ("cargo test --release --locked --workspace", "this is it"),
     ("mnasnet train --data photos --device gpu", "it needs a GPU"),
@@ -22,6 +22,10 @@ const NOT_RUN: [(&str, &str); 7] = [
         "it needs several machines",
     ),
     ("cargo install --path crates/cli", "it builds the program"),
+    (
+        "mnasnet watch runs/photos runs/others",
+        "it serves until it is stopped: see `watch`",
+    ),
 ];
 
 /// The lines of the blocks of shell commands, without their comments.

@@ -21,7 +21,9 @@ fn a_run_that_gets_no_better_ends_where_it_was_asked_to() {
     );
     assert_eq!(place.metrics("run", "epoch").len(), 3);
     assert!(place.path("run/checkpoints/Mnasnet-rank0-3_6.safetensors").exists());
-    // More patience goes on.
+    // The same command has nothing to do; more patience goes on.
+    place.done(&format!("train {settings} --patience 2 --out run"));
+    assert_eq!(place.metrics("run", "epoch").len(), 3);
     place.done(&format!("train {settings} --patience 4 --out run"));
     assert_eq!(place.metrics("run", "epoch").len(), 5);
     place.done(&format!("train {settings} --patience 0 --out run"));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jpeg_encoder::{ColorType, Encoder};
 use mnasnet_data::Batch;
-use mnasnet_weights_file::replace::replace;
+use mnasnet_weights_file::replace::replace_by;
 
 /// Name of the file in the run's folder.
 pub const NAME: &str = "batch.jpg";
@@ -50,7 +50,8 @@ pub(crate) fn write(folder: &Path, batch: &Batch) -> io::Result<()> {
     let size = |side: usize| u16::try_from(side).map_err(io::Error::other);
     let encoded = Encoder::new(&mut jpeg, QUALITY).encode(&grid, size(full)?, size(tall)?, ColorType::Rgb);
     encoded.map_err(io::Error::other)?;
-    replace(&folder.join(NAME), &jpeg)
+    // A folder that was taken away stays away.
+    replace_by(&folder.join(NAME), &jpeg, &mut |_| Ok(()))
 }
 
 /// Mean of a square's pixels.

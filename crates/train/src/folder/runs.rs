@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mnasnet_settings::config::{Config, Key};
 use mnasnet_settings::resolve::{ConfigError, Resolver};
+use mnasnet_weights_file::progress::{Best, Progress};
 use mnasnet_weights_file::{WeightsError, WeightsFile};
 
 use crate::error::TrainError;
@@ -136,16 +137,22 @@ impl Held {
             let told = changes.map(|(key, old, new)| (key.name, old.to_string(), new.to_string()));
             return Ok(Likeness::Other(told.collect()));
         }
-        Ok(match done >= epochs {
+        let is_over = done >= epochs || is_out_of_patience(config, &record.progress);
+        Ok(match is_over {
             true => Likeness::Done(done),
             false => Likeness::Unfinished,
         })
     }
 }
 
+/// Whether no better validation came for so many epochs that the run ends.
+pub(crate) fn is_out_of_patience(config: &Config, progress: &Progress) -> bool {
+    let waited = |best: Best| progress.epoch.saturating_sub(best.epoch);
+    config.patience > 0 && progress.step == 0 && progress.best.is_some_and(|best| waited(best) >= config.patience)
+}
+
 #[cfg(test)]
 mod tests {
-    use mnasnet_weights_file::progress::Progress;
 
     use super::*;
     use crate::fixture::{Small, config};

@@ -9,7 +9,6 @@ use mnasnet_group::{agree, alike};
 use mnasnet_judge::classifier::normalise;
 use mnasnet_judge::evaluate::Evaluation;
 use mnasnet_model::Network;
-use mnasnet_settings::config::Config;
 use mnasnet_settings::wiring;
 use mnasnet_weights_file::progress::{Best, EpochSums, Progress};
 
@@ -17,6 +16,7 @@ use crate::error::TrainError;
 use crate::events::{Event, Outcome};
 use crate::folder::log::{ClassesLog, EpochLog, StepLog, ValidationLog};
 use crate::folder::memory::peak_bytes;
+use crate::folder::runs::is_out_of_patience;
 use crate::run::broadcast::{all_texts, checksum};
 use crate::run::feed::Feed;
 use crate::run::judging::{Whose, by_class};
@@ -336,12 +336,6 @@ impl Run<'_> {
         self.judging
             .evaluate(trainer, whose, self.group, stop, self.teller.observer)
     }
-}
-
-/// Whether no better validation came for so many epochs that the run ends.
-fn is_out_of_patience(config: &Config, progress: &Progress) -> bool {
-    let waited = |best: Best| progress.epoch.saturating_sub(best.epoch);
-    config.patience > 0 && progress.step == 0 && progress.best.is_some_and(|best| waited(best) >= config.patience)
 }
 
 /// The parameters of `network` among `values`, with their names.
