@@ -1,4 +1,4 @@
-//! What a network makes of photos: heat maps, vectors, neighbours.
+//! What a network makes of photos: heat maps and neighbours.
 
 use std::fs;
 
@@ -69,52 +69,6 @@ fn heat_maps_lie_beside_each_other_and_nothing_is_written_over() {
     ] {
         refused(&place, &format!("predict {flags}"), code, message);
     }
-}
-
-#[test]
-fn vectors_are_rows_in_both_formats() {
-    let place = Place::three_classes();
-    place.done(&format!("train {TINY} --out run"));
-    let report = place.json("embed photos -w run -o out/vectors.npy --json");
-    assert_eq!((&report["photos"], &report["unreadable"]), (&33.into(), &0.into()));
-    let channels = report["channels"].as_u64().unwrap() as usize;
-    let bytes = fs::read(place.path("out/vectors.npy")).unwrap();
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': (33, {channels}), }}");
-    assert!(bytes.starts_with(b"\x93NUMPY\x01\x00\x76\x00") && bytes[127] == b'\n');
-    assert!(std::str::from_utf8(&bytes[10..128]).unwrap().starts_with(&header));
-    assert_eq!(bytes.len(), 128 + 33 * channels * 4);
-    let rows = fs::read_to_string(place.path("out/vectors.csv")).unwrap();
-    assert_eq!(rows.lines().count(), 34);
-    assert!(rows.lines().nth(1).unwrap().ends_with(",airplanes"), "{rows}");
-    // The same again, and a photo by itself has the same numbers.
-    place.done("embed photos -w run -o again.npy");
-    assert_eq!(fs::read(place.path("again.npy")).unwrap(), bytes);
-    place.done("embed photos/val/watch -w run -o few.npy");
-    let few = fs::read(place.path("few.npy")).unwrap();
-    let row = |bytes: &[u8], at: usize| bytes[128 + at * channels * 4..][..channels * 4].to_vec();
-    assert_eq!(row(&few, 2), row(&bytes, 32));
-    place.done("embed photos -w run -o vectors.parquet");
-    assert_eq!(&fs::read(place.path("vectors.parquet")).unwrap()[..4], b"PAR1");
-    // One that cannot be read is told, and the others are done.
-    fs::write(place.path("photos/val/watch/bad.jpg"), "no photo").unwrap();
-    let (code, stdout, stderr) = place.run("embed photos -w run -o again.npy --json");
-    assert!(code == 3 && stderr.contains("bad.jpg"), "{code} {stderr}");
-    assert!(
-        stdout.contains("\"photos\":33,") && stdout.contains("\"unreadable\":1"),
-        "{stdout}"
-    );
-    refused(
-        &place,
-        "embed photos -w run -o vectors.txt",
-        2,
-        "give FILE.npy or FILE.parquet",
-    );
-    refused(
-        &place,
-        "embed photos -w run -o photos/vectors.npy",
-        2,
-        "lies in the set",
-    );
 }
 
 #[test]
