@@ -1,16 +1,18 @@
 //! `mnasnet embed`: vectors of photos.
 
-use std::fs;
-use std::io::{self, BufWriter};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use mnasnet_data::{BadImages, DataError, Dataset, unlabelled};
 use mnasnet_engine::{Cpu, Precision};
 use mnasnet_group::thread_pool;
+use mnasnet_judge::JudgeError;
 use mnasnet_judge::vectors::Subject;
 use mnasnet_model::{Network, Op};
-use mnasnet_report::vectors::{Npy, Parquet};
+use mnasnet_report::vectors::{Npy, Parquet, is_npy, is_our_parquet};
 use mnasnet_settings::config::Config;
 use serde::Serialize;
 use tempfile::NamedTempFile;
@@ -20,8 +22,10 @@ use crate::console::{print_json, print_sentences, tell, visible_name};
 use crate::data::{apart, splits};
 use crate::eval::tell_notes;
 use crate::failure::{Exit, Failure};
+use crate::interrupt::Interrupt;
 use crate::model_file::ModelFile;
 use crate::paths;
+use crate::replacing;
 use crate::report::Counter;
 
 #[derive(Serialize)]
@@ -36,10 +40,10 @@ struct Report {
 }
 
 /// Writes a vector a photo. A photo that cannot be read is reported, and the others are still done.
-pub fn run(args: &EmbedArgs) -> Result<Exit, Failure> {
+pub fn run(args: &EmbedArgs, interrupt: Interrupt) -> Result<Exit, Failure> {
     paths::output(&args.out)?;
-    apart(&args.photos, &args.out, "the file")?;
     let kind = Kind::of(&args.out)?;
+    possible(args, kind)?;
     let model = ModelFile::open(&args.weights, false, &args.pixels)?;
     let (network, weights) = model.weights("vectors are")?;
     let subject = Subject {
@@ -56,6 +60,8 @@ pub fn run(args: &EmbedArgs) -> Result<Exit, Failure> {
     };
     let sets = sets(&config, &args.photos)?;
     let channels = channels(network);
+    // From here on there are parts of files, which go at the end.
+    let stop = interrupt.stop(false)?;
     let mut file = Vectors::new(&args.out, kind, channels)?;
     let counter = Counter::new("embed", sets.iter().map(|set| set.samples.len()).sum());
     let pool = thread_pool(args.threads as usize)?;
@@ -65,6 +71,10 @@ pub fn run(args: &EmbedArgs) -> Result<Exit, Failure> {
         let set = Arc::new(set);
         let bad = pool.install(|| {
             subject.look(set.clone(), |features, batch| {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Failure::Interrupted);
+                }
+                finite(&model.path, features.pooled)?;
                 let vectors = features.pooled.chunks_exact(channels);
                 for (vector, (index, label)) in vectors.zip(batch.indices.iter().zip(&batch.labels)) {
                     let image = visible_name(&set.name(*index).to_string_lossy());
@@ -72,13 +82,16 @@ pub fn run(args: &EmbedArgs) -> Result<Exit, Failure> {
                     photos += 1;
                 }
                 counter.set(photos as u64);
-                Ok::<_, Failure>(())
+                Ok(())
             })
         })?;
         for bad in &bad {
             tell(&format!("error: {}", visible_name(&bad.cause)));
         }
         unreadable += bad.len();
+    }
+    if stop.load(Ordering::Relaxed) {
+        return Err(Failure::Interrupted);
     }
     let rows = file.finish()?;
     drop(counter);
@@ -110,6 +123,64 @@ fn told(report: &Report) -> String {
         report.channels,
         report.vectors.display()
     )
+}
+
+/// Refuses vectors that are no numbers, as logits that are none are refused.
+pub fn finite(weights: &Path, vectors: &[f32]) -> Result<(), Failure> {
+    match vectors.iter().find(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(&value) => Err(JudgeError::NotFinite {
+            path: weights.to_owned(),
+            value,
+        }
+        .into()),
+    }
+}
+
+/// Refuses, before anything is computed, to write over what is read or what others wrote.
+fn possible(args: &EmbedArgs, kind: Kind) -> Result<(), Failure> {
+    let (out, read) = (&args.out, [&*args.photos, &*args.weights]);
+    if args.photos.is_dir() {
+        apart(&args.photos, out, "the file")?;
+    }
+    match kind {
+        Kind::Parquet => replacing::allowed_by(out, &read, args.overwrite, is_our_parquet),
+        Kind::Npy => {
+            let list = list_of(out);
+            let is_ours = |_: &Path| is_npy(out) && is_list(&list);
+            replacing::allowed_by(out, &read, args.overwrite, is_ours)?;
+            let beside = |why: String| Failure::Usage(format!("{why}; it would list the rows of {}", out.display()));
+            if list.is_dir() {
+                return Err(beside(format!(
+                    "{} is a folder, and no file; give another name",
+                    list.display()
+                )));
+            }
+            replacing::allowed_by(&list, &read, args.overwrite, is_ours).map_err(|error| match error {
+                Failure::Usage(why) => beside(why),
+                other => other,
+            })
+        }
+    }
+}
+
+/// Where the list of the rows of an array lies.
+fn list_of(array: &Path) -> PathBuf {
+    array.with_extension("csv")
+}
+
+/// Columns of that list.
+const COLUMNS: [&str; 2] = ["image", "label"];
+
+/// Whether a file begins as such a list does.
+fn is_list(path: &Path) -> bool {
+    let heading = COLUMNS.join(",");
+    let mut line = String::new();
+    let read = File::open(path).and_then(|file| {
+        let most = heading.len() as u64 + 2;
+        BufReader::new(file.take(most)).read_line(&mut line)
+    });
+    read.is_ok() && line.trim_end() == heading
 }
 
 /// What the classifier reads.
@@ -174,21 +245,16 @@ enum Writer {
 
 impl Vectors {
     fn new(path: &Path, kind: Kind, channels: usize) -> Result<Self, Failure> {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
         let begun = || {
-            fs::create_dir_all(folder)?;
-            let part = || paths::part_in(folder);
+            let part = paths::part_of(path)?;
             Ok(match kind {
                 Kind::Npy => {
-                    let mut rows = csv::Writer::from_writer(part()?);
-                    rows.write_record(["image", "label"])?;
-                    let vectors = Npy::new(BufWriter::new(part()?), channels)?;
+                    let mut rows = csv::Writer::from_writer(paths::part_of(&list_of(path))?);
+                    rows.write_record(COLUMNS)?;
+                    let vectors = Npy::new(BufWriter::new(part), channels)?;
                     Writer::Npy { vectors, rows }
                 }
-                Kind::Parquet => Writer::Parquet(Parquet::new(BufWriter::new(part()?), channels)?),
+                Kind::Parquet => Writer::Parquet(Parquet::new(BufWriter::new(part), channels)?),
             })
         };
         Ok(Self {
@@ -223,7 +289,7 @@ impl Vectors {
                 Ok(None)
             }
             Writer::Npy { vectors, rows } => {
-                let list = path.with_extension("csv");
+                let list = list_of(path);
                 let rows = rows.into_inner().map_err(|error| failed(&list)(error.into_error()))?;
                 let vectors = vectors.finish().and_then(whole).map_err(failed(path))?;
                 named(rows, &list).map_err(failed(&list))?;

@@ -131,6 +131,9 @@ pub enum Failure {
     /// Standard output was closed.
     #[error("nobody reads the output any more")]
     BrokenPipe,
+    /// A signal asked for an end, and what was begun is gone.
+    #[error("interrupted; nothing was written")]
+    Interrupted,
     /// A file or folder cannot be written.
     #[error("cannot write {path}: {source}", path = .path.display())]
     Write {
@@ -178,6 +181,7 @@ impl Failure {
             Failure::Elsewhere(_) | Failure::Unlike(_) => Exit::Ranks,
             Failure::Judge(error) => of_judging(error),
             Failure::BrokenPipe => Exit::Success,
+            Failure::Interrupted => Exit::Interrupted,
             Failure::Train(error) => of_training(error),
         }
     }

@@ -67,8 +67,9 @@ impl Interrupt {
         }
     }
 
-    /// For a command that saves: the flag that the first signal sets. It is told where `telling`.
+    /// For a command that saves, or cleans up: the flag that the first signal sets from here on. It is told where `telling`.
     pub fn stop(self, telling: bool) -> Result<Arc<AtomicBool>, Failure> {
+        self.plain.store(false, Ordering::Relaxed);
         #[cfg(unix)]
         if telling {
             let mut woken = self.woken;

@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         Ok(Command::Bench(args)) => together(&asked, |group| bench::run(&args, group)),
         Ok(Command::VerifyRun(args)) => alone(&asked, || verify_run::run(&args)),
         Ok(Command::Predict(args)) => alone(&asked, || predict::run(&args)),
-        Ok(Command::Embed(args)) => alone(&asked, || embed::run(&args)),
+        Ok(Command::Embed(args)) => alone(&asked, || embed::run(&args, interrupt)),
         Ok(Command::Compare(args)) => alone(&asked, || compare::run(&args)),
         Ok(Command::Convert(args)) => alone(&asked, || convert::run(&args)),
         Ok(Command::Export(args)) => alone(&asked, || export::run(&args)),

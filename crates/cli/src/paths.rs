@@ -9,6 +9,7 @@ use mnasnet_model::error::nearest;
 use mnasnet_train::folder::runs;
 use mnasnet_weights::{FileError, hub};
 use mnasnet_weights_file::WeightsError;
+use mnasnet_weights_file::replace::remove_abandoned;
 use tempfile::NamedTempFile;
 
 use crate::console::shell_word;
@@ -117,14 +118,37 @@ pub fn folder(path: &Path, what: &str) -> Result<(), Failure> {
 
 /// A file in a folder that gets its name when it is whole, with the rights that any new file has.
 pub fn part_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = part();
+    builder.prefix(".mnasnet.").tempfile_in(folder)
+}
+
+/// The same for a file whose name is known, in a folder that is made where it is missing. Parts that killed writers of the file left go.
+pub fn part_of(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder)?;
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    remove_abandoned(folder, &name)?;
+    let mut builder = part();
+    let prefix = format!(".{name}.{}", std::process::id());
+    let part = builder.prefix(&prefix).rand_bytes(0).tempfile_in(folder)?;
+    // Some network file systems have no locks; there parts of killed writers stay.
+    let _ = part.as_file().lock();
+    Ok(part)
+}
+
+fn part() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
+    builder.suffix(".part");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         // The system takes away what the user's mask says.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    builder.tempfile_in(folder)
+    builder
 }
 
 /// Refuses photos that are not there.

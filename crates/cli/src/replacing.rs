@@ -1,4 +1,4 @@
-//! What a command that writes may replace: one rule for `convert` and `export`.
+//! What a command that writes may replace: one rule for `convert`, `export` and `embed`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,9 @@ use mnasnet_weights_file::is_ours;
 
 use crate::console::shell_word;
 use crate::failure::Failure;
+
+/// Endings of files that no run has of its own: of these, what this program wrote into a run's folder may be replaced.
+const NEVER_A_RUNS: &[&str] = &["csv", "npy", "onnx", "parquet", "pq"];
 
 /// Files of a folder of Hugging Face's that are written.
 const OF_A_FOLDER: &[&str] = &["model.safetensors", "config.json"];
@@ -17,6 +20,19 @@ const OF_A_FOLDER: &[&str] = &["model.safetensors", "config.json"];
 /// # Errors
 /// [`Failure::Usage`].
 pub fn allowed(output: &Path, read: &[&Path], overwrite: bool) -> Result<(), Failure> {
+    allowed_by(output, read, overwrite, is_ours)
+}
+
+/// The same for other kinds of files: `is_ours` says which of them this program wrote.
+///
+/// # Errors
+/// [`Failure::Usage`].
+pub fn allowed_by(
+    output: &Path,
+    read: &[&Path],
+    overwrite: bool,
+    is_ours: impl Fn(&Path) -> bool,
+) -> Result<(), Failure> {
     let refused = |sentence: String| Err(Failure::Usage(sentence));
     if let Some(read) = read.iter().find(|read| is_same(read, output)) {
         return refused(format!(
@@ -27,9 +43,10 @@ pub fn allowed(output: &Path, read: &[&Path], overwrite: bool) -> Result<(), Fai
     if !output.is_file() {
         return Ok(());
     }
-    let is_model = output.extension().is_some_and(|ending| ending == "onnx");
+    let ending = output.extension().and_then(|ending| ending.to_str());
+    let is_nobodys = ending.is_some_and(|ending| NEVER_A_RUNS.contains(&ending));
     if let Some(run) = run_of(output)
-        && !(is_model && is_ours(output))
+        && !(is_nobodys && is_ours(output))
     {
         return refused(format!(
             "{} belongs to the run in {}, which needs it; give another name",

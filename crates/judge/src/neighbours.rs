@@ -1,5 +1,7 @@
 //! Which photos are alike by what a network makes of them: exact nearest neighbours by cosine similarity.
 
+use std::collections::HashMap;
+
 use mnasnet_engine::pool::{chunks_mut, for_each};
 
 /// Vectors of photos, each of length 1.
@@ -63,14 +65,17 @@ impl Vectors {
     }
 
     /// The `k` nearest others of each vector, the nearest first, `k` a vector: of equal ones those of a lower index. Fewer where there are
-    /// fewer others. The tasks of the pool that this is called in take blocks of vectors; `progress` is told of each block's size. Numbers
+    /// fewer others. A vector of zeros has no direction: it has no neighbours, and is nobody's. The tasks of the pool that this is called in take blocks of vectors; `progress` is told of each block's size. Numbers
     /// of threads change nothing.
     pub fn nearest(&self, k: usize, progress: impl Fn(usize) + Sync) -> Vec<Vec<Neighbour>> {
         let mut found = vec![Vec::new(); self.len()];
+        let points: Vec<bool> = (self.values.chunks_exact(self.channels))
+            .map(|vector| vector.iter().any(|value| *value != 0.0))
+            .collect();
         for_each(chunks_mut(&mut found, BLOCK), |block, found| {
             let first = block * BLOCK;
             found.iter_mut().for_each(|near| near.resize(k, NONE));
-            for other in 0..self.len() {
+            for other in (0..self.len()).filter(|other| points[*other]) {
                 let there = self.get(other);
                 for (at, near) in found.iter_mut().enumerate() {
                     let similarity = dot(self.get(first + at), there);
@@ -82,7 +87,9 @@ impl Vectors {
                     }
                 }
             }
-            found.iter_mut().for_each(|near| near.retain(|one| *one != NONE));
+            for (near, points) in found.iter_mut().zip(&points[first..]) {
+                near.retain(|one| *points && *one != NONE);
+            }
             progress(found.len());
         });
         found
@@ -114,11 +121,36 @@ pub struct Suspect {
     pub similarity: f32,
 }
 
-/// Photos of which at least `share` of the neighbours are of one class that is not the photo's own: the surest first, by votes, and by
+/// What it takes to judge a photo's label by the photo's neighbours.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict {
+    /// Neighbours that are asked. A photo with fewer is not judged.
+    pub neighbours: usize,
+    /// How many of them must be of one other class. A photo is not judged either if its own class has fewer other photos with neighbours:
+    /// these could not speak for it.
+    pub votes: usize,
+}
+
+impl Verdict {
+    /// Whether each photo is judged.
+    pub fn judges(self, near: &[Vec<Neighbour>], labels: &[u32]) -> Vec<bool> {
+        let mut of_class: HashMap<u32, usize> = HashMap::new();
+        let compared = near.iter().zip(labels).filter(|(near, _)| !near.is_empty());
+        compared.for_each(|(_, label)| *of_class.entry(*label).or_default() += 1);
+        let is_judged = |(near, label): (&Vec<Neighbour>, &u32)| {
+            near.len() >= self.neighbours && of_class.get(label).is_some_and(|count| *count > self.votes)
+        };
+        near.iter().zip(labels).map(is_judged).collect()
+    }
+}
+
+/// Photos that are judged and most of whose neighbours are of one class that is not the photo's own: the surest first, by votes, and by
 /// similarity where those are equal.
-pub fn suspects(near: &[Vec<Neighbour>], labels: &[u32], share: f64) -> Vec<Suspect> {
+pub fn suspects(near: &[Vec<Neighbour>], labels: &[u32], verdict: Verdict) -> Vec<Suspect> {
+    let judged = verdict.judges(near, labels);
     let mut found: Vec<Suspect> = (0..)
         .zip(near)
+        .filter(|(index, _)| judged[*index as usize])
         .filter_map(|(index, near)| {
             let of = |class: u32| near.iter().filter(move |one| labels[one.index as usize] == class);
             let class = near.iter().map(|one| labels[one.index as usize]);
@@ -132,8 +164,7 @@ pub fn suspects(near: &[Vec<Neighbour>], labels: &[u32], share: f64) -> Vec<Susp
                 of: near.len(),
                 similarity: of(class).map(|one| one.similarity).sum::<f32>() / votes as f32,
             };
-            let is_sure = votes as f64 >= share * near.len() as f64;
-            (class != labels[index as usize] && is_sure).then_some(suspect)
+            (class != labels[index as usize] && votes >= verdict.votes).then_some(suspect)
         })
         .collect();
     found.sort_by(|a, b| b.votes.cmp(&a.votes).then(b.similarity.total_cmp(&a.similarity)));
@@ -203,10 +234,23 @@ mod tests {
         vectors.push(&[0.0, 0.0]);
         let labels = [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0];
         let near = vectors.nearest(4, |_| ());
-        let found = suspects(&near, &labels, 0.75);
-        assert_eq!(found[0].index, 10);
-        assert_eq!((found[0].class, found[0].votes, found[0].of), (0, 4, 4));
-        assert!(found.iter().all(|one| one.index >= 10), "{found:?}");
+        let judged = |neighbours, votes| Verdict { neighbours, votes };
+        let found = suspects(&near, &labels, judged(4, 3));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].index, found[0].class), (10, 0));
+        assert_eq!((found[0].votes, found[0].of), (4, 4));
+        // The vector of zeros has no neighbours, and is nobody's.
+        assert!(near[11].is_empty() && near.iter().flatten().all(|one| one.index != 11));
+        assert_eq!(
+            judged(4, 3).judges(&near, &labels),
+            [[true; 11].as_slice(), &[false]].concat()
+        );
+        // Nobody is judged by fewer neighbours, nor in a class that has fewer photos than could contradict.
+        assert!(suspects(&near, &labels, judged(5, 3)).is_empty());
+        let mut alone = labels;
+        alone[10] = 2;
+        assert!(suspects(&near, &alone, judged(4, 3)).is_empty());
+        assert!(!judged(4, 3).judges(&near, &alone)[10]);
         let pairs = pairs(&near, 0.999_99);
         let close: Vec<(u32, u32)> = pairs.iter().map(|(index, one)| (*index, one.index)).collect();
         assert!(close.contains(&(2, 10)) && !close.contains(&(10, 2)), "{close:?}");

@@ -1,6 +1,8 @@
 //! Vectors of photos for other programs, written as they come: NumPy's format, and Parquet.
 
-use std::io::{self, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use parquet::basic::Compression;
@@ -13,6 +15,18 @@ use parquet::schema::parser::parse_message_type;
 
 /// Bytes of NumPy's header, version 1, its length a multiple of 64.
 const HEADER: usize = 128;
+
+/// What begins a file of NumPy's, version 1.
+const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
+
+/// What a Parquet file says of who wrote it, in its last bytes: a name and a version, as the format asks for.
+const CREATED_BY: &str = concat!("mnasnet version ", env!("CARGO_PKG_VERSION"));
+
+/// As much of it as any version says.
+const WRITER: &[u8] = b"mnasnet version ";
+
+/// Bytes at a Parquet file's end that hold who wrote it.
+const TAIL: u64 = 4096;
 
 /// Bytes of vectors that wait to be written as a group of rows.
 const GROUP: usize = 16 << 20;
@@ -53,7 +67,7 @@ impl<W: Write + Seek> Npy<W> {
         let shape = format!("({}, {})", self.rows, self.channels);
         let dictionary = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
         let length = HEADER - 10;
-        let mut header = b"\x93NUMPY\x01\x00".to_vec();
+        let mut header = MAGIC.to_vec();
         header.extend((length as u16).to_le_bytes());
         header.extend(format!("{dictionary:<width$}\n", width = length - 1).bytes());
         self.to.seek(SeekFrom::Start(0))?;
@@ -61,6 +75,26 @@ impl<W: Write + Seek> Npy<W> {
         self.to.flush()?;
         Ok(self.to)
     }
+}
+
+/// Whether a file is an array of NumPy's.
+pub fn is_npy(path: &Path) -> bool {
+    let mut found = [0; MAGIC.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut found));
+    read.is_ok() && found == MAGIC
+}
+
+/// Whether a file is a Parquet file that [`Parquet`] wrote.
+pub fn is_our_parquet(path: &Path) -> bool {
+    let tail = || {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+        let mut tail = Vec::new();
+        file.take(TAIL).read_to_end(&mut tail).map(|_| tail)
+    };
+    let says = |tail: Vec<u8>| tail.ends_with(b"PAR1") && tail.windows(WRITER.len()).any(|bytes| bytes == WRITER);
+    tail().is_ok_and(says)
 }
 
 /// Writes vectors as Parquet: a row a photo, with the columns `image`, `label` and `vector`, which is a list of float32.
@@ -84,7 +118,10 @@ impl<W: Write + Send> Parquet<W> {
     /// The writer's.
     pub fn new(to: W, channels: usize) -> io::Result<Self> {
         let schema = Arc::new(parse_message_type(SCHEMA).map_err(io_error)?);
-        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_created_by(CREATED_BY.into())
+            .build();
         Ok(Self {
             writer: SerializedFileWriter::new(to, schema, Arc::new(properties)).map_err(io_error)?,
             channels: channels.max(1),

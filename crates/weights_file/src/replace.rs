@@ -89,8 +89,11 @@ fn create_locked(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Removes the parts of the file `name` that nobody writes.
-fn remove_abandoned(folder: &Path, name: &str) -> io::Result<()> {
+/// Removes the parts of the file `name` in `folder` that nobody writes: `.NAME.PROCESS.part`, locked by whoever writes it.
+///
+/// # Errors
+/// The operating system's.
+pub fn remove_abandoned(folder: &Path, name: &str) -> io::Result<()> {
     let process = |entry: &str| {
         let process = entry.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.')?;
         process.strip_suffix(".part")?.parse::<u32>().ok()

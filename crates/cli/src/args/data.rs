@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use mnasnet_data::{BadImages, Format};
 use mnasnet_settings::config::Config;
 
-use super::{config_help, positive, threads, whole};
+use super::{PixelArgs, config_help, positive, threads, whole};
 use crate::settings::{self, OrOpen, SettingFlags, Valued};
 
 /// `mnasnet data`.
@@ -50,6 +50,9 @@ pub struct CheckArgs {
     /// What the set is.
     #[command(flatten)]
     pub set: SetArgs,
+    /// What becomes of photos before the weights see them.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
     /// Threads that decode; 0 means as many as the machine has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads())]
     pub workers: u64,

@@ -238,6 +238,9 @@ pub struct EmbedArgs {
     /// File to write
     #[arg(short, long, value_name = "FILE.npy|FILE.parquet")]
     pub out: PathBuf,
+    /// Replace the files where they are there, and not vectors that this program wrote
+    #[arg(long, alias = "force")]
+    pub overwrite: bool,
     /// What the set is.
     #[command(flatten)]
     pub set: SetArgs,

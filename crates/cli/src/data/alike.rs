@@ -7,24 +7,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mnasnet_data::{BadImages, Dataset, Looks, Sample};
 use mnasnet_engine::{Cpu, Precision, room};
 use mnasnet_group::thread_pool;
-use mnasnet_judge::neighbours::{Neighbour, Suspect, Vectors, pairs, suspects};
+use mnasnet_judge::neighbours::{Neighbour, Suspect, Vectors, Verdict, pairs, suspects};
 use mnasnet_judge::vectors::Subject;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::args::{CheckArgs, PixelArgs};
+use crate::args::CheckArgs;
 use crate::console::visible_name;
-use crate::embed::channels;
+use crate::embed::{channels, finite};
 use crate::failure::Failure;
 use crate::model_file::ModelFile;
 use crate::report::Counter;
 
-/// Neighbours that are asked for a photo's class.
-const NEIGHBOURS: usize = 10;
-
-/// Part of them that must say one other class.
-const SHARE: f64 = 0.8;
+/// Neighbours that are asked for a photo's class, and how many must say one other class.
+const VERDICT: Verdict = Verdict {
+    neighbours: 10,
+    votes: 8,
+};
 
 /// Most photos that are compared with each other. The time grows with the square.
 const MOST: usize = 20_000;
@@ -36,6 +36,8 @@ pub struct Alike {
     pub compared: usize,
     /// Photos of the set.
     pub of: usize,
+    /// Photos whose labels are not judged, as there are too few photos for it.
+    pub not_judged: usize,
     /// Photos whose neighbours are of another class, the surest first.
     pub suspects: Vec<Doubt>,
     /// Pairs of photos that are among each other's nearest and look alike, the most alike first.
@@ -58,7 +60,35 @@ pub struct Doubt {
 pub struct Pair {
     images: [String; 2],
     splits: [&'static str; 2],
+    labels: [String; 2],
     similarity: f32,
+}
+
+impl Alike {
+    /// What is to be known of how photos were compared, in lines.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.of > MOST {
+            notes.push(format!(
+                "compared: {} of {} photos, spread over the set, as the time grows with the square",
+                self.compared, self.of
+            ));
+        }
+        if self.not_judged > 0 {
+            let Verdict { neighbours, votes } = VERDICT;
+            notes.push(format!(
+                "labels that are not judged: {} of {} (it takes {neighbours} other photos, {votes} of the same class, and a vector other \
+                 than zero)",
+                self.not_judged, self.compared
+            ));
+        }
+        notes
+    }
+
+    /// Whether anything is guessed.
+    pub fn guesses(&self) -> bool {
+        !(self.suspects.is_empty() && self.near_duplicates.is_empty())
+    }
 }
 
 impl Doubt {
@@ -75,11 +105,16 @@ impl Pair {
     /// A line about it.
     pub fn line(&self) -> String {
         let [a, b] = &self.images;
-        let apart = match self.splits[0] == self.splits[1] {
+        let splits = match self.splits[0] == self.splits[1] {
             true => "",
             false => ", in both splits",
         };
-        format!("{a} = {b} (similarity {:.3}{apart})", self.similarity)
+        let [one, other] = &self.labels;
+        let classes = match one == other {
+            true => String::new(),
+            false => format!(", in two classes: {one} and {other}"),
+        };
+        format!("{a} = {b} (similarity {:.3}{splits}{classes})", self.similarity)
     }
 }
 
@@ -102,7 +137,7 @@ pub fn find(
     let Some(weights) = &args.weights else {
         return Ok(None);
     };
-    let model = ModelFile::open(weights, false, &PixelArgs::default())?;
+    let model = ModelFile::open(weights, false, &args.pixels)?;
     let (network, weights) = model.weights("photos are compared by what is")?;
     let subject = Subject {
         cpu: Cpu::detect()?,
@@ -141,6 +176,7 @@ pub fn find(
         }
         pool.install(|| {
             subject.look(shown.clone(), |features, batch| {
+                finite(&model.path, features.pooled)?;
                 for (vector, (index, label)) in features
                     .pooled
                     .chunks_exact(channels)
@@ -164,7 +200,7 @@ pub fn find(
     let counter = Counter::new("compare", photos.len());
     let done = AtomicU64::new(0);
     let near = pool.install(|| {
-        vectors.nearest(NEIGHBOURS, |count| {
+        vectors.nearest(VERDICT.neighbours, |count| {
             counter.set(done.fetch_add(count as u64, Ordering::Relaxed) + count as u64);
         })
     });
@@ -193,13 +229,15 @@ pub fn find(
         (!is_told(both[0], both[1])).then(|| Pair {
             images: both.map(|photo| photo.name.clone()),
             splits: both.map(|photo| photo.split),
+            labels: [*index, other.index].map(|at| class(labels[at as usize])),
             similarity: other.similarity,
         })
     };
     Ok(Some(Alike {
         compared: photos.len(),
         of: all,
-        suspects: suspects(&near, &labels, SHARE).iter().map(doubt).collect(),
+        not_judged: VERDICT.judges(&near, &labels).iter().filter(|judged| !**judged).count(),
+        suspects: suspects(&near, &labels, VERDICT).iter().map(doubt).collect(),
         near_duplicates: pairs(&near, 0.0).iter().filter(is_like).filter_map(pair).collect(),
     }))
 }

@@ -52,8 +52,15 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     for path in [&args.source].into_iter().chain(&args.val_data) {
         paths::photos(path)?;
     }
-    if let Some(weights) = &args.weights {
-        paths::weights(weights)?;
+    match &args.weights {
+        Some(weights) => drop(paths::weights(weights)?),
+        None => {
+            if let [flag, ..] = args.pixels.given()[..] {
+                return Err(Failure::Usage(format!(
+                    "{flag} says how the model of --weights sees photos, and --weights is not given; give it, or leave out {flag}"
+                )));
+            }
+        }
     }
     let config = Config {
         data: args.source.clone(),
@@ -109,11 +116,13 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
             Volume::Quiet => String::new(),
             _ => listed("advice", advice),
         };
+        let verdict = match (clean, &alike) {
+            (true, Some(alike)) if alike.guesses() => "clean, but for the guesses above",
+            (true, _) => "clean",
+            (false, _) => "not clean",
+        };
         let alike = alike.map_or(String::new(), |alike| looks(&alike));
-        print_sentences(&format!(
-            "{leaks}{refused}{alike}{advice}{}",
-            if clean { "clean" } else { "not clean" }
-        ))?;
+        print_sentences(&format!("{leaks}{refused}{advice}{alike}{verdict}"))?;
     }
     Ok(if clean { Exit::Success } else { Exit::Data })
 }
@@ -128,12 +137,9 @@ fn same(checked: &[(&str, Checked)], leaks: &[(PathBuf, PathBuf)]) -> HashMap<St
 
 /// What a network makes of the photos, in lines.
 fn looks(alike: &Alike) -> String {
-    let part = match alike.compared < alike.of {
-        true => format!(
-            "  compared: {} of {} photos that can be read, spread over the set, as the time grows with the square\n",
-            alike.compared, alike.of
-        ),
-        false => String::new(),
+    let notes: String = match volume() {
+        Volume::Quiet => String::new(),
+        _ => alike.notes().iter().map(|note| format!("  {note}\n")).collect(),
     };
     let doubts = listed(
         "labels that the nearest photos contradict",
@@ -143,7 +149,7 @@ fn looks(alike: &Alike) -> String {
         "nearly the same photo",
         alike.near_duplicates.iter().map(Pair::line).collect(),
     );
-    part + &doubts + &pairs
+    notes + &doubts + &pairs
 }
 
 /// A set as `train` would find it.

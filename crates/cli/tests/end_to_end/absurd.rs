@@ -13,7 +13,7 @@ const BEST: &str = "run/checkpoints/best.safetensors";
 
 /// Copies a file of weights with a changed record and every value of the tensor `name` replaced; without checksums, as files of the
 /// first days are.
-fn changed(place: &Place, to: &str, record: impl Fn(&mut Value), (name, value): (&str, f32)) {
+pub(crate) fn changed(place: &Place, to: &str, record: impl Fn(&mut Value), (name, value): (&str, f32)) {
     let bytes = fs::read(place.path(BEST)).unwrap();
     let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
     let entry = &metadata.metadata().as_ref().unwrap()["mnasnet"];

@@ -1,10 +1,12 @@
-//! What a network makes of photos: heat maps, vectors, neighbours.
+//! What a network makes of photos: heat maps and neighbours.
 
 use std::fs;
 
 use mnasnet_testing::place::{names, refused};
 use mnasnet_testing::{Place, TINY};
 use serde_json::Value;
+
+use crate::absurd::changed;
 
 #[test]
 fn heat_maps_lie_beside_each_other_and_nothing_is_written_over() {
@@ -72,52 +74,6 @@ fn heat_maps_lie_beside_each_other_and_nothing_is_written_over() {
 }
 
 #[test]
-fn vectors_are_rows_in_both_formats() {
-    let place = Place::three_classes();
-    place.done(&format!("train {TINY} --out run"));
-    let report = place.json("embed photos -w run -o out/vectors.npy --json");
-    assert_eq!((&report["photos"], &report["unreadable"]), (&33.into(), &0.into()));
-    let channels = report["channels"].as_u64().unwrap() as usize;
-    let bytes = fs::read(place.path("out/vectors.npy")).unwrap();
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': (33, {channels}), }}");
-    assert!(bytes.starts_with(b"\x93NUMPY\x01\x00\x76\x00") && bytes[127] == b'\n');
-    assert!(std::str::from_utf8(&bytes[10..128]).unwrap().starts_with(&header));
-    assert_eq!(bytes.len(), 128 + 33 * channels * 4);
-    let rows = fs::read_to_string(place.path("out/vectors.csv")).unwrap();
-    assert_eq!(rows.lines().count(), 34);
-    assert!(rows.lines().nth(1).unwrap().ends_with(",airplanes"), "{rows}");
-    // The same again, and a photo by itself has the same numbers.
-    place.done("embed photos -w run -o again.npy");
-    assert_eq!(fs::read(place.path("again.npy")).unwrap(), bytes);
-    place.done("embed photos/val/watch -w run -o few.npy");
-    let few = fs::read(place.path("few.npy")).unwrap();
-    let row = |bytes: &[u8], at: usize| bytes[128 + at * channels * 4..][..channels * 4].to_vec();
-    assert_eq!(row(&few, 2), row(&bytes, 32));
-    place.done("embed photos -w run -o vectors.parquet");
-    assert_eq!(&fs::read(place.path("vectors.parquet")).unwrap()[..4], b"PAR1");
-    // One that cannot be read is told, and the others are done.
-    fs::write(place.path("photos/val/watch/bad.jpg"), "no photo").unwrap();
-    let (code, stdout, stderr) = place.run("embed photos -w run -o again.npy --json");
-    assert!(code == 3 && stderr.contains("bad.jpg"), "{code} {stderr}");
-    assert!(
-        stdout.contains("\"photos\":33,") && stdout.contains("\"unreadable\":1"),
-        "{stdout}"
-    );
-    refused(
-        &place,
-        "embed photos -w run -o vectors.txt",
-        2,
-        "give FILE.npy or FILE.parquet",
-    );
-    refused(
-        &place,
-        "embed photos -w run -o photos/vectors.npy",
-        2,
-        "lies in the set",
-    );
-}
-
-#[test]
 fn copies_are_found_by_what_they_look_like() {
     let place = Place::three_classes();
     place.done(&format!("train {TINY} --out run"));
@@ -137,11 +93,93 @@ fn copies_are_found_by_what_they_look_like() {
     assert!(pair["images"][1].as_str().unwrap().ends_with(photo), "{pair}");
     assert_eq!(pair["splits"], serde_json::json!(["train", "val"]));
     assert!(pair["similarity"].as_f64().unwrap() > 0.9999);
+    assert_eq!(pair["labels"], serde_json::json!(["leopards", "watch"]));
     let told = place.done("data check photos --weights run");
     assert!(
-        told.contains("  nearly the same photo: ") && told.contains(", in both splits)"),
+        told.contains("  nearly the same photo: ")
+            && told.contains(", in both splits, in two classes: leopards and watch)"),
         "{told}"
     );
+    // The last line does not take back what was told.
+    assert!(told.ends_with("\nclean, but for the guesses above\n"), "{told}");
+    assert!(place.done("data check photos").ends_with("\nclean\n"));
     assert!(place.json("data check photos --json").get("suspects").is_none());
     refused(&place, "data check photos --weights none", 4, "none");
+}
+
+/// A label is judged where the class's own photos could speak for it.
+#[test]
+fn classes_of_few_photos_are_not_accused() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --out run"));
+    let judged = place.json("data check photos --weights run --json");
+    assert_eq!(judged["not_judged"], 0, "{judged}");
+    // Copies of photos of other classes, in a class of their own: their nearest are all of another class.
+    let few = place.path("photos/train/few");
+    fs::create_dir(&few).unwrap();
+    let others = names(&place.path("photos/train/watch"));
+    for (at, other) in others.iter().enumerate() {
+        let mut bytes = fs::read(place.path(&format!("photos/train/watch/{other}"))).unwrap();
+        bytes.extend(b"more");
+        fs::write(few.join(format!("{at}.jpg")), bytes).unwrap();
+    }
+    let report = place.json("data check photos --weights run --json");
+    assert_eq!(report["not_judged"], 8, "{report}");
+    let accused = report["suspects"].as_array().unwrap();
+    assert!(accused.iter().all(|one| one["label"] != "few"), "{report}");
+    let told = place.done("data check photos --weights run");
+    assert!(
+        told.contains("  labels that are not judged: 8 of 41 (it takes 10 other photos, 8 of the same class"),
+        "{told}"
+    );
+    // One that is broken is no sample.
+    fs::write(few.join("0.jpg"), "no photo").unwrap();
+    let (code, told, stderr) = place.run("data check photos --weights run");
+    assert!(code == 3 && told.ends_with("\nnot clean\n"), "{told}{stderr}");
+    assert!(!told.contains("compared:"), "{told}");
+}
+
+#[test]
+fn vectors_that_are_no_numbers_or_all_zero_give_no_verdict() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    changed(&place, "huge.safetensors", |_| (), ("bn2.weight", 3e38));
+    changed(&place, "zero.safetensors", |_| (), ("bn2.bias", -1e30));
+    let no_result = "for a photo, which is no result: its weights are too large to compute with; ";
+    refused(&place, "data check photos --weights huge.safetensors", 4, no_result);
+    let photo = &names(&place.path("photos/val/watch"))[0];
+    let mut bytes = fs::read(place.path(&format!("photos/val/watch/{photo}"))).unwrap();
+    bytes.extend(b"more");
+    fs::write(place.path("photos/train/leopards/copy.jpg"), bytes).unwrap();
+    let report = place.json("data check photos --weights zero.safetensors --json");
+    let none = serde_json::json!([]);
+    assert_eq!((&report["compared"], &report["not_judged"]), (&34.into(), &34.into()));
+    assert_eq!((&report["suspects"], &report["near_duplicates"]), (&none, &none));
+    let told = place.done("data check photos --weights zero.safetensors");
+    assert!(told.contains("labels that are not judged: 34 of 34"), "{told}");
+}
+
+/// What a note says of flags, the command takes.
+#[test]
+fn flags_say_how_another_programs_weights_see_photos() {
+    let place = Place::three_classes();
+    place.done(&format!("train {TINY} --epoch_size 1 --out run"));
+    place.done("convert run/checkpoints/best.safetensors other.pth --to timm");
+    let check = "data check photos --weights other.pth --json";
+    let found = |flags: &str| {
+        let (code, stdout, stderr) = place.run(&format!("{check} {flags}"));
+        assert_eq!(code, 0, "{stderr}");
+        (serde_json::from_str::<Value>(&stdout).unwrap(), stderr)
+    };
+    let (plain, note) = found("");
+    let (resized, noted) = found("--resolution 64 --resize 96");
+    assert!(note.contains("--resize, --crop-ratio"), "{note}");
+    assert!(noted.contains("to a shorter side of 96, the middle 64 x 64"), "{noted}");
+    assert_eq!(plain["compared"], resized["compared"]);
+    refused(
+        &place,
+        "data check photos --resize 96",
+        2,
+        "--resize says how the model of --weights sees photos, and --weights is not given",
+    );
 }

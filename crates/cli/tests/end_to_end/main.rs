@@ -35,5 +35,6 @@ mod survival;
 mod tensorboard;
 mod undivided;
 mod unlabelled;
+mod vectors;
 mod watch;
 mod words;
