@@ -318,7 +318,7 @@
         tile("loss", number(last.train_loss), `validation ${number(last.val_loss)}`),
         tile("images/s", number(last.images_per_s), "of the last epoch"),
         tile("memory", run.peak_bytes ? bytes(run.peak_bytes) : "–", run.planned_bytes ? `planned ${bytes(run.planned_bytes)}` : ""),
-        tile("skipped steps", String(run.skipped_count), `${run.spike_count} spikes of the loss`),
+        tile("skipped steps", String(run.skipped_count), `${run.spike_count} ${run.spike_count === 1 ? "spike" : "spikes"} of the loss`),
         ...(run.bad_images > 0 ? [tile("unreadable photos", String(run.bad_images), "of all epochs")] : []),
       ];
       const bar = make("progress", { max: String(all || 1), value: String(all ? run.step : 0), "aria-label": `${run.name}: steps done` });
