@@ -196,12 +196,7 @@ fn start(vectors: &Vectors) -> Vec<[f32; 2]> {
                     .zip(first)
                     .for_each(|(value, first)| *value -= shared * first);
             }
-            let length = direction
-                .iter()
-                .map(|value| value * value)
-                .sum::<f64>()
-                .sqrt()
-                .max(1e-300);
+            let length = length(&direction);
             direction.iter_mut().for_each(|value| *value /= length);
             for (at, along) in along.iter_mut().enumerate() {
                 let terms = vectors.get(at).iter().zip(&mean).zip(&direction);
@@ -221,13 +216,14 @@ fn start(vectors: &Vectors) -> Vec<[f32; 2]> {
             .iter_mut()
             .zip(&along)
             .for_each(|(point, along)| point[axis] = (along * scale) as f32);
-        let length = direction
-            .iter()
-            .map(|value| value * value)
-            .sum::<f64>()
-            .sqrt()
-            .max(1e-300);
+        let length = length(&direction);
         first = Some(direction.iter().map(|value| value / length).collect());
     }
     points
+}
+
+/// The length of a vector, above 0 so that what is divided by it stays a number.
+fn length(vector: &[f64]) -> f64 {
+    let squares: f64 = vector.iter().map(|value| value * value).sum();
+    squares.sqrt().max(1e-300)
 }
