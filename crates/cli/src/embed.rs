@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use mnasnet_data::{BadImages, DataError, Dataset, unlabelled};
-use mnasnet_engine::{Cpu, Precision};
 use mnasnet_group::thread_pool;
 use mnasnet_judge::JudgeError;
-use mnasnet_judge::vectors::Subject;
 use mnasnet_model::{Network, Op};
 use mnasnet_report::vectors::{Npy, Parquet, is_npy, is_our_parquet};
 use mnasnet_settings::config::Config;
@@ -45,21 +43,14 @@ pub fn run(args: &EmbedArgs, interrupt: Interrupt) -> Result<Exit, Failure> {
     let kind = Kind::of(&args.out)?;
     possible(args, kind)?;
     let model = ModelFile::open(&args.weights, false, &args.pixels)?;
-    let (network, weights) = model.weights("vectors are")?;
-    let subject = Subject {
-        cpu: Cpu::detect()?,
-        network,
-        weights,
-        preprocessing: &model.record.preprocessing,
-        precision: Precision::F32,
-    };
+    let subject = model.subject("vectors are")?;
     let config = Config {
         exif_orientation: model.record.preprocessing.exif_orientation,
         bad_images: BadImages::Skip,
         ..args.set.config()
     };
     let sets = sets(&config, &args.photos)?;
-    let channels = channels(network);
+    let channels = channels(subject.network);
     // From here on there are parts of files, which go at the end.
     let stop = interrupt.stop(false)?;
     let mut file = Vectors::new(&args.out, kind, channels)?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use mnasnet_data::{Interpolation, Preprocessing};
 use mnasnet_engine::{Cpu, Device, Precision};
 use mnasnet_judge::classifier::{Checked, Chosen, Classifier, OnBytes, OnEngine, OnRuntime};
+use mnasnet_judge::vectors::Subject;
 use mnasnet_model::quantised::QuantisedNetwork;
 use mnasnet_model::{Network, Op, Weights};
 use mnasnet_onnx::{ReadError, Runtime, is_onnx};
@@ -210,6 +211,18 @@ impl ModelFile {
                 self.path.display()
             ))),
         }
+    }
+
+    /// The same, on the processor and in float32, to see what it makes of photos.
+    pub fn subject(&self, what: &str) -> Result<Subject<'_>, Failure> {
+        let (network, weights) = self.weights(what)?;
+        Ok(Subject {
+            cpu: Cpu::detect()?,
+            network,
+            weights,
+            preprocessing: &self.record.preprocessing,
+            precision: Precision::F32,
+        })
     }
 
     /// What becomes of photos before it sees them; `None` where it takes them as they are.

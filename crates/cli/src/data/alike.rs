@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mnasnet_data::{BadImages, Dataset, Looks, Sample};
-use mnasnet_engine::{Cpu, Precision, room};
+use mnasnet_engine::room;
 use mnasnet_group::thread_pool;
 use mnasnet_judge::neighbours::{Neighbour, Suspect, Vectors, Verdict, pairs, suspects};
-use mnasnet_judge::vectors::Subject;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -138,15 +137,8 @@ pub fn find(
         return Ok(None);
     };
     let model = ModelFile::open(weights, false, &args.pixels)?;
-    let (network, weights) = model.weights("photos are compared by what is")?;
-    let subject = Subject {
-        cpu: Cpu::detect()?,
-        network,
-        weights,
-        preprocessing: &model.record.preprocessing,
-        precision: Precision::F32,
-    };
-    let channels = channels(network);
+    let subject = model.subject("photos are compared by what is")?;
+    let channels = channels(subject.network);
     let all: usize = sets.iter().map(|(_, set)| set.samples.len()).sum();
     let bytes = all.min(MOST).saturating_mul(channels).saturating_mul(size_of::<f32>());
     if room::available().is_some_and(|available| available < bytes as u64) {
